@@ -33,13 +33,13 @@ func (l *logs) Spec() router.Spec {
 Print the last lines of the log of a task, or of each task of a job. Each line of a
 job starts with group[index]/task.
 
-` + jobOrTaskHelp + `
+` + jobOrTaskHelp + finishedHelp + `
 
 stdout and stderr of a task are both printed to stdout. Logs from Docker are printed
 in the order written, and for a job they are sorted by time. On a terminal (ssh -t),
 control characters are made visible, except colors.
 
-If Docker does not have a line, the line comes from Nomad's log files. They have no
+Lines that Docker does not have come from Nomad's log files. These files have no
 times: for each task, stdout is printed first, then stderr. A note on stderr reports
 if only part of a log comes from these files, or if its start is lost. The exit code
 is 75 if a limit of the gateway refused the command.`,

@@ -42,13 +42,13 @@ restart so far and follow it. Disconnecting does not cancel the restart. You
 need the right to restart the job.
 
 A restart is "interrupted" if the gateway exited before the restart was finished.
-The job may be stopped, or registered with one reschedule attempt. --restore
+It can leave the job stopped, or registered with one reschedule attempt. --restore
 registers the definition that was saved before the restart.`,
 		Examples: []router.Example{
 			{Line: "ops", Comment: "list restarts"},
 			{Line: "ops 3f9c2d71", Comment: "follow one"},
-			{Line: "ops --cancel 3f9c2d71", Comment: "stop it after the current batch"},
-			{Line: "ops --restore 3f9c2d71", Comment: "restore the job after an interruption"},
+			{Line: "ops 3f9c2d71 --cancel", Comment: "stop it after the current batch"},
+			{Line: "ops 3f9c2d71 --restore", Comment: "restore the job after an interruption"},
 		},
 		Flags: func(f *pflag.FlagSet) {
 			f.BoolVar(&o.cancel, "cancel", false, "stop the restart after the current batch")

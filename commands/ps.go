@@ -38,8 +38,8 @@ func (p *ps) Spec() router.Spec {
 		WantsTerminal: true,
 		JSON:          psOutput{},
 		Long: `
-List your jobs and their tasks. Stopped and complete jobs are listed only with --all,
-periodic and parameterized jobs by batch.
+List your jobs and their tasks. --all adds stopped and complete jobs. "batch" lists
+periodic and parameterized jobs.
 
 ` + filterHelp + `
 

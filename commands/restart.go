@@ -45,7 +45,7 @@ healthy and reports which allocations were restarted.
 
 First, failed allocations are replaced and missing ones are placed. If the
 reschedule block allows no attempt, the gateway prompts and registers the job
-twice: with one attempt, then with its original definition. A stopped allocation
+twice: with one reschedule attempt, then with its original definition. A stopped allocation
 of a system job is replaced if you select it by ID.
 
 If you disconnect, the current batch finishes and the restart stops. Use

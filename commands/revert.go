@@ -36,7 +36,7 @@ version with the contents of the earlier one.
 
 Without VERSION, the job goes back to its last release: the newest stable version
 that differs from the current one in more than counts (see: history). If Nomad has
-deleted that version because of restart --full, stop, start or scale, revert uses
+deleted that version because of restart, stop, start or scale, revert uses
 the definition that the gateway saved.
 
 If counts or scaling blocks differ, revert shows them and prompts. Without a

@@ -12,7 +12,10 @@ exec ID (see: ps) or an allocation ID, or the first 4 or more characters of one.
 // jobOrTaskHelp explains taskArg for commands that accept a job and finished tasks too.
 const jobOrTaskHelp = `JOB selects all tasks of the job. JOB/GROUP and JOB/GROUP/TASK must match one
 running task or, if none is running, one task of the newest allocation. ID is an
-exec ID (see: ps) or an allocation ID, or the first 4 or more characters of one.
+exec ID (see: ps) or an allocation ID, or the first 4 or more characters of one.`
+
+// finishedHelp continues jobOrTaskHelp for commands that skip finished allocations of a job.
+const finishedHelp = `
 Select a lost, complete or failed allocation by its own ID.`
 
 // filterHelp explains FILTER.

@@ -42,13 +42,14 @@ is running.
   JOB        is stopped. "start" brings it back.
   JOB/GROUP  is scaled to 0 (see: scale).
   ID         is an allocation ID or the exec ID of one of its tasks. The
-             allocation is stopped, and Nomad replaces it.
+             allocation is stopped. Nomad replaces it, except in system and
+             sysbatch jobs.
 
 Nomad deletes a stopped job after some hours. The gateway saves its definition for
 30 days, so that "start" still works. It saves nothing for --purge and child jobs.
 
 If a periodic or parameterized job has running child jobs, stop asks whether to
-stop them too. Without a terminal, they keep running. The number of child jobs that
+stop them too. Without a terminal or with -y, they keep running. The number of child jobs that
 are still running is reported.`,
 		Examples: []router.Example{
 			{Line: "stop p-team1-web"},

@@ -29,10 +29,10 @@ func (t *tail) Spec() router.Spec {
 Follow the log of a task, or of each task of a job, until Ctrl-C. It is the same as
 logs --follow.
 
-` + jobOrTaskHelp + `
+` + jobOrTaskHelp + finishedHelp + `
 
 tail continues when a task restarts. It exits when the task is finished, and prints
-its exit code. For a job, it follows every task of every allocation, including new
+the task's exit code. For a job, it follows every task of every allocation, including new
 ones, until the job is finished. Lines from before
 tail started are printed one task after the other.
 

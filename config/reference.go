@@ -97,7 +97,7 @@ var Reference = []Section{
 		{
 			`prefix = ["p-team1-"]`, false,
 			`Job ID prefixes. End each with a dash: "p-team1" also matches p-team10. The item "raw" grants the ` +
-				`right raw.`,
+				`raw right.`,
 		},
 		{
 			`commands = ["@read", "@enter", "restart"]`, false,
@@ -106,8 +106,8 @@ var Reference = []Section{
 		},
 		{`namespaces = ["default"]`, true, "Nomad namespaces. Default: all. An empty list grants nothing."},
 	}},
-	{Table: "users.ann", About: "A user logs in with this name and a key: ssh ann@gw.", Keys: []Key{
-		{`name = "Ann"`, false, "Full name, for whoami and the audit log. Default: the login name."},
+	{Table: "users.ann", About: "A user. ann is the login: ssh ann@gw, with one of the keys.", Keys: []Key{
+		{`name = "Ann"`, false, "Full name, for whoami, help and the greeting of exec. Default: the login."},
 		{`key = "ssh-ed25519 AAAA..."`, false, "Public key: the line of a .pub file. For several keys, use keys."},
 		{`keys = ["ssh-ed25519 AAAA..."]`, true, "List of public keys. The user can log in with any of them."},
 		{`prefix = ["team1"]`, false, "Names of [prefix.NAME] groups."},
@@ -115,8 +115,8 @@ var Reference = []Section{
 	{Table: "docker", About: "How exec, logs, tail, attach and di connect to tasks.", Keys: []Key{
 		{
 			fmt.Sprintf("exec = %q", defaultExec), false,
-			`"auto" uses the Docker daemon of the node for tasks of the docker driver, and Nomad's API for other ` +
-				`tasks and if the daemon does not respond or declines. "docker" and "nomad" use only that route. ` +
+			`"auto" uses the node's Docker daemon for tasks of the docker driver. It uses Nomad's API for other tasks, ` +
+				`and if the daemon does not respond or declines the request. "docker" and "nomad" use only that route. ` +
 				`Default "auto".`,
 		},
 		{
@@ -151,12 +151,12 @@ var Reference = []Section{
 				"but certificates are not supported yet.",
 		},
 	}},
-	{Table: "audit", About: "The gateway saves job definitions in two directories: that of the setting jobs, and a " +
-		"second one with the same name and -saved appended, for stopped jobs and earlier versions. It deletes " +
-		"files of the second one after 30 days, and the oldest beyond 256 MiB. Both must persist across restarts of the " +
-		"gateway, belong to its user, and not be writable by anybody else. The files are signed with a key that is derived " +
-		"from the first host key. Before you replace that host key, restore interrupted jobs (see ops), or start the " +
-		"gateway once with the old key listed after the new one.", Keys: []Key{
+	{Table: "audit", About: "The gateway saves job definitions in two directories: audit.jobs, and one with -saved " +
+		"appended to that name, for stopped jobs and earlier versions. It deletes files of the second one after 30 days, " +
+		"and the oldest beyond 256 MiB. Both must persist across restarts of the gateway, belong to its user, and not be " +
+		"writable by anybody else. The files are signed with a key that is derived from the first host key. Before you " +
+		"replace that host key, restore interrupted jobs (see ops), or start the gateway once with the old key listed " +
+		"after the new one.", Keys: []Key{
 		{
 			`file = "/var/log/nomadctld/audit.jsonl"`, false,
 			`Audit log: one JSON object per line, one when a command starts and one when it finishes. "-" is ` +
@@ -186,8 +186,8 @@ var Reference = []Section{
 			fmt.Sprintf("unauthenticated = %d", defaultUnauthenticated), false,
 			"Connections that have not authenticated. One IPv4 address or one IPv6 /64 may have a quarter of them. " +
 				"A quarter is reserved for addresses from which a user has logged in within 12 hours. If 10% of the " +
-				"other slots are in use, a new connection may close an older one, of the address that has the most. " +
-				"The probability rises to 1 if all are in use, as with MaxStartups of sshd.",
+				"rest are in use, a new connection may close an older one, from the address with the most connections. " +
+				"The probability rises to 1 if all are in use, as with sshd's MaxStartups.",
 		},
 		{
 			`idle = "1h"`, false,
@@ -201,8 +201,7 @@ var Reference = []Section{
 		"the defaults.", Keys: []Key{
 		{
 			fmt.Sprintf("connections = %d", defaultUserConnections), false,
-			"Connections. Five more can log in, so that their commands report the limit. Beyond that, the login " +
-				"fails.",
+			"Connections. On five more, commands only report the limit. Beyond that, the login fails.",
 		},
 		{fmt.Sprintf("sessions = %d", defaultUserSessions), false, "Running commands, over all connections."},
 		{
@@ -217,7 +216,7 @@ var Reference = []Section{
 				"the same way. A log has two outputs.",
 		},
 	}},
-	{Table: "raw", About: "The nomad binary, for users with the right raw.", Keys: []Key{
+	{Table: "raw", About: "The nomad binary, for users with the raw right.", Keys: []Key{
 		{
 			`user = "nomadctld-raw"`, true,
 			"The user that runs the nomad binary if the gateway is root. Default " + defaultRawUser +

@@ -27,7 +27,7 @@ var RightSets = []struct {
 	{Read, "list and inspect jobs, their logs and definitions"},
 	{Enter, "run programs in tasks and inspect their containers"},
 	{Operate, "stop, start, restart and change jobs"},
-	{Admin, "make irreversible changes, or go beyond the user's own jobs; granted only by name"},
+	{Admin, "make irreversible changes, or go beyond the user's own jobs; not granted by default"},
 }
 
 // Rights returns every right that a group can grant, with its set. These are the commands that need a right and the

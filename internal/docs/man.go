@@ -94,8 +94,7 @@ nomadctl \- run the commands of a nomadctld gateway over ssh
 .RB [ \-s
 .IR NAME ]
 .RB [ \-t | \-T ]
-.I COMMAND
-.RI [ ARG ...]
+.RI [ COMMAND " [" ARG ...]]
 .br
 .B nomadctl setup
 .RB [ \-\-user
