@@ -39,11 +39,11 @@ type ClusterWriter interface {
 	// SignalTask sends a signal, such as SIGHUP, to a running task of an allocation.
 	SignalTask(ctx context.Context, a Allocation, task, signal string) error
 
-	// Promote, Fail, Pause and Resume change a deployment of the job.
-	Promote(ctx context.Context, job Job, deployment string) (WriteResult, error)
-	Fail(ctx context.Context, job Job, deployment string) (WriteResult, error)
-	Pause(ctx context.Context, job Job, deployment string) (WriteResult, error)
-	Resume(ctx context.Context, job Job, deployment string) (WriteResult, error)
+	// These four change a deployment of the job.
+	PromoteDeployment(ctx context.Context, job Job, deploymentID string) (WriteResult, error)
+	FailDeployment(ctx context.Context, job Job, deploymentID string) (WriteResult, error)
+	PauseDeployment(ctx context.Context, job Job, deploymentID string) (WriteResult, error)
+	ResumeDeployment(ctx context.Context, job Job, deploymentID string) (WriteResult, error)
 
 	// Revert makes an earlier version of a job the newest one.
 	Revert(ctx context.Context, job Job, version uint64) (WriteResult, error)

@@ -32,18 +32,18 @@ type Job struct {
 	// empty if the job has none.
 	DeploymentStatus string
 
-	Unplaced    []Unplaced   // by group name
-	Allocations []Allocation // by group, index in the group, then newest first
+	Unplaced    []UnplacedGroup // by group name
+	Allocations []Allocation    // by group, index in the group, then newest first
 }
 
 // Counts counts allocations by state. Failed, Complete and Lost include those that Nomad has garbage-collected.
 type Counts struct{ Queued, Starting, Running, Failed, Complete, Lost, Unknown int }
 
-// Unplaced is a task group with allocations that Nomad could not place.
-type Unplaced struct {
-	Group       string
-	Allocations int      // waiting for a node
-	Reasons     []string // sorted; such as "memory exhausted on 2 nodes"
+// UnplacedGroup is a task group with allocations that Nomad could not place.
+type UnplacedGroup struct {
+	Group   string
+	Count   int      // waiting for a node
+	Reasons []string // sorted; such as "memory exhausted on 2 nodes"
 }
 
 // Allocation is one instance of a task group.

@@ -88,7 +88,7 @@ func (s *logStream) next(at *logCursor) (batch []LogChunk, changed <-chan struct
 
 // advance moves the cursor past a chunk and returns the part of it that the viewer gets, if any.
 func (at *logCursor) advance(c bufferedChunk) (p LogChunk, visible bool) {
-	i := c.Output()
+	i := c.OutputIndex()
 	at.number = c.number + 1
 	switch {
 	case c.number < at.from[i]: // cursorFor has counted its lines

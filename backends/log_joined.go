@@ -21,9 +21,9 @@ var errReadFiles = errors.New("read from files")
 // Log implements LogSource.
 func (j JoinedLog) Log(ctx context.Context, in TaskRef, q LogQuery, each func(LogChunk) error) error {
 	started := false
-	emit := func(p LogChunk) error {
+	emit := func(c LogChunk) error {
 		started = true
-		return each(p)
+		return each(c)
 	}
 	containerQuery := q
 	containerQuery.OnRetained = func(ctx context.Context, retained RetainedLog) error {
@@ -37,7 +37,7 @@ func (j JoinedLog) Log(ctx context.Context, in TaskRef, q LogQuery, each func(Lo
 	switch {
 	case errors.Is(err, errReadFiles):
 		reason = "the container's log and Nomad's log files differ, and the files contain more: reading the files"
-	case errors.Is(err, ErrLogNotKept):
+	case errors.Is(err, ErrLogNotStored):
 		return j.readFilesInstead(ctx, in, q, err, each)
 	case errors.Is(err, ErrNoLog), errors.Is(err, ErrDeclined): // the container was deleted, or a proxy denies access
 	case errors.Is(err, ErrUnreachable), errors.Is(err, ErrForbidden), errors.Is(err, ErrLimitReached):
@@ -75,9 +75,9 @@ func (j JoinedLog) readFilesInstead(
 ) error {
 	follow, found := q.Follow, false
 	q.Follow = false
-	err := j.Files.Log(ctx, in, q, func(p LogChunk) error {
-		found = found || len(p.Data) > 0
-		return each(p)
+	err := j.Files.Log(ctx, in, q, func(c LogChunk) error {
+		found = found || len(c.Data) > 0
+		return each(c)
 	})
 	if found && !follow {
 		return err
@@ -102,7 +102,7 @@ func (j JoinedLog) readOlder(
 	}
 	final := !retained.Rotated
 	for i := range retained.Outputs {
-		retained.Outputs[i].Complete, retained.Outputs[i].Final = !retained.Rotated, final
+		retained.Outputs[i].HasStart, retained.Outputs[i].HasEnd = !retained.Rotated, final
 	}
 	noted := false
 	note := func() error {
@@ -113,11 +113,11 @@ func (j JoinedLog) readOlder(
 		return each(LogChunk{Note: boundaryNote(q, retained, task)})
 	}
 	before := func() error {
-		return j.Files.LogBefore(ctx, in, retained.Outputs, q, func(p LogChunk) error {
+		return j.Files.LogBefore(ctx, in, retained.Outputs, q, func(c LogChunk) error {
 			if err := note(); err != nil {
 				return err
 			}
-			return each(p)
+			return each(c)
 		})
 	}
 	err := before()
@@ -128,18 +128,18 @@ func (j JoinedLog) readOlder(
 			return scanErr
 		}
 		for i := range retained.Outputs {
-			retained.Outputs[i].Final = now.Outputs[i].Bytes == retained.Outputs[i].Bytes
+			retained.Outputs[i].HasEnd = now.Outputs[i].Bytes == retained.Outputs[i].Bytes
 		}
 		err = before()
 	}
-	var other interface{ FilesHoldMore() bool }
+	var other interface{ FilesContainMore() bool }
 	switch {
 	case err == nil:
 		return nil
 	case noted, ctx.Err() != nil, retained.Rotated && errors.Is(err, ErrLimitReached):
 		return err
 	case errors.Is(err, ErrLogMismatch) && errors.As(err, &other):
-		if (!q.Follow || final) && known && task.Restarts == 0 && other.FilesHoldMore() {
+		if (!q.Follow || final) && known && task.Restarts == 0 && other.FilesContainMore() {
 			return errReadFiles
 		}
 	case !retained.Rotated: // nothing suggests that the container's log is incomplete
@@ -226,10 +226,10 @@ func (j JoinedLog) scanContainer(ctx context.Context, in TaskRef) (all RetainedL
 }
 
 // task returns the task's state at the time when its allocation was read.
-func (p TaskRef) task() (Task, bool) {
-	i := slices.IndexFunc(p.Allocation.Tasks, func(t Task) bool { return t.Name == p.Task })
+func (in TaskRef) task() (Task, bool) {
+	i := slices.IndexFunc(in.Allocation.Tasks, func(t Task) bool { return t.Name == in.Task })
 	if i < 0 {
 		return Task{}, false
 	}
-	return p.Allocation.Tasks[i], true
+	return in.Allocation.Tasks[i], true
 }

@@ -129,8 +129,8 @@ type RetainedOutput struct {
 	Lines    int
 	Head     []byte // the first bytes, to find this part in another source
 	Tail     []byte // the last bytes
-	Complete bool   // never rotated: log files that start with Head contain nothing older
-	Final    bool   // complete up to now: log files that do not end with Tail are a different log
+	HasStart bool   // never rotated: log files that start with Head contain nothing older
+	HasEnd   bool   // complete up to now: log files that do not end with Tail are a different log
 }
 
 // LogFiles is a source that reads log files. They may contain older lines than another source retains.
@@ -167,11 +167,11 @@ func (q LogQuery) NeedsContainer() bool {
 }
 
 // isNotice reports whether the chunk is not log data but a message about the log.
-func (p LogChunk) isNotice() bool { return p.Lost || p.Note != "" }
+func (c LogChunk) isNotice() bool { return c.Lost || c.Note != "" }
 
-// Output returns 0 for stdout and 1 for stderr.
-func (p LogChunk) Output() int {
-	if p.Stderr {
+// OutputIndex returns 0 for stdout and 1 for stderr.
+func (c LogChunk) OutputIndex() int {
+	if c.Stderr {
 		return 1
 	}
 	return 0
@@ -186,7 +186,7 @@ var (
 	ErrDetached         = errors.New("detached")
 	ErrNoLog            = errors.New("log not found")
 	ErrLogDisabled      = errors.New("the job disables logs for this task")
-	ErrLogNotKept       = errors.New("the log is not stored")
+	ErrLogNotStored     = errors.New("the log is not stored")
 	ErrLogMismatch      = errors.New("the container's log and Nomad's log files differ")
 	ErrRunsNotSeparable = errors.New("Nomad's log files do not separate the runs of a task")
 	ErrNoTimestamps     = errors.New("the log has no timestamps")

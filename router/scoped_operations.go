@@ -120,35 +120,35 @@ func (o *scopedOperations) SignalTask(ctx context.Context, a backends.Allocation
 	return err
 }
 
-func (o *scopedOperations) Promote(ctx context.Context, job backends.Job,
+func (o *scopedOperations) PromoteDeployment(ctx context.Context, job backends.Job,
 	deployment string,
 ) (backends.WriteResult, error) {
 	return o.change(job, func(c backends.ClusterWriter) (backends.WriteResult, error) {
-		return c.Promote(ctx, job, deployment)
+		return c.PromoteDeployment(ctx, job, deployment)
 	})
 }
 
-func (o *scopedOperations) Fail(ctx context.Context, job backends.Job,
+func (o *scopedOperations) FailDeployment(ctx context.Context, job backends.Job,
 	deployment string,
 ) (backends.WriteResult, error) {
 	return o.change(job, func(c backends.ClusterWriter) (backends.WriteResult, error) {
-		return c.Fail(ctx, job, deployment)
+		return c.FailDeployment(ctx, job, deployment)
 	})
 }
 
-func (o *scopedOperations) Pause(ctx context.Context, job backends.Job,
+func (o *scopedOperations) PauseDeployment(ctx context.Context, job backends.Job,
 	deployment string,
 ) (backends.WriteResult, error) {
 	return o.change(job, func(c backends.ClusterWriter) (backends.WriteResult, error) {
-		return c.Pause(ctx, job, deployment)
+		return c.PauseDeployment(ctx, job, deployment)
 	})
 }
 
-func (o *scopedOperations) Resume(ctx context.Context, job backends.Job,
+func (o *scopedOperations) ResumeDeployment(ctx context.Context, job backends.Job,
 	deployment string,
 ) (backends.WriteResult, error) {
 	return o.change(job, func(c backends.ClusterWriter) (backends.WriteResult, error) {
-		return c.Resume(ctx, job, deployment)
+		return c.ResumeDeployment(ctx, job, deployment)
 	})
 }
 

@@ -59,19 +59,21 @@ func (o *fakeOperations) SignalTask(_ context.Context, a backends.Allocation, _,
 	return err
 }
 
-func (o *fakeOperations) Promote(_ context.Context, job backends.Job, _ string) (backends.WriteResult, error) {
+func (o *fakeOperations) PromoteDeployment(
+	_ context.Context, job backends.Job, _ string,
+) (backends.WriteResult, error) {
 	return o.record("promote", job.ID)
 }
 
-func (o *fakeOperations) Fail(_ context.Context, job backends.Job, _ string) (backends.WriteResult, error) {
+func (o *fakeOperations) FailDeployment(_ context.Context, job backends.Job, _ string) (backends.WriteResult, error) {
 	return o.record("fail", job.ID)
 }
 
-func (o *fakeOperations) Pause(_ context.Context, job backends.Job, _ string) (backends.WriteResult, error) {
+func (o *fakeOperations) PauseDeployment(_ context.Context, job backends.Job, _ string) (backends.WriteResult, error) {
 	return o.record("pause", job.ID)
 }
 
-func (o *fakeOperations) Resume(_ context.Context, job backends.Job, _ string) (backends.WriteResult, error) {
+func (o *fakeOperations) ResumeDeployment(_ context.Context, job backends.Job, _ string) (backends.WriteResult, error) {
 	return o.record("resume", job.ID)
 }
 
@@ -104,10 +106,10 @@ func everyOperation(ctx context.Context, o backends.ClusterWriter, job backends.
 	collect(o.Scale(ctx, job, "g", 1))
 	collect(o.StopAllocation(ctx, a))
 	errs = append(errs, o.RestartTask(ctx, a, ""), o.SignalTask(ctx, a, "t", "SIGHUP"))
-	collect(o.Promote(ctx, job, "d"))
-	collect(o.Fail(ctx, job, "d"))
-	collect(o.Pause(ctx, job, "d"))
-	collect(o.Resume(ctx, job, "d"))
+	collect(o.PromoteDeployment(ctx, job, "d"))
+	collect(o.FailDeployment(ctx, job, "d"))
+	collect(o.PauseDeployment(ctx, job, "d"))
+	collect(o.ResumeDeployment(ctx, job, "d"))
 	collect(o.Revert(ctx, job, 0))
 	collect(o.Evaluate(ctx, job))
 	collect(o.Force(ctx, job))

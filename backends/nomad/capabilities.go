@@ -26,13 +26,13 @@ const (
 // forbiddenError explains Nomad's 403. Nomad returns it for unknown tokens and for missing capabilities, so
 // forbiddenError reads the token to find out. capability is what the request needs, or a rule; empty: not known.
 func (c *Client) forbiddenError(ctx context.Context, namespace, capability string, err error) error {
-	ctx, cancel := context.WithTimeout(ctx, listTimeout)
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
-	q, tokenErr := c.query(ctx, "")
+	q, tokenErr := c.queryOptions(ctx, "")
 	if tokenErr != nil || q.AuthToken == "" {
 		return explain(err)
 	}
-	_, _, selfErr := c.api.ACLTokens().Self(q)
+	_, _, selfErr := c.reads.ACLTokens().Self(q)
 	var response api.UnexpectedResponseError
 	switch {
 	case selfErr == nil && capability != "":

@@ -51,7 +51,7 @@ func explain(err error) error {
 		return fmt.Errorf("Nomad returned %d %s", response.StatusCode(), body)
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
-		return fmt.Errorf("%w: timed out after %s", backends.ErrUnreachable, listTimeout)
+		return fmt.Errorf("%w: timed out after %s", backends.ErrUnreachable, readTimeout)
 	}
 	var request *url.Error
 	if !errors.As(err, &request) {

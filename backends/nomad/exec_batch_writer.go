@@ -7,9 +7,9 @@ import (
 	"sync"
 )
 
-// coalescer is a buffered writer that joins small writes: while one write to dst is in progress, it buffers the next
+// batchWriter is a buffered writer that joins small writes: while one write to dst is in progress, it buffers the next
 // ones and then writes them at once. Nomad sends one kilobyte at a time, and each write to a user is a packet.
-type coalescer struct {
+type batchWriter struct {
 	dst     io.Writer
 	onError func(error) // called for a write error of dst
 
@@ -23,60 +23,60 @@ type coalescer struct {
 // maxBuffered is the number of buffered bytes at which Write blocks.
 const maxBuffered = 128 << 10
 
-func newCoalescer(dst io.Writer, onError func(error)) *coalescer {
-	c := &coalescer{dst: dst, onError: onError}
-	c.changed.L = &c.mu
-	return c
+func newBatchWriter(dst io.Writer, onError func(error)) *batchWriter {
+	w := &batchWriter{dst: dst, onError: onError}
+	w.changed.L = &w.mu
+	return w
 }
 
 // Write blocks only while the buffer is full. It returns the error of an earlier write to dst, if any.
-func (c *coalescer) Write(p []byte) (int, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for len(c.buffered) >= maxBuffered && c.err == nil {
-		c.changed.Wait()
+func (w *batchWriter) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for len(w.buffered) >= maxBuffered && w.err == nil {
+		w.changed.Wait()
 	}
-	if c.err != nil {
-		return 0, c.err
+	if w.err != nil {
+		return 0, w.err
 	}
-	c.buffered = append(c.buffered, p...)
-	if !c.writing {
-		c.writing = true
-		go c.writeBuffered()
+	w.buffered = append(w.buffered, p...)
+	if !w.writing {
+		w.writing = true
+		go w.writeBuffered()
 	}
 	return len(p), nil
 }
 
 // writeBuffered writes to dst until the buffer is empty.
-func (c *coalescer) writeBuffered() {
+func (w *batchWriter) writeBuffered() {
 	var spare []byte
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for len(c.buffered) > 0 && c.err == nil {
-		next := c.buffered
-		c.buffered = spare[:0]
-		c.changed.Broadcast()
-		c.mu.Unlock()
-		_, err := c.dst.Write(next)
-		c.mu.Lock()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for len(w.buffered) > 0 && w.err == nil {
+		next := w.buffered
+		w.buffered = spare[:0]
+		w.changed.Broadcast()
+		w.mu.Unlock()
+		_, err := w.dst.Write(next)
+		w.mu.Lock()
 		spare = next
-		if c.err == nil && err != nil {
-			c.err = err
-			c.onError(err)
+		if w.err == nil && err != nil {
+			w.err = err
+			w.onError(err)
 		}
 	}
-	c.writing = false
-	c.changed.Broadcast()
+	w.writing = false
+	w.changed.Broadcast()
 }
 
 // flush waits until the buffer has been written, a write has failed or ctx ends.
-func (c *coalescer) flush(ctx context.Context) {
-	stop := context.AfterFunc(ctx, func() { c.close(context.Cause(ctx)) })
+func (w *batchWriter) flush(ctx context.Context) {
+	stop := context.AfterFunc(ctx, func() { w.close(context.Cause(ctx)) })
 	defer stop()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for (c.writing || len(c.buffered) > 0) && c.err == nil {
-		c.changed.Wait()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for (w.writing || len(w.buffered) > 0) && w.err == nil {
+		w.changed.Wait()
 	}
 }
 
@@ -84,11 +84,11 @@ func (c *coalescer) flush(ctx context.Context) {
 var errWriterClosed = errors.New("the output is closed")
 
 // close makes all pending and future calls return cause. It does not interrupt a write to dst.
-func (c *coalescer) close(cause error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.err == nil {
-		c.err = cause
+func (w *batchWriter) close(cause error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.err == nil {
+		w.err = cause
 	}
-	c.changed.Broadcast()
+	w.changed.Broadcast()
 }

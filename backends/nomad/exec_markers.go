@@ -173,8 +173,8 @@ func (f *markerFilter) flush() {
 	f.buffered = nil
 }
 
-// unstartedOutput returns all output so far if the start marker has not arrived.
-func (f *markerFilter) unstartedOutput() []byte {
+// outputBeforeStart returns all output so far if the start marker has not arrived.
+func (f *markerFilter) outputBeforeStart() []byte {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.seenStart {

@@ -16,8 +16,8 @@ import (
 var errNoShell = errors.New("the task has no /bin/sh")
 
 // result returns the result of a program after Nomad has finished the websocket with this code or error.
-func (r *programState) result(p backends.Program, out outputs, s *wrappedCommand, code int, err error) (int, error) {
-	if s == nil {
+func (r *programState) result(p backends.Program, out outputs, w *wrappedCommand, code int, err error) (int, error) {
+	if w == nil {
 		return directResult(p, out, code, err)
 	}
 	if !r.hasStarted() {

@@ -44,7 +44,7 @@ func (c *Client) signal(
 ) (int, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	if !isEnvName(name) && name != "0" {
+	if !isIdentifier(name) && name != "0" {
 		return 0, fmt.Errorf("not a signal: %q", name)
 	}
 	release, err := c.conns.signalSlots.Acquire(ctx, 1)
@@ -78,15 +78,15 @@ type limitedBuffer struct {
 	text []byte // guarded by mu
 }
 
-func (a *limitedBuffer) Write(b []byte) (int, error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.text = append(a.text, b[:min(len(b), maxPreamble-len(a.text))]...)
-	return len(b), nil
+func (b *limitedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.text = append(b.text, p[:min(len(p), maxPreamble-len(b.text))]...)
+	return len(p), nil
 }
 
-func (a *limitedBuffer) String() string {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return string(a.text)
+func (b *limitedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return string(b.text)
 }

@@ -21,11 +21,11 @@ type stdinReader struct {
 	exited   <-chan struct{} // closed when the program has exited
 	done     <-chan struct{} // closed when the library does not read any more
 
-	complete     atomic.Bool // the source has been read until EOF
+	sourceEOF    atomic.Bool // the source has been read until EOF
 	chunks       chan []byte
 	pending      []byte
-	last         byte
-	eof          bool
+	lastByte     byte
+	chunksClosed bool
 	endFrameSent bool // the end frame is in pending or has been read
 }
 
@@ -33,7 +33,7 @@ type stdinReader struct {
 func newStdinReader(p backends.Program, r *programState, done <-chan struct{}, hasShell bool) *stdinReader {
 	in := &stdinReader{
 		src: p.Stdin, terminal: p.Terminal != nil, eofKey: ctrlD, state: r, running: r.running, exited: r.exited,
-		done: done, last: '\n',
+		done: done, lastByte: '\n',
 	}
 	if key, ok := p.Modes.Char(backends.ModeEOF); ok && hasShell {
 		in.eofKey = key
@@ -59,14 +59,14 @@ func (in *stdinReader) Read(b []byte) (int, error) {
 	default:
 	}
 	for len(in.pending) == 0 {
-		if in.eof {
+		if in.chunksClosed {
 			return in.finish(b)
 		}
 		select {
 		case chunk, more := <-in.chunks:
 			switch {
 			case !more:
-				in.eof = true
+				in.chunksClosed = true
 				in.pending = in.eofKeys()
 			case in.state.framed:
 				in.pending = append(fmt.Appendln(nil, len(chunk)), chunk...)
@@ -85,7 +85,7 @@ func (in *stdinReader) Read(b []byte) (int, error) {
 // copyPending moves pending bytes to b.
 func (in *stdinReader) copyPending(b []byte) int {
 	n := copy(b, in.pending)
-	in.last, in.pending = in.pending[n-1], in.pending[n:]
+	in.lastByte, in.pending = in.pending[n-1], in.pending[n:]
 	return n
 }
 
@@ -114,7 +114,7 @@ func (in *stdinReader) eofKeys() []byte {
 	switch {
 	case !in.terminal || in.eofKey == 0:
 		return nil
-	case in.last == '\n' || in.last == '\r':
+	case in.lastByte == '\n' || in.lastByte == '\r':
 		return []byte{in.eofKey}
 	}
 	return []byte{in.eofKey, in.eofKey}
@@ -152,6 +152,6 @@ func (in *stdinReader) pump() {
 
 // markComplete records that the source has been read until EOF.
 func (in *stdinReader) markComplete() {
-	in.complete.Store(true)
+	in.sourceEOF.Store(true)
 	close(in.chunks)
 }

@@ -23,7 +23,7 @@ func (c *Client) Usage(ctx context.Context, allocations []backends.Allocation) m
 	usage := map[string]backends.Usage{}
 	var mu sync.Mutex
 	c.queryNodes(ctx, allocations, func(a backends.Allocation, q *api.QueryOptions) error {
-		stats, err := c.api.Allocations().Stats(&api.Allocation{ID: a.ID}, q)
+		stats, err := c.reads.Allocations().Stats(&api.Allocation{ID: a.ID}, q)
 		if err != nil {
 			return err
 		}
@@ -42,7 +42,7 @@ func (c *Client) queryNodes(
 	ctx context.Context, allocations []backends.Allocation,
 	request func(backends.Allocation, *api.QueryOptions) error,
 ) {
-	shared, err := c.query(ctx, "")
+	shared, err := c.queryOptions(ctx, "")
 	if err != nil {
 		return
 	}

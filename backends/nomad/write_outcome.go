@@ -113,8 +113,8 @@ func (c *Client) explainRejection(ctx context.Context, w writeRequest, err error
 		reason == fmt.Sprintf("job %q not found", w.job.ID):
 		return backends.ErrNotFound
 	case strings.Contains(reason, "Enforcing job modify index"), strings.Contains(reason, "; enforcing version"):
-		if h, err := c.currentState(ctx, w.job); err == nil {
-			return &backends.ChangedError{Job: w.job.ID, Version: h.Version}
+		if state, err := c.currentState(ctx, w.job); err == nil {
+			return &backends.ChangedError{Job: w.job.ID, Version: state.Version}
 		} else if errors.Is(err, backends.ErrNotFound) {
 			return err
 		}
