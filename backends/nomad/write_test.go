@@ -180,7 +180,7 @@ func TestWrite_Unreachable(t *testing.T) {
 	c.timeouts.notApplied, c.timeouts.maxPause = 20*time.Millisecond, time.Millisecond
 	err = c.RestartTask(context.Background(), fakeAllocation, "web")
 	if !errors.Is(err, backends.ErrUnreachable) || errors.Is(err, backends.ErrOutcomeUnknown) ||
-		err.Error() != "no response: connection rejection; nothing was done" {
+		err.Error() != "no response: connection refused; nothing was done" {
 		t.Errorf("got %v, want no response, and nothing done", err)
 	}
 }
