@@ -35,7 +35,7 @@ func BenchmarkPs(b *testing.B) {
 		if i%50 == 0 { // 20 jobs with 100 allocations
 			team = "team1"
 		}
-		cluster.Run(sim.Job{
+		cluster.AddJob(sim.Job{
 			ID: fmt.Sprintf("p-%s-%d", team, i), Deployment: sim.Deployment{Status: "successful"},
 			Groups: []sim.Group{{Name: "g", Count: perJob}},
 		})
@@ -99,7 +99,7 @@ func BenchmarkHalfOpen(b *testing.B) {
 	cluster := sim.New()
 	defer cluster.Close()
 	for i := range 20 {
-		cluster.Run(sim.Job{ID: fmt.Sprintf("p-team1-%d", i)})
+		cluster.AddJob(sim.Job{ID: fmt.Sprintf("p-team1-%d", i)})
 	}
 	url, err := cluster.Start()
 	if err != nil {
@@ -198,7 +198,7 @@ func BenchmarkComplete(b *testing.B) {
 			cluster := sim.New()
 			defer cluster.Close()
 			for i := range 100 {
-				cluster.Run(sim.Job{ID: fmt.Sprintf("p-team1-%d", i)})
+				cluster.AddJob(sim.Job{ID: fmt.Sprintf("p-team1-%d", i)})
 			}
 			url, err := cluster.Start()
 			if err != nil {

@@ -602,7 +602,7 @@ func TestToken_MissingCapability(t *testing.T) {
 			if out, err := g.ssh("wim", "stop p-team5-weak-off").CombinedOutput(); err != nil {
 				t.Fatalf("%v: %s", err, out)
 			}
-			weak, err := os.ReadFile(cluster.Token(t, "list-jobs", "read-job"))
+			weak, err := os.ReadFile(cluster.LimitedTokenFile(t, "list-jobs", "read-job"))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -38,7 +38,7 @@ func TestDockerScripts(t *testing.T) {
 		"p-team1-keys": {ID: typed, Node: "node-1"},
 		"p-team1-line": {ID: lines, Node: "node-1"},
 	} {
-		cluster.Sim.Run(sim.Job{ID: id, Groups: []sim.Group{{
+		cluster.Sim.AddJob(sim.Job{ID: id, Groups: []sim.Group{{
 			Name: "g", Tasks: tasks,
 			Allocations: []sim.Allocation{allocation},
 		}}})

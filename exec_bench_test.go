@@ -37,7 +37,7 @@ func BenchmarkExec(b *testing.B) {
 	cluster := sim.New()
 	defer cluster.Close()
 	allocation := newAllocation()
-	cluster.Run(boxJob(sim.Task{Name: "box", Driver: "docker"}, allocation))
+	cluster.AddJob(boxJob(sim.Task{Name: "box", Driver: "docker"}, allocation))
 	url, err := cluster.Start()
 	if err != nil {
 		b.Fatal(err)
@@ -336,7 +336,7 @@ func BenchmarkTails(b *testing.B) {
 	cluster := sim.New()
 	defer cluster.Close()
 	allocation := newAllocation()
-	cluster.Run(boxJob(sim.Task{Name: "box", Driver: "docker"}, allocation))
+	cluster.AddJob(boxJob(sim.Task{Name: "box", Driver: "docker"}, allocation))
 	url, err := cluster.Start()
 	if err != nil {
 		b.Fatal(err)

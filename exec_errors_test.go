@@ -40,7 +40,7 @@ func TestExec_PendingTask(t *testing.T) {
 	job := boxJob(sim.Task{Name: "box", Driver: "raw_exec"}, newAllocation())
 	a := &job.Groups[0].Allocations[0]
 	a.ClientStatus, a.Tasks = "pending", map[string]sim.TaskState{"box": {State: "pending"}}
-	cluster.Sim.Run(job)
+	cluster.Sim.AddJob(job)
 	g := startTestGateway(t, cluster.URL, "")
 	if got, want := g.runRefused(t, "exec", a.ID, "true"), "nomadctld: task is not running\n"; got != want {
 		t.Errorf("got %q, want %q", got, want)
@@ -54,7 +54,8 @@ func TestExec_TaskPurgedBeforeStart(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
 	cluster := nomadtest.Simulated(t)
-	cluster.Sim.Run(boxJob(sim.Task{Name: "box", Driver: "raw_exec", Command: []string{"sleep", "3600"}}, newAllocation()))
+	task := sim.Task{Name: "box", Driver: "raw_exec", Command: []string{"sleep", "3600"}}
+	cluster.Sim.AddJob(boxJob(task, newAllocation()))
 	g := startTestGateway(t, cluster.URL, "")
 	// The exec request is delayed until the job is purged.
 	cluster.Sim.Inject(sim.Fault{Path: "/v1/client/allocation/{id}/exec", Delay: 3 * time.Second, Times: 1})
@@ -77,14 +78,14 @@ func TestExec_BackendLost(t *testing.T) {
 		"docker": func(t *testing.T) (*testGateway, func()) {
 			address, cut := dockertest.TCPWithCut(t, dockertest.Daemon(t))
 			cluster, allocation := nomadtest.Simulated(t), newAllocation()
-			cluster.Sim.Run(boxJob(sim.Task{Name: "box", Driver: "docker"}, allocation))
+			cluster.Sim.AddJob(boxJob(sim.Task{Name: "box", Driver: "docker"}, allocation))
 			dockertest.RunTask(t, cluster.Sim, allocation, "box", docker.Config{Cmd: []string{"sleep", "3600"}})
 			return startTestGateway(t, cluster.URL, fmt.Sprintf("docker.host = \"tcp://%s\"\n",
 				strings.TrimPrefix(address, "tcp://"))), cut
 		},
 		"nomad": func(t *testing.T) (*testGateway, func()) {
 			cluster := nomadtest.Simulated(t)
-			cluster.Sim.Run(boxJob(sim.Task{Name: "box", Driver: "raw_exec", Command: []string{"sleep", "3600"}},
+			cluster.Sim.AddJob(boxJob(sim.Task{Name: "box", Driver: "raw_exec", Command: []string{"sleep", "3600"}},
 				newAllocation()))
 			return startTestGateway(t, cluster.URL, ""), cluster.Sim.Close
 		},
@@ -128,7 +129,7 @@ func TestExec_ConfiguredBackend(t *testing.T) {
 	}()
 	cluster := nomadtest.Simulated(t)
 	for driver, job := range map[string]string{"docker": "p-team1-docker", "raw_exec": "p-team1-process"} {
-		cluster.Sim.Run(sim.Job{ID: job, Groups: []sim.Group{{Name: "g", Tasks: []sim.Task{{
+		cluster.Sim.AddJob(sim.Job{ID: job, Groups: []sim.Group{{Name: "g", Tasks: []sim.Task{{
 			Name: "box", Driver: driver, Command: []string{"/bin/sh", "-c", "echo logged; exec sleep 3600"},
 		}}}}})
 	}

@@ -50,7 +50,7 @@ func TestExec_StreamsAndExitCodes(t *testing.T) {
 			{`exec p-team1-box sh -c 'kill -TERM $$'`, "", "", "", 143},
 			{`exec p-team1-box sh -c 'exec 0<&-; sleep 0.2; echo done'`, strings.Repeat("x", 1<<20), "done\n", "", 0},
 			{`exec p-team1-box sh -c '(sleep 60; echo late) & echo early'`, "", "early\n", "", 0},
-			{`exec p-team1-box nope`, "", "", "nomadctld: nope: not found", 127},
+			{`exec p-team1-box nope`, "", "", "nomadctld: nope: program not found", 127},
 			{`exec p-team1-box /bin`, "", "", "nomadctld: /bin: ", 126},
 			{`exec -u root`, "", "", "nomadctld: exec: an argument is missing", 2},
 			{`exec p-team1-box -x`, "", "", "nomadctld: exec: put flags before the selector", 2},
@@ -410,7 +410,7 @@ func TestOutput_ClosedByClient(t *testing.T) {
 	needSSH(t)
 	forEachPath(t, func(t *testing.T, w execPath) {
 		const script = "i=0; while [ $i -lt 400000 ]; do i=$((i+1)); echo line $i; done"
-		w.Cluster.Run(sim.Job{ID: "p-team1-long", Groups: []sim.Group{{Name: "g", Tasks: []sim.Task{{
+		w.Cluster.AddJob(sim.Job{ID: "p-team1-long", Groups: []sim.Group{{Name: "g", Tasks: []sim.Task{{
 			Name: "t", Driver: "raw_exec", Command: []string{"/bin/sh", "-c", script + "; exec sleep 600"},
 		}}}}})
 		eventually(t, "its log exceeds all buffers on the path", func() bool {

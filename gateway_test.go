@@ -201,14 +201,14 @@ func forEachPath(t *testing.T, test func(t *testing.T, w execPath)) {
 		host := dockertest.Daemon(t)
 		cluster := nomadtest.Simulated(t)
 		allocation := newAllocation()
-		cluster.Sim.Run(boxJob(sim.Task{Name: "box", Driver: "docker"}, allocation))
+		cluster.Sim.AddJob(boxJob(sim.Task{Name: "box", Driver: "docker"}, allocation))
 		dockertest.RunTask(t, cluster.Sim, allocation, "box", docker.Config{Cmd: []string{"sleep", "3600"}})
 		settings := fmt.Sprintf("docker.host = %q\n", host)
 		test(t, execPath{startTestGateway(t, cluster.URL, settings), "docker", cluster.Sim, cluster.URL, settings})
 	})
 	t.Run("nomad", func(t *testing.T) {
 		cluster := nomadtest.Simulated(t)
-		cluster.Sim.Run(boxJob(sim.Task{Name: "box", Driver: "raw_exec", Command: []string{"sleep", "3600"}},
+		cluster.Sim.AddJob(boxJob(sim.Task{Name: "box", Driver: "raw_exec", Command: []string{"sleep", "3600"}},
 			newAllocation()))
 		test(t, execPath{startTestGateway(t, cluster.URL, ""), "nomad", cluster.Sim, cluster.URL, ""})
 	})

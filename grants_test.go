@@ -125,8 +125,8 @@ func TestGrants_PublicCommands(t *testing.T) {
 		before := cluster.Sim.Traffic("").Requests
 		code, _, stderr := g.run("bob", spec.Name+" --help")
 		denied := strings.HasPrefix(stderr, "nomadctld: "+spec.Name+" is not among your commands: can-i, help, whoami")
-		if public := spec.Set == router.Public; public == denied || public != (code == 0) {
-			t.Errorf("%s: got %d, %q; its set is %s", spec.Name, code, stderr, spec.Set)
+		if public := spec.RightSet == router.Public; public == denied || public != (code == 0) {
+			t.Errorf("%s: got %d, %q; its set is %s", spec.Name, code, stderr, spec.RightSet)
 		}
 		if after := cluster.Sim.Traffic("").Requests; after != before {
 			t.Errorf("%s: got a request to the cluster", spec.Name)

@@ -162,7 +162,7 @@ func TestLogs_JobIsMergedByTime(t *testing.T) {
 	host := dockertest.Daemon(t)
 	cluster := nomadtest.Simulated(t)
 	a, b, c := newAllocation(), newAllocation(), newAllocation()
-	cluster.Sim.Run(sim.Job{ID: "p-team1-turns", Groups: []sim.Group{{
+	cluster.Sim.AddJob(sim.Job{ID: "p-team1-turns", Groups: []sim.Group{{
 		Name: "g", Tasks: []sim.Task{{Name: "box", Driver: "docker"}}, Count: 3,
 		Allocations: []sim.Allocation{{ID: a, Node: "node-1"}, {ID: b, Node: "node-1"}, {ID: c, Node: "node-1"}},
 	}}})
@@ -208,7 +208,7 @@ func TestLogs_PreviousRun(t *testing.T) {
 	}
 	job := boxJob(sim.Task{Name: "box", Driver: "docker"}, g.allocation)
 	job.Groups[0].Allocations[0].Tasks = map[string]sim.TaskState{"box": {State: "running", Restarts: 1}}
-	g.cluster.Run(job)
+	g.cluster.AddJob(job)
 	if code, out, stderr := g.testGateway.run("wim", "logs --previous p-team1-box/g/box"); code != 0 ||
 		out != "first run\n" {
 		t.Errorf("after one: got %d, %q, %q", code, out, stderr)

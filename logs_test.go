@@ -51,7 +51,7 @@ func dockerBox(t *testing.T, logging ...string) boxTask {
 		}
 		task.Config = map[string]any{"image": "example/box:1", "logging": []any{block}}
 	}
-	cluster.Sim.Run(boxJob(task, allocation))
+	cluster.Sim.AddJob(boxJob(task, allocation))
 	return boxTask{startTestGateway(t, cluster.URL, fmt.Sprintf("docker.host = %q\n", host)), cluster.Sim, allocation}
 }
 
@@ -93,9 +93,9 @@ func TestTail_FollowsIntoNextContainer(t *testing.T) {
 	at := time.Now()
 	job.Groups[0].Allocations[0].ClientStatus = "failed"
 	job.Groups[0].Allocations[0].Tasks = map[string]sim.TaskState{"box": {
-		State: "dead", Failed: true, Events: []sim.Event{sim.Started(at), sim.Terminated(at, 3, "")},
+		State: "dead", Failed: true, Events: []sim.Event{sim.Started(at), sim.DockerTerminated(at, 3, "")},
 	}}
-	g.cluster.Run(job)
+	g.cluster.AddJob(job)
 	rest, _ := io.ReadAll(lines)
 	if err := tail.Wait(); err != nil || len(rest) > 0 {
 		t.Errorf("got %v and %q after the task exited", err, rest)
@@ -183,7 +183,7 @@ func TestTail_LineEndsWithContainer(t *testing.T) {
 func TestTail_LastLineNotWritten(t *testing.T) {
 	t.Parallel()
 	cluster := nomadtest.Simulated(t)
-	cluster.Sim.Run(sim.Job{ID: "p-team1-short", Type: "batch", Groups: []sim.Group{{Name: "g", Tasks: []sim.Task{{
+	cluster.Sim.AddJob(sim.Job{ID: "p-team1-short", Type: "batch", Groups: []sim.Group{{Name: "g", Tasks: []sim.Task{{
 		Name: "t", Driver: "raw_exec", Command: []string{"/bin/sh", "-c", "sleep 3; printf half"},
 	}}}}})
 	g := startTestGateway(t, cluster.URL, "")
@@ -208,7 +208,7 @@ func TestTail_LastLineNotWritten(t *testing.T) {
 func TestTail_ViewersShareStream(t *testing.T) {
 	t.Parallel()
 	cluster := nomadtest.Simulated(t)
-	cluster.Sim.Run(boxJob(sim.Task{
+	cluster.Sim.AddJob(boxJob(sim.Task{
 		Name: "box", Driver: "raw_exec",
 		Command: []string{"/bin/sh", "-c", "seq 200; seq 200 >&2; exec sleep 600"},
 	}, newAllocation()))
@@ -251,9 +251,9 @@ func TestLogs_ContainerRemoved(t *testing.T) {
 	at := time.Now()
 	job.Groups[0].Allocations[0].ClientStatus = "complete"
 	job.Groups[0].Allocations[0].Tasks = map[string]sim.TaskState{"box": {
-		State: "dead", Events: []sim.Event{sim.Started(at), sim.Terminated(at, 0, "")},
+		State: "dead", Events: []sim.Event{sim.Started(at), sim.DockerTerminated(at, 0, "")},
 	}}
-	cluster.Sim.Run(job)
+	cluster.Sim.AddJob(job)
 	cluster.Sim.Log(allocation, "box", "stdout", []byte("kept\n"))
 	auto := startTestGateway(t, cluster.URL, fmt.Sprintf("docker.host = %q\n", host))
 	for _, line := range []string{"logs " + allocation, "tail " + allocation} {
@@ -279,7 +279,7 @@ func TestTail_FollowsProcessRestart(t *testing.T) {
 		"echo first; sleep 3; echo last; exit 3",
 	}}, newAllocation())
 	job.Groups[0].Restart = &sim.Restart{Attempts: 1, Interval: time.Hour, Delay: time.Second, Mode: "fail"}
-	cluster.Sim.Run(job)
+	cluster.Sim.AddJob(job)
 	g := startTestGateway(t, cluster.URL, "")
 	tail := g.ssh("wim", "tail p-team1-box/g/box")
 	var stderr bytes.Buffer
@@ -300,7 +300,7 @@ func TestTail_AddsNewAllocations(t *testing.T) {
 		"echo from $NOMAD_ALLOC_INDEX; exec sleep 600",
 	}}
 	job := boxJob(task, newAllocation())
-	cluster.Sim.Run(job)
+	cluster.Sim.AddJob(job)
 	g := startTestGateway(t, cluster.URL, "")
 	tail := g.ssh("wim", "tail p-team1-box")
 	tail.Args = append([]string{"ssh", "-tt"}, tail.Args[1:]...)
@@ -310,7 +310,7 @@ func TestTail_AddsNewAllocations(t *testing.T) {
 	more.Groups[0].Count = 2
 	more.Groups[0].Allocations = append(more.Groups[0].Allocations[:1:1],
 		sim.Allocation{ID: newAllocation(), Node: "node-1"})
-	cluster.Sim.Run(more)
+	cluster.Sim.AddJob(more)
 	c.expect("g[1]/box |\x1b[0m from 1\r\n")
 	c.send("\x03")
 	if code, rest := c.waitExit(); code != 0 {
@@ -409,7 +409,7 @@ func TestLogs_TerminalAllowsOnlyColours(t *testing.T) {
 	needSSH(t)
 	cluster := nomadtest.Simulated(t)
 	allocation := newAllocation()
-	cluster.Sim.Run(boxJob(sim.Task{Name: "box", Driver: "raw_exec"}, allocation))
+	cluster.Sim.AddJob(boxJob(sim.Task{Name: "box", Driver: "raw_exec"}, allocation))
 	const evil = "\x1b[31mred\x1b[0m \x1b]0;title\a \x1b[2J\u202e\r\nprogress\rbar\n"
 	cluster.Sim.Log(allocation, "box", "stdout", []byte(evil))
 	g := startTestGateway(t, cluster.URL, "")
@@ -428,7 +428,7 @@ func TestTail_KilledClosesStream(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
 	cluster := nomadtest.Simulated(t)
-	cluster.Sim.Run(boxJob(sim.Task{
+	cluster.Sim.AddJob(boxJob(sim.Task{
 		Name: "box", Driver: "raw_exec",
 		Command: []string{"/bin/sh", "-c", "echo on; exec sleep 600"},
 	}, newAllocation()))

@@ -65,7 +65,7 @@ func TestSimScripts(t *testing.T) {
 
 // simulatedFor returns a simulated cluster for one script.
 func simulatedFor(env *testscript.Env) (nomadtest.Cluster, error) {
-	cluster, err := nomadtest.Simulate()
+	cluster, err := nomadtest.StartSimulated()
 	if err == nil {
 		env.Defer(cluster.Sim.Close)
 	}

@@ -150,11 +150,11 @@ func hostileSession(client *ssh.Client, line string, reads bool, stop chan struc
 
 // hostileJobs runs jobs of the largest sizes that a cluster allows.
 func hostileJobs(c *sim.Cluster) {
-	c.Run(boxJob(sim.Task{Name: "box", Driver: "raw_exec", Command: []string{
+	c.AddJob(boxJob(sim.Task{Name: "box", Driver: "raw_exec", Command: []string{
 		"/bin/sh", "-c",
 		"while :; do echo text; sleep 1; done",
 	}}, newAllocation()))
-	c.Run(sim.Job{ID: "p-team1-many", Groups: []sim.Group{{Name: "g", Count: 5000}}})
+	c.AddJob(sim.Job{ID: "p-team1-many", Groups: []sim.Group{{Name: "g", Count: 5000}}})
 	line := sim.Job{ID: "p-team1-line", Groups: []sim.Group{{
 		Name: "g",
 		Tasks: []sim.Task{{Name: "t", Driver: "raw_exec", Command: []string{
@@ -162,8 +162,8 @@ func hostileJobs(c *sim.Cluster) {
 			"head -c 30000000 /dev/zero | tr '\\0' x; head -c 30000000 /dev/zero | tr '\\0' x >&2; exec sleep 3600",
 		}}},
 	}}}
-	c.Run(line)
-	c.Run(sim.Job{ID: "p-team1-loggers", Groups: []sim.Group{{
+	c.AddJob(line)
+	c.AddJob(sim.Job{ID: "p-team1-loggers", Groups: []sim.Group{{
 		Name: "g", Count: 30,
 		Tasks: []sim.Task{{Name: "t", Driver: "raw_exec", Command: []string{
 			"/bin/sh", "-c",
@@ -178,7 +178,7 @@ func hostileJobs(c *sim.Cluster) {
 		for i := range 500 {
 			big.Groups[0].Tasks[0].Env[fmt.Sprintf("VARIABLE_%d", i)] = strings.Repeat(strconv.Itoa(version), 4000)
 		}
-		c.Run(big)
+		c.AddJob(big)
 	}
 }
 

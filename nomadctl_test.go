@@ -140,7 +140,8 @@ func (c *nomadctlClient) fakeSSH() {
 func boxGateway(t *testing.T) *testGateway {
 	t.Helper()
 	cluster := nomadtest.Simulated(t)
-	cluster.Sim.Run(boxJob(sim.Task{Name: "box", Driver: "raw_exec", Command: []string{"sleep", "3600"}}, newAllocation()))
+	task := sim.Task{Name: "box", Driver: "raw_exec", Command: []string{"sleep", "3600"}}
+	cluster.Sim.AddJob(boxJob(task, newAllocation()))
 	return startTestGateway(t, cluster.URL, "")
 }
 
@@ -197,7 +198,11 @@ func TestNomadctl_StreamsAndExitCodes(t *testing.T) {
 			{[]string{"exec", "p-team1-box", "sh", "-c", "kill -TERM $$"}, "", "", "", 143},
 			{[]string{"inspect", "nothing"}, "", "", "nomadctld: no job nothing (see: ps --all)\n", 1},
 			{[]string{"sp"}, "", "", "nomadctld: no command sp: did you mean ps? (see: help)\n", 2},
-			{[]string{"--", "can-i", "ps", "x"}, "", "no: none of your prefixes matches its ID (ps is in the set @read)\n", "", 1},
+			{
+				[]string{"--", "can-i", "ps", "x"},
+				"",
+				"no: none of your prefixes matches its ID (ps is in the set @read)\n", "", 1,
+			},
 		} {
 			out, errs, code := c.run(tc.stdin, tc.words...)
 			if out != tc.out || errs != tc.stderrs || code != tc.code {
@@ -789,10 +794,11 @@ func shellClient(t *testing.T, shell string) *nomadctlClient {
 		t.Skipf("no %s: apt-get install %[1]s", shell)
 	}
 	cluster := nomadtest.Simulated(t)
-	cluster.Sim.Run(boxJob(sim.Task{Name: "box", Driver: "raw_exec", Command: []string{"sleep", "3600"}}, newAllocation()))
+	task := sim.Task{Name: "box", Driver: "raw_exec", Command: []string{"sleep", "3600"}}
+	cluster.Sim.AddJob(boxJob(task, newAllocation()))
 	colon := boxJob(sim.Task{Name: "box"}, newAllocation())
 	colon.ID = "p-team1-colon:x"
-	cluster.Sim.Run(colon)
+	cluster.Sim.AddJob(colon)
 	c := newClient(t, "sh")
 	c.setGateway(startTestGateway(t, cluster.URL, ""), "ann")
 	here, err := os.Getwd()
@@ -884,7 +890,7 @@ func TestComplete_OffersEveryFlag(t *testing.T) {
 	g := boxGateway(t)
 	conn := g.dial(t, "wim")
 	for _, spec := range router.Specs() {
-		if spec.Hidden || spec.Set == router.Admin {
+		if spec.Hidden || spec.RightSet == router.Admin {
 			continue
 		}
 		session, err := conn.NewSession()

@@ -120,9 +120,9 @@ func expand(ts *testscript.TestScript, _ bool, args []string) {
 // event with a megabyte of lines that would control a terminal.
 func runHugeJobs(ts *testscript.TestScript, _ bool, _ []string) {
 	c := ts.Value("cluster").(nomadtest.Cluster).Sim
-	c.Run(sim.Job{ID: "p-team1-many", Groups: []sim.Group{{Name: "g", Count: 10000}}})
+	c.AddJob(sim.Job{ID: "p-team1-many", Groups: []sim.Group{{Name: "g", Count: 10000}}})
 	loud := sim.Killing(time.Now(), strings.Repeat("\x1b[2J\u202e loud\n", 1<<16))
-	c.Run(sim.Job{ID: "p-team1-loud", Groups: []sim.Group{{
+	c.AddJob(sim.Job{ID: "p-team1-loud", Groups: []sim.Group{{
 		Name: "g", Tasks: []sim.Task{{Name: "t"}},
 		Allocations: []sim.Allocation{{Node: "node-1", Tasks: map[string]sim.TaskState{"t": {Events: []sim.Event{loud}}}}},
 	}}})

@@ -55,7 +55,7 @@ func TestScope_Owns(t *testing.T) {
 			{Prefixes: []string{"p-a-"}, Namespaces: []string{"a"}}, {Prefixes: []string{"p-b-"}},
 		}, "production", "b", "p-a-x", false},
 		{"no group", nil, "production", "default", "p-x", false},
-		{"the grant raw is no prefix", []Group{{Rights: []string{"raw"}}}, "production", "default", "raw-job", false},
+		{"the item raw is not a prefix", []Group{{Rights: []string{"raw"}}}, "production", "default", "raw-job", false},
 		{"other case", []Group{team1}, "production", "default", "P-team1-web", false},
 		{"empty", []Group{team1}, "production", "default", "", false},
 	} {

@@ -62,7 +62,8 @@ func (u User) decideInTier(right, root, namespace string, tier Tier) (decision D
 	return Decision{Reason: strings.Join(own, "; ")}, len(own) > 0
 }
 
-// grantText describes what a group grants, in the words of the configuration.
+// grantText describes what a group grants, in the words of the configuration. The item "raw" of a list
+// of prefixes adds that right.
 func (g Group) grantText() string {
 	granted := strings.Join(g.Granted, ", ")
 	if g.Granted == nil {

@@ -26,7 +26,7 @@ func (a *attach) Spec() router.Spec {
 		Group:         router.GroupLogs,
 		Rank:          4,
 		Target:        router.TargetTask,
-		Set:           router.Enter,
+		RightSet:      router.Enter,
 		WantsTerminal: true,
 		RunsProgram:   true,
 		Long: `

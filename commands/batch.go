@@ -32,7 +32,7 @@ func (b *batch) Spec() router.Spec {
 		Group:         router.GroupLook,
 		Rank:          7,
 		Target:        router.TargetScope,
-		Set:           router.Read,
+		RightSet:      router.Read,
 		WantsTerminal: true,
 		JSON:          batchOutput{},
 		Long: `

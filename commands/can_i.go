@@ -19,13 +19,13 @@ type canI struct{ namespace string }
 
 func (c *canI) Spec() router.Spec {
 	return router.Spec{
-		Name:   "can-i",
-		Args:   "COMMAND JOB",
-		Short:  "Check a right on a job",
-		Group:  router.GroupAccess,
-		Rank:   3,
-		Target: router.TargetNone,
-		Set:    router.Public,
+		Name:     "can-i",
+		Args:     "COMMAND JOB",
+		Short:    "Check a right on a job",
+		Group:    router.GroupAccess,
+		Rank:     3,
+		Target:   router.TargetNone,
+		RightSet: router.Public,
 		Long: `
 Check whether you may use a command on a job, and show the rule that decides it.
 

@@ -69,7 +69,7 @@ func (s *stop) stopChildren(
 	results := map[string]backends.WriteResult{}
 	for i, child := range children {
 		report.progress("stopping child jobs of %s: %d of %d", job.ID, i+1, len(children))
-		result, err := req.Operations.Stop(ctx, child, false)
+		result, err := req.Writer.Stop(ctx, child, false)
 		switch {
 		case errors.Is(err, backends.ErrNotFound): // it has finished, and Nomad has deleted it
 		case err != nil:

@@ -22,12 +22,12 @@ type complete struct{}
 
 func (complete) Spec() router.Spec {
 	return router.Spec{
-		Name:   "complete",
-		Args:   "[WORD...]",
-		Short:  "Complete a command line",
-		Target: router.TargetNone,
-		Set:    router.Public,
-		Hidden: true,
+		Name:     "complete",
+		Args:     "[WORD...]",
+		Short:    "Complete a command line",
+		Target:   router.TargetNone,
+		RightSet: router.Public,
+		Hidden:   true,
 		Long: `
 Print the candidates for the last word of a command line, for the completion of
 nomadctl. The words follow after --, and the last one may be empty. Each line is a

@@ -25,7 +25,7 @@ func (d *deployment) Spec() router.Spec {
 		Group:         router.GroupDeployments,
 		Rank:          1,
 		Target:        router.TargetJob,
-		Set:           router.Read,
+		RightSet:      router.Read,
 		WantsTerminal: true,
 		JSON:          deploymentsOutput{},
 		Long: `

@@ -41,7 +41,7 @@ func (h deploymentChange) Spec() router.Spec {
 		Group:         router.GroupDeployments,
 		Rank:          h.rank,
 		Target:        router.TargetJob,
-		Set:           router.Operate,
+		RightSet:      router.Operate,
 		WantsTerminal: true,
 		Long:          h.long,
 		Examples:      []router.Example{{Line: h.name + " p-team1-api"}},
@@ -59,7 +59,7 @@ func (h deploymentChange) Run(ctx context.Context, req *router.Request) error {
 	if h.name == "resume" && d.Status != "paused" {
 		return fmt.Errorf("deployment %s of %s is not paused: it is %s", shortID(d.ID), req.Job.ID, d.Status)
 	}
-	result, err := h.apply(req.Operations, ctx, req.Job, d.ID)
+	result, err := h.apply(req.Writer, ctx, req.Job, d.ID)
 	if err != nil {
 		return jobError(req.Job, err)
 	}

@@ -14,13 +14,13 @@ type di struct{}
 
 func (di) Spec() router.Spec {
 	return router.Spec{
-		Name:   "di",
-		Args:   taskArg,
-		Short:  "Like docker inspect",
-		Group:  router.GroupLogs,
-		Rank:   5,
-		Target: router.TargetTask,
-		Set:    router.Enter, // it shows the environment, with the secrets that Nomad and Vault put there
+		Name:     "di",
+		Args:     taskArg,
+		Short:    "Like docker inspect",
+		Group:    router.GroupLogs,
+		Rank:     5,
+		Target:   router.TargetTask,
+		RightSet: router.Enter, // it shows the environment, with the secrets that Nomad and Vault put there
 		Long: `
 Print the container of a task as JSON, like docker inspect.
 

@@ -35,7 +35,7 @@ func (d *dispatch) Spec() router.Spec {
 		Group:         router.GroupChange,
 		Rank:          7,
 		Target:        router.TargetJob,
-		Set:           router.Operate,
+		RightSet:      router.Operate,
 		WantsTerminal: true, // so that the command does not wait for a payload from the keyboard
 		Long: `
 Dispatch a parameterized job and print the ID of the child job. The command does
@@ -80,7 +80,7 @@ func (d *dispatch) Run(ctx context.Context, req *router.Request) error {
 	if err != nil {
 		return err
 	}
-	result, err := req.Operations.Dispatch(ctx, job.Job, meta, payload)
+	result, err := req.Writer.Dispatch(ctx, job.Job, meta, payload)
 	if err != nil {
 		return jobError(job.Job, err)
 	}

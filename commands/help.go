@@ -15,14 +15,14 @@ type help struct{}
 
 func (help) Spec() router.Spec {
 	return router.Spec{
-		Name:   "help",
-		Args:   "[COMMAND]",
-		Short:  "List commands or explain one",
-		Group:  router.GroupAccess,
-		Rank:   1,
-		Target: router.TargetNone,
-		Set:    router.Public,
-		Long:   "List the commands that you may use, or explain one, like COMMAND --help.",
+		Name:     "help",
+		Args:     "[COMMAND]",
+		Short:    "List commands or explain one",
+		Group:    router.GroupAccess,
+		Rank:     1,
+		Target:   router.TargetNone,
+		RightSet: router.Public,
+		Long:     "List the commands that you may use, or explain one, like COMMAND --help.",
 		Examples: []router.Example{
 			{Line: "help"},
 			{Line: "help restart"},

@@ -27,7 +27,7 @@ func (h *history) Spec() router.Spec {
 		Group:         router.GroupLook,
 		Rank:          5,
 		Target:        router.TargetJob,
-		Set:           router.Read,
+		RightSet:      router.Read,
 		WantsTerminal: true,
 		JSON:          historyOutput{},
 		Long: `

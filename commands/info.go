@@ -31,7 +31,7 @@ func (i *info) Spec() router.Spec {
 		Group:         router.GroupLook,
 		Rank:          3,
 		Target:        router.TargetJobOrTask,
-		Set:           router.Read,
+		RightSet:      router.Read,
 		WantsTerminal: true,
 		JSON:          jobOutput{},
 		Long: `
@@ -83,7 +83,7 @@ func (i *info) Run(ctx context.Context, req *router.Request) error {
 	if req.Task == nil {
 		head = jobText(job, clientStyle(req))
 	}
-	text := render.NewNotes(clientStyle(req))
+	text := render.NewDetails(clientStyle(req))
 	for _, a := range job.Allocations {
 		restart := restartPolicy(job, a.Group)
 		for _, task := range a.Tasks {
@@ -123,7 +123,7 @@ func restartPolicy(job backends.JobDetail, group string) backends.RestartPolicy 
 }
 
 func jobText(job backends.JobDetail, look render.Style) string {
-	text := render.NewNotes(look)
+	text := render.NewDetails(look)
 	state := job.Status
 	if job.Stopped {
 		state = "stopped"
@@ -156,7 +156,7 @@ func jobText(job backends.JobDetail, look render.Style) string {
 }
 
 func writeTask(
-	text *render.Notes, a backends.Allocation, t backends.Task, u backends.Usage, restart backends.RestartPolicy,
+	text *render.Details, a backends.Allocation, t backends.Task, u backends.Usage, restart backends.RestartPolicy,
 	checks []backends.Check,
 ) {
 	text.Line(t.ExecID, a.Status, humanize.Time(ageStart(a, t)), strings.Trim(a.Group+"/"+t.Name, "/"))

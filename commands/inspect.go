@@ -22,13 +22,13 @@ type inspect struct {
 
 func (i *inspect) Spec() router.Spec {
 	return router.Spec{
-		Name:   "inspect",
-		Args:   "JOB",
-		Short:  "Like nomad job inspect",
-		Group:  router.GroupLook,
-		Rank:   6,
-		Target: router.TargetJob,
-		Set:    router.Read,
+		Name:     "inspect",
+		Args:     "JOB",
+		Short:    "Like nomad job inspect",
+		Group:    router.GroupLook,
+		Rank:     6,
+		Target:   router.TargetJob,
+		RightSet: router.Read,
 		Long: `
 Print a job as JSON, like nomad job inspect: {"Job": ...}, with every field that
 Nomad returned. The command nomad job run -json accepts this form.

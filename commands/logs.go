@@ -27,7 +27,7 @@ func (l *logs) Spec() router.Spec {
 		Group:         router.GroupLogs,
 		Rank:          1,
 		Target:        router.TargetJobOrTask,
-		Set:           router.Read,
+		RightSet:      router.Read,
 		WantsTerminal: true,
 		Long: `
 Print the last lines of the log of a task, or of each task of a job. Each line of a

@@ -30,7 +30,7 @@ func (o *opsCommand) Spec() router.Spec {
 		Group:         router.GroupChange,
 		Rank:          8,
 		Target:        router.TargetScope,
-		Set:           router.Operate,
+		RightSet:      router.Operate,
 		WantsTerminal: true,
 		JSON:          opsOutput{},
 		Long: `
@@ -250,7 +250,7 @@ func (o *opsCommand) restoreOrForget(ctx context.Context, req *router.Request, s
 	case err != nil:
 		return err
 	}
-	result, err := req.Operations.Register(ctx, job, saved.Definition, index)
+	result, err := req.Writer.Register(ctx, job, saved.Definition, index)
 	if err != nil {
 		return err
 	}

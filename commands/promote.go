@@ -23,7 +23,7 @@ func (p *promote) Spec() router.Spec {
 		Group:         router.GroupDeployments,
 		Rank:          2,
 		Target:        router.TargetJob,
-		Set:           router.Operate,
+		RightSet:      router.Operate,
 		WantsTerminal: true,
 		Long: `
 Promote the canaries of a job's active deployment, in all groups, and wait until
@@ -47,7 +47,7 @@ func (p *promote) Run(ctx context.Context, req *router.Request) error {
 	if !slices.ContainsFunc(d.Groups, func(g backends.DeploymentGroup) bool { return g.Canaries > 0 && !g.Promoted }) {
 		return fmt.Errorf("deployment %s of %s has no canaries to promote", shortID(d.ID), req.Job.ID)
 	}
-	result, err := req.Operations.PromoteDeployment(ctx, req.Job, d.ID)
+	result, err := req.Writer.PromoteDeployment(ctx, req.Job, d.ID)
 	if err != nil {
 		return jobError(req.Job, err)
 	}

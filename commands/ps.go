@@ -34,7 +34,7 @@ func (p *ps) Spec() router.Spec {
 		Group:         router.GroupLook,
 		Rank:          1,
 		Target:        router.TargetScope,
-		Set:           router.Read,
+		RightSet:      router.Read,
 		WantsTerminal: true,
 		JSON:          psOutput{},
 		Long: `

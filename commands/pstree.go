@@ -30,7 +30,7 @@ func (p *pstree) Spec() router.Spec {
 		Group:         router.GroupLook,
 		Rank:          2,
 		Target:        router.TargetScope,
-		Set:           router.Read,
+		RightSet:      router.Read,
 		WantsTerminal: true,
 		JSON:          psOutput{},
 		Long: `

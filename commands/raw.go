@@ -18,7 +18,7 @@ func (raw) Spec() router.Spec {
 		Group:         router.GroupAccess,
 		Rank:          4,
 		Target:        router.TargetScope,
-		Set:           router.Admin,
+		RightSet:      router.Admin,
 		WantsTerminal: true,
 		RunsProgram:   true,
 		Redact:        router.RedactRaw,
@@ -31,7 +31,9 @@ names. Requests go to the address of the tier only, and redirects are not follow
 
 Commands that could reach the gateway's host, another cluster or the token are
 refused, and so are flags for addresses, tokens and certificates. Files such
-as job definitions are read from stdin, and jobs must be JSON (-json -). The exit code is the CLI's, or 125 if the CLI was not run.`,
+as job definitions are read from stdin, and jobs must be JSON (-json -).
+
+The exit code is the CLI's, or 125 if the CLI was not run.`,
 		Examples: []router.Example{
 			{Line: "raw production node status"},
 			{Line: "raw all job status p-team1-web", Comment: "in the tier of the job"},

@@ -220,7 +220,7 @@ func TestAllowRescheduling_RestoresJob(t *testing.T) {
 					},
 				}
 				w := f.work(t)
-				w.Cluster, w.Operations = f, f
+				w.Cluster, w.Writer = f, f
 				r := &rolling{job: job, unreschedulable: job.Allocations, timeout: time.Minute}
 				index := uint64(0)
 				err := r.allowRescheduling(t.Context(), w, func(job backends.JobDetail) error {

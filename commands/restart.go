@@ -32,7 +32,7 @@ func (r *restart) Spec() router.Spec {
 		Group:         router.GroupChange,
 		Rank:          3,
 		Target:        router.TargetPart,
-		Set:           router.Operate,
+		RightSet:      router.Operate,
 		WantsTerminal: true,
 		Long: `
 Restart the tasks of a job, group, task or allocation in place, one batch at a
@@ -43,8 +43,9 @@ their Nomad services pass (Consul checks are ignored). The restart stops at the 
 healthy and reports which allocations were restarted.
 
 First, failed allocations are replaced and missing ones are placed. If the
-reschedule block allows no attempt, the gateway prompts and registers the job twice:
-with one attempt, then with its original definition. A stopped allocation of a system job is replaced if you select it by ID.
+reschedule block allows no attempt, the gateway prompts and registers the job
+twice: with one attempt, then with its original definition. A stopped allocation
+of a system job is replaced if you select it by ID.
 
 If you disconnect, the current batch finishes and the restart stops. Use
 --background to let it run to completion; "ops" lists and cancels restarts.
@@ -88,7 +89,7 @@ func (r *restart) Run(ctx context.Context, req *router.Request) error {
 	if err := checkRestartable(job); err != nil {
 		return err
 	}
-	work := func(ctx context.Context, w router.Work) error { return r.restartFull(ctx, w, job) }
+	work := func(ctx context.Context, w router.Operation) error { return r.restartFull(ctx, w, job) }
 	if r.full {
 		warning, err := saveRelease(ctx, req.Cluster, req.SavedDefinitions(), job, 2) // the stop adds a version, too
 		if err != nil {

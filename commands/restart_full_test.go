@@ -37,14 +37,14 @@ func (s *fakeCluster) Register(
 	return backends.WriteResult{}, s.register(s.calls, index)
 }
 
-func (s *fakeCluster) work(t *testing.T) router.Work {
+func (s *fakeCluster) work(t *testing.T) router.Operation {
 	t.Helper()
 	registry, _ := ops.Open(t.TempDir(), ops.Key{1})
 	op, err := registry.Start(ops.Job{ID: "web", Root: "web"}, "wim", "restart --full web")
 	if err != nil {
 		t.Fatal(err)
 	}
-	return router.NewWork(op, registry, s, s)
+	return router.NewOperation(op, registry, s, s)
 }
 
 var (

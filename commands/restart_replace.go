@@ -57,7 +57,7 @@ func checkReplaceable(job backends.JobDetail, unreschedulable []backends.Allocat
 }
 
 // replaceFailed makes Nomad replace the failed allocations and waits until their replacements are running.
-func (r *rolling) replaceFailed(ctx context.Context, w router.Work) error {
+func (r *rolling) replaceFailed(ctx context.Context, w router.Operation) error {
 	replaced := append(slices.Clone(r.failed), r.unreschedulable...)
 	if len(replaced) == 0 {
 		return nil
@@ -71,7 +71,7 @@ func (r *rolling) replaceFailed(ctx context.Context, w router.Work) error {
 	}
 	var replacements []backends.Allocation
 	replace := func(job backends.JobDetail) error {
-		result, err := w.Operations.Evaluate(ctx, job.Job)
+		result, err := w.Writer.Evaluate(ctx, job.Job)
 		if err != nil {
 			return jobError(job.Job, err)
 		}
@@ -112,7 +112,9 @@ func (r *rolling) alsoReplaced(replaced []backends.Allocation) []backends.Alloca
 // allocations, calls replace, and registers the original definition again, even if replace failed. Nomad updates the
 // running allocations in place, because both versions run the same. The original definition is on disk for ops
 // --restore from before the first registration until after the second one.
-func (r *rolling) allowRescheduling(ctx context.Context, w router.Work, replace func(backends.JobDetail) error) error {
+func (r *rolling) allowRescheduling(ctx context.Context, w router.Operation,
+	replace func(backends.JobDetail) error,
+) error {
 	definition, err := w.Cluster.Definition(ctx, r.job.Job, nil)
 	if err != nil {
 		return jobError(r.job.Job, err)
@@ -135,7 +137,7 @@ func (r *rolling) allowRescheduling(ctx context.Context, w router.Work, replace 
 		return fmt.Errorf("%s was not registered with one attempt to reschedule, because its definition cannot be saved: %w",
 			r.job.ID, err)
 	}
-	first, err := w.Operations.Register(ctx, r.job.Job, changed, r.job.ModifyIndex)
+	first, err := w.Writer.Register(ctx, r.job.Job, changed, r.job.ModifyIndex)
 	if errors.Is(err, backends.ErrOutcomeUnknown) {
 		first.ModifyIndex, err = r.findRegistered(ctx, w, definition, err)
 	}
@@ -195,7 +197,7 @@ var errRegisterUnknown = errors.New("cannot tell whether Nomad applied the regis
 // is the error of that registration. It returns the JobModifyIndex of the job with one attempt to reschedule, or an
 // error if that job is not registered, or errRegisterUnknown.
 func (r *rolling) findRegistered(
-	ctx context.Context, w router.Work, original json.RawMessage, registerErr error,
+	ctx context.Context, w router.Operation, original json.RawMessage, registerErr error,
 ) (uint64, error) {
 	start := time.Now()
 	for {
@@ -247,7 +249,7 @@ func missingAllocations(job backends.JobDetail, group string) map[string]int {
 }
 
 // placeMissing makes Nomad place the missing allocations and waits until they are running.
-func (r *rolling) placeMissing(ctx context.Context, w router.Work) error {
+func (r *rolling) placeMissing(ctx context.Context, w router.Operation) error {
 	if len(r.missing) == 0 {
 		return nil
 	}
@@ -256,7 +258,7 @@ func (r *rolling) placeMissing(ctx context.Context, w router.Work) error {
 		total += n
 	}
 	w.Note("placing %s of %s", plural(total, "missing allocation"), r.job.ID)
-	result, err := w.Operations.Evaluate(ctx, r.job.Job)
+	result, err := w.Writer.Evaluate(ctx, r.job.Job)
 	if err != nil {
 		return jobError(r.job.Job, err)
 	}

@@ -44,7 +44,7 @@ const (
 )
 
 // restartAll runs the whole restart.
-func (r *rolling) restartAll(ctx context.Context, w router.Work) error {
+func (r *rolling) restartAll(ctx context.Context, w router.Operation) error {
 	if err := r.replaceFailed(ctx, w); err != nil {
 		return err
 	}
@@ -84,7 +84,7 @@ func (r *rolling) restartAll(ctx context.Context, w router.Work) error {
 }
 
 // explainStop notes which targets were restarted and which were not, and returns err with the job and the counts.
-func (r *rolling) explainStop(w router.Work, err error) error {
+func (r *rolling) explainStop(w router.Operation, err error) error {
 	w.Note("restarted: %s", targetNames(r.restarted))
 	if len(r.unconfirmed) > 0 {
 		w.Note("restarted but not confirmed healthy: %s", targetNames(r.unconfirmed))
@@ -98,7 +98,7 @@ func (r *rolling) explainStop(w router.Work, err error) error {
 
 // beforeBatch waits for --wait unless no batch was restarted yet, and returns the job's current state. It returns an
 // error if the operation was halted, or if the job was changed or can no longer be restarted.
-func (r *rolling) beforeBatch(ctx context.Context, w router.Work) (now backends.JobDetail, err error) {
+func (r *rolling) beforeBatch(ctx context.Context, w router.Operation) (now backends.JobDetail, err error) {
 	ctx, stop := cancelOnHalt(ctx, w)
 	defer stop()
 	if len(r.restarted) > 0 && r.wait > 0 {
@@ -120,7 +120,7 @@ func (r *rolling) beforeBatch(ctx context.Context, w router.Work) (now backends.
 }
 
 // cancelOnHalt returns a context that is cancelled when the operation is halted.
-func cancelOnHalt(ctx context.Context, w router.Work) (context.Context, context.CancelFunc) {
+func cancelOnHalt(ctx context.Context, w router.Operation) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	go func() {
 		select {
@@ -134,7 +134,7 @@ func cancelOnHalt(ctx context.Context, w router.Work) (context.Context, context.
 
 // restartBatch restarts a batch and waits until it is healthy. It polls the job and asks for each target what it still
 // waits for. The batch is healthy if every target has been ready for minUptime without a task being started again.
-func (r *rolling) restartBatch(ctx context.Context, w router.Work, batch []target) error {
+func (r *rolling) restartBatch(ctx context.Context, w router.Operation, batch []target) error {
 	if len(batch) == 0 {
 		return nil
 	}
@@ -196,7 +196,7 @@ func lastStart(a backends.Allocation, task string) (last time.Time) {
 
 // refreshTargets returns the current state of a batch, without the targets that were deleted, replaced or stopped
 // since the restart started.
-func (r *rolling) refreshTargets(w router.Work, now backends.JobDetail, batch []target) (current []target) {
+func (r *rolling) refreshTargets(w router.Operation, now backends.JobDetail, batch []target) (current []target) {
 	for _, t := range batch {
 		i := slices.IndexFunc(now.Allocations, func(a backends.Allocation) bool { return a.ID == t.ID })
 		switch {
@@ -215,7 +215,7 @@ func (r *rolling) refreshTargets(w router.Work, now backends.JobDetail, batch []
 
 // requestRestarts requests the restart of all targets of a batch. If the response to a request is lost, the state of
 // the target shows later whether it was restarted.
-func (r *rolling) requestRestarts(ctx context.Context, w router.Work, batch []target) error {
+func (r *rolling) requestRestarts(ctx context.Context, w router.Operation, batch []target) error {
 	errs := make([]error, len(batch))
 	var requests errgroup.Group
 	requests.SetLimit(maxParallelRequests)
@@ -223,9 +223,9 @@ func (r *rolling) requestRestarts(ctx context.Context, w router.Work, batch []ta
 		requests.Go(func() error {
 			errs[i] = backends.Protect(func() (err error) {
 				if r.replace {
-					_, err = w.Operations.StopAllocation(ctx, t.Allocation)
+					_, err = w.Writer.StopAllocation(ctx, t.Allocation)
 				} else {
-					err = w.Operations.RestartTask(ctx, t.Allocation, t.task)
+					err = w.Writer.RestartTask(ctx, t.Allocation, t.task)
 				}
 				return err
 			})
@@ -246,7 +246,7 @@ func (r *rolling) requestRestarts(ctx context.Context, w router.Work, batch []ta
 
 // fetchChecks returns the service checks of the batch's current allocations, by allocation ID.
 func (r *rolling) fetchChecks(
-	ctx context.Context, w router.Work, now backends.JobDetail, batch []target,
+	ctx context.Context, w router.Operation, now backends.JobDetail, batch []target,
 ) map[string][]backends.Check {
 	if r.ignoreChecks {
 		return nil

@@ -28,7 +28,7 @@ func (r *revert) Spec() router.Spec {
 		Group:         router.GroupChange,
 		Rank:          5,
 		Target:        router.TargetJob,
-		Set:           router.Operate,
+		RightSet:      router.Operate,
 		WantsTerminal: true,
 		Long: `
 Revert a job to an earlier version and wait until it is running. The job gets a new
@@ -93,9 +93,9 @@ func (r *revert) Run(ctx context.Context, req *router.Request) error {
 				return fmt.Errorf("%s: %w", job.ID, err)
 			}
 		}
-		result, err = req.Operations.Register(ctx, job.Job, definition, job.ModifyIndex)
+		result, err = req.Writer.Register(ctx, job.Job, definition, job.ModifyIndex)
 	} else {
-		result, err = req.Operations.Revert(ctx, job.Job, then.Number)
+		result, err = req.Writer.Revert(ctx, job.Job, then.Number)
 	}
 	switch {
 	case err != nil:

@@ -21,7 +21,7 @@ func (r *run) Spec() router.Spec {
 		Group:         router.GroupChange,
 		Rank:          6,
 		Target:        router.TargetJob,
-		Set:           router.Operate,
+		RightSet:      router.Operate,
 		WantsTerminal: true,
 		Long: `
 Run a periodic job now, like nomad job periodic force, and print the ID of the child
@@ -62,7 +62,7 @@ func (r *run) Run(ctx context.Context, req *router.Request) error {
 				"(see: ps %s); to launch it anyway, use --force", job.ID, job.ID)
 		}
 	}
-	result, err := req.Operations.Force(ctx, job.Job)
+	result, err := req.Writer.Force(ctx, job.Job)
 	if err != nil {
 		return jobError(job.Job, err)
 	}

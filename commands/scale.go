@@ -27,7 +27,7 @@ func (s *scale) Spec() router.Spec {
 		Group:           router.GroupChange,
 		Rank:            4,
 		Target:          router.TargetPart,
-		Set:             router.Operate,
+		RightSet:        router.Operate,
 		WantsTerminal:   true,
 		Long: `
 Set the number of allocations of a task group, wait until they are running, and print
@@ -92,7 +92,7 @@ func (s *scale) Run(ctx context.Context, req *router.Request) error {
 	if err := confirmWarnings(ctx, req, s.yes, warning); err != nil {
 		return err
 	}
-	result, err := req.Operations.Scale(ctx, job.Job, group.Name, count)
+	result, err := req.Writer.Scale(ctx, job.Job, group.Name, count)
 	if err != nil {
 		return jobError(job.Job, err)
 	}

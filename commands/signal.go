@@ -26,7 +26,7 @@ func (signal) Spec() router.Spec {
 		Group:         router.GroupLogs,
 		Rank:          6,
 		Target:        router.TargetTask,
-		Set:           router.Operate,
+		RightSet:      router.Operate,
 		WantsTerminal: true,
 		Long: `
 Send a signal to a task. SIGNAL is a name, such as HUP or SIGUSR1.
@@ -51,7 +51,7 @@ func (signal) Run(ctx context.Context, req *router.Request) error {
 	if a := *req.Allocation; !a.MayRun(*req.Task) {
 		return fmt.Errorf("task %s of %s is not running: it is %s", req.Task.Name, a.Name, notRunningState(a, *req.Task))
 	}
-	if err := req.Operations.SignalTask(ctx, *req.Allocation, req.Task.Name, name); err != nil {
+	if err := req.Writer.SignalTask(ctx, *req.Allocation, req.Task.Name, name); err != nil {
 		return jobError(req.Job, err)
 	}
 	return printResult(req, "sent %s to %s of %s", name, req.Task.Name, req.Allocation.Name)

@@ -30,7 +30,7 @@ func (s *start) Spec() router.Spec {
 		Group:         router.GroupChange,
 		Rank:          2,
 		Target:        router.TargetJob,
-		Set:           router.Operate,
+		RightSet:      router.Operate,
 		WantsTerminal: true,
 		FindsSaved:    true,
 		Long: `
@@ -88,7 +88,7 @@ func (s *start) Run(ctx context.Context, req *router.Request) error {
 	if err := confirmWarnings(ctx, req, s.yes, warning); err != nil {
 		return err
 	}
-	result, err := req.Operations.Register(ctx, job.Job, last.Definition, job.ModifyIndex)
+	result, err := req.Writer.Register(ctx, job.Job, last.Definition, job.ModifyIndex)
 	if errors.Is(err, backends.ErrNotFound) { // Nomad has deleted the job in the meantime
 		result, err = s.registerDeleted(ctx, req, job.Job, last.Definition)
 	}
@@ -126,7 +126,7 @@ func (s *start) registerDeleted(
 	ctx context.Context, req *router.Request, job backends.Job, definition json.RawMessage,
 ) (backends.WriteResult, error) {
 	job.ModifyIndex = 0
-	result, err := req.Operations.Register(ctx, job, definition, 0)
+	result, err := req.Writer.Register(ctx, job, definition, 0)
 	var changed *backends.ChangedError
 	if errors.As(err, &changed) {
 		return result, fmt.Errorf("%s was registered again, as version %d: the gateway does not replace it "+
@@ -202,7 +202,7 @@ func lastCount(ctx context.Context, req *router.Request, job backends.JobDetail,
 func (s *start) startAllocations(
 	ctx context.Context, req *router.Request, job backends.JobDetail, stopped []backends.Allocation,
 ) error {
-	result, err := req.Operations.Evaluate(ctx, job.Job)
+	result, err := req.Writer.Evaluate(ctx, job.Job)
 	if err != nil {
 		return jobError(job.Job, err)
 	}

@@ -33,7 +33,7 @@ func (s *status) Spec() router.Spec {
 		Group:         router.GroupLook,
 		Rank:          4,
 		Target:        router.TargetJob,
-		Set:           router.Read,
+		RightSet:      router.Read,
 		WantsTerminal: true,
 		JSON:          jobOutput{},
 		Long: `

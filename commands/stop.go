@@ -30,10 +30,10 @@ func (s *stop) Spec() router.Spec {
 		Group:         router.GroupChange,
 		Rank:          1,
 		Target:        router.TargetPart,
-		Set:           router.Operate,
+		RightSet:      router.Operate,
 		WantsTerminal: true,
 		FindsSaved:    true,
-		Rights:        map[string]router.RightSet{"purge": router.Admin},
+		FlagRights:    map[string]router.RightSet{"purge": router.Admin},
 		Long: `
 Stop a job, a group or an allocation, and wait until nothing of it is running. Nomad
 continues if you disconnect. On a terminal, stop prompts if more than one allocation
@@ -104,7 +104,7 @@ func (s *stop) Run(ctx context.Context, req *router.Request) error {
 	if err := confirmWarnings(ctx, req, s.yes, warning); err != nil {
 		return err
 	}
-	result, err := req.Operations.Scale(ctx, job.Job, group.Name, 0)
+	result, err := req.Writer.Scale(ctx, job.Job, group.Name, 0)
 	var rejected *backends.RejectedError
 	isBelowMin := errors.As(err, &rejected) && strings.Contains(rejected.Reason, "scaling policy minimum")
 	if isBelowMin && group.Scaling != nil {
@@ -190,14 +190,14 @@ func (s *stop) saveAndStop(
 	ctx context.Context, req *router.Request, job backends.JobDetail,
 ) (result backends.WriteResult, saved bool, err error) {
 	if s.purge {
-		result, err = req.Operations.Stop(ctx, job.Job, true)
+		result, err = req.Writer.Stop(ctx, job.Job, true)
 		if err == nil {
 			err = s.dropSaved(req)
 		}
 		return result, false, err
 	}
 	if job.Stopped { // somebody else stopped it, and some allocations are still running
-		result, err = req.Operations.Stop(ctx, job.Job, false)
+		result, err = req.Writer.Stop(ctx, job.Job, false)
 		return result, false, err
 	}
 	releaseWarning, err := saveRelease(ctx, req.Cluster, req.SavedDefinitions(), job, 1)
@@ -212,7 +212,7 @@ func (s *stop) saveAndStop(
 	}
 	err = confirmWarnings(ctx, req, s.yes, releaseWarning, stoppedWarning)
 	if err == nil {
-		result, err = req.Operations.Stop(ctx, job.Job, false)
+		result, err = req.Writer.Stop(ctx, job.Job, false)
 	}
 	if err != nil && !errors.Is(err, backends.ErrOutcomeUnknown) {
 		err = errors.Join(err, req.SavedDefinitions().DeleteByID(id)) // not a definition that another stop has saved since
@@ -306,7 +306,7 @@ func (s *stop) stopAllocation(ctx context.Context, req *router.Request, job back
 	if a.TerminalStatus() {
 		return fmt.Errorf("allocation %s of %s is not running: it is %s", shortID(a.ID), job.ID, a.Status)
 	}
-	result, err := req.Operations.StopAllocation(ctx, a)
+	result, err := req.Writer.StopAllocation(ctx, a)
 	if err != nil {
 		return jobError(job.Job, err)
 	}

@@ -23,7 +23,7 @@ func (t *tail) Spec() router.Spec {
 		Group:         router.GroupLogs,
 		Rank:          2,
 		Target:        router.TargetJobOrTask,
-		Set:           router.Read,
+		RightSet:      router.Read,
 		WantsTerminal: true,
 		Long: `
 Follow the log of a task, or of each task of a job, until Ctrl-C. It is the same as

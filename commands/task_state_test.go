@@ -100,7 +100,7 @@ func TestPstree_States(t *testing.T) {
 func TestInfo_States(t *testing.T) {
 	job := backends.JobDetail{Job: jobWithAllStates()}
 	job.Allocations = selectAllocations(job.Allocations, nil, nil)
-	text := render.NewNotes(render.Style{})
+	text := render.NewDetails(render.Style{})
 	for _, a := range job.Allocations {
 		writeTask(text, a, a.Tasks[0], backends.Usage{}, backends.RestartPolicy{Mode: "fail"}, nil)
 	}

@@ -24,7 +24,7 @@ func (w *whoami) Spec() router.Spec {
 		Group:    router.GroupAccess,
 		Rank:     2,
 		Target:   router.TargetNone,
-		Set:      router.Public,
+		RightSet: router.Public,
 		JSON:     whoamiOutput{},
 		Long:     "Show your login and key, and for each of your prefix groups: jobs, tiers and rights.",
 		Examples: []router.Example{{Line: "whoami"}},

@@ -151,12 +151,12 @@ var Reference = []Section{
 				"but certificates are not supported yet.",
 		},
 	}},
-	{Table: "audit", About: "The gateway saves job definitions in two directories: that of the setting jobs, and a second " +
-		"one with the same name and -saved appended, for stopped jobs and earlier releases. It deletes files of the " +
-		"second one after 30 days, and the oldest beyond 256 MiB. Both must persist across restarts of the gateway, " +
-		"belong to its user, and not be writable by anybody else. The files are signed with a key that is derived from " +
-		"the first host key. Before you replace that host key, restore interrupted jobs (see ops), or start the gateway " +
-		"once with the old key listed after the new one.", Keys: []Key{
+	{Table: "audit", About: "The gateway saves job definitions in two directories: that of the setting jobs, and a " +
+		"second one with the same name and -saved appended, for stopped jobs and earlier releases. It deletes " +
+		"files of the second one after 30 days, and the oldest beyond 256 MiB. Both must persist across restarts of the " +
+		"gateway, belong to its user, and not be writable by anybody else. The files are signed with a key that is derived " +
+		"from the first host key. Before you replace that host key, restore interrupted jobs (see ops), or start the " +
+		"gateway once with the old key listed after the new one.", Keys: []Key{
 		{
 			`file = "/var/log/nomadctld/audit.jsonl"`, false,
 			`Audit log: one JSON object per line, one when a command starts and one when it finishes. "-" is ` +

@@ -7,7 +7,8 @@ import (
 )
 
 // expandAlias splits the command line and replaces a first word that is an alias by the alias's words. It does so
-// once, so an alias cannot refer to another. A command takes precedence over an alias of the same name.
+// once, so an alias cannot refer to another. A command takes precedence over an alias of the same name. An empty line
+// becomes help. The name of a subsystem is not expanded.
 func expandAlias(aliases map[string]string) Middleware {
 	return func(next Handler) Handler {
 		return func(ctx context.Context, req *Request) error {
@@ -19,7 +20,7 @@ func expandAlias(aliases map[string]string) Middleware {
 			if len(words) == 0 {
 				req.expandedLine, words = "help", []string{"help"}
 			}
-			if line, ok := aliases[words[0]]; ok && registry[words[0]] == nil && !req.Subsystem {
+			if line, ok := aliases[words[0]]; ok && commandTable[words[0]] == nil && !req.Subsystem {
 				rest, err := lineFrom(req.expandedLine, 1)
 				if err != nil {
 					return Exit(2, err)

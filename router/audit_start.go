@@ -19,4 +19,4 @@ func auditStart(next Handler) Handler {
 
 // needsDurableStart reports whether the start event must be on disk before the command runs. That is so unless the
 // command only reads jobs.
-func (s Spec) needsDurableStart() bool { return s.Set != Public && s.Set != Read }
+func (s Spec) needsDurableStart() bool { return s.RightSet != Public && s.RightSet != Read }

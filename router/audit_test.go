@@ -85,14 +85,14 @@ func TestAudit_StartBeforeRun(t *testing.T) {
 
 func TestNeedsDurableStart(t *testing.T) {
 	for set, want := range map[RightSet]bool{Public: false, Read: false, Enter: true, Operate: true, Admin: true} {
-		if got := (Spec{Set: set}).needsDurableStart(); got != want {
+		if got := (Spec{RightSet: set}).needsDurableStart(); got != want {
 			t.Errorf("%s: got %v, want %v", set, got, want)
 		}
 	}
 }
 
 // TestAudit_FullDisk runs commands on a full disk with audit.required. Each command that ran must have a start
-// event, and each start event must be of a command that ran. A newline always fits.
+// event, and each start event must be of a command that ran. The last block of the file may have space for a few.
 func TestAudit_FullDisk(t *testing.T) {
 	dir := smalldisk.Mount(t)
 	path := filepath.Join(dir, "audit.jsonl")
@@ -142,7 +142,7 @@ func TestAudit_FullDisk(t *testing.T) {
 		do()
 	}
 	if ran > 5 {
-		t.Errorf("%d commands ran on a full disk, want all refused", ran)
+		t.Errorf("%d commands ran on a full disk, want at most 5", ran)
 	}
 	check("full")
 	if !do() {
@@ -257,16 +257,16 @@ func TestAudit_ReaderExited(t *testing.T) {
 
 func TestAudit_OperationStartBeforeRun(t *testing.T) {
 	w := newTestGateway(acl.Group{Prefixes: []string{"p-team1-"}, Rights: []string{"act"}})
-	w.Gateway.Operations = map[string]backends.ClusterWriter{"production": &fakeOperations{}}
+	w.Gateway.Writers = map[string]backends.ClusterWriter{"production": &fakeWriter{}}
 	w.Ops, _ = ops.Open("")
 	w.production.jobs = []backends.Job{job("production", "default", "p-team1-web")}
 	run := false
-	before := registry
-	defer func() { registry = before }()
-	registry = map[string]func() Command{}
+	before := commandTable
+	defer func() { commandTable = before }()
+	commandTable = map[string]func() Command{}
 	act := func(ctx context.Context, req *Request) error {
 		w.allEvents(t)
-		_, err := req.StartOperation(ctx, func(context.Context, Work) error {
+		_, err := req.StartOperation(ctx, func(context.Context, Operation) error {
 			run = true
 			if events := w.allEvents(t); len(events) != 1 || events[0].Kind != audit.Start || events[0].Operation == "" {
 				t.Errorf("got %+v, want the operation's start event", events)
@@ -278,7 +278,9 @@ func TestAudit_OperationStartBeforeRun(t *testing.T) {
 		}
 		return err
 	}
-	Register(func() Command { return probe{Spec{Name: "act", Args: "JOB", Target: TargetJob, Set: Operate}, act} })
+	Register(func() Command {
+		return probe{Spec{Name: "act", Args: "JOB", Target: TargetJob, RightSet: Operate}, act}
+	})
 	if err := w.run("act p-team1-web"); err != nil || !run {
 		t.Fatal(err, run)
 	}
@@ -302,7 +304,7 @@ func (h hookedWriter) Write(p []byte) (int, error) { h.before(p); return h.Write
 
 func TestAudit_OperationAbandoned(t *testing.T) {
 	w := newTestGateway(acl.Group{Prefixes: []string{"p-team1-"}, Rights: []string{"act"}})
-	w.Gateway.Operations = map[string]backends.ClusterWriter{"production": &fakeOperations{}}
+	w.Gateway.Writers = map[string]backends.ClusterWriter{"production": &fakeWriter{}}
 	w.Ops, _ = ops.Open("")
 	w.production.jobs = []backends.Job{job("production", "default", "p-team1-web")}
 	stopped, stop := context.WithCancel(t.Context())
@@ -312,14 +314,16 @@ func TestAudit_OperationAbandoned(t *testing.T) {
 			w.Ops.Wait(stopped) // the gateway shuts down while the operation's start event is written
 		}
 	}})
-	before := registry
-	defer func() { registry = before }()
-	registry = map[string]func() Command{}
+	before := commandTable
+	defer func() { commandTable = before }()
+	commandTable = map[string]func() Command{}
 	act := func(ctx context.Context, req *Request) error {
-		_, err := req.StartOperation(ctx, func(context.Context, Work) error { t.Error("the operation ran"); return nil })
+		_, err := req.StartOperation(ctx, func(context.Context, Operation) error { t.Error("the operation ran"); return nil })
 		return err
 	}
-	Register(func() Command { return probe{Spec{Name: "act", Args: "JOB", Target: TargetJob, Set: Operate}, act} })
+	Register(func() Command {
+		return probe{Spec{Name: "act", Args: "JOB", Target: TargetJob, RightSet: Operate}, act}
+	})
 	if err := w.run("act p-team1-web"); !errors.Is(err, ops.ErrAbandoned) {
 		t.Errorf("got %v, want %v", err, ops.ErrAbandoned)
 	}
@@ -334,14 +338,14 @@ func TestAudit_OperationAbandoned(t *testing.T) {
 
 func TestSavedDefinitions_RedactCommand(t *testing.T) {
 	w := newTestGateway(acl.Group{Prefixes: []string{"p-team1-"}, Rights: []string{"act"}})
-	w.Gateway.Operations = map[string]backends.ClusterWriter{"production": &fakeOperations{}}
+	w.Gateway.Writers = map[string]backends.ClusterWriter{"production": &fakeWriter{}}
 	w.Ops, _ = ops.Open(t.TempDir(), ops.Key{1})
 	w.production.jobs = []backends.Job{job("production", "default", "p-team1-web")}
-	before := registry
-	defer func() { registry = before }()
-	registry = map[string]func() Command{}
+	before := commandTable
+	defer func() { commandTable = before }()
+	commandTable = map[string]func() Command{}
 	Register(func() Command {
-		return probe{Spec{Name: "act", Args: "JOB", Target: TargetJob, Set: Operate, Flags: func(f *pflag.FlagSet) {
+		return probe{Spec{Name: "act", Args: "JOB", Target: TargetJob, RightSet: Operate, Flags: func(f *pflag.FlagSet) {
 			f.StringP("meta", "m", "", "")
 			MarkSecret(f, "meta")
 		}}, func(_ context.Context, req *Request) error {
@@ -444,17 +448,19 @@ func FuzzRedactLine(f *testing.F) {
 	} {
 		f.Add(seed)
 	}
-	before := maps.Clone(registry)
-	f.Cleanup(func() { registry = before })
+	before := maps.Clone(commandTable)
+	f.Cleanup(func() { commandTable = before })
 	run := func(context.Context, *Request) error { return nil }
 	Register(func() Command {
-		return probe{Spec{Name: "fuzzed", Target: TargetScope, Set: Read, RunsProgram: true, Flags: func(f *pflag.FlagSet) {
+		spec := Spec{Name: "fuzzed", Target: TargetScope, RightSet: Read, RunsProgram: true}
+		spec.Flags = func(f *pflag.FlagSet) {
 			f.StringArrayP("env", "e", nil, "")
 			MarkSecret(f, "env")
-		}}, run}
+		}
+		return probe{spec, run}
 	})
 	Register(func() Command {
-		return probe{Spec{Name: "raw", Target: TargetScope, Set: Admin, Redact: RedactRaw}, run}
+		return probe{Spec{Name: "raw", Target: TargetScope, RightSet: Admin, Redact: RedactRaw}, run}
 	})
 	f.Fuzz(func(t *testing.T, line string) {
 		got := redactLine(line, map[string]string{"other": "fuzzed"})
@@ -522,7 +528,9 @@ func TestRedactRaw(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		spec := Spec{Name: "raw", Args: "TIER ARG...", Target: TargetScope, Set: Admin, RunsProgram: true, Redact: RedactRaw}
+		spec := Spec{
+			Name: "raw", Args: "TIER ARG...", Target: TargetScope, RightSet: Admin, RunsProgram: true, Redact: RedactRaw,
+		}
 		if got := spec.redact(words); strings.Join(got, " ") != want {
 			t.Errorf("%s\n got %s\nwant %s", line, strings.Join(got, " "), want)
 		}

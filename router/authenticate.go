@@ -9,8 +9,9 @@ import (
 	"nomadctld/internal/audit"
 )
 
-// authenticate finds the user of the authenticated key. It does so for each command, not once for each connection,
-// so that removing a user from the configuration also affects open connections.
+// authenticate finds the user of the authenticated key, and refuses the command if LimitErr is set. It looks the user
+// up for each command, not once for each connection, so that removing a user from the configuration also affects open
+// connections.
 func authenticate(users *acl.Directory) Middleware {
 	return func(next Handler) Handler {
 		return func(ctx context.Context, req *Request) error {

@@ -10,9 +10,9 @@ import (
 	"nomadctld/internal/audit"
 )
 
-// checkAllowed returns an error if the user may not use the command on any job.
+// checkAllowed returns an error unless the user may use the command on at least one job.
 func checkAllowed(req *Request, spec Spec) error {
-	if spec.Set == Public || req.User.May(spec.Name) {
+	if spec.RightSet == Public || req.User.May(spec.Name) {
 		return nil
 	}
 	req.Event.Decision = audit.Denied
@@ -34,14 +34,14 @@ func authorize(tiers []acl.Tier, clusters map[string]*backends.SharedCluster, ru
 			}
 			scope := &scopedCluster{
 				owned: req.User.Scope(spec.Name, tiers), clusters: clusters, event: &req.Event,
-				onList: runner.deleteSavedOfRunning,
+				onList: runner.deleteOutdatedSaved,
 			}
 			req.Cluster, req.runtimes = scope, runtimes
-			if spec.Set == Operate || spec.Set == Admin {
-				req.Operations = &scopedOperations{owned: scope.owned, byTier: runner.byTier, event: &req.Event}
+			if spec.RightSet == Operate || spec.RightSet == Admin {
+				req.Writer = &scopedWriter{owned: scope.owned, writers: runner.writers, event: &req.Event}
 				req.runner = runner
 			}
-			if spec.Set == Admin {
+			if spec.RightSet == Admin {
 				req.raw = raw
 			}
 			if spec.Target >= TargetJob {

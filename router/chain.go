@@ -30,7 +30,7 @@ type Gateway struct {
 	Tiers         []acl.Tier
 	Clusters      map[string]*backends.SharedCluster // by tier
 	Runtimes      *RuntimeSelector
-	Operations    map[string]backends.ClusterWriter // by tier
+	Writers       map[string]backends.ClusterWriter // by tier
 	Ops           *ops.Registry
 	Raw           *Raw
 	Aliases       map[string]string // alias name to command line
@@ -49,7 +49,7 @@ func (g Gateway) Handler() Handler {
 		route,
 		interruptOnCtrlC,
 		limitResults(new(resultSlots)),
-		authorize(g.Tiers, g.Clusters, g.Runtimes, &operationRunner{g.Ops, g.Audit, g.Log, g.Operations, g.AuditRequired},
+		authorize(g.Tiers, g.Clusters, g.Runtimes, &operationRunner{g.Ops, g.Audit, g.Log, g.Writers, g.AuditRequired},
 			g.Raw),
 		auditStart,
 	)

@@ -32,10 +32,10 @@ type Spec struct {
 	Rank  int
 	// Target is what the command works on. The zero Target is invalid.
 	Target Target
-	// Set contains the right to use the command. The zero RightSet is invalid.
-	Set RightSet
-	// Rights are additional rights that some of the flags need, with their sets. See Request.Require.
-	Rights map[string]RightSet
+	// RightSet contains the right to use the command. The zero RightSet is invalid.
+	RightSet RightSet
+	// FlagRights are additional rights that some of the flags need, with their sets. See Request.Require.
+	FlagRights map[string]RightSet
 	// RunsProgram: the words after the first argument belong to a program, including flags. The exit code is the
 	// program's, and 125 means that the program was not started.
 	RunsProgram bool
@@ -73,7 +73,7 @@ const (
 	TargetPart             // a job, JOB/GROUP or JOB/GROUP/TASK (see req.Part), or an allocation or task by its ID
 )
 
-var registry = map[string]func() Command{}
+var commandTable = map[string]func() Command{}
 
 // Register adds a command to the table. The init function of the command's file calls it. It panics with the
 // command's name if the Spec is invalid or the name is already registered.
@@ -82,7 +82,7 @@ func Register(create func() Command) {
 	switch {
 	case spec.Name == "":
 		panic(fmt.Sprintf("router: %T has no name", create()))
-	case registry[spec.Name] != nil:
+	case commandTable[spec.Name] != nil:
 		panic("router: command " + spec.Name + " is registered twice")
 	case spec.Target == 0:
 		panic("router: command " + spec.Name + " has no Target")
@@ -92,13 +92,13 @@ func Register(create func() Command) {
 		panic("router: command " + spec.Name + " needs an argument for its job or task")
 	}
 	spec.checkRights()
-	registry[spec.Name] = create
+	commandTable[spec.Name] = create
 }
 
 // Specs returns the Spec of every registered command, including hidden ones, sorted by name.
 func Specs() []Spec {
-	specs := make([]Spec, 0, len(registry))
-	for _, create := range registry {
+	specs := make([]Spec, 0, len(commandTable))
+	for _, create := range commandTable {
 		specs = append(specs, create().Spec())
 	}
 	slices.SortFunc(specs, func(a, b Spec) int { return strings.Compare(a.Name, b.Name) })

@@ -36,8 +36,8 @@ func ProgramExit(code int) error {
 	return &ExitError{Code: code}
 }
 
-// ExitCode returns the exit code for err: 0 for nil, its own if it has one, CodeTryLater for backends.ErrBusy, else
-// 1.
+// ExitCode returns the exit code for err: 0 for nil, its own if it has one, CodeTryLater for backends.ErrLimitReached,
+// else 1.
 func ExitCode(err error) int {
 	var exit *ExitError
 	switch {

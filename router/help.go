@@ -162,8 +162,8 @@ func wrap(text string, width int) []string {
 // CommandList returns the list of commands by group, in two columns. With all commands it has 20 lines of 80 columns,
 // so that it fits a screen.
 func CommandList(specs []Spec) string {
-	look, logs, access := InGroup(specs, GroupLook), InGroup(specs, GroupLogs), InGroup(specs, GroupAccess)
-	change, deployments := InGroup(specs, GroupChange), InGroup(specs, GroupDeployments)
+	look, logs, access := SpecsInGroup(specs, GroupLook), SpecsInGroup(specs, GroupLogs), SpecsInGroup(specs, GroupAccess)
+	change, deployments := SpecsInGroup(specs, GroupChange), SpecsInGroup(specs, GroupDeployments)
 	half := (len(access) + 1) / 2
 	leftWidth, rightWidth := nameWidth(look, logs, access[:half]), nameWidth(change, deployments, access[half:])
 	left := append(block(GroupLook, look, leftWidth), block(GroupLogs, logs, leftWidth)...)
@@ -206,14 +206,14 @@ func block(group Group, specs []Spec, width int) (lines []string) {
 	return append(lines, "")
 }
 
-// InGroup returns the commands of a group in the order in which help lists them.
-func InGroup(specs []Spec, group Group) []Spec {
+// SpecsInGroup returns the commands of a group in the order in which help lists them.
+func SpecsInGroup(specs []Spec, group Group) []Spec {
 	specs = slices.DeleteFunc(slices.Clone(specs), func(s Spec) bool { return s.Group != group || s.Hidden })
 	slices.SortStableFunc(specs, func(a, b Spec) int { return cmp.Compare(a.Rank, b.Rank) })
 	return specs
 }
 
-// FlagSet returns the flags of a command line; those that every command has are bound to req.
+// FlagSet returns the flags of the command. The common ones are bound to req.
 func (s Spec) FlagSet(req *Request) *pflag.FlagSet {
 	flags := s.flagSet()
 	s.commonFlags(flags, req)

@@ -8,7 +8,8 @@ import (
 )
 
 // interruptOnCtrlC cancels the command at Ctrl-C until the command claims the input. If the command fails because
-// its context has ended, it returns the cause instead of the error, unless the error has its own exit code.
+// its context has ended, it returns the cause instead of the error. It keeps an error that has its own exit code or
+// reports processes that are still running, and joins an unknown outcome to the cause.
 func interruptOnCtrlC(next Handler) Handler {
 	return func(ctx context.Context, req *Request) error {
 		if req.Terminal != nil {

@@ -31,8 +31,8 @@ type resultSlots struct {
 
 // userSlots is in the map while a command of the user has a slot or waits for one.
 type userSlots struct {
-	slots   chan struct{}
-	waiting int // guarded by resultSlots.mu; includes commands that have a slot
+	slots chan struct{}
+	refs  int // guarded by resultSlots.mu; includes commands that have a slot
 }
 
 // acquire waits for one of the user's slots and returns a function that releases it. That function may be called
@@ -47,12 +47,12 @@ func (m *resultSlots) acquire(ctx context.Context, user string) (release func(),
 		u = &userSlots{slots: make(chan struct{}, maxResults)}
 		m.users[user] = u
 	}
-	u.waiting++
+	u.refs++
 	m.mu.Unlock()
 	forget := func() {
 		m.mu.Lock()
 		defer m.mu.Unlock()
-		if u.waiting--; u.waiting == 0 {
+		if u.refs--; u.refs == 0 {
 			delete(m.users, user)
 		}
 	}
@@ -97,7 +97,7 @@ func limitResults(m *resultSlots) Middleware {
 			}
 			defer release()
 			req.acquireResultSlot = func(ctx context.Context) (func(), error) { return m.acquire(ctx, req.User.Login) }
-			if f, ok := req.Command.(Follower); spec.Set != Read || ok && f.Follows() {
+			if f, ok := req.Command.(Follower); spec.RightSet != Read || ok && f.Follows() {
 				req.onResolved = release
 			}
 			return next(ctx, req)

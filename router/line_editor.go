@@ -94,7 +94,7 @@ func (e *lineEditor) newline(echo []byte) []byte {
 	return echo
 }
 
-// handleKey processes one key that is not part of the detach keys.
+// handleKey processes one key, without regard to the detach keys.
 func (e *lineEditor) handleKey(key byte, lines, echo []byte) ([]byte, []byte, editorEvent) {
 	is := func(special byte) bool { return key == special && special != 0 }
 	switch {

@@ -11,8 +11,8 @@ import (
 
 func TestLineInput(t *testing.T) {
 	for name, c := range map[string]struct {
-		typed, read string
-		err, left   error
+		typed, read   string
+		err, canceled error
 	}{
 		"lines, and the client goes away": {"a\rb\r", "a\nb\n", io.ErrUnexpectedEOF, nil},
 		"a line, and Ctrl-C behind it":    {"a\r\x03", "a\n", ErrInterrupted, ErrInterrupted},
@@ -22,9 +22,9 @@ func TestLineInput(t *testing.T) {
 		"the end twice, and detaching":    {"\x04\x04\x10\x11", "", io.EOF, backends.ErrDetached},
 	} {
 		keys, typing := io.Pipe()
-		left := make(chan error, 1)
+		canceled := make(chan error, 1)
 		req := &Request{Stdin: keys, Terminal: NewTerminal("xterm", 80, 24), Bytes: Bytes{Stdout: new(bytes.Buffer)}}
-		input := req.LineInput(backends.ParseDetachKeys("ctrl-p,ctrl-q"), func(err error) { left <- err })
+		input := req.LineInput(backends.ParseDetachKeys("ctrl-p,ctrl-q"), func(err error) { canceled <- err })
 		go func() {
 			io.WriteString(typing, c.typed)
 			typing.CloseWithError(io.ErrUnexpectedEOF)
@@ -34,19 +34,19 @@ func TestLineInput(t *testing.T) {
 		for err == nil {
 			var n int
 			n, err = input.Read(small)
-			if read += string(small[:n]); n > 0 && len(left) > 0 {
+			if read += string(small[:n]); n > 0 && len(canceled) > 0 {
 				t.Errorf("%s: it was canceled before %q was read", name, read)
 			}
 		}
 		if read != c.read || !errors.Is(err, c.err) {
 			t.Errorf("%s: got %q, %v, want %q, %v", name, read, err, c.read, c.err)
 		}
-		if c.left != nil {
-			if why := <-left; !errors.Is(why, c.left) {
-				t.Errorf("%s: canceled with %v, want %v", name, why, c.left)
+		if c.canceled != nil {
+			if why := <-canceled; !errors.Is(why, c.canceled) {
+				t.Errorf("%s: canceled with %v, want %v", name, why, c.canceled)
 			}
-		} else if len(left) > 0 {
-			t.Errorf("%s: canceled with %v", name, <-left)
+		} else if len(canceled) > 0 {
+			t.Errorf("%s: canceled with %v", name, <-canceled)
 		}
 	}
 	if (&Request{}).LineInput(nil, nil) != nil {

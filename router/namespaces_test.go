@@ -12,9 +12,9 @@ import (
 	"nomadctld/backends"
 )
 
-// threeNamespaces returns a gateway with jobs of the user in three namespaces. The cluster refuses the token in some
-// of them.
-func threeNamespaces(refuses map[string]error) *testGateway {
+// newNamespacesGateway returns a gateway with jobs of the user in three namespaces. The cluster refuses the token in
+// some of them.
+func newNamespacesGateway(refuses map[string]error) *testGateway {
 	w := newTestGateway(acl.Group{Prefixes: []string{"p-"}, Namespaces: []string{"apps", "default", "secret"}})
 	running := map[string]string{"web": "running"}
 	for i, namespace := range []string{"apps", "default", "secret"} {
@@ -77,7 +77,7 @@ func TestNamespaces_OneUnreadable(t *testing.T) {
 		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			w := threeNamespaces(tc.refuses)
+			w := newNamespacesGateway(tc.refuses)
 			var listed []string
 			register(t, Spec{Name: "probe", Target: TargetScope}, func(ctx context.Context, req *Request) error {
 				jobs, err := req.Cluster.Jobs(ctx, backends.Selection{})
@@ -108,7 +108,7 @@ func TestNamespaces_UnreadableSelector(t *testing.T) {
 		"p-team1-default", "p-team1-default/g", "1111", "11111111-0000",
 		backends.ExecID("web", "11111111-0000"),
 	} {
-		w := threeNamespaces(map[string]error{"secret": missingRight("secret")})
+		w := newNamespacesGateway(map[string]error{"secret": missingRight("secret")})
 		register(t, Spec{Name: "probe", Args: "SELECTOR", Target: TargetTask}, func(_ context.Context, req *Request) error {
 			if req.Job.Namespace != "default" {
 				t.Errorf("%s selects %s in %s", selector, req.Job.ID, req.Job.Namespace)
@@ -118,13 +118,13 @@ func TestNamespaces_UnreadableSelector(t *testing.T) {
 		if err := w.run("probe " + selector); err != nil {
 			t.Errorf("%s: %v", selector, err)
 		}
-		delete(registry, "probe")
+		delete(commandTable, "probe")
 	}
 }
 
-// denied: a job is not reported as missing without a hint that it may be in an unreadable namespace.
+// TestNamespaces_UnreadableJobNotFound expects the hint that a missing job may be in an unreadable namespace.
 func TestNamespaces_UnreadableJobNotFound(t *testing.T) {
-	w := threeNamespaces(map[string]error{"secret": missingRight("secret")})
+	w := newNamespacesGateway(map[string]error{"secret": missingRight("secret")})
 	register(t, Spec{Name: "probe", Args: "JOB", Target: TargetJob}, func(context.Context, *Request) error { return nil })
 	lines := ErrorLines(w.run("probe p-team1-secret"))
 	if len(lines) != 2 || !strings.HasPrefix(lines[0], "no job p-team1-secret") ||
@@ -137,7 +137,7 @@ func TestNamespaces_UnreadableJobNotFound(t *testing.T) {
 	}
 }
 
-// denied: an error does not name a namespace in which the user owns no job.
+// TestNamespaces_NotOwnedNotNamed expects that no error names a namespace in which the user owns no job.
 func TestNamespaces_NotOwnedNotNamed(t *testing.T) {
 	w := newTestGateway(acl.Group{Prefixes: []string{"p-team1-"}})
 	running := map[string]string{"web": "running"}

@@ -44,7 +44,7 @@ func TestNegativeNumbers_OtherFlagsStrict(t *testing.T) {
 		func() {
 			register(t, Spec{Name: "probe", Args: "[ARG...]", NegativeNumbers: signed, Target: TargetScope},
 				func(context.Context, *Request) error { return nil })
-			defer delete(registry, "probe")
+			defer delete(commandTable, "probe")
 			if err := w.run(line); ExitCode(err) != 2 {
 				t.Errorf("%s: got %v, want it refused", line, err)
 			}

@@ -15,44 +15,46 @@ import (
 
 // operationRunner starts operations, which continue after their session has ended. All sessions share it.
 type operationRunner struct {
-	registry      *ops.Registry
+	operations    *ops.Registry
 	audit         *audit.Log
 	log           *slog.Logger
-	byTier        map[string]backends.ClusterWriter
+	writers       map[string]backends.ClusterWriter
 	auditRequired bool // refuse operations whose start event cannot be written
 }
 
-// Work is the access that an operation has: the clusters, limited to the jobs of the user who started it.
-type Work struct {
+// Operation is an operation with its access to the clusters, limited to the jobs of the user who started it.
+type Operation struct {
 	*ops.Op
-	Cluster    backends.Cluster
-	Operations backends.ClusterWriter
+	Cluster backends.Cluster
+	Writer  backends.ClusterWriter
 
 	runner *operationRunner
 }
 
-// NewWork returns the Work of an operation in a registry.
-func NewWork(op *ops.Op, registry *ops.Registry, cluster backends.Cluster, operations backends.ClusterWriter) Work {
-	return Work{op, cluster, operations, &operationRunner{registry: registry}}
+// NewOperation returns an operation of a registry with access to a cluster.
+func NewOperation(op *ops.Op, registry *ops.Registry, cluster backends.Cluster,
+	writer backends.ClusterWriter,
+) Operation {
+	return Operation{op, cluster, writer, &operationRunner{operations: registry}}
 }
 
 // SaveDefinition saves a version of the job's definition to disk, so that it survives a restart of the gateway.
-func (w Work) SaveDefinition(definition json.RawMessage, version uint64) error {
-	return w.runner.registry.SaveForRestore(w.Op, definition, version)
+func (o Operation) SaveDefinition(definition json.RawMessage, version uint64) error {
+	return o.runner.operations.SaveForRestore(o.Op, definition, version)
 }
 
 // DeleteDefinition deletes the saved definition. It is called when Nomad has accepted the job again.
-func (w Work) DeleteDefinition() error { return w.runner.registry.Drop(w.ID) }
+func (o Operation) DeleteDefinition() error { return o.runner.operations.Drop(o.ID) }
 
 // DefinitionPath returns the path of the saved definition.
-func (w Work) DefinitionPath() string { return w.runner.registry.Path(w.ID) }
+func (o Operation) DefinitionPath() string { return o.runner.operations.Path(o.ID) }
 
 // StartOperation starts work on req.Job in the background and returns it as an operation with its own end event. The
 // operation continues after the session has ended. If another operation works on the job, it returns an
-// *ops.BusyError. Of ctx, only the values are used.
-func (r *Request) StartOperation(ctx context.Context, work func(context.Context, Work) error) (*ops.Op, error) {
+// *ops.BusyError. Only the values of ctx are used.
+func (r *Request) StartOperation(ctx context.Context, work func(context.Context, Operation) error) (*ops.Op, error) {
 	runner := r.runner
-	op, err := runner.registry.Start(r.opsJob(), r.User.Login, strings.Join(r.redacted.words, " "))
+	op, err := runner.operations.Start(r.opsJob(), r.User.Login, strings.Join(r.redacted.words, " "))
 	if err != nil {
 		return nil, err
 	}
@@ -66,7 +68,7 @@ func (r *Request) StartOperation(ctx context.Context, work func(context.Context,
 	}
 	event.Evaluations = slices.Clone(event.Evaluations)
 	cluster := r.Cluster.(*scopedCluster)
-	writer := &scopedOperations{owned: cluster.owned, byTier: runner.byTier, event: &event}
+	writer := &scopedWriter{owned: cluster.owned, writers: runner.writers, event: &event}
 	op.OnFinish(func(err error) {
 		if caught := (*backends.PanicError)(nil); errors.As(err, &caught) {
 			runner.log.Error("panic", "operation", op.ID, "command", op.Command, "panic", caught.String())
@@ -79,19 +81,21 @@ func (r *Request) StartOperation(ctx context.Context, work func(context.Context,
 		return nil, err
 	}
 	own := &scopedCluster{owned: cluster.owned, clusters: cluster.clusters, event: new(audit.Event)}
-	w := Work{op, own, writer, runner}
+	w := Operation{op, own, writer, runner}
 	go func() { op.Finish(backends.Protect(func() error { return work(context.WithoutCancel(ctx), w) })) }()
 	return op, nil
 }
 
 // CheckNoOperation returns an *ops.BusyError if an operation is running on req.Job.
-func (r *Request) CheckNoOperation() error { return r.runner.registry.Busy(r.opsJob()) }
+func (r *Request) CheckNoOperation() error { return r.runner.operations.Busy(r.opsJob()) }
 
 // CheckNoPendingRestore returns an *ops.BusyError if an operation on req.Job has stopped or changed it and will
 // register its saved definition again.
-func (r *Request) CheckNoPendingRestore() error { return r.runner.registry.RestorePending(r.opsJob()) }
+func (r *Request) CheckNoPendingRestore() error {
+	return r.runner.operations.RestorePending(r.opsJob())
+}
 
-// opsJob returns req.Job as the registry of operations names it.
+// opsJob converts req.Job to an ops.Job.
 func (r *Request) opsJob() ops.Job {
 	return ops.Job{Tier: r.Job.Tier, Namespace: r.Job.Namespace, ID: r.Job.ID, Root: r.Job.Root}
 }
@@ -106,8 +110,8 @@ func (r *Request) OwnedOperations() (all []*ops.Op, saved []ops.SavedJob, err er
 	excluded := func(j ops.Job) bool {
 		return !r.ownsJob(j) || !slices.Contains(tiers, j.Tier) || r.Namespace != "" && r.Namespace != j.Namespace
 	}
-	all = slices.DeleteFunc(r.runner.registry.Ops(), func(o *ops.Op) bool { return excluded(o.Job) })
-	saved = slices.DeleteFunc(r.runner.registry.Restorable(), func(j ops.SavedJob) bool { return excluded(j.Job) })
+	all = slices.DeleteFunc(r.runner.operations.Ops(), func(o *ops.Op) bool { return excluded(o.Job) })
+	saved = slices.DeleteFunc(r.runner.operations.Restorable(), func(j ops.SavedJob) bool { return excluded(j.Job) })
 	return all, saved, nil
 }
 
@@ -116,7 +120,7 @@ func (r *Request) DeleteDefinition(saved ops.SavedJob) error {
 	if !r.ownsJob(saved.Job) {
 		return errNotOwned
 	}
-	return r.runner.registry.Drop(saved.ID)
+	return r.runner.operations.Drop(saved.ID)
 }
 
 // ownsJob reports whether the job is in the scope of the command.

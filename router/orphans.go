@@ -19,8 +19,8 @@ const (
 	minKillBackoff     = 2 * time.Second
 	maxKillBackoff     = 5 * time.Minute
 
-	// unconfirmedExitTimeout limits the retries for a program that was not found but may still be running. Its node
-	// may never reconnect, and it may never have had a Docker daemon.
+	// unconfirmedExitTimeout limits the retries for a program that was not found but may still be running. The node
+	// may never reconnect, or may never have had a Docker daemon.
 	unconfirmedExitTimeout = time.Hour
 )
 
@@ -99,8 +99,8 @@ func (g Gateway) killOrphan(ctx context.Context, slots chan struct{}, e audit.Ev
 // tryKillOrphan kills the program of a start event and reports whether it was running. If it returns an error, the
 // program may still be running.
 //
-// It asks the runtime that a new program would use and, in the mode auto, Nomad too. The program has exited if each
-// runtime that can have started it does not find it.
+// It asks the runtime that a new program would use and, in the mode auto, Nomad too. The program has exited if no
+// runtime that may have started it finds it.
 func (g Gateway) tryKillOrphan(ctx context.Context, e audit.Event) (found bool, err error) {
 	if g.Clusters[e.Tier] == nil {
 		return false, fmt.Errorf("tier %s is no longer in the configuration: %w", e.Tier, backends.ErrUnsupported)
@@ -110,7 +110,7 @@ func (g Gateway) tryKillOrphan(ctx context.Context, e audit.Event) (found bool, 
 		return false, err
 	}
 	task := g.Runtimes.forTask(g.orphanScope(e), a, e.Task)
-	r, err := task.(*boundRuntime).chooseRoute(ctx)
+	r, err := task.(*boundRuntime).selectRuntime(ctx)
 	if err != nil {
 		return false, err
 	}

@@ -41,13 +41,6 @@ func (k *fakeKiller) Kill(_ context.Context, in backends.TaskRef, session string
 	return found, nil
 }
 
-// inspectableCluster is a cluster that can also be queried for an allocation.
-type inspectableCluster struct{ *fakeCluster }
-
-func (inspectableCluster) Allocation(context.Context, backends.Allocation) (backends.AllocationDetail, error) {
-	return backends.AllocationDetail{Drivers: map[string]string{"web": "docker"}}, nil
-}
-
 func TestKillOrphans(t *testing.T) {
 	for _, tc := range []struct {
 		name    string
@@ -89,7 +82,7 @@ func TestKillOrphans(t *testing.T) {
 				w := newTestGateway()
 				var log strings.Builder
 				w.Log = slog.New(slog.NewTextHandler(&log, nil))
-				w.Clusters["production"] = backends.NewSharedCluster(inspectableCluster{w.production})
+				w.Clusters["production"] = backends.NewSharedCluster(w.production)
 				runtime := &fakeKiller{running: map[string]bool{"c-1.": tc.running, "c-2.": true}, errs: tc.errs, finds: tc.finds}
 				w.Runtimes = &RuntimeSelector{Nomad: map[string]backends.Runtime{"production": runtime}, Mode: ExecModeNomad}
 				if tc.status != "" {
@@ -149,14 +142,14 @@ func orphanEvent() audit.Event {
 	}
 }
 
-// killerDocker is a Docker runtime that kills programs.
-type killerDocker struct {
+// dockerKiller is a Docker runtime that kills programs.
+type dockerKiller struct {
 	*fakeRuntime
 	*fakeKiller
 	respondsFrom time.Time // zero: never responds
 }
 
-func (k killerDocker) Inspect(ctx context.Context, node backends.Node, task,
+func (k dockerKiller) Inspect(ctx context.Context, node backends.Node, task,
 	allocation string,
 ) (json.RawMessage, error) {
 	if !k.respondsFrom.IsZero() && !time.Now().Before(k.respondsFrom) {
@@ -165,15 +158,15 @@ func (k killerDocker) Inspect(ctx context.Context, node backends.Node, task,
 	return k.fakeRuntime.Inspect(ctx, node, task, allocation)
 }
 
-func (k killerDocker) Exec(context.Context, backends.TaskRef, backends.Program) (int, error) {
+func (k dockerKiller) Exec(context.Context, backends.TaskRef, backends.Program) (int, error) {
 	panic("exec")
 }
 
-func (k killerDocker) Attach(context.Context, backends.TaskRef, backends.Attachment) (int, error) {
+func (k dockerKiller) Attach(context.Context, backends.TaskRef, backends.Attachment) (int, error) {
 	panic("attach")
 }
 
-func (k killerDocker) Log(context.Context, backends.TaskRef, backends.LogQuery, func(backends.LogChunk) error) error {
+func (k dockerKiller) Log(context.Context, backends.TaskRef, backends.LogQuery, func(backends.LogChunk) error) error {
 	panic("log")
 }
 
@@ -231,7 +224,7 @@ func TestKillOrphans_DockerAndNomad(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w, log := newOrphanGateway()
-				docker := killerDocker{
+				docker := dockerKiller{
 					&fakeRuntime{inspected: tc.inspected},
 					&fakeKiller{running: map[string]bool{"c-1.": tc.inDocker}},
 					time.Time{},

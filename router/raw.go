@@ -27,11 +27,11 @@ func RedactRaw(args []string) []string {
 // RunRaw runs the nomad binary against the named tier, with the session's streams and terminal, and returns its exit
 // code. For "alles" and "all", the job among args selects the tier. Only tiers in which the user has the right raw
 // can be named. There, the binary has all rights of the tier's token.
-func (r *Request) RunRaw(ctx context.Context, name string, args []string) (code int, err error) {
+func (r *Request) RunRaw(ctx context.Context, tierName string, args []string) (code int, err error) {
 	if r.Tier != "" {
 		return 0, Exit(2, errors.New("raw: the tier is the first argument; --tier is not supported"))
 	}
-	tier, err := r.resolveRawTier(name, args)
+	tier, err := r.resolveRawTier(tierName, args)
 	if err != nil {
 		return 0, r.Deny(err)
 	}
@@ -54,22 +54,22 @@ func (r *Request) RunRaw(ctx context.Context, name string, args []string) (code 
 	return r.raw.Binary.Run(ctx, cluster, args, r.Stdin, r.Bytes.Stdout, r.Bytes.Stderr, terminal)
 }
 
-// resolveRawTier returns the tier that name selects for the nomad command args.
-func (r *Request) resolveRawTier(name string, args []string) (string, error) {
-	tiers, err := r.Cluster.(*scopedCluster).tiers(name)
+// resolveRawTier returns the tier that tierName selects for the nomad command args.
+func (r *Request) resolveRawTier(tierName string, args []string) (string, error) {
+	tiers, err := r.Cluster.(*scopedCluster).tiers(tierName)
 	if err != nil {
 		return "", err
 	}
-	if name == "" {
+	if tierName == "" {
 		return "", Exit(2, fmt.Errorf("raw: the tier is empty (yours: %s)", strings.Join(tiers, ", ")))
 	}
-	if name != "all" && name != "alles" {
+	if tierName != "all" && tierName != "alles" {
 		return tiers[0], nil
 	}
 	job, ok := nomadcli.JobArg(args)
 	if !ok {
 		return "", Exit(2, fmt.Errorf("raw %s selects the tier by the command's job, but this command names no job; "+
-			"name the tier (yours: %s)", name, strings.Join(tiers, ", ")))
+			"name the tier (yours: %s)", tierName, strings.Join(tiers, ", ")))
 	}
 	var matching []string
 	for _, decision := range r.Decide("raw", job, r.Namespace) {
@@ -79,7 +79,7 @@ func (r *Request) resolveRawTier(name string, args []string) (string, error) {
 	}
 	if len(matching) != 1 {
 		return "", Exit(2, fmt.Errorf("raw %s: the name %s matches the prefixes of %d of your tiers; "+
-			"name the tier (yours: %s)", name, job, len(matching), strings.Join(tiers, ", ")))
+			"name the tier (yours: %s)", tierName, job, len(matching), strings.Join(tiers, ", ")))
 	}
 	return matching[0], nil
 }

@@ -55,7 +55,7 @@ func redactLine(line string, aliases map[string]string) redactedLine {
 		}
 	}
 	added := 0 // words added by the expansion
-	if len(words) > 0 && registry[words[0]] == nil {
+	if len(words) > 0 && commandTable[words[0]] == nil {
 		if expansion, err := Split(aliases[words[0]]); err == nil && len(expansion) > 0 {
 			added = len(expansion) - 1
 			words = slices.Concat(expansion, words[1:])
@@ -65,8 +65,8 @@ func redactLine(line string, aliases map[string]string) redactedLine {
 	switch {
 	case len(words) == 0:
 		return r
-	case registry[words[0]] != nil:
-		r.words = registry[words[0]]().Spec().redact(words)
+	case commandTable[words[0]] != nil:
+		r.words = commandTable[words[0]]().Spec().redact(words)
 	default:
 		r.words = redactByAnyCommand(words)
 	}

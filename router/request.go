@@ -40,7 +40,7 @@ type Request struct {
 	Cluster backends.Cluster // authorize: limited to the jobs the user owns; nil for TargetNone
 
 	// authorize: changes to the user's jobs; nil unless the command is in the set Operate or Admin
-	Operations backends.ClusterWriter
+	Writer backends.ClusterWriter
 
 	Tier, Namespace string // route: --tier and --namespace, for every command that reaches a cluster; empty: all
 	NoColor         bool   // route: --no-color
@@ -70,9 +70,8 @@ type Part struct{ Group, Task string }
 // Bytes holds the output streams of a session without newline translation.
 type Bytes struct{ Stdout, Stderr io.Writer }
 
-// ProgramSession is the value of Program.Session for a program that the request runs. A program is found by this
-// text in its environment. The final dot keeps the session from matching another session that starts with the same
-// ID.
+// ProgramSession is the value of backends.Program.Session for a program that the request runs. A program is found by
+// this text in its environment. The final dot keeps c-1 from matching c-12.
 func (r *Request) ProgramSession() string { return r.Session + "." }
 
 // StatusWriter is the stream for prompts and progress: stderr, or stdout on a terminal. ssh does not preserve the
@@ -141,7 +140,7 @@ func (t claimingWriter) Write(p []byte) (int, error) {
 	return t.Writer.Write(p)
 }
 
-// Selection returns the jobs that --tier and --namespace of the request select.
+// Selection returns the selection by --tier and --namespace.
 func (r *Request) Selection() backends.Selection {
 	return backends.Selection{Tier: r.Tier, Namespace: r.Namespace}
 }
@@ -169,7 +168,7 @@ func (r *Request) ClusterFor(command string) backends.Cluster {
 func (r *Request) AllowedCommands() []Spec {
 	var specs []Spec
 	for _, spec := range Specs() {
-		if !spec.Hidden && (spec.Set == Public || r.User.May(spec.Name)) {
+		if !spec.Hidden && (spec.RightSet == Public || r.User.May(spec.Name)) {
 			specs = append(specs, spec)
 		}
 	}

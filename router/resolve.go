@@ -170,7 +170,7 @@ func notFoundError(jobs []backends.Job, selector string, target Target) error {
 		case target == TargetTask && j.ID == selector, target == TargetTask && part && hasGroupOrTask(j, selector):
 			return fmt.Errorf("no task of %s is running (see: ps --all %s)", selector, j.ID)
 		case target == TargetJobOrTask && part:
-			return fmt.Errorf("%s has no task %s (see: ps --all %s)", j.ID, selector, j.ID)
+			return fmt.Errorf("%s has no group or task %s (see: ps --all %s)", j.ID, selector[len(j.ID)+1:], j.ID)
 		}
 	}
 	if target != TargetTask {
@@ -216,7 +216,7 @@ func bestRanked(jobs []backends.Job, matches func(backends.Allocation, backends.
 	return found
 }
 
-// latestAllocations returns the matching tasks in the newest allocation for each allocation name of a job.
+// latestAllocations returns the matching tasks in the newest allocation of each name.
 func latestAllocations(jobs []backends.Job, matches func(backends.Allocation, backends.Task) bool) (found []candidate) {
 	for _, job := range jobs {
 		for i := range job.Allocations { // the newest first within each name
@@ -298,7 +298,7 @@ func ambiguousError(selector string, found []candidate) error {
 	if found[0].Allocation == nil || slices.ContainsFunc(found, elsewhere) {
 		hint = "choose with --namespace and --tier"
 	}
-	errs := []error{fmt.Errorf("%s matches %d; %s:", selector, len(found), hint)}
+	errs := []error{fmt.Errorf("%s is ambiguous (%d matches); %s:", selector, len(found), hint)}
 	for i, c := range found {
 		if i == maxListed {
 			errs = append(errs, fmt.Errorf("  and %d more", len(found)-i))

@@ -52,7 +52,7 @@ func TestResolve(t *testing.T) {
 		{TargetJob, "p-team1-web", "p-team1-web", ""},
 		{TargetJob, "p-team1-web/periodic-1", "p-team1-web/periodic-1", ""},
 		{TargetJob, "p-team1-wbe", "", "no job p-team1-wbe: did you mean p-team1-web? (see: ps --all)"},
-		{TargetJob, "p-team1-twice", "", "p-team1-twice matches 2; choose with --namespace and --tier:"},
+		{TargetJob, "p-team1-twice", "", "p-team1-twice is ambiguous (2 matches); choose with --namespace and --tier:"},
 		{TargetJob, "p-team1-twice --namespace other", "p-team1-twice", ""},
 		{TargetJob, id("web", "aaaa1111-0000"), "", "no job"},
 		{TargetJob, "p-team2-shop", "", "no job p-team2-shop"},
@@ -63,26 +63,26 @@ func TestResolve(t *testing.T) {
 		{TargetPart, "p-team1-web/", "", "no job p-team1-web/"},
 		{TargetPart, "p-team1-web/periodic-1/g", "p-team1-web/periodic-1 g", ""}, // the longest job ID wins
 		{TargetPart, "p-team1-pair/g", "p-team1-pair/g", ""},                     // the exact job ID wins
-		{TargetPart, "p-team1-twice/g", "", "p-team1-twice/g matches 2; choose with --namespace and --tier:"},
+		{TargetPart, "p-team1-twice/g", "", "p-team1-twice/g is ambiguous (2 matches); choose with --namespace and --tier:"},
 		{TargetPart, "p-team2-shop/g", "", "no job p-team2-shop/g"},
 		{TargetPart, id("app", "dddd1111-0000"), "p-team1-pair dddd1111-0000 app", ""},
 		{TargetPart, "dddd1111-0000", "p-team1-pair dddd1111-0000", ""}, // the whole allocation
 		{TargetPart, "dddd", "p-team1-pair dddd1111-0000", ""},
-		{TargetPart, "aaaa", "", "aaaa matches 2; name one of them:"},
+		{TargetPart, "aaaa", "", "aaaa is ambiguous (2 matches); name one of them:"},
 		{TargetPart, "99991111-0000", "", "no job 99991111-0000"},
 		{TargetTask, id("web", "aaaa1111-0000"), "p-team1-web aaaa1111-0000 web", ""},
 		{TargetTask, strings.ToUpper(id("web", "aaaa1111-0000")), "p-team1-web aaaa1111-0000 web", ""},
 		{TargetTask, id("web", "aaaa1111-0000")[:6], "p-team1-web aaaa1111-0000 web", ""},
 		{TargetTask, id("web", "aaaa1111-0000")[:3], "", "no task"},
 		{TargetTask, "aaaa1111", "p-team1-web aaaa1111-0000 web", ""},
-		{TargetTask, "aaaa", "", "aaaa matches 2; name one of them:"},
-		{TargetTask, "dddd1111-0000", "", "dddd1111-0000 matches 2; name one of them:"},
+		{TargetTask, "aaaa", "", "aaaa is ambiguous (2 matches); name one of them:"},
+		{TargetTask, "dddd1111-0000", "", "dddd1111-0000 is ambiguous (2 matches); name one of them:"},
 		{TargetTask, "p-team1-web", "p-team1-web aaaa1111-0000 web", ""},
 		{TargetTask, "p-team1-web/g", "p-team1-web aaaa1111-0000 web", ""},
 		{TargetTask, "p-team1-web/g/web", "p-team1-web aaaa1111-0000 web", ""},
 		{TargetTask, "p-team1-pair/g/app", "p-team1-pair dddd1111-0000 app", ""},
 		{TargetTask, "p-team1-pair/g", "p-team1-pair/g ffff1111-0000 web", ""}, // the exact job ID comes first
-		{TargetTask, "p-team1-pair", "", "p-team1-pair matches 2; name one of them:"},
+		{TargetTask, "p-team1-pair", "", "p-team1-pair is ambiguous (2 matches); name one of them:"},
 		{TargetTask, "p-team1-done", "", "no task of p-team1-done is running (see: ps --all p-team1-done)"},
 		{TargetTask, id("t", "eeee1111-0000"), "p-team1-done eeee1111-0000 t", ""}, // a finished task by its ID
 		{TargetTask, id("web", "99991111-0000"), "", "no task " + id("web", "99991111-0000") + " (see: ps)"},
@@ -93,7 +93,7 @@ func TestResolve(t *testing.T) {
 		{TargetJobOrTask, "p-team1-pair/g/app", "p-team1-pair dddd1111-0000 app", ""},
 		{TargetJobOrTask, "p-team1-done/g/t", "p-team1-done eeee1111-0000 t", ""}, // the newest, if none is running
 		{TargetJobOrTask, "p-team1-done/g", "p-team1-done eeee1111-0000 t", ""},
-		{TargetJobOrTask, "p-team1-done/g/x", "", "p-team1-done has no task p-team1-done/g/x (see: ps --all p-team1-done)"},
+		{TargetJobOrTask, "p-team1-done/g/x", "", "p-team1-done has no group or task g/x (see: ps --all p-team1-done)"},
 		{TargetJobOrTask, "p-team2-shop/g/web", "", "no job p-team2-shop/g/web"},
 		{TargetTask, "p-team1-done/g/t", "", "no task of p-team1-done/g/t is running (see: ps --all p-team1-done)"},
 		{TargetJobOrTask, "p-team2-shop", "", "no job p-team2-shop"},
@@ -120,7 +120,7 @@ func TestResolve(t *testing.T) {
 		}
 		err := w.run("probe " + selector)
 		e := w.event(t)
-		delete(registry, "probe")
+		delete(commandTable, "probe")
 		if tc.err == "" {
 			if err != nil || got != tc.want || e.Decision != audit.Allowed || !strings.HasPrefix(got, e.Job) || e.Job == "" {
 				t.Errorf("%d %q: got %q, %v and the event %+v, want %q", tc.target, tc.selector, got, err, e, tc.want)
@@ -190,7 +190,7 @@ func TestResolve_AllocationStates(t *testing.T) {
 		{TargetTask, "p-team1-mixed", "bbbb3333-0000", ""},
 		{TargetTask, "p-team1-cut", "cccc1111-0000", ""}, // it may still be running
 		{TargetTask, "p-team1-replaced", "dddd2222-0000", ""},
-		{TargetTask, "dddd", "", "dddd matches 2; name one of them:"}, // both may be running
+		{TargetTask, "dddd", "", "dddd is ambiguous (2 matches); name one of them:"}, // both may be running
 		{TargetTask, "p-team1-rolling", "eeee2222-0000", ""},
 		{TargetTask, "p-team1-ending", "ffff1111-0000", ""},
 		{TargetTask, "p-team1-nodelost", "", "no task of p-team1-nodelost is running (see: ps --all p-team1-nodelost)"},
@@ -214,7 +214,7 @@ func TestResolve_AllocationStates(t *testing.T) {
 			return nil
 		})
 		err := w.run("probe " + tc.selector)
-		delete(registry, "probe")
+		delete(commandTable, "probe")
 		if tc.err == "" && (err != nil || got != tc.want) {
 			t.Errorf("%d %q: got %q, %v, want %q", tc.target, tc.selector, got, err, tc.want)
 		}
@@ -285,7 +285,7 @@ func TestResolve_PrefixTierDown(t *testing.T) {
 		if err := w.run("probe " + tc.selector); (err == nil) != tc.ok {
 			t.Errorf("%s: got %v", tc.selector, err)
 		}
-		delete(registry, "probe")
+		delete(commandTable, "probe")
 	}
 }
 

@@ -35,10 +35,10 @@ var RightSets = []struct {
 func Rights() map[string]RightSet {
 	rights := map[string]RightSet{}
 	for _, spec := range Specs() {
-		if spec.Set != Public {
-			rights[spec.Name] = spec.Set
+		if spec.RightSet != Public {
+			rights[spec.Name] = spec.RightSet
 		}
-		maps.Copy(rights, spec.Rights)
+		maps.Copy(rights, spec.FlagRights)
 	}
 	return rights
 }
@@ -59,14 +59,14 @@ func ExpandGrants(granted []string) []string {
 // checkRights panics with the command's name if a right is in no set.
 func (s Spec) checkRights() {
 	valid := func(set RightSet) bool { return set == Read || set == Enter || set == Operate || set == Admin }
-	if !valid(s.Set) && s.Set != Public {
+	if !valid(s.RightSet) && s.RightSet != Public {
 		panic("router: command " + s.Name + " is in no Set")
 	}
-	if (s.Set == Public) != (s.Target == TargetNone) {
+	if (s.RightSet == Public) != (s.Target == TargetNone) {
 		panic("router: command " + s.Name + " must be Public if and only if its target is TargetNone")
 	}
-	for right, set := range s.Rights {
-		if !valid(set) || registry[right] != nil {
+	for right, set := range s.FlagRights {
+		if !valid(set) || commandTable[right] != nil {
 			panic(fmt.Sprintf("router: the right %s of command %s is in no Set or is the name of a command", right, s.Name))
 		}
 	}

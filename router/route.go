@@ -20,7 +20,7 @@ import (
 func route(next Handler) Handler {
 	return func(ctx context.Context, req *Request) error {
 		name := req.Words[0]
-		create := registry[name]
+		create := commandTable[name]
 		if req.Subsystem {
 			return unknownSubsystem(name)
 		}
@@ -123,7 +123,7 @@ func (s Spec) checkArgs(args []string) error {
 	case len(args) < minArgs:
 		return errors.New("an argument is missing")
 	case maxArgs >= 0 && len(args) > maxArgs:
-		return fmt.Errorf("one argument too many: %q", args[maxArgs])
+		return fmt.Errorf("unexpected argument %q", args[maxArgs])
 	}
 	return nil
 }

@@ -35,15 +35,15 @@ func (p probe) Spec() Spec {
 
 func (p probe) Run(ctx context.Context, req *Request) error { return p.run(ctx, req) }
 
-// register registers a command until the end of the test.
+// register registers a command until the end of the test. Its set is Read, or Public for TargetNone.
 func register(t *testing.T, spec Spec, run func(context.Context, *Request) error) {
 	t.Helper()
-	before := maps.Clone(registry)
-	if spec.Set = Read; spec.Target == TargetNone {
-		spec.Set = Public
+	before := maps.Clone(commandTable)
+	if spec.RightSet = Read; spec.Target == TargetNone {
+		spec.RightSet = Public
 	}
 	Register(func() Command { return probe{spec, run} })
-	t.Cleanup(func() { registry = before })
+	t.Cleanup(func() { commandTable = before })
 }
 
 // fakeCluster returns the same jobs to every query.
@@ -245,7 +245,7 @@ func TestScopedCluster_NamespacesQueried(t *testing.T) {
 		if !slices.Equal(got, tc.want) {
 			t.Errorf("granted %q, selected %q: queried %q, want %q", tc.granted, tc.selected, got, tc.want)
 		}
-		delete(registry, "probe")
+		delete(commandTable, "probe")
 	}
 }
 
@@ -292,7 +292,7 @@ func TestScopedCluster_TierNames(t *testing.T) {
 		if tc.err != "" && (err == nil || !strings.Contains(err.Error(), tc.err) || ExitCode(err) != 2) {
 			t.Errorf("%q: got %v with code %d, want %q with code 2", tc.name, err, ExitCode(err), tc.err)
 		}
-		delete(registry, "probe")
+		delete(commandTable, "probe")
 	}
 }
 
@@ -319,7 +319,7 @@ func TestRefusals(t *testing.T) {
 		},
 		{"unknown flag", "probe --nmber 3", nil, 2, audit.Invalid, "did you mean --number?"},
 		{"bad flag value", "probe -n x", nil, 2, audit.Invalid, "invalid argument"},
-		{"too many arguments", "probe a b", nil, 2, audit.Invalid, `one argument too many: "b"`},
+		{"too many arguments", "probe a b", nil, 2, audit.Invalid, `unexpected argument "b"`},
 		{"open quote", "probe 'a", nil, 2, audit.Invalid, "inside quotes"},
 		{"alias of an alias", "loop", nil, 2, audit.Invalid, "no command loop"},
 		{"broken alias", "broken", nil, 2, audit.Invalid, "alias broken"},
@@ -498,20 +498,20 @@ func TestHelpFlag(t *testing.T) {
 }
 
 func TestRegister_Panics(t *testing.T) {
-	before := maps.Clone(registry)
-	t.Cleanup(func() { registry = before })
+	before := maps.Clone(commandTable)
+	t.Cleanup(func() { commandTable = before })
 	create := func(spec Spec) func() Command { return func() Command { return probe{spec, nil} } }
-	Register(create(Spec{Name: "twice", Target: TargetNone, Set: Public}))
+	Register(create(Spec{Name: "twice", Target: TargetNone, RightSet: Public}))
 	for name, spec := range map[string]Spec{
-		"router.probe": {Target: TargetNone, Set: Public},
-		"twice":        {Name: "twice", Target: TargetNone, Set: Public},
-		"groupless":    {Name: "groupless", Target: TargetNone, Set: Public, Group: "Others"},
-		"argless":      {Name: "argless", Args: "[JOB]", Target: TargetJob, Set: Read},
-		"targetless":   {Name: "targetless", Set: Read},
+		"router.probe": {Target: TargetNone, RightSet: Public},
+		"twice":        {Name: "twice", Target: TargetNone, RightSet: Public},
+		"groupless":    {Name: "groupless", Target: TargetNone, RightSet: Public, Group: "Others"},
+		"argless":      {Name: "argless", Args: "[JOB]", Target: TargetJob, RightSet: Read},
+		"targetless":   {Name: "targetless", RightSet: Read},
 		"setless":      {Name: "setless", Target: TargetScope},
-		"mistaken":     {Name: "mistaken", Target: TargetScope, Set: "@raed"},
-		"open":         {Name: "open", Target: TargetScope, Set: Public},
-		"purge":        {Name: "flagged", Target: TargetScope, Set: Read, Rights: map[string]RightSet{"purge": ""}},
+		"mistaken":     {Name: "mistaken", Target: TargetScope, RightSet: "@raed"},
+		"open":         {Name: "open", Target: TargetScope, RightSet: Public},
+		"purge":        {Name: "flagged", Target: TargetScope, RightSet: Read, FlagRights: map[string]RightSet{"purge": ""}},
 	} {
 		func() {
 			defer func() {

@@ -9,9 +9,9 @@ import (
 	"nomadctld/internal/ops"
 )
 
-// SavedDefinitions is the definitions that the gateway has saved for one job of the user.
+// SavedDefinitions gives access to the definitions that the gateway has saved for one job of the user.
 type SavedDefinitions struct {
-	registry      *ops.Registry
+	operations    *ops.Registry
 	job           ops.Job
 	user, command string
 }
@@ -24,39 +24,41 @@ func NewSavedDefinitions(registry *ops.Registry, job ops.Job, user, command stri
 
 // SavedDefinitions returns the saved definitions of req.Job.
 func (r *Request) SavedDefinitions() SavedDefinitions {
-	return NewSavedDefinitions(r.runner.registry, r.opsJob(), r.User.Login, strings.Join(r.redacted.words, " "))
+	return NewSavedDefinitions(r.runner.operations, r.opsJob(), r.User.Login, strings.Join(r.redacted.words, " "))
 }
 
 // SavedDefinitions returns the saved definitions of the operation's job.
-func (w Work) SavedDefinitions() SavedDefinitions {
-	return NewSavedDefinitions(w.runner.registry, w.Job, w.User, w.Command)
+func (o Operation) SavedDefinitions() SavedDefinitions {
+	return NewSavedDefinitions(o.runner.operations, o.Job, o.User, o.Command)
 }
 
 // Save saves a definition of the job; see ops.Registry.Save.
-func (s SavedDefinitions) Save(kind ops.Kind, definition json.RawMessage, version, of uint64) (id string, err error) {
-	return s.registry.Save(kind, s.job, s.user, s.command, definition, version, of)
+func (s SavedDefinitions) Save(kind ops.Kind, definition json.RawMessage,
+	version, createIndex uint64,
+) (id string, err error) {
+	return s.operations.Save(kind, s.job, s.user, s.command, definition, version, createIndex)
 }
 
 // Find returns the saved entry of a kind without the definition.
 func (s SavedDefinitions) Find(kind ops.Kind) (ops.SavedJob, bool) {
-	return s.registry.FindSaved(kind, s.job)
+	return s.operations.FindSaved(kind, s.job)
 }
 
 // Load is Find with the definition, which it reads from disk.
 func (s SavedDefinitions) Load(kind ops.Kind) (entry ops.SavedJob, ok bool, err error) {
-	return s.registry.LoadSaved(kind, s.job)
+	return s.operations.LoadSaved(kind, s.job)
 }
 
 // DeleteByID deletes the definition that Save saved under an ID, unless a newer one has replaced it.
-func (s SavedDefinitions) DeleteByID(id string) error { return s.registry.Drop(id) }
+func (s SavedDefinitions) DeleteByID(id string) error { return s.operations.Drop(id) }
 
 // Delete deletes the saved definition of a kind.
-func (s SavedDefinitions) Delete(kind ops.Kind) error { return s.registry.DropSaved(kind, s.job) }
+func (s SavedDefinitions) Delete(kind ops.Kind) error { return s.operations.DropSaved(kind, s.job) }
 
-// deleteSavedOfRunning deletes the saved definitions of stopped jobs that have been registered again since. It keeps
+// deleteOutdatedSaved deletes the saved definitions of stopped jobs that have been registered again since. It keeps
 // a definition that was saved after the listing was made.
-func (r *operationRunner) deleteSavedOfRunning(listed []backends.Job) {
-	registry := r.registry
+func (r *operationRunner) deleteOutdatedSaved(listed []backends.Job) {
+	registry := r.operations
 	if registry == nil {
 		return
 	}
@@ -91,7 +93,7 @@ func (r *Request) savedJobs(listed []backends.Job) (jobs []backends.Job) {
 	if err != nil || r.runner == nil {
 		return nil
 	}
-	registry := r.runner.registry
+	registry := r.runner.operations
 	for _, entry := range registry.ListSaved(ops.Stopped) {
 		isSame := func(j backends.Job) bool {
 			return registry.SameJob(entry.Job, ops.Job{Tier: j.Tier, Namespace: j.Namespace, ID: j.ID})

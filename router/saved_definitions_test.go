@@ -32,12 +32,12 @@ func TestSavedDefinitions_DeletedWhenRunning(t *testing.T) {
 			listed := job("production", "default", "p-team1-web")
 			tc.listed(&listed)
 			w.production.jobs = []backends.Job{listed}
-			before := registry
-			defer func() { registry = before }()
-			registry = map[string]func() Command{}
+			before := commandTable
+			defer func() { commandTable = before }()
+			commandTable = map[string]func() Command{}
 			Register(func() Command {
 				return probe{
-					Spec{Name: "look", Args: "JOB", Target: TargetJob, Set: Read},
+					Spec{Name: "look", Args: "JOB", Target: TargetJob, RightSet: Read},
 					func(context.Context, *Request) error { return nil },
 				}
 			})

@@ -40,7 +40,7 @@ func (s *scopedCluster) Jobs(ctx context.Context, sel backends.Selection) ([]bac
 	var wg sync.WaitGroup
 	for i, tier := range tiers {
 		wg.Go(func() {
-			errs[i] = tierErrors(tier, backends.Protect(func() (err error) {
+			errs[i] = addTier(tier, backends.Protect(func() (err error) {
 				responses[i], err = s.jobs(ctx, tier, sel)
 				return err
 			}))
@@ -57,8 +57,8 @@ func (s *scopedCluster) Jobs(ctx context.Context, sel backends.Selection) ([]bac
 	return jobs, flattenErrors(errs)
 }
 
-// tierErrors adds the name of the tier to err, or to each of the errors that were joined in it.
-func tierErrors(tier string, err error) error {
+// addTier adds the name of the tier to err, or to each of the errors that were joined in it.
+func addTier(tier string, err error) error {
 	if err == nil {
 		return nil
 	}
@@ -219,7 +219,7 @@ func queryTier[T any](s *scopedCluster, tier, namespace, root string,
 		response, err = query(s.cluster(tier))
 		return err
 	})
-	return response, tierErrors(tier, err)
+	return response, addTier(tier, err)
 }
 
 func (s *scopedCluster) Job(ctx context.Context, job backends.Job) (backends.JobDetail, error) {
@@ -283,8 +283,8 @@ func (s *scopedCluster) Schedules(ctx context.Context, jobs []backends.Job) ([]b
 	return schedules, errors.Join(errs...)
 }
 
-// tiers returns the tiers that name selects: by name or alias, or all of the scope for "", "all" and the original's
-// "alles".
+// tiers returns the tiers that name selects: by name or alias, or all of the scope for "", "all" and "alles", the
+// word of the original nomadctld.
 func (s *scopedCluster) tiers(name string) ([]string, error) {
 	switch name {
 	case "", "all", "alles":

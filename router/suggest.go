@@ -19,7 +19,9 @@ func didYouMean(word string, names []string) string {
 // nonMutating returns the commands that only read or run a program that the user names. Only these may be suggested
 // for an unknown command.
 func nonMutating(specs []Spec) []Spec {
-	return slices.DeleteFunc(slices.Clone(specs), func(s Spec) bool { return s.Set == Operate || s.Set == Admin })
+	return slices.DeleteFunc(slices.Clone(specs), func(s Spec) bool {
+		return s.RightSet == Operate || s.RightSet == Admin
+	})
 }
 
 const (

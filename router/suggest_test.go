@@ -7,11 +7,11 @@ import (
 
 func TestUnknownCommand_NoMutatingSuggestion(t *testing.T) {
 	specs := []Spec{
-		{Name: "stop", Set: Operate},
-		{Name: "raw", Set: Admin},
-		{Name: "status", Set: Read},
-		{Name: "exec", Set: Enter},
-		{Name: "help", Set: Public},
+		{Name: "stop", RightSet: Operate},
+		{Name: "raw", RightSet: Admin},
+		{Name: "status", RightSet: Read},
+		{Name: "exec", RightSet: Enter},
+		{Name: "help", RightSet: Public},
 	}
 	for name, want := range map[string]string{
 		"stopp": "", "scop": "", "rwa": "", "statsu": "did you mean status?", "exce": "did you mean exec?",

@@ -22,12 +22,12 @@ type TaskRuntime interface {
 	Exec(ctx context.Context, p backends.Program) (code int, err error)
 	Attach(ctx context.Context, a backends.Attachment) (code int, err error)
 
-	// Log is that of backends.Runtime. With q.Follow, all viewers of the same log share one stream. It returns
-	// backends.ErrLogDisabled if the task has no log.
+	// Log is backends.Runtime.Log of this task. With q.Follow, all viewers of the same log share one stream. It
+	// returns backends.ErrLogDisabled if the task has no log.
 	Log(ctx context.Context, q backends.LogQuery, each func(backends.LogChunk) error) error
 
 	// PreviousLog is Log for the output before the task's last restart. It returns backends.ErrRunsNotSeparable if
-	// the runtime cannot tell them apart.
+	// the runtime cannot tell the runs apart.
 	PreviousLog(ctx context.Context, q backends.LogQuery, each func(backends.LogChunk) error) error
 }
 
@@ -109,7 +109,7 @@ func (t *boundRuntime) runProgram(ctx context.Context,
 		return 0, err
 	}
 	defer release()
-	r, err := t.chooseRoute(ctx)
+	r, err := t.selectRuntime(ctx)
 	if err != nil {
 		return 0, err
 	}
@@ -124,7 +124,7 @@ func (t *boundRuntime) runProgram(ctx context.Context,
 	return code, t.explainUnreachable(err)
 }
 
-// explainUnreachable adds the reason to an unreachable error if the allocation's state explains it.
+// explainUnreachable adds the reason to backends.ErrUnreachable if the allocation's status shows it.
 func (t *boundRuntime) explainUnreachable(err error) error {
 	if !errors.Is(err, backends.ErrUnreachable) {
 		return err
@@ -165,7 +165,7 @@ func (t *boundRuntime) checkDriver(ctx context.Context) error {
 }
 
 // shouldFallBack reports whether Docker declined and Nomad should be tried.
-func (t *boundRuntime) shouldFallBack(ctx context.Context, r taskRoute, err error) bool {
+func (t *boundRuntime) shouldFallBack(ctx context.Context, r selectedRuntime, err error) bool {
 	return t.Mode == ExecModeAuto && r.runtime == backends.Runtime(t.Docker) && errors.Is(err, backends.ErrDeclined) &&
 		ctx.Err() == nil
 }
@@ -207,7 +207,7 @@ func (t *boundRuntime) logSource(ctx context.Context) (backends.LogSource, backe
 			t.detail = &detail
 		}
 	}
-	r, err := t.chooseRoute(ctx)
+	r, err := t.selectRuntime(ctx)
 	if err != nil {
 		return nil, r.task, err
 	}
@@ -239,15 +239,15 @@ func (t *boundRuntime) clusterName() string {
 	return t.ClusterOf(t.task.Allocation.Tier)
 }
 
-// taskRoute is the selected runtime of a task.
-type taskRoute struct {
+// selectedRuntime is the selected runtime of a task.
+type selectedRuntime struct {
 	runtime   backends.Runtime
 	task      backends.TaskRef
 	dockerErr error // why Docker was not selected although it has precedence; nil: it was, or has no precedence
 }
 
-// chooseRoute selects the runtime for the task.
-func (t *boundRuntime) chooseRoute(ctx context.Context) (r taskRoute, err error) {
+// selectRuntime selects the runtime for the task.
+func (t *boundRuntime) selectRuntime(ctx context.Context) (r selectedRuntime, err error) {
 	nomad := t.Nomad[t.task.Allocation.Tier]
 	if !t.scope.owns(t.task.Allocation) {
 		return r, errNotOwned
@@ -262,10 +262,10 @@ func (t *boundRuntime) chooseRoute(ctx context.Context) (r taskRoute, err error)
 		}
 		t.task.Driver = t.detail.Drivers[t.task.Task]
 		if t.Mode == ExecModeNomad || t.task.Driver != "docker" {
-			return taskRoute{runtime: nomad, task: t.task}, nil
+			return selectedRuntime{runtime: nomad, task: t.task}, nil
 		}
 		if err := t.downError(); err != nil {
-			return taskRoute{nomad, t.task, err}, nil
+			return selectedRuntime{nomad, t.task, err}, nil
 		}
 	}
 	task, err := t.withNodeAddress(ctx)
@@ -280,10 +280,10 @@ func (t *boundRuntime) chooseRoute(ctx context.Context) (r taskRoute, err error)
 			if unreachable {
 				t.markDown(err)
 			}
-			return taskRoute{nomad, task, err}, nil
+			return selectedRuntime{nomad, task, err}, nil
 		}
 	}
-	return taskRoute{runtime: t.Docker, task: task}, nil
+	return selectedRuntime{runtime: t.Docker, task: task}, nil
 }
 
 // withNodeAddress returns the task with its node's address, if Docker needs it.

@@ -13,7 +13,7 @@ import (
 	"nomadctld/internal/audit"
 )
 
-// fakeRuntime counts its calls and returns the same error from each.
+// fakeRuntime counts its calls and returns err from each. Inspect is not counted and returns inspected.
 type fakeRuntime struct {
 	err, inspected error
 	programs, logs int
@@ -218,8 +218,8 @@ func TestTaskRuntime_UserQuota(t *testing.T) {
 	}
 }
 
-// TestBusy_Exits75 covers commands that run a program: their other errors before the program have exit code 125.
-func TestBusy_Exits75(t *testing.T) {
+// TestLimitReached_Exits75 includes a command that runs a program, whose other errors have exit code 125.
+func TestLimitReached_Exits75(t *testing.T) {
 	for name, program := range map[string]bool{"a command": false, "a program": true} {
 		t.Run(name, func(t *testing.T) {
 			w := newTestGateway(acl.Group{Prefixes: []string{"p-team1-"}, Rights: []string{"probe"}})

@@ -24,27 +24,28 @@ type terminalInput struct {
 // maxTyped limits how much unread input is buffered.
 const maxTyped = 64 << 10
 
-// newTerminalInput reads from until it ends. Unless lossless is set, unread input that exceeds the limit is dropped,
-// so that a Ctrl-C behind it still works.
-func newTerminalInput(from io.Reader, lossless bool, interrupt func()) *terminalInput {
+// newTerminalInput starts to read the source. Until lossless is set or the input is claimed, unread input over the
+// limit is dropped, so that a Ctrl-C behind it still works.
+func newTerminalInput(source io.Reader, lossless bool, interrupt func()) *terminalInput {
 	t := &terminalInput{interrupt: interrupt, lossless: lossless}
 	t.changed.L = &t.mu
-	go t.readLoop(from)
+	go t.readLoop(source)
 	return t
 }
 
 // readLoop reads until the source ends.
-func (t *terminalInput) readLoop(from io.Reader) {
+func (t *terminalInput) readLoop(source io.Reader) {
 	buf := make([]byte, 4<<10)
 	for {
-		n, err := from.Read(buf)
+		n, err := source.Read(buf)
 		if !t.add(buf[:n], err) {
 			return
 		}
 	}
 }
 
-// add buffers input and reports whether more may follow. In lossless mode it waits while the buffer is full.
+// add buffers input and reports whether more may follow. In lossless mode, and once the input is claimed, it waits
+// while the buffer is full.
 func (t *terminalInput) add(typed []byte, err error) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -92,7 +93,7 @@ func (t *terminalInput) Read(p []byte) (int, error) {
 	return 0, io.EOF
 }
 
-// allowLoss permits to drop unread input.
+// allowLoss permits dropping unread input.
 func (t *terminalInput) allowLoss() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -122,9 +123,9 @@ func (t *terminalInput) release() {
 	t.claimed = false
 }
 
-// Ask prints a prompt, which may be empty, on the terminal and returns the next key typed. Input typed before the
-// prompt was visible is discarded. While Ask waits, Ctrl-C is a key like any other; afterwards it interrupts the
-// command again.
+// Ask prints a prompt, which may be empty, on the terminal and returns the next key typed. If there is a prompt, input
+// typed before it is discarded. While Ask waits, Ctrl-C is a key like any other; afterwards it interrupts the command
+// again.
 func (r *Request) Ask(ctx context.Context, prompt string) (byte, error) {
 	if keys, ok := r.Stdin.(*terminalInput); ok {
 		keys.claim()

@@ -9,7 +9,7 @@ import (
 	"nomadctld/internal/audit"
 )
 
-// may reports whether the user has a right, such as one of Spec.Rights, on req.Job.
+// may reports whether the user has a right, such as one of Spec.FlagRights, on req.Job.
 func (r *Request) may(right string) bool {
 	return r.User.Scope(right, r.tiers).Owns(r.Job.Tier, r.Job.Namespace, r.Job.Root)
 }
@@ -47,15 +47,15 @@ type GrantSummary struct {
 func (r *Request) GrantSummaries() []GrantSummary {
 	var all []GrantSummary
 	for _, g := range r.User.Groups {
-		reach := GrantSummary{g.Name, slices.Clone(g.Prefixes), g.Namespaces, g.Rights, []string{}}
+		summary := GrantSummary{g.Name, slices.Clone(g.Prefixes), g.Namespaces, g.Rights, []string{}}
 		for _, right := range g.Rights {
 			for _, tier := range (acl.User{Groups: []acl.Group{g}}).Scope(right, r.tiers).Tiers() {
-				if !slices.Contains(reach.Tiers, tier) {
-					reach.Tiers = append(reach.Tiers, tier)
+				if !slices.Contains(summary.Tiers, tier) {
+					summary.Tiers = append(summary.Tiers, tier)
 				}
 			}
 		}
-		all = append(all, reach)
+		all = append(all, summary)
 	}
 	return all
 }

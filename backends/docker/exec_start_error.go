@@ -26,7 +26,7 @@ func startError(p backends.Program, text string) error {
 	case has("chdir to cwd"):
 		return fmt.Errorf("%s was not started: %s", name, text)
 	case has("executable file") && has("not found"), has("exec") && has("no such file or directory"):
-		return &wrappedKind{fmt.Errorf("%s: not found in the container", name), backends.ErrProgramNotFound}
+		return &wrappedKind{fmt.Errorf("%s: program not found in the container", name), backends.ErrProgramNotFound}
 	}
 	for _, why := range []string{"permission denied", "is a directory", "exec format error"} {
 		if has(why) {

@@ -106,7 +106,7 @@ func (p *ttySetup) check(name string, shell bool) error {
 		err := fmt.Errorf("%s: not executable in the container", displayName(name))
 		return &wrappedKind{err, backends.ErrNotExecutable}
 	case p.state == setupNotFound:
-		err := fmt.Errorf("%s: not found in the container", displayName(name))
+		err := fmt.Errorf("%s: program not found in the container", displayName(name))
 		return &wrappedKind{err, backends.ErrProgramNotFound}
 	case p.state == 0 && !shell:
 		return errNoSetupShell

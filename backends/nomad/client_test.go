@@ -66,7 +66,7 @@ func TestJobs_TokenRejected(t *testing.T) {
 			if !errors.Is(err, backends.ErrForbidden) || !strings.HasSuffix(err.Error(), "it is unknown or has expired") {
 				t.Errorf("got %v, want %v for an unknown token", err, backends.ErrForbidden)
 			}
-			weak := open(t, Tier{URL: cluster.URL, TokenFile: cluster.Token(t, "list-jobs")})
+			weak := open(t, Tier{URL: cluster.URL, TokenFile: cluster.LimitedTokenFile(t, "list-jobs")})
 			_, err = weak.Jobs(context.Background(), backends.Selection{})
 			if !errors.Is(err, backends.ErrForbidden) ||
 				!strings.Contains(err.Error(), `lacks the capability "read-job" in namespace *`) {
@@ -80,7 +80,7 @@ func TestJobs_TokenRejected(t *testing.T) {
 func TestJobs_Capabilities(t *testing.T) {
 	for _, cluster := range nomadtest.Clusters(t) {
 		t.Run(cluster.Kind, func(t *testing.T) {
-			client := open(t, Tier{URL: cluster.URL, TokenFile: cluster.Token(t, "list-jobs", "read-job")})
+			client := open(t, Tier{URL: cluster.URL, TokenFile: cluster.LimitedTokenFile(t, "list-jobs", "read-job")})
 			jobs, err := client.Jobs(context.Background(), backends.Selection{Prefixes: []string{"p-team1-web"}})
 			if err != nil || len(jobs) != 2 || len(jobs[0].Allocations) != 2 {
 				t.Fatalf("got %+v, %v", jobs, err)
@@ -183,7 +183,7 @@ func TestRead_Retries(t *testing.T) {
 
 func TestReadPages(t *testing.T) {
 	c, client := newSimulated(t)
-	c.Run(sim.Job{ID: "big", Groups: []sim.Group{{Name: "g", Count: 2*perPage + 1}}})
+	c.AddJob(sim.Job{ID: "big", Groups: []sim.Group{{Name: "g", Count: 2*perPage + 1}}})
 	jobs, err := client.Jobs(context.Background(), backends.Selection{})
 	if err != nil {
 		t.Fatal(err)
@@ -204,7 +204,7 @@ func TestReadPages(t *testing.T) {
 func TestJobs_FiltersOnServer(t *testing.T) {
 	c, client := newSimulated(t)
 	for _, id := range []string{"p-team1-web", "p-team1-api"} {
-		c.Run(sim.Job{ID: id})
+		c.AddJob(sim.Job{ID: id})
 	}
 	cost := func() int64 {
 		c.ResetTraffic()
@@ -215,7 +215,7 @@ func TestJobs_FiltersOnServer(t *testing.T) {
 	}
 	before := cost()
 	for i := range 300 {
-		c.Run(sim.Job{
+		c.AddJob(sim.Job{
 			ID:     "p-team2-" + strings.Repeat("x", i%5) + string(rune('a'+i%26)),
 			Groups: []sim.Group{{Name: "g", Count: 5}},
 		})
@@ -230,7 +230,7 @@ func TestUsage_MaxConns(t *testing.T) {
 	for i := range 20 {
 		c.AddNode(sim.Node{Name: "slow-" + string(rune('a'+i)), Slow: 30 * time.Millisecond})
 	}
-	c.Run(sim.Job{ID: "big", Groups: []sim.Group{{Name: "g", Count: 400}}})
+	c.AddJob(sim.Job{ID: "big", Groups: []sim.Group{{Name: "g", Count: 400}}})
 	jobs, err := client.Jobs(context.Background(), backends.Selection{})
 	if err != nil {
 		t.Fatal(err)
@@ -251,7 +251,7 @@ func TestUsage_NodeHangs(t *testing.T) {
 	for i := range 300 {
 		allocations = append(allocations, sim.Allocation{Node: []string{"hung", "lost", "node-1"}[i%3]})
 	}
-	c.Run(sim.Job{ID: "big", Groups: []sim.Group{{Name: "g", Allocations: allocations}}})
+	c.AddJob(sim.Job{ID: "big", Groups: []sim.Group{{Name: "g", Allocations: allocations}}})
 	jobs, err := client.Jobs(context.Background(), backends.Selection{})
 	if err != nil {
 		t.Fatal(err)
@@ -266,7 +266,7 @@ func TestUsage_NodeHangs(t *testing.T) {
 func TestUsage_OneAllocationFails(t *testing.T) {
 	for _, fault := range []sim.Fault{{Status: 500, Body: "boom"}, {Status: 404}, {Status: 429}} {
 		c, client := newSimulated(t)
-		c.Run(sim.Job{ID: "big", Groups: []sim.Group{{Name: "g", Count: 100}}})
+		c.AddJob(sim.Job{ID: "big", Groups: []sim.Group{{Name: "g", Count: 100}}})
 		jobs, err := client.Jobs(context.Background(), backends.Selection{})
 		if err != nil {
 			t.Fatal(err)
@@ -296,9 +296,9 @@ func TestJobs_InvalidResponse(t *testing.T) {
 
 func TestJobs_DeploymentOfPurgedJob(t *testing.T) {
 	c, client := newSimulated(t)
-	c.Run(sim.Job{ID: "a", Deployment: sim.Deployment{Status: "failed"}})
+	c.AddJob(sim.Job{ID: "a", Deployment: sim.Deployment{Status: "failed"}})
 	c.Purge("default", "a")
-	c.Run(sim.Job{ID: "a", Type: "batch"})
+	c.AddJob(sim.Job{ID: "a", Type: "batch"})
 	jobs, err := client.Jobs(context.Background(), backends.Selection{})
 	if err != nil || len(jobs) != 1 || jobs[0].DeploymentStatus != "" {
 		t.Errorf("got %+v, %v, want a job without a deployment", jobs, err)

@@ -52,7 +52,7 @@ func TestRuntimeConformance_FramedStdin(t *testing.T) {
 			job := "p-team3-shell"
 			if cluster.Sim != nil {
 				job = "p-team3-podman"
-				cluster.Sim.Run(sim.Job{ID: job, Groups: []sim.Group{{
+				cluster.Sim.AddJob(sim.Job{ID: job, Groups: []sim.Group{{
 					Name: "g", Tasks: []sim.Task{{Name: "box", Driver: "podman", Command: []string{"sleep", "3600"}}},
 				}}})
 			}

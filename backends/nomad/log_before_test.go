@@ -26,7 +26,7 @@ func TestLogBefore(t *testing.T) {
 	}
 	id := "0c1f7bc2-58ff-4b6c-9a0e-5a7d0a9cf0a1"
 	run := func(files int) {
-		cluster.Sim.Run(sim.Job{ID: "p-team1-files", Groups: []sim.Group{{
+		cluster.Sim.AddJob(sim.Job{ID: "p-team1-files", Groups: []sim.Group{{
 			Name: "g", Tasks: []sim.Task{{Name: "t", Driver: "docker", LogFileSize: 30_000, LogFiles: files}},
 			Allocations: []sim.Allocation{{ID: id, Node: "node-1"}},
 		}}})
@@ -34,7 +34,7 @@ func TestLogBefore(t *testing.T) {
 		cluster.Sim.Log(id, "t", "stderr", []byte(strings.Repeat("same\n", 10_000)))
 	}
 	run(100)
-	c := open(t, Tier{URL: cluster.URL, TokenFile: cluster.Token(t, "read-logs", "read-job", "list-jobs")})
+	c := open(t, Tier{URL: cluster.URL, TokenFile: cluster.LimitedTokenFile(t, "read-logs", "read-job", "list-jobs")})
 	in := backends.TaskRef{Task: "t", Allocation: backends.Allocation{ID: id, Namespace: "default"}}
 	retained := func(text string) backends.RetainedOutput {
 		return backends.RetainedOutput{

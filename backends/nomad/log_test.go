@@ -103,7 +103,7 @@ func TestLog_Capability(t *testing.T) {
 	for _, cluster := range nomadtest.Clusters(t) {
 		t.Run(cluster.Kind, func(t *testing.T) {
 			_, talker := clusterTask(t, cluster, "p-team3-talker", "talk")
-			c := open(t, Tier{URL: cluster.URL, TokenFile: cluster.Token(t, "read-logs")})
+			c := open(t, Tier{URL: cluster.URL, TokenFile: cluster.LimitedTokenFile(t, "read-logs")})
 			if got, err := readLog(t, c, talker, backends.LogQuery{Stdout: true, Lines: 1}); err != nil || got != "out 150\n" {
 				t.Errorf("got %q, %v", got, err)
 			}
@@ -117,7 +117,7 @@ func TestLog_Capability(t *testing.T) {
 		})
 		t.Run(cluster.Kind+" without", func(t *testing.T) {
 			_, talker := clusterTask(t, cluster, "p-team3-talker", "talk")
-			c := open(t, Tier{URL: cluster.URL, TokenFile: cluster.Token(t, "read-job")})
+			c := open(t, Tier{URL: cluster.URL, TokenFile: cluster.LimitedTokenFile(t, "read-job")})
 			if _, err := readLog(t, c, talker, backends.LogQuery{Stdout: true, Lines: 1}); !errors.Is(err,
 				backends.ErrForbidden) || !strings.Contains(err.Error(), "read-logs") {
 				t.Errorf("got %v", err)

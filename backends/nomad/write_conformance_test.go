@@ -18,7 +18,7 @@ func TestClusterWriterConformance(t *testing.T) {
 			backendtest.ClusterWriter(t, backendtest.WriteFixture{
 				WritableCluster: open(t, Tier{URL: cluster.URL, TokenFile: nomadtest.TokenFile(t)}),
 				Limited: func(t *testing.T, capabilities ...string) backendtest.WritableCluster {
-					return open(t, Tier{URL: cluster.URL, TokenFile: cluster.Token(t, capabilities...)})
+					return open(t, Tier{URL: cluster.URL, TokenFile: cluster.LimitedTokenFile(t, capabilities...)})
 				},
 				Scalable:            func(t *testing.T, id, mode string) { cluster.Register(t, nomadtest.Scalable(id, mode)) },
 				Canary:              func(t *testing.T, id, mode string) { cluster.Register(t, nomadtest.Canary(id, mode)) },
@@ -37,7 +37,7 @@ func TestNodeAddress_MissingPolicy(t *testing.T) {
 	for _, cluster := range nomadtest.Clusters(t) {
 		t.Run(cluster.Kind, func(t *testing.T) {
 			t.Parallel()
-			limited := open(t, Tier{URL: cluster.URL, TokenFile: cluster.Token(t, "list-jobs", "read-job")})
+			limited := open(t, Tier{URL: cluster.URL, TokenFile: cluster.LimitedTokenFile(t, "list-jobs", "read-job")})
 			jobs, err := limited.Jobs(t.Context(), backends.Selection{})
 			if err != nil {
 				t.Fatal(err)

@@ -9,7 +9,7 @@ import (
 )
 
 // Run runs one command as wim over a real SSH connection and returns its exit code. When ctx ends, the command is
-// interrupted. If the command needs a terminal and stdin and stdout are one, the session gets it.
+// interrupted. If the command wants a terminal and stdin and stdout are one, the session gets a PTY.
 func (d *Demo) Run(ctx context.Context, command []string, stdin io.Reader, stdout, stderr io.Writer) (int, error) {
 	conn, err := ssh.Dial("tcp", d.Address, &ssh.ClientConfig{
 		User:            "wim",

@@ -21,7 +21,7 @@ import (
 	"nomadctld/internal/sshfiles"
 )
 
-// Names of files. The key files of users have their names.
+// Names of files. The key file of a user has the user's name.
 const (
 	hostKey   = "hostkey"
 	tokenFile = "token"
@@ -70,7 +70,7 @@ func Start(dir string) (*Demo, error) {
 		}
 		urls[tier] = url
 	}
-	g, err := d.gateway(urls)
+	g, err := d.listen(urls)
 	if err != nil {
 		d.stop()
 		return nil, err
@@ -89,8 +89,8 @@ func Start(dir string) (*Demo, error) {
 // Close stops the gateway and the clusters.
 func (d *Demo) Close() { d.stop() }
 
-// gateway writes the keys and the configuration, and starts to listen.
-func (d *Demo) gateway(urls map[string]string) (*gateway.Gateway, error) {
+// listen writes the keys and the configuration, and starts to listen.
+func (d *Demo) listen(urls map[string]string) (*gateway.Gateway, error) {
 	for _, name := range append(users, hostKey) {
 		key, err := d.dir.NewKey(name)
 		if err != nil {
@@ -98,12 +98,12 @@ func (d *Demo) gateway(urls map[string]string) (*gateway.Gateway, error) {
 		}
 		d.keys[name] = key
 	}
-	if err := os.WriteFile(d.dir.Path("nomadctld.toml"), []byte(d.config(urls)), 0o600); err != nil {
+	if err := os.WriteFile(d.dir.Path("nomadctld.toml"), []byte(d.configText(urls)), 0o600); err != nil {
 		return nil, err
 	}
-	c, faults := config.Load(d.dir.Path("nomadctld.toml"), gateway.Commands())
+	c, diagnostics := config.Load(d.dir.Path("nomadctld.toml"), gateway.Commands())
 	if c == nil {
-		return nil, fmt.Errorf("invalid configuration of the demo: %v", faults)
+		return nil, fmt.Errorf("invalid configuration of the demo: %v", diagnostics)
 	}
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
 	g, err := gateway.Listen(c, log)
@@ -114,8 +114,8 @@ func (d *Demo) gateway(urls map[string]string) (*gateway.Gateway, error) {
 	return g, err
 }
 
-// config returns the text of the configuration file.
-func (d *Demo) config(urls map[string]string) string {
+// configText returns the text of the configuration file.
+func (d *Demo) configText(urls map[string]string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "[general]\nhostkey = %q\nbind = \"127.0.0.1:2222\"\n\n", d.dir.Path(hostKey))
 	fmt.Fprintf(&b, "[audit]\nfile = %q\n\n[alias]\npsp = \"ps --tier production\"\n\n", d.dir.Path("audit.jsonl"))

@@ -60,7 +60,7 @@ func visibleCommands() []router.Spec {
 // groupedCommands returns the commands that are not hidden, in the order of help.
 func groupedCommands() (all []router.Spec) {
 	for _, group := range router.Groups {
-		all = append(all, router.InGroup(router.Specs(), group)...)
+		all = append(all, router.SpecsInGroup(router.Specs(), group)...)
 	}
 	return all
 }
@@ -120,7 +120,7 @@ func commandTable() string {
 	b.WriteString("| group | command | |\n| --- | --- | --- |\n")
 	for _, group := range router.Groups {
 		heading := string(group)
-		for _, spec := range router.InGroup(router.Specs(), group) {
+		for _, spec := range router.SpecsInGroup(router.Specs(), group) {
 			fmt.Fprintf(&b, "| %s | [%s](#%[2]s) | %s |\n", heading, spec.Name, spec.Short)
 			heading = "" // once
 		}

@@ -135,7 +135,7 @@ func TestReadme_NamesEveryCommand(t *testing.T) {
 	}
 	for _, group := range router.Groups {
 		want = append(want, string(group)+":")
-		for _, spec := range router.InGroup(router.Specs(), group) {
+		for _, spec := range router.SpecsInGroup(router.Specs(), group) {
 			want = append(want, spec.Name)
 		}
 	}

@@ -90,7 +90,7 @@ func Line(s string, colors bool) string {
 // colorSequence matches sequences that only set colors and weights.
 var colorSequence = regexp.MustCompile("\x1b\\[[0-9;:]*m")
 
-// printable reports whether Text returns s unchanged.
+// printable reports whether s needs no escaping. It is false for U+FFFD, which Text keeps.
 func printable(s string) bool {
 	for _, r := range s {
 		if r == utf8.RuneError || hazardous(r) {
@@ -100,9 +100,9 @@ func printable(s string) bool {
 	return true
 }
 
-// JSON returns v as JSON in which every hazardous character is written as \uXXXX. Programs read the same value, and
-// a terminal cannot interpret it. indent is one level of indentation; with "" the result is one line. It does not
-// end in a newline.
+// JSON returns v as JSON in which every hazardous character in a string is written as \uXXXX. Programs read the same
+// value, and a terminal cannot interpret it. indent is one level of indentation; with "" the result is one line. It
+// does not end in a newline.
 func JSON(v any, indent string) ([]byte, error) {
 	var raw bytes.Buffer
 	enc := json.NewEncoder(&raw)

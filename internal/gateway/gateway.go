@@ -138,7 +138,7 @@ func Listen(c *config.Config, log *slog.Logger) (*Gateway, error) {
 	users := aclDirectory(c)
 	requests := router.Gateway{
 		Users: users, Tiers: aclTiers(c.Tiers), Aliases: c.Aliases,
-		Clusters: p.clusters, Runtimes: p.runtimes, Operations: p.operations, Ops: registry, Raw: p.raw,
+		Clusters: p.clusters, Runtimes: p.runtimes, Writers: p.operations, Ops: registry, Raw: p.raw,
 		Audit: events, AuditRequired: c.Audit.Required, Log: log,
 	}
 	listener, err := net.Listen("tcp", c.General.Bind)

@@ -17,8 +17,8 @@ import (
 // is printed.
 const checkTimeout = 5 * time.Second
 
-// Check connects to the gateway that listens on bind, over loopback if that is all interfaces. It returns the
-// address and the identification line of the SSH server. Any other response, and none, is an error.
+// Check connects to the gateway that listens on bind, over loopback if bind means all interfaces. It returns the
+// address and the identification line of the SSH server. Any other response, or none, is an error.
 func Check(ctx context.Context, bind string) (address, banner string, err error) {
 	address, err = dialAddress(bind)
 	if err != nil {

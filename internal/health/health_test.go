@@ -43,7 +43,7 @@ func TestCheck_ContextCanceled(t *testing.T) {
 	}()
 	_, _, err := Check(ctx, l.Addr().String())
 	if err == nil {
-		t.Error("got no error of a server that says nothing")
+		t.Error("got no error for a server that says nothing")
 	}
 }
 
@@ -67,7 +67,7 @@ func TestDialAddress(t *testing.T) {
 		}
 	}
 	if _, err := dialAddress(":0"); err == nil {
-		t.Error("got no error of a port that is not known")
+		t.Error("got no error for an unknown port")
 	}
 }
 

@@ -19,7 +19,7 @@ const (
 	defaultMaxBytes = 4 << 20
 )
 
-// ErrStalled is returned for a line that was dropped because the reader of the stream stopped reading.
+// ErrStalled is returned if the reader of the stream stopped reading.
 var ErrStalled = errors.New("the reader of the stream stopped reading")
 
 // Queue writes lines to a stream in order. Its methods are safe for concurrent use. The zero value of an exported
@@ -50,7 +50,7 @@ type line struct {
 	err     error
 	started bool // its write has started, so it cannot be withdrawn
 
-	failed   func(error) // receives the error of the write; nil: the caller that waits for done gets it
+	onFail   func(error) // receives the error of the write; nil: the caller that waits for done gets it
 	reported int         // for a drop report: the number of lines it covers
 }
 
@@ -74,12 +74,12 @@ func (q *Queue) Write(text []byte) (int, error) {
 
 // Deliver writes a line. If the reader stalls, the line stays in the queue and Deliver returns nil. The error is
 // ErrStalled if the queue is full, or that of the write. If Deliver returned nil and the line cannot be written
-// later, failed is called once with the error. failed may be nil.
-func (q *Queue) Deliver(text []byte, failed func(error)) error {
-	if failed == nil {
-		failed = func(error) {}
+// later, onFail is called once with the error. onFail may be nil.
+func (q *Queue) Deliver(text []byte, onFail func(error)) error {
+	if onFail == nil {
+		onFail = func(error) {}
 	}
-	return q.enqueueAndWait(text, failed)
+	return q.enqueueAndWait(text, onFail)
 }
 
 // Commit writes a line and returns nil only after the stream has accepted all of it. While the reader is stalled it
@@ -94,8 +94,8 @@ func (q *Queue) Stalled() bool {
 	return q.stalled
 }
 
-// Flush waits until everything is written or the timeout expires. Delivered lines that are not written in time have
-// failed.
+// Flush waits until everything is written or the timeout expires. Delivered lines that are not written in time fail
+// with ErrStalled.
 func (q *Queue) Flush(timeout time.Duration) {
 	q.mu.Lock()
 	idle := q.idle
@@ -114,9 +114,9 @@ func (q *Queue) Flush(timeout time.Duration) {
 	q.mu.Lock()
 	var failed []func(error)
 	for _, l := range q.pending {
-		if l.failed != nil {
-			failed = append(failed, l.failed)
-			l.failed = nil
+		if l.onFail != nil {
+			failed = append(failed, l.onFail)
+			l.onFail = nil
 		}
 	}
 	q.mu.Unlock()
@@ -126,9 +126,9 @@ func (q *Queue) Flush(timeout time.Duration) {
 }
 
 // enqueueAndWait queues a line and waits until it is written. If the reader stalls, the line stays in the queue only
-// if failed is not nil.
-func (q *Queue) enqueueAndWait(text []byte, failed func(error)) error {
-	keep := failed != nil
+// if onFail is not nil.
+func (q *Queue) enqueueAndWait(text []byte, onFail func(error)) error {
+	keep := onFail != nil
 	q.mu.Lock()
 	stalled := q.stalled
 	if stalled && !keep {
@@ -137,7 +137,7 @@ func (q *Queue) enqueueAndWait(text []byte, failed func(error)) error {
 	}
 	l, err := q.enqueue(slices.Clone(text))
 	if err == nil && stalled {
-		l.failed = failed
+		l.onFail = onFail
 	}
 	q.mu.Unlock()
 	if err != nil || stalled {
@@ -159,7 +159,7 @@ func (q *Queue) enqueueAndWait(text []byte, failed func(error)) error {
 	}
 	q.stalled = true
 	if keep {
-		l.failed = failed
+		l.onFail = onFail
 		return nil
 	}
 	if i := slices.Index(q.pending, l); i >= 0 && !l.started {
@@ -219,10 +219,10 @@ func (q *Queue) writeLoop() {
 		}
 		l.err = err
 		close(l.done)
-		if failed := l.failed; err != nil && failed != nil {
-			l.failed = nil
+		if onFail := l.onFail; err != nil && onFail != nil {
+			l.onFail = nil
 			q.mu.Unlock()
-			failed(err)
+			onFail(err)
 			q.mu.Lock()
 		}
 	}
@@ -230,7 +230,7 @@ func (q *Queue) writeLoop() {
 	close(q.idle)
 }
 
-// writeOnce writes once and turns a panic of the writer into an error.
+// writeOnce calls Write and turns its panic into an error.
 func (q *Queue) writeOnce(text []byte) (n int, err error) {
 	defer func() {
 		if p := recover(); p != nil {

@@ -12,21 +12,21 @@ import (
 	"time"
 )
 
-// stallingReader is a stream whose reader does not read until read is called.
-type stallingReader struct {
+// stalledStream is a stream whose reader does not read until read is called.
+type stalledStream struct {
 	mu   sync.Mutex
 	free *sync.Cond
 	open bool
 	got  bytes.Buffer
 }
 
-func newStallingReader() *stallingReader {
-	s := &stallingReader{}
+func newStalledStream() *stalledStream {
+	s := &stalledStream{}
 	s.free = sync.NewCond(&s.mu)
 	return s
 }
 
-func (s *stallingReader) Write(p []byte) (int, error) {
+func (s *stalledStream) Write(p []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for !s.open {
@@ -35,14 +35,14 @@ func (s *stallingReader) Write(p []byte) (int, error) {
 	return s.got.Write(p)
 }
 
-func (s *stallingReader) read() {
+func (s *stalledStream) read() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.open = true
 	s.free.Broadcast()
 }
 
-func (s *stallingReader) text() string {
+func (s *stalledStream) text() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.got.String()
@@ -50,7 +50,7 @@ func (s *stallingReader) text() string {
 
 func TestQueue_StalledReader(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		out := newStallingReader()
+		out := newStalledStream()
 		q := New(out)
 		q.MaxBytes = 100
 		q.DropReport = func(n int) []byte { return fmt.Appendf(nil, "%d lines lost\n", n) }
@@ -92,7 +92,7 @@ func TestQueue_StalledReader(t *testing.T) {
 
 func TestCommit_WithdrawsUnwritten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		out := newStallingReader()
+		out := newStalledStream()
 		q := New(out)
 		q.Write([]byte("log\n")) // its write has started
 		if err := q.Commit([]byte("never\n")); !errors.Is(err, ErrStalled) {
@@ -140,14 +140,14 @@ func TestCommit_FailsAtEveryOffset(t *testing.T) {
 	}
 }
 
-// exitingReader is a stream whose reader exits without having read anything.
-type exitingReader struct {
-	*stallingReader
+// brokenStream is a stream whose reader exits without having read anything.
+type brokenStream struct {
+	*stalledStream
 	exited bool
 }
 
-func (e *exitingReader) Write(p []byte) (int, error) {
-	n, err := e.stallingReader.Write(p)
+func (e *brokenStream) Write(p []byte) (int, error) {
+	n, err := e.stalledStream.Write(p)
 	if e.exited {
 		n, err = 0, io.ErrClosedPipe
 	}
@@ -164,7 +164,7 @@ func TestDeliver_FailsAfterReturn(t *testing.T) {
 		{"the reader stalls", false, ErrStalled},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			out := &exitingReader{stallingReader: newStallingReader(), exited: tc.exits}
+			out := &brokenStream{stalledStream: newStalledStream(), exited: tc.exits}
 			q := New(out)
 			var failed []string
 			for i := range 3 {

@@ -16,7 +16,7 @@ type account struct {
 	uid, gid   uint32
 }
 
-// account looks the user up each time, because it may have been created since the last run.
+// account returns the user to run as. It looks the user up each time, because it may have been created since.
 func (b Binary) account() (account, error) {
 	if b.User == "" || os.Geteuid() != 0 {
 		return account{}, nil

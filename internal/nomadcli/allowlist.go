@@ -4,14 +4,14 @@ package nomadcli
 type rule struct {
 	refused string // the reason; empty: permitted
 	group   bool   // has only subcommands, and prints their help
-	aliasOf string // the command that this is another name of; all other fields are then empty
+	aliasOf string // the command that this name is an alias of; all other fields are then empty
 
 	// flags are separated by spaces: "name" is boolean, "name=" takes a value, "name=template" a Go template,
 	// "name=secret" a value that is not recorded.
 	flags string
 
 	connectsToNodes bool                  // connects to an allocation's node directly if it learns the address
-	secretWords     bool                  // the values of KEY=VALUE arguments are not recorded
+	secretArgs      bool                  // the values of KEY=VALUE arguments are not recorded
 	check           func(c command) error // checks the arguments; nil: any are permitted
 	job             jobSource             // the argument that names the job
 }
@@ -20,11 +20,11 @@ type rule struct {
 type jobSource int
 
 const (
-	noJob     jobSource = iota
-	firstWord           // job history ID
-	onlyWord            // job stop ID; several IDs are ambiguous
-	jobFlag             // eval list -job ID
-	ifJobFlag           // alloc exec -job ID sh
+	jobNone            jobSource = iota
+	jobFirstWord                 // job history ID
+	jobOnlyWord                  // job stop ID; several IDs are ambiguous
+	jobInFlag                    // eval list -job ID
+	jobFirstWordIfFlag           // alloc exec -job ID sh
 )
 
 const (
@@ -51,6 +51,7 @@ const (
 	planFlags     = "diff json json-output policy-override t=template vault-namespace= verbose"
 	putFlags      = "force verbose check-index= in= out= template=template"
 	restartFlags  = "all-tasks batch-size= batch-wait= group= no-shutdown-delay on-error= reschedule task= verbose yes"
+	stopFlags     = "eval-priority= global no-shutdown-delay purge yes " + waitFlags
 	runFlags      = "check-index= consul-namespace= eval-priority= json output policy-override preserve-counts " +
 		"preserve-resources vault-namespace= " + waitFlags
 	drainFlags = "enable disable deadline= detach force no-deadline ignore-system keep-ineligible self yes monitor " +
@@ -97,9 +98,9 @@ var rules = map[string]rule{
 	"agent-info":                {flags: "json t=template"},
 	"alloc":                     {group: true},
 	"alloc checks":              {flags: statusFlags},
-	"alloc exec":                {flags: execFlags, connectsToNodes: true, job: ifJobFlag},
-	"alloc fs":                  {flags: fsFlags, connectsToNodes: true, job: ifJobFlag},
-	"alloc logs":                {flags: logsFlags, connectsToNodes: true, job: ifJobFlag},
+	"alloc exec":                {flags: execFlags, connectsToNodes: true, job: jobFirstWordIfFlag},
+	"alloc fs":                  {flags: fsFlags, connectsToNodes: true, job: jobFirstWordIfFlag},
+	"alloc logs":                {flags: logsFlags, connectsToNodes: true, job: jobFirstWordIfFlag},
 	"alloc pause":               {flags: "state= status task= verbose"},
 	"alloc restart":             {flags: "all-tasks task= verbose"},
 	"alloc signal":              {flags: "s= task= verbose"},
@@ -121,7 +122,7 @@ var rules = map[string]rule{
 	"docker_logger":             {refused: reasonRunsAgent},
 	"eval":                      {group: true},
 	"eval delete":               {flags: "filter= yes"},
-	"eval list":                 {flags: "verbose job= status= " + pageFlags, job: jobFlag},
+	"eval list":                 {flags: "verbose job= status= " + pageFlags, job: jobInFlag},
 	"eval status":               {flags: "monitor " + statusFlags},
 	"eval-status":               {aliasOf: "eval status"},
 	"exec":                      {aliasOf: "alloc exec"},
@@ -131,29 +132,29 @@ var rules = map[string]rule{
 	"init":                      {aliasOf: "job init"},
 	"inspect":                   {aliasOf: "job inspect"},
 	"job":                       {group: true},
-	"job action":                {flags: "alloc= job= i t e= task= group=", connectsToNodes: true, job: jobFlag},
-	"job allocs":                {flags: "all " + statusFlags, job: firstWord},
-	"job deployments":           {flags: "all latest " + statusFlags, job: firstWord},
-	"job dispatch":              {flags: dispatchFlags, check: stdinSecond, job: firstWord},
-	"job eval":                  {flags: "force-reschedule " + waitFlags, job: firstWord},
-	"job history":               {flags: "p full json version= t=template diff-tag= diff-version=", job: firstWord},
+	"job action":                {flags: "alloc= job= i t e= task= group=", connectsToNodes: true, job: jobInFlag},
+	"job allocs":                {flags: "all " + statusFlags, job: jobFirstWord},
+	"job deployments":           {flags: "all latest " + statusFlags, job: jobFirstWord},
+	"job dispatch":              {flags: dispatchFlags, check: stdinSecond, job: jobFirstWord},
+	"job eval":                  {flags: "force-reschedule " + waitFlags, job: jobFirstWord},
+	"job history":               {flags: "p full json version= t=template diff-tag= diff-version=", job: jobFirstWord},
 	"job init":                  {refused: reasonWritesFile},
-	"job inspect":               {flags: "hcl json t=template version= with-vars", job: firstWord},
+	"job inspect":               {flags: "hcl json t=template version= with-vars", job: jobFirstWord},
 	"job periodic":              {group: true},
-	"job periodic force":        {flags: waitFlags, job: firstWord},
+	"job periodic force":        {flags: waitFlags, job: jobFirstWord},
 	"job plan":                  {flags: planFlags, check: jsonFromStdin},
-	"job promote":               {flags: "group= " + waitFlags, job: firstWord},
-	"job restart":               {flags: restartFlags, job: firstWord},
-	"job revert":                {flags: waitFlags, job: firstWord},
+	"job promote":               {flags: "group= " + waitFlags, job: jobFirstWord},
+	"job restart":               {flags: restartFlags, job: jobFirstWord},
+	"job revert":                {flags: waitFlags, job: jobFirstWord},
 	"job run":                   {flags: runFlags, check: jsonFromStdin},
-	"job scale":                 {flags: "check-index= " + waitFlags, job: firstWord},
-	"job scaling-events":        {flags: "verbose", job: firstWord},
-	"job start":                 {flags: waitFlags, job: onlyWord},
-	"job status":                {flags: "all-allocs evals short " + statusFlags, job: firstWord},
-	"job stop":                  {flags: "eval-priority= global no-shutdown-delay purge yes " + waitFlags, job: onlyWord},
+	"job scale":                 {flags: "check-index= " + waitFlags, job: jobFirstWord},
+	"job scaling-events":        {flags: "verbose", job: jobFirstWord},
+	"job start":                 {flags: waitFlags, job: jobOnlyWord},
+	"job status":                {flags: "all-allocs evals short " + statusFlags, job: jobFirstWord},
+	"job stop":                  {flags: stopFlags, job: jobOnlyWord},
 	"job tag":                   {group: true},
-	"job tag apply":             {flags: "name= description= version=", job: firstWord},
-	"job tag unset":             {flags: "name=", job: firstWord},
+	"job tag apply":             {flags: "name= description= version=", job: jobFirstWord},
+	"job tag unset":             {flags: "name=", job: jobFirstWord},
 	"job validate":              {flags: "json vault-namespace=", check: jsonFromStdin},
 	"keygen":                    {refused: "it makes keys on the gateway's machine"},
 	"keyring":                   {refused: reasonClusterKeys},
@@ -235,12 +236,12 @@ var rules = map[string]rule{
 	"recommendation apply":   {flags: "policy-override " + waitFlags},
 	"recommendation dismiss": {},
 	"recommendation info":    {flags: "json t=template"},
-	"recommendation list":    {flags: "group= job= json t=template task=", job: jobFlag},
+	"recommendation list":    {flags: "group= job= json t=template task=", job: jobInFlag},
 	"run":                    {aliasOf: "job run"},
 	"scaling":                {group: true},
 	"scaling policy":         {group: true},
 	"scaling policy info":    {flags: statusFlags},
-	"scaling policy list":    {flags: "job= type= " + statusFlags, job: jobFlag},
+	"scaling policy list":    {flags: "job= type= " + statusFlags, job: jobInFlag},
 	"sentinel":               {group: true},
 	"sentinel apply":         {refused: reasonChangesAuth},
 	"sentinel delete":        {refused: reasonChangesAuth},
@@ -259,7 +260,7 @@ var rules = map[string]rule{
 	"service list":           {flags: "json name= t=template"},
 	"setup":                  {refused: reasonChangesAuth},
 	"start":                  {aliasOf: "job start"},
-	"status":                 {flags: "verbose", job: onlyWord},
+	"status":                 {flags: "verbose", job: jobOnlyWord},
 	"stop":                   {aliasOf: "job stop"},
 	"syslog":                 {refused: reasonRunsAgent},
 	"system":                 {group: true},
@@ -273,14 +274,14 @@ var rules = map[string]rule{
 	"var get":                {flags: "item= template=template out="},
 	"var init":               {refused: reasonWritesFile},
 	"var list":               {flags: "template=template out= filter= per-page= page-token="},
-	"var lock":               {refused: "it runs a command on the gateway's machine", secretWords: true},
+	"var lock":               {refused: "it runs a command on the gateway's machine", secretArgs: true},
 	"var purge":              {flags: "check-index="},
-	"var put":                {flags: putFlags, check: noFileReference, secretWords: true},
+	"var put":                {flags: putFlags, check: noFileReference, secretArgs: true},
 	"version":                {check: noWords},
 	"volume":                 {group: true},
 	"volume claim":           {group: true},
 	"volume claim delete":    {flags: "y"},
-	"volume claim list":      {flags: "group= job= volume-name= " + statusFlags, job: jobFlag},
+	"volume claim list":      {flags: "group= job= volume-name= " + statusFlags, job: jobInFlag},
 	"volume create":          {flags: "policy-override id= " + waitFlags, check: stdinFirst},
 	"volume delete":          {flags: "force type="},
 	"volume deregister":      {flags: "force"},

@@ -11,20 +11,20 @@ func JobArg(args []string) (job string, ok bool) {
 		return "", false
 	}
 	switch c.rule.job {
-	case firstWord:
-		job = wordAt(c.words, 0)
-	case onlyWord:
-		if len(c.words) == 1 {
-			job = c.words[0]
+	case jobFirstWord:
+		job = wordAt(c.args, 0)
+	case jobOnlyWord:
+		if len(c.args) == 1 {
+			job = c.args[0]
 		}
-	case jobFlag:
+	case jobInFlag:
 		if given := c.values["job"]; len(given) == 1 {
 			job = given[0]
 		}
-	case ifJobFlag:
+	case jobFirstWordIfFlag:
 		// With -job=false the argument is an allocation.
 		if given := c.values["job"]; len(given) > 0 && !slices.ContainsFunc(given, func(v string) bool { return v != "" }) {
-			job = wordAt(c.words, 0)
+			job = wordAt(c.args, 0)
 		}
 	}
 	return job, job != ""

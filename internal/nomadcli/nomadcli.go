@@ -10,6 +10,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"io"
+	"time"
 )
 
 // ErrNoBinary is returned if no binary is configured.
@@ -21,7 +22,9 @@ type Binary struct {
 	Allow []string // prefixes of the permitted commands, such as "job status"; nil: all that are not refused
 	User  string   // the user that a gateway running as root runs it as; empty, or not root: the gateway's own
 
-	killGrace graceDuration // 0: defaultKillGrace
+	// killGrace limits how long the program may take to exit after HUP and after TERM, and the client to read the
+	// remaining output. 0: defaultKillGrace
+	killGrace time.Duration
 }
 
 // Cluster is the address and credentials for a command. The program gets only the namespace, in its environment.
@@ -53,9 +56,9 @@ func (b Binary) Check(args []string) error {
 }
 
 // Run checks a command and runs it in its own directory, environment and session. It returns the program's exit
-// code, or 128 plus the number of the signal that killed it. The program's output is passed on unchanged: without a
-// terminal as stdout and stderr, with a terminal all on stdout. An error means that the program did not run, was
-// killed, or that its output was not delivered; the code is then -1 if there is none.
+// code, or 128 plus the number of the signal that killed it. The program's output is passed on unchanged; with a
+// terminal, all of it on stdout. An error means that the program did not run, was killed, or that its output was not
+// delivered. Without an exit code, the code is then -1.
 //
 // stdin may be nil, the program may leave it unread, and it may never end: Run returns when the program has exited.
 // A Read of stdin that is still waiting is abandoned, and its data is lost. With a terminal, the end of stdin is not

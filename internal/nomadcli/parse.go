@@ -14,7 +14,7 @@ type command struct {
 	path   string // full name, such as "job status"; empty: Nomad's own help
 	rule   rule
 	values map[string][]string // the values of each flag that was given; "" for -flag without a value
-	words  []string            // the arguments: neither flags nor values of flags
+	args   []string            // the arguments: neither flags nor values of flags
 	help   bool                // Nomad prints the command's help and does nothing
 }
 
@@ -54,8 +54,8 @@ func parse(args []string) (command, error) {
 	if err := c.parseFlags(rest); err != nil {
 		return c, err
 	}
-	if c.rule.group && len(c.words) > 0 {
-		return c, fmt.Errorf("nomad %s %s is not known to be safe", c.path, quoted(c.words[0]))
+	if c.rule.group && len(c.args) > 0 {
+		return c, fmt.Errorf("nomad %s %s is not known to be safe", c.path, quoted(c.args[0]))
 	}
 	if c.rule.check != nil {
 		return c, c.rule.check(c)
@@ -90,18 +90,18 @@ func (c *command) parseName(args []string) (rest []string, err error) {
 	return args[n:], nil
 }
 
-// parseFlags fills values and words. It refuses a flag of refusedAnywhere in every position up to a "--" that Nomad
-// treats as the end of the flags or that follows it.
+// parseFlags fills values and args. It refuses flags of refusedAnywhere before the first "--" that is not the value of
+// a flag.
 func (c *command) parseFlags(args []string) error {
 	known := flagKinds(c.rule.flags + " " + commonFlags)
 	for len(args) > 0 {
 		word := args[0]
 		if word == "--" {
-			c.words = args[1:]
+			c.args = args[1:]
 			return nil
 		}
 		if word == "" || word == "-" || word[0] != '-' {
-			c.words = args
+			c.args = args
 			return checkNoRefusedFlag(args)
 		}
 		args = args[1:]

@@ -46,7 +46,7 @@ const (
 )
 
 // startProxy listens on a socket in dir that only the account can use.
-func startProxy(dir string, as account, c Cluster, hideNodes bool) (*proxy, error) {
+func startProxy(dir string, as account, c Cluster, hideAddresses bool) (*proxy, error) {
 	target, err := url.Parse(c.URL)
 	if err != nil {
 		return nil, errors.New("the address of the cluster is invalid")
@@ -86,8 +86,8 @@ func startProxy(dir string, as account, c Cluster, hideNodes bool) (*proxy, erro
 		Transport:      p.transport,
 		FlushInterval:  -1, // followed logs must not be delayed
 		ErrorLog:       silent,
-		Rewrite:        func(r *httputil.ProxyRequest) { rewriteRequest(r, target, c.Token, hideNodes) },
-		ModifyResponse: func(r *http.Response) error { return checkResponse(r, hideNodes) },
+		Rewrite:        func(r *httputil.ProxyRequest) { rewriteRequest(r, target, c.Token, hideAddresses) },
+		ModifyResponse: func(r *http.Response) error { return filterResponse(r, hideAddresses) },
 		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
 			http.Error(w, "nomadctld: "+err.Error(), http.StatusBadGateway)
 		},
@@ -132,29 +132,29 @@ func (p *proxy) close() {
 }
 
 // rewriteRequest directs a request to the cluster, regardless of the host that the program used.
-func rewriteRequest(r *httputil.ProxyRequest, target *url.URL, token string, hideNodes bool) {
+func rewriteRequest(r *httputil.ProxyRequest, target *url.URL, token string, hideAddresses bool) {
 	r.SetURL(target) // the Host header too
 	r.Out.Header.Del("Authorization")
 	r.Out.Header.Del(tokenHeader)
 	if token != "" {
 		r.Out.Header.Set(tokenHeader, token)
 	}
-	if hideNodes && nodePath.MatchString(r.Out.URL.Path) {
-		r.Out.Header.Del("Accept-Encoding") // checkResponse reads the body
+	if hideAddresses && nodePath.MatchString(r.Out.URL.Path) {
+		r.Out.Header.Del("Accept-Encoding") // filterResponse reads the body
 	}
 }
 
 var nodePath = regexp.MustCompile(`^/v1/node/[^/]+$`)
 
-// checkResponse returns an error for a response that the program must not get. For programs that connect to nodes
+// filterResponse returns an error for a response that the program must not get. For programs that connect to nodes
 // directly, it removes the node's address. The program then sends its requests to the servers: it has no token to
 // send to a node.
-func checkResponse(r *http.Response, hideNodes bool) error {
+func filterResponse(r *http.Response, hideAddresses bool) error {
 	switch {
 	case r.StatusCode >= 300 && r.StatusCode < 400 && r.StatusCode != http.StatusNotModified:
 		return fmt.Errorf("Nomad sent a redirect (%d) to %s, and redirects are not followed; check the url of the tier",
 			r.StatusCode, quoted(r.Header.Get("Location")))
-	case !hideNodes || r.StatusCode != http.StatusOK || r.Request.Method != http.MethodGet,
+	case !hideAddresses || r.StatusCode != http.StatusOK || r.Request.Method != http.MethodGet,
 		!nodePath.MatchString(r.Request.URL.Path):
 		return nil
 	}

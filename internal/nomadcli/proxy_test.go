@@ -22,14 +22,14 @@ import (
 )
 
 // proxied returns a client that connects to a cluster through a new proxy.
-func proxied(t *testing.T, c Cluster, hideNodes bool) (client *http.Client, p *proxy) {
+func proxied(t *testing.T, c Cluster, hideAddresses bool) (client *http.Client, p *proxy) {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "proxy-")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	if p, err = startProxy(dir, account{}, c, hideNodes); err != nil {
+	if p, err = startProxy(dir, account{}, c, hideAddresses); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(p.close)

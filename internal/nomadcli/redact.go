@@ -12,10 +12,10 @@ var secretFlags = map[string]bool{
 	"header": true, // of operator api
 }
 
-// Redact returns the words of a command with each secret replaced by the result of value. It is for records, so it
-// also accepts commands that Check refuses. Words after "--", and the words of the program that alloc exec runs, are
-// unchanged.
-func Redact(args []string, value func(string) string) []string {
+// Redact returns the words of a command with each secret replaced by the result of redactValue. It is for records, so
+// it also accepts commands that Check refuses. Words after "--" are unchanged, except those of var put and var lock.
+// Of the words of the program that alloc exec runs, only the values of flags that Check refuses are replaced.
+func Redact(args []string, redactValue func(string) string) []string {
 	args = slices.Clone(args)
 	if len(args) == 0 {
 		return args
@@ -26,11 +26,11 @@ func Redact(args []string, value func(string) string) []string {
 		rest = args
 	}
 	kinds := flagKinds(c.rule.flags + " " + commonFlags)
-	words := 0
+	argCount := 0
 	for i := len(args) - len(rest); i < len(args); i++ {
 		word := args[i]
 		if word == "--" {
-			if !c.rule.secretWords {
+			if !c.rule.secretArgs {
 				break
 			}
 			continue
@@ -38,24 +38,24 @@ func Redact(args []string, value func(string) string) []string {
 		if word == "" || word == "-" || word[0] != '-' {
 			key, _, pair := strings.Cut(word, "=")
 			// The first word is normally a path. Without a slash it may be a pair whose path is missing.
-			if words++; c.rule.secretWords && pair && (words > 1 || !strings.Contains(key, "/")) {
-				args[i] = value(word)
+			if argCount++; c.rule.secretArgs && pair && (argCount > 1 || !strings.Contains(key, "/")) {
+				args[i] = redactValue(word)
 			}
 			continue
 		}
 		dashes := len(word) - len(strings.TrimLeft(word, "-"))
 		name, _, given := strings.Cut(word[dashes:], "=")
 		secret := secretFlags[strings.ToLower(name)] || kinds[name] == "secret" || c.path == "operator api" && name == "H"
-		if c.path == "alloc exec" && words > 0 {
+		if c.path == "alloc exec" && argCount > 0 {
 			_, secret = refusedAnywhere[flagName(word)] // Check refuses these; all other words belong to the program
 		}
 		switch {
 		case secret && given:
 			at := dashes + len(name) + len("=")
-			args[i] = word[:at] + value(word[at:])
+			args[i] = word[:at] + redactValue(word[at:])
 		case secret && i+1 < len(args):
 			i++
-			args[i] = value(args[i])
+			args[i] = redactValue(args[i])
 		case !given && kinds[name] != "":
 			i++ // its value is not a flag
 		}

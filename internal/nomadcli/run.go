@@ -17,11 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// graceDuration is how long the program has to exit after HUP and after TERM, and the client to read the remaining
-// output.
-type graceDuration = time.Duration
-
-const defaultKillGrace graceDuration = 2 * time.Second
+const defaultKillGrace = 2 * time.Second
 
 // run is Run without the checks.
 func (b Binary) run(

@@ -176,7 +176,7 @@ func TestRun_TerminalNameAndSize(t *testing.T) {
 
 func TestRun_TerminalResize(t *testing.T) {
 	t.Parallel()
-	var stdout syncBuffer
+	var stdout triggerBuffer
 	resized := make(chan struct{}, 1)
 	size := make(chan [2]int, 1)
 	size <- [2]int{80, 24}
@@ -187,8 +187,8 @@ func TestRun_TerminalResize(t *testing.T) {
 		"50 132": func() { go typed.Write([]byte("hello\r")) },
 	}
 	// A signal between two commands would not interrupt a read that starts after it.
-	script := `trap resized=1 WINCH; echo ready; until [ "$resized" ]; do sleep 0.1; done
-stty size; read -r line; echo got $line`
+	script := `trap resized=1 WINCH; echo ready; until [ "$resized" ]; do sleep 0.1; done; stty size; ` +
+		`read -r line; echo got $line`
 	args := []string{"-c", script}
 	code, err := Binary{Path: "/bin/sh"}.run(t.Context(), Cluster{}, args, keys, &stdout, io.Discard, term)
 	if got := stdout.buf.String(); code != 0 || err != nil || !strings.HasSuffix(got, "got hello\r\n") {
@@ -196,13 +196,13 @@ stty size; read -r line; echo got $line`
 	}
 }
 
-// syncBuffer calls a function when a text has been written.
-type syncBuffer struct {
+// triggerBuffer calls a function when a text has been written.
+type triggerBuffer struct {
 	buf  bytes.Buffer
 	when map[string]func()
 }
 
-func (s *syncBuffer) Write(p []byte) (int, error) {
+func (s *triggerBuffer) Write(p []byte) (int, error) {
 	s.buf.Write(p)
 	for text, do := range s.when {
 		if strings.Contains(s.buf.String(), text) {
@@ -218,7 +218,7 @@ func TestRun_CancelKills(t *testing.T) {
 	for _, term := range []*Terminal{nil, {Name: "xterm"}} {
 		ctx, cancel := context.WithCancelCause(t.Context())
 		cause := errors.New("canceled")
-		stdout := syncBuffer{when: map[string]func(){"both": func() { cancel(cause) }}}
+		stdout := triggerBuffer{when: map[string]func(){"both": func() { cancel(cause) }}}
 		script := `trap '' HUP TERM; sh -c 'trap "" HUP TERM; echo $$ both; while :; do sleep 1; done' & ` +
 			`echo $$ one; while :; do sleep 1; done`
 		code, err := Binary{Path: "/bin/sh", killGrace: 50 * time.Millisecond}.run(ctx, Cluster{}, []string{"-c", script},
@@ -252,7 +252,7 @@ func TestRun_CancelSendsHUPFirst(t *testing.T) {
 	t.Parallel()
 	for sig, want := range map[string]int{"HUP": 3, "TERM": 4} {
 		ctx, cancel := context.WithCancel(t.Context())
-		stdout := syncBuffer{when: map[string]func(){"ready": cancel}}
+		stdout := triggerBuffer{when: map[string]func(){"ready": cancel}}
 		script := map[string]string{
 			"HUP":  `trap 'exit 3' HUP; trap 'exit 4' TERM; echo ready; while :; do sleep 0.05; done`,
 			"TERM": `trap '' HUP; trap 'exit 4' TERM; echo ready; while :; do sleep 0.05; done`,
@@ -370,7 +370,7 @@ func TestRun_LeaksNothing(t *testing.T) {
 			runShell(t, t.Context(), Binary{}, Cluster{}, "cat; exit 3", strings.NewReader("x\n\x04"), term)
 			runShell(t, t.Context(), Binary{}, Cluster{}, "exit 3", zeroReader{}, term)
 			ctx, cancel := context.WithCancel(t.Context())
-			stdout := syncBuffer{when: map[string]func(){"x": cancel}}
+			stdout := triggerBuffer{when: map[string]func(){"x": cancel}}
 			Binary{Path: "/bin/sh", killGrace: time.Millisecond}.run(ctx, Cluster{},
 				[]string{"-c", "trap '' HUP TERM; echo x; while :; do sleep 1; done"}, zeroReader{}, &stdout, io.Discard, term)
 			Binary{Path: "/nonexistent"}.run(t.Context(), Cluster{}, nil, nil, io.Discard, io.Discard, term)

@@ -42,8 +42,8 @@ func (s sandbox) remove() error {
 	return nil
 }
 
-// environment returns the program's whole environment: it inherits nothing. A Go program does not dump core unless
-// GOTRACEBACK is set. Hints are off because their links to the web UI would point to the proxy.
+// environment returns the program's whole environment: it inherits nothing. GOTRACEBACK is not set, so the program
+// dumps no core. Hints are off because their links to the web UI would point to the proxy.
 func (s sandbox) environment(address string, c Cluster, t *Terminal) []string {
 	env := []string{
 		"PATH=/usr/bin:/bin", "LANG=C.UTF-8", "HOME=" + s.dir, "TMPDIR=" + s.dir,
@@ -61,11 +61,11 @@ func (s sandbox) environment(address string, c Cluster, t *Terminal) []string {
 	return append(env, "TERM="+terminalName(t.Name))
 }
 
-var terminalNames = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9+._-]{0,63}$`)
+var validTerminalName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9+._-]{0,63}$`)
 
 // terminalName replaces invalid names: programs look TERM up as a file name, so it must not be a path.
 func terminalName(name string) string {
-	if !terminalNames.MatchString(name) {
+	if !validTerminalName.MatchString(name) {
 		return "dumb"
 	}
 	return name

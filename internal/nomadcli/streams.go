@@ -57,7 +57,7 @@ func (s *streams) startCopying(stdin io.Reader, stdout, stderr io.Writer, t *Ter
 	go func() {
 		if stdin != nil {
 			if _, err := io.Copy(s.in, stdin); err != nil {
-				return // stdin failed, so the program must not see EOF; or nobody reads in
+				return // stdin failed, so the program must not see EOF; or nobody reads s.in
 			}
 		}
 		if !s.terminal {
@@ -73,8 +73,8 @@ func (s *streams) startCopying(stdin io.Reader, stdout, stderr io.Writer, t *Ter
 	}
 }
 
-// copyOutput copies until all writers have closed the stream. If the deadline passes twice in a row, a process that
-// is not the program's holds the other end.
+// copyOutput copies until all writers have closed the stream. If the deadline passes twice in a row, a process outside
+// the program's session holds the other end.
 func (s *streams) copyOutput(to io.Writer, from *os.File) {
 	buf := make([]byte, 32<<10)
 	for timeouts := 0; timeouts < 2; {
@@ -110,7 +110,7 @@ func (s *streams) setOutputErr(err error) {
 
 // drain waits, after the program has exited, until its output is delivered. After ctx has ended, it waits only for
 // grace.
-func (s *streams) drain(ctx context.Context, grace graceDuration) error {
+func (s *streams) drain(ctx context.Context, grace time.Duration) error {
 	close(s.programExited)
 	for _, f := range []*os.File{s.out, s.err} {
 		if f != nil {

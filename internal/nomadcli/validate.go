@@ -16,7 +16,7 @@ func jsonFromStdin(c command) error {
 	}
 	// -json=false means HCL.
 	hasValue := slices.ContainsFunc(c.values["json"], func(v string) bool { return v != "" })
-	if len(c.words) != 1 || c.words[0] != "-" || len(c.values["json"]) == 0 || hasValue {
+	if len(c.args) != 1 || c.args[0] != "-" || len(c.values["json"]) == 0 || hasValue {
 		return fmt.Errorf(`nomad %s accepts a job only as "nomad %[1]s -json -", from stdin: `+
 			`the gateway's machine would read files, addresses and the files that an HCL job refers to`, c.path)
 	}
@@ -25,8 +25,8 @@ func jsonFromStdin(c command) error {
 
 // noWords permits no arguments.
 func noWords(c command) error {
-	if len(c.words) > 0 {
-		return fmt.Errorf("nomad %s does not accept the argument %s", c.path, quoted(c.words[0]))
+	if len(c.args) > 0 {
+		return fmt.Errorf("nomad %s does not accept the argument %s", c.path, quoted(c.args[0]))
 	}
 	return nil
 }
@@ -38,9 +38,9 @@ func stdinFirst(c command) error { return stdinAt(c, 0) }
 func stdinSecond(c command) error { return stdinAt(c, 1) }
 
 func stdinAt(c command, i int) error {
-	if len(c.words) > i+1 || len(c.words) == i+1 && c.words[i] != "-" {
+	if len(c.args) > i+1 || len(c.args) == i+1 && c.args[i] != "-" {
 		return fmt.Errorf(`nomad %s reads only from stdin: write "-" instead of %s, which is a file on the gateway's machine`,
-			c.path, quoted(c.words[i]))
+			c.path, quoted(c.args[i]))
 	}
 	return nil
 }
@@ -50,7 +50,7 @@ var namespaceName = regexp.MustCompile(`^[A-Za-z0-9-]{1,128}$`)
 // stdinOrName is for a command that reads its argument as a file if that file exists. The directory in which it runs
 // has no file with such a name.
 func stdinOrName(c command) error {
-	if slices.ContainsFunc(c.words, func(w string) bool { return !namespaceName.MatchString(w) }) {
+	if slices.ContainsFunc(c.args, func(w string) bool { return !namespaceName.MatchString(w) }) {
 		return fmt.Errorf(`nomad %s accepts a name or "-" for stdin: anything else would be a file on the gateway's machine`,
 			c.path)
 	}
@@ -59,7 +59,7 @@ func stdinOrName(c command) error {
 
 // noFileReference refuses @file and key=@file.
 func noFileReference(c command) error {
-	for _, w := range c.words {
+	for _, w := range c.args {
 		if strings.HasPrefix(w, "@") || strings.Contains(w, "=@") {
 			return fmt.Errorf(`nomad %s does not accept %s: it would read a file on the gateway's machine; use "-" for stdin`,
 				c.path, quoted(w))

@@ -163,7 +163,7 @@ func freePorts(n int) ([]int, error) {
 	return ports, nil
 }
 
-// waitUntil calls check until it returns nil. It returns an error after d.
+// waitUntil calls check until it returns nil. It returns an error after d, or when the agent has exited.
 func waitUntil(d time.Duration, condition string, check func() error) error {
 	for end := time.Now().Add(d); ; time.Sleep(100 * time.Millisecond) {
 		err := check()

@@ -83,7 +83,7 @@ func Real(t testing.TB) Cluster {
 // Simulated returns a new simulated cluster.
 func Simulated(t *testing.T) Cluster {
 	t.Helper()
-	cluster, err := Simulate()
+	cluster, err := StartSimulated()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,8 +91,8 @@ func Simulated(t *testing.T) Cluster {
 	return cluster
 }
 
-// Simulate is Simulated without a test. The caller must close Sim.
-func Simulate() (Cluster, error) {
+// StartSimulated is Simulated without a test. The caller must close Sim.
+func StartSimulated() (Cluster, error) {
 	c := sim.New()
 	c.LimitConnections(maxConnections)
 	c.AddToken(Token, sim.Rights{Management: true})
@@ -111,8 +111,8 @@ func TokenFile(t *testing.T) string {
 	return file
 }
 
-// Token creates a token with these capabilities in every namespace, and returns a file that contains it.
-func (c Cluster) Token(t *testing.T, capabilities ...string) string {
+// LimitedTokenFile creates a token with these capabilities in every namespace, and returns a file that contains it.
+func (c Cluster) LimitedTokenFile(t *testing.T, capabilities ...string) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "token")
 	if err := os.WriteFile(file, []byte(limitedToken(t, c, capabilities...)), 0o600); err != nil {
@@ -121,7 +121,7 @@ func (c Cluster) Token(t *testing.T, capabilities ...string) string {
 	return file
 }
 
-// limitedToken creates such a token and returns its secret.
+// limitedToken creates a token with these capabilities in every namespace and returns its secret.
 func limitedToken(t *testing.T, c Cluster, capabilities ...string) string {
 	t.Helper()
 	return limitedTokenIn(t, c, "*", capabilities...)

@@ -19,7 +19,7 @@ func TestExec_SameOnEveryCluster(t *testing.T) {
 			command        []string
 			code           int
 			stdout, stderr string
-			fault          string
+			err            string
 		}{
 			{
 				name: "streams", stdin: "hello\n", command: []string{"/bin/sh", "-c", "cat; echo oops >&2; exit 7"}, code: 7,
@@ -53,22 +53,22 @@ func TestExec_SameOnEveryCluster(t *testing.T) {
 			},
 			{
 				name: "missing", command: []string{"/nope"}, code: -2,
-				fault: "rpc error: code = Unknown desc = failed to start command: fork/exec /nope: no such file or directory",
+				err: "rpc error: code = Unknown desc = failed to start command: fork/exec /nope: no such file or directory",
 			},
 			{
 				name: "missing on PATH", command: []string{"nope-nope"}, code: -2,
-				fault: "rpc error: code = Unknown desc = failed to start command: " +
+				err: "rpc error: code = Unknown desc = failed to start command: " +
 					`exec: "nope-nope": executable file not found in $PATH`,
 			},
 			{
 				name: "missing on a terminal", tty: true, command: []string{"/nope"}, code: -2,
-				fault: "rpc error: code = Unknown desc = failed to start command: fork/exec /nope: no such file or directory",
+				err: "rpc error: code = Unknown desc = failed to start command: fork/exec /nope: no such file or directory",
 			},
 			{
 				name: "no program", command: []string{"/etc/passwd"}, code: -2,
-				fault: "rpc error: code = Unknown desc = failed to start command: fork/exec /etc/passwd: permission denied",
+				err: "rpc error: code = Unknown desc = failed to start command: fork/exec /etc/passwd: permission denied",
 			},
-			{name: "nothing", code: -2, fault: "command is not present"},
+			{name: "nothing", code: -2, err: "command is not present"},
 		} {
 			t.Run(test.name, func(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -79,7 +79,7 @@ func TestExec_SameOnEveryCluster(t *testing.T) {
 				if test.tty {
 					sizes <- api.TerminalSize{Height: 31, Width: 97}
 					stdin = io.MultiReader(stdin, openInput(ctx))
-				} else if test.fault != "" {
+				} else if test.err != "" {
 					stdin = openInput(ctx) // see openInput
 				}
 				var stdout, stderr strings.Builder
@@ -88,9 +88,9 @@ func TestExec_SameOnEveryCluster(t *testing.T) {
 					test.stdout = strings.TrimSuffix(test.stdout, "box\n") + "/\n" // Nomad 1.6 starts programs in the root directory
 				}
 				if code != test.code || stdout.String() != test.stdout || stderr.String() != test.stderr ||
-					errorText(err) != test.fault {
+					errorText(err) != test.err {
 					t.Errorf("got %d, %.200q, %q, %v, want %d, %.200q, %q, %s", code, stdout.String(), stderr.String(), err,
-						test.code, test.stdout, test.stderr, test.fault)
+						test.code, test.stdout, test.stderr, test.err)
 				}
 			})
 		}

@@ -26,7 +26,7 @@ const HostileJobID = "p-team1-\x1b[31mevil\nline\u202e"
 //
 // All tasks use raw_exec. The periodic jobs are scheduled only on February 29.
 const (
-	yearlyCron      = "0 5 29 2 *"
-	otherYearlyCron = "30 16 29 2 *"
-	timeZone        = "Europe/Brussels"
+	leapDayCron      = "0 5 29 2 *"
+	otherLeapDayCron = "30 16 29 2 *"
+	timeZone         = "Europe/Brussels"
 )

@@ -14,15 +14,15 @@ func service(namespace, id string, groups ...*api.TaskGroup) *api.Job {
 	return job
 }
 
-// versions returns p-team1-versions. A change of mode replaces its allocations.
-func versions(count int, mode string) *api.Job {
+// versionsJob returns p-team1-versions. A change of mode replaces its allocations.
+func versionsJob(count int, mode string) *api.Job {
 	t := task("web", []string{"/bin/sleep", "3600"})
 	t.Env = map[string]string{"MODE": mode}
 	return service("default", "p-team1-versions", group("web", count, t))
 }
 
-// moved returns p-team1-moved. Its first allocation creates the marker file and fails, and the second one runs.
-func moved(marker string) *api.Job {
+// movedJob returns p-team1-moved. Its first allocation creates the marker file and fails, and the second one runs.
+func movedJob(marker string) *api.Job {
 	g := withLongHealthyTime(group("web", 1, task("web", []string{
 		"/bin/sh", "-c", `test -e "$0" && exec /bin/sleep 3600; touch "$0"; exit 1`, marker,
 	})))
@@ -35,9 +35,9 @@ func moved(marker string) *api.Job {
 	return service("default", "p-team1-moved", g)
 }
 
-// checked returns p-team1-checked. Its checks connect to the agent, the only listener that is sure to exist. Its
+// checkedJob returns p-team1-checked. Its checks connect to the agent, the only listener that is sure to exist. Its
 // deployment depends on the task states, because the failing check would fail it.
-func checked(port int) *api.Job {
+func checkedJob(port int) *api.Job {
 	check := func(name, kind, path string) api.ServiceCheck {
 		return api.ServiceCheck{Name: name, Type: kind, Path: path, Interval: 2 * time.Second, Timeout: time.Second}
 	}
@@ -69,13 +69,13 @@ var (
 	crashCommand = []string{"/bin/sh", "-c", "echo attempt; exit 7"}
 )
 
-func finished() *api.Job {
+func finishedJob() *api.Job {
 	job := batch("p-team3-finished")
 	job.TaskGroups[0].Tasks = []*api.Task{task("once", onceCommand)}
 	return job
 }
 
-func crashed() *api.Job {
+func crashedJob() *api.Job {
 	g := withLongHealthyTime(group("crash", 1, task("crash", crashCommand)))
 	g.RestartPolicy.Attempts = pointer(1)
 	return service("default", "p-team3-crashed", g)

@@ -35,14 +35,14 @@ func registerScenario(client *api.Client, marker string, port int) error {
 		service("default", "p-team10-web", group("web", 1, task("web", sleep))),
 		service("default", "p-team2-shop", group("web", 1, task("web", sleep))),
 		service("default", "q-team2-db", group("web", 1, task("web", sleep))),
-		multi, fail, slow, done, moved(marker), checked(port), versions(1, "old"),
-		periodic("p-team1-cron", &api.PeriodicConfig{Spec: pointer(yearlyCron), TimeZone: pointer(timeZone)}),
-		periodic("p-team1-crons", &api.PeriodicConfig{Specs: []string{yearlyCron, otherYearlyCron}}),
-		periodic("p-team1-off", &api.PeriodicConfig{Spec: pointer(yearlyCron), Enabled: pointer(false)}),
+		multi, fail, slow, done, movedJob(marker), checkedJob(port), versionsJob(1, "old"),
+		periodic("p-team1-cron", &api.PeriodicConfig{Spec: pointer(leapDayCron), TimeZone: pointer(timeZone)}),
+		periodic("p-team1-crons", &api.PeriodicConfig{Specs: []string{leapDayCron, otherLeapDayCron}}),
+		periodic("p-team1-off", &api.PeriodicConfig{Spec: pointer(leapDayCron), Enabled: pointer(false)}),
 		parameterized("p-team1-import", "file"),
 		service("default", "p-team3-shell", group("shell", 1, task("box", sleep))),
 		service("default", "p-team3-talker", group("talk", 2, task("talk", talkCommand))),
-		finished(), crashed(),
+		finishedJob(), crashedJob(),
 	} {
 		if err := register(client, job); err != nil {
 			return err
@@ -62,7 +62,7 @@ func registerScenario(client *api.Client, marker string, port int) error {
 	}); err != nil {
 		return err
 	}
-	if err := register(client, versions(2, "new")); err != nil {
+	if err := register(client, versionsJob(2, "new")); err != nil {
 		return err
 	}
 	return waitUntil(90*time.Second, "the jobs are in their states", func() error { return checkState(client) })

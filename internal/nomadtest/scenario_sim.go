@@ -19,12 +19,12 @@ func addScenario(c *sim.Cluster, now time.Time) {
 			Groups: []sim.Group{{Name: "web", Count: count, Tasks: []sim.Task{{Name: "web", Driver: "raw_exec"}}}},
 		}
 	}
-	c.Run(service("default", "p-team1-web", 2))
-	c.Run(service("other", "p-team1-web", 1))
+	c.AddJob(service("default", "p-team1-web", 2))
+	c.AddJob(service("other", "p-team1-web", 1))
 	for _, id := range []string{HostileJobID, "p-team10-web", "p-team2-shop", "q-team2-db"} {
-		c.Run(service("default", id, 1))
+		c.AddJob(service("default", id, 1))
 	}
-	c.Run(sim.Job{
+	c.AddJob(sim.Job{
 		ID: "p-team1-multi", Submitted: started, Deployment: sim.Deployment{Status: "running"},
 		Groups: []sim.Group{
 			{Name: "api", Count: 1, Tasks: []sim.Task{{Name: "app", Driver: "raw_exec"}, {Name: "sidecar", Driver: "raw_exec"}}},
@@ -37,9 +37,9 @@ func addScenario(c *sim.Cluster, now time.Time) {
 			},
 		},
 	})
-	exit := func(after time.Duration) sim.Event { return sim.Terminated(started.Add(after), 3, "") }
+	exit := func(after time.Duration) sim.Event { return sim.DockerTerminated(started.Add(after), 3, "") }
 	start := func(after time.Duration) sim.Event { return sim.Started(started.Add(after)) }
-	c.Run(sim.Job{
+	c.AddJob(sim.Job{
 		ID: "p-team1-fail", Submitted: started, Deployment: sim.Deployment{Status: "failed"},
 		Groups: []sim.Group{{
 			Name: "fail", Tasks: []sim.Task{{Name: "fail", Driver: "raw_exec"}},
@@ -57,7 +57,7 @@ func addScenario(c *sim.Cluster, now time.Time) {
 			}},
 		}},
 	})
-	c.Run(sim.Job{
+	c.AddJob(sim.Job{
 		ID: "p-team1-slow", Submitted: started,
 		Deployment: sim.Deployment{Status: "failed", Description: "Failed due to progress deadline"},
 		Groups: []sim.Group{{
@@ -72,7 +72,7 @@ func addScenario(c *sim.Cluster, now time.Time) {
 			}},
 		}},
 	})
-	c.Run(sim.Job{
+	c.AddJob(sim.Job{
 		ID: "p-team1-done", Type: "batch", Submitted: started,
 		Groups: []sim.Group{{
 			Name: "done", Tasks: []sim.Task{{Name: "done", Driver: "raw_exec"}},
@@ -82,7 +82,7 @@ func addScenario(c *sim.Cluster, now time.Time) {
 	addParentJobs(c, started)
 	addVersionedJobs(c, started)
 	addLogJobs(c, started)
-	c.Run(sim.Job{
+	c.AddJob(sim.Job{
 		ID: "p-team1-checked", Submitted: started, Deployment: sim.Deployment{Status: "successful"},
 		Groups: []sim.Group{{
 			Name: "api", Tasks: []sim.Task{{Name: "web", Driver: "raw_exec"}},
@@ -105,7 +105,7 @@ func addLogJobs(c *sim.Cluster, started time.Time) {
 	run := func(j sim.Job, g sim.Group, wrote map[string]string) {
 		g.Tasks[0].Driver = "raw_exec"
 		j.Submitted, j.Groups = started, []sim.Group{g}
-		c.Run(j)
+		c.AddJob(j)
 		for _, id := range c.Allocations("default", j.ID) {
 			for stream, text := range wrote {
 				c.Log(id, g.Tasks[0].Name, stream, []byte(text))
@@ -127,7 +127,7 @@ func addLogJobs(c *sim.Cluster, started time.Time) {
 		Name: "run", Tasks: []sim.Task{{Name: "once"}},
 		Allocations: []sim.Allocation{{Node: "node-1", ClientStatus: "complete", Created: started}},
 	}, map[string]string{"stdout": "hello from once\n", "stderr": "bye\n"})
-	exit := func(after time.Duration) sim.Event { return sim.Exited(started.Add(after), 7, 0) }
+	exit := func(after time.Duration) sim.Event { return sim.ExecTerminated(started.Add(after), 7, 0) }
 	run(sim.Job{
 		ID:         "p-team3-crashed",
 		Deployment: sim.Deployment{Status: "failed", Description: "Failed due to unhealthy allocations"},
@@ -149,15 +149,15 @@ func addParentJobs(c *sim.Cluster, started time.Time) {
 	batch := func(j sim.Job, allocations ...sim.Allocation) {
 		j.Type, j.Submitted = "batch", started
 		j.Groups = []sim.Group{{Name: "run", Tasks: []sim.Task{{Name: "run", Driver: "raw_exec"}}, Allocations: allocations}}
-		c.Run(j)
+		c.AddJob(j)
 	}
 	complete := sim.Allocation{
 		Node: "node-1", ClientStatus: "complete", Created: started, Modified: started.Add(time.Second),
 	}
-	batch(sim.Job{ID: "p-team1-cron", Periodic: &sim.Periodic{Spec: yearlyCron, TimeZone: timeZone}})
+	batch(sim.Job{ID: "p-team1-cron", Periodic: &sim.Periodic{Spec: leapDayCron, TimeZone: timeZone}})
 	batch(sim.Job{ID: fmt.Sprintf("p-team1-cron/periodic-%d", started.Unix()), ParentID: "p-team1-cron"}, complete)
-	batch(sim.Job{ID: "p-team1-crons", Periodic: &sim.Periodic{Specs: []string{yearlyCron, otherYearlyCron}}})
-	batch(sim.Job{ID: "p-team1-off", Periodic: &sim.Periodic{Spec: yearlyCron, Disabled: true}})
+	batch(sim.Job{ID: "p-team1-crons", Periodic: &sim.Periodic{Specs: []string{leapDayCron, otherLeapDayCron}}})
+	batch(sim.Job{ID: "p-team1-off", Periodic: &sim.Periodic{Spec: leapDayCron, Disabled: true}})
 	file := &sim.Parameterized{MetaRequired: []string{"file"}}
 	batch(sim.Job{ID: "p-team1-import", Parameterized: file})
 	batch(sim.Job{
@@ -183,21 +183,21 @@ func addVersionedJobs(c *sim.Cluster, started time.Time) {
 		}},
 		{Node: "node-1", Created: later},
 	}
-	c.Run(sim.Job{
+	c.AddJob(sim.Job{
 		ID: "p-team1-versions", Submitted: later, Groups: []sim.Group{now}, Deployment: successful,
 		Versions:    []sim.Job{{Submitted: started, Groups: []sim.Group{web("old")}, Deployment: successful}},
 		Evaluations: []sim.Evaluation{{TriggeredBy: "deployment-watcher", Created: later.Add(3 * time.Second)}},
 	})
 
 	failed := started.Add(time.Second)
-	c.Run(sim.Job{ID: "p-team1-moved", Submitted: started, Deployment: successful, Groups: []sim.Group{{
+	c.AddJob(sim.Job{ID: "p-team1-moved", Submitted: started, Deployment: successful, Groups: []sim.Group{{
 		Name: "web", Tasks: []sim.Task{{Name: "web", Driver: "raw_exec"}},
 		Restart:    &sim.Restart{Interval: 5 * time.Minute, Delay: time.Second},
 		Reschedule: &sim.Reschedule{Attempts: 1, Interval: time.Hour, Delay: 5 * time.Second},
 		Allocations: []sim.Allocation{{Node: "node-1", Previous: &sim.Allocation{
 			Node: "node-1", Created: started, Modified: failed, Unhealthy: true,
 			Tasks: map[string]sim.TaskState{"web": {State: "dead", Failed: true, Events: []sim.Event{
-				sim.Received(started), sim.TaskSetup(started), sim.Started(started), sim.Terminated(failed, 1, ""),
+				sim.Received(started), sim.TaskSetup(started), sim.Started(started), sim.DockerTerminated(failed, 1, ""),
 				sim.NotRestarting(failed, 0), sim.Unhealthy(failed, "Unhealthy because of failed task"),
 			}}},
 		}}},

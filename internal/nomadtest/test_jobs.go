@@ -73,7 +73,7 @@ func FinishedBatch(id string) *api.Job { return batch(id) }
 
 // Periodic returns a periodic job with prohibit_overlap whose only scheduled day is February 29.
 func Periodic(id string) *api.Job {
-	return periodic(id, &api.PeriodicConfig{Spec: pointer(yearlyCron), ProhibitOverlap: pointer(true)})
+	return periodic(id, &api.PeriodicConfig{Spec: pointer(leapDayCron), ProhibitOverlap: pointer(true)})
 }
 
 // Parameterized returns a job that requires the meta "file" and accepts a payload.

@@ -12,15 +12,15 @@ import (
 	"github.com/hashicorp/nomad/api"
 )
 
-// jobSteps changes one job of a test, step by step.
-type jobSteps struct {
+// jobWatcher waits for and checks the states of one job.
+type jobWatcher struct {
 	t      *testing.T
 	client *api.Client
 	id     string
 }
 
 // waitUntil waits for a condition that the cluster reaches on its own.
-func (c jobSteps) waitUntil(what string, missing func() error) {
+func (c jobWatcher) waitUntil(what string, missing func() error) {
 	c.t.Helper()
 	if err := waitUntil(60*time.Second, what, missing); err != nil {
 		c.t.Fatal(err)
@@ -28,7 +28,7 @@ func (c jobSteps) waitUntil(what string, missing func() error) {
 }
 
 // waitDeployed waits until the current version is deployed.
-func (c jobSteps) waitDeployed() {
+func (c jobWatcher) waitDeployed() {
 	c.t.Helper()
 	c.waitUntil(c.id+" is deployed", func() error {
 		job, _, err := c.client.Jobs().Info(c.id, nil)
@@ -37,14 +37,14 @@ func (c jobSteps) waitDeployed() {
 		}
 		d, _, err := c.client.Jobs().LatestDeployment(c.id, nil)
 		if err == nil && (d == nil || d.JobVersion != *job.Version || d.Status != "successful") {
-			err = fmt.Errorf("version %d is not", *job.Version)
+			err = fmt.Errorf("version %d is not deployed", *job.Version)
 		}
 		return err
 	})
 }
 
 // waitRunning waits until exactly n allocations run and no other is starting or stopping. It returns them by name.
-func (c jobSteps) waitRunning(n int) map[string]*api.AllocationListStub {
+func (c jobWatcher) waitRunning(n int) map[string]*api.AllocationListStub {
 	c.t.Helper()
 	found := map[string]*api.AllocationListStub{}
 	c.waitUntil(fmt.Sprint(n, " run of ", c.id), func() error {
@@ -68,7 +68,7 @@ func (c jobSteps) waitRunning(n int) map[string]*api.AllocationListStub {
 
 // wantVersions compares the versions of the job, latest first. A version is "NUMBER MODE COUNT", followed by "stop"
 // and "tag=NAME" if they apply.
-func (c jobSteps) wantVersions(step string, want ...string) {
+func (c jobWatcher) wantVersions(step string, want ...string) {
 	c.t.Helper()
 	versions, _, _, err := c.client.Jobs().Versions(c.id, false, nil)
 	if err != nil {
@@ -96,7 +96,7 @@ func TestVersions_SameOnEveryCluster(t *testing.T) {
 		if cluster.OlderThan(t, 1, 10) {
 			t.Skip("this Nomad knows no tags of versions")
 		}
-		c := jobSteps{t, client, "p-team6-versions"}
+		c := jobWatcher{t, client, "p-team6-versions"}
 		register := func(mode string) {
 			t.Helper()
 			cluster.Register(t, Scalable(c.id, mode))
@@ -162,7 +162,7 @@ func TestChildren_OutliveParent(t *testing.T) {
 				t.Fatal(err)
 			}
 			children = append(children, r.DispatchedJobID)
-			jobSteps{t, client, r.DispatchedJobID}.waitRunning(1)
+			jobWatcher{t, client, r.DispatchedJobID}.waitRunning(1)
 		}
 		counts := func(step string, want api.JobChildrenSummary) {
 			t.Helper()
@@ -184,7 +184,7 @@ func TestChildren_OutliveParent(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, id := range children {
-			jobSteps{t, client, id}.waitRunning(1)
+			jobWatcher{t, client, id}.waitRunning(1)
 		}
 		cluster.Register(t, parent)
 		counts("the parent is registered again", api.JobChildrenSummary{})
@@ -218,7 +218,7 @@ func TestEvaluate_SameOnEveryCluster(t *testing.T) {
 			g.Count, g.Scaling, g.ReschedulePolicy = new(2), nil, &test.reschedule
 			g.RestartPolicy = &api.RestartPolicy{Attempts: new(0), Mode: new("fail")}
 			cluster.Register(t, job)
-			c := jobSteps{t, client, test.id}
+			c := jobWatcher{t, client, test.id}
 			c.waitDeployed()
 			failed := c.waitRunning(2)[test.id+".web[1]"]
 			err := client.Allocations().Signal(&api.Allocation{ID: failed.ID, NodeID: failed.NodeID}, nil, "web",
@@ -268,7 +268,7 @@ func TestSystemJob_StoppedAllocationNotReplaced(t *testing.T) {
 		g := job.TaskGroups[0]
 		g.Count, g.Scaling, g.Update, g.ReschedulePolicy = nil, nil, nil, nil
 		cluster.Register(t, job)
-		c := jobSteps{t, client, *job.ID}
+		c := jobWatcher{t, client, *job.ID}
 		a := c.waitRunning(1)["p-team6-system.web[0]"]
 		if _, err := client.Allocations().Stop(&api.Allocation{ID: a.ID}, nil); err != nil {
 			t.Fatal(err)
@@ -301,7 +301,7 @@ func TestPlacement_NoNodesInDatacenter(t *testing.T) {
 		if cluster.OlderThan(t, 1, 10) { // Nomad 1.6 does not report it
 			pool = ""
 		}
-		jobSteps{t, client, *job.ID}.waitUntil("it is blocked", func() error {
+		jobWatcher{t, client, *job.ID}.waitUntil("it is blocked", func() error {
 			all, _, err := client.Jobs().Evaluations(*job.ID, nil)
 			for _, e := range all {
 				m := e.FailedTGAllocs["web"]

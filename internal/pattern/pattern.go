@@ -36,8 +36,8 @@ func Compile(expr string) (*regexp.Regexp, error) {
 	return regexp.Compile(expr)
 }
 
-// size returns an upper bound for the number of instructions that an expression compiles to, or maxSize+1 if it
-// exceeds maxSize.
+// size returns an upper bound for the number of instructions that an expression compiles to, without the first and the
+// last, or maxSize+1 if it exceeds maxSize.
 func size(re *syntax.Regexp) int {
 	if re.Op == syntax.OpRepeat {
 		return repeatSize(re)

@@ -98,7 +98,7 @@ func checkFile(file, source string, list []phrase) (found []finding, err error) 
 
 // checkHelp returns the findings in the help of a command.
 func checkHelp(s router.Spec, list []phrase) (found []finding) {
-	for _, body := range []string{s.Short, s.Long, s.FlagUsages()} {
+	for _, body := range []string{s.Short, s.Help()} {
 		var t text
 		t.add(body, 1)
 		found = append(found, t.check("help of "+s.Name, list)...)

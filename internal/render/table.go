@@ -57,12 +57,12 @@ func (t *Table) Row(cells ...string) {
 	t.rows = append(t.rows, row)
 }
 
-// escapeCell escapes untrusted text for a column that is followed by "|". A "|" in a name must not style like a
+// escapeCell escapes untrusted text for a column that is followed by "|". A "|" in a name must not look like a
 // separator.
 func escapeCell(text string) string { return strings.ReplaceAll(escape.Text(text), "|", `\x7c`) }
 
-// Write writes the header and the rows in a single write. Each column is as wide as its widest cell plus a space.
-// The last column is not padded.
+// Write writes the header and the rows in a single write. Each column is as wide as its widest cell plus a space, on a
+// terminal as far as fit permits. The last column is not padded.
 func (t *Table) Write(w io.Writer, style Style) error {
 	lines := append([][]string{t.header}, t.rows...)
 	widths := make([]int, len(t.header))
@@ -104,12 +104,12 @@ func (t *Table) Write(w io.Writer, style Style) error {
 const (
 	dropped                = -1 // width of a dropped column
 	minCellWidth           = 6  // of a shortened cell
-	minWidthBeforeDrop     = 24 // likewise, while columns can still be dropped
-	minLastWidthBeforeDrop = 18 // likewise, in the last column, which has long texts
+	minWidthBeforeDrop     = 24 // of a shortened cell while columns can still be dropped
+	minLastWidthBeforeDrop = 18 // the same for the last column, which has long texts
 )
 
 // fit reduces the widths so that a row fits into width columns, as far as possible. It first shortens long cells a
-// little. If that is not enough, it drops columns one by one, and at last shortens the remaining cells further.
+// little. If that is not enough, it drops columns one by one, and finally shortens the remaining cells further.
 func (t *Table) fit(widths []int, width int) {
 	natural := slices.Clone(widths)
 	tooWide := func() int {

@@ -37,7 +37,7 @@ func (t *Tree) Write(w io.Writer, style Style) error {
 	return err
 }
 
-// writeBranches passes the branches to line, each below the other, with the given indent.
+// writeBranches passes each branch to line, with the given indent.
 func (t *Tree) writeBranches(indent string, line func(string)) {
 	for i, branch := range t.Branches {
 		fork, below := "├── ", "│   "

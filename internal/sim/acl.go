@@ -17,7 +17,7 @@ func (f httpError) Error() string { return f.text }
 
 var errDenied = httpError{http.StatusForbidden, "Permission denied"}
 
-// deniedRPCText is the response of a client's streams to an unknown token.
+// deniedRPCText is the response of a client agent's streams to an unknown token.
 const deniedRPCText = "rpc error: Permission denied"
 
 type token struct {

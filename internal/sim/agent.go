@@ -44,7 +44,7 @@ func (c *Cluster) launchTasks(a *allocation, tasks []Task) {
 		case fails:
 			c.afterStep(func() { c.exitTask(a.ID, t, exit) })
 		case t.Command != nil:
-			c.start(a, t)
+			c.startTask(a, t)
 		case batch && !t.Sidecar:
 			c.afterStep(func() { c.exitTask(a.ID, t, 0) })
 		}
@@ -88,7 +88,7 @@ func (c *Cluster) exitTask(id string, t Task, code int) {
 		a.deriveStatus()
 	})
 	if now := c.allocationByID[id]; now.terminal() {
-		c.kill(id, "")
+		c.killTasks(id, "")
 	}
 	if decision.restart {
 		c.afterDelay(c.capDelay(decision.delay), func() { c.restartTask(id, t) })
@@ -151,7 +151,7 @@ func (c *Cluster) clientStatusChanged(before, now *allocation) {
 	})
 }
 
-// canReschedule reports whether the reschedule policy permits a replacement of the failed allocation.
+// permitsRescheduling reports whether the reschedule policy permits a replacement of the failed allocation.
 func (a *allocation) canReschedule() bool {
 	r := a.group.Reschedule
 	switch {

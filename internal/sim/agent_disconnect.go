@@ -158,9 +158,9 @@ func (c *Cluster) evaluateNode(n *node) {
 	}
 }
 
-// checkNodes checks the nodes of all allocations of the job. It returns the allocations. Those that are lost or
-// unknown now are replaced by changed copies.
-func (p *plan) checkNodes(all []*allocation) (now []*allocation) {
+// applyNodeStatus marks the allocations of the job that are lost or unknown because of their nodes. It returns all of
+// them, the marked ones as changed copies.
+func (p *plan) applyNodeStatus(all []*allocation) (now []*allocation) {
 	system := p.job != nil && (p.job.Type == "system" || p.job.Type == "sysbatch")
 	for _, a := range all {
 		n := p.cluster.nodeByID(a.NodeID)
@@ -225,8 +225,8 @@ func (p *plan) markUnknown(a *allocation, system bool) *allocation {
 	return b
 }
 
-// addFollowup records an evaluation that waits. After the delay, it is processed and then is called, unless it was
-// canceled.
+// addFollowup records an evaluation that waits. After the delay, the evaluation is processed and the func then is
+// called, unless the evaluation was canceled.
 func (p *plan) addFollowup(a *allocation, trigger, description string, after time.Duration, then func()) *evaluation {
 	c := p.cluster
 	e := p.job.newPendingEvaluation(trigger, p.index, p.job.JobModifyIndex)
@@ -260,18 +260,18 @@ func (c *Cluster) reconnect(id string) {
 	if n == nil || n.agentDown {
 		return
 	}
-	evaluated := map[string]*job{}
+	toEvaluate := map[string]*job{}
 	for _, old := range slices.Clone(c.allocations) {
 		if old = c.allocationByID[old.ID]; old == nil || old.NodeID != id {
 			continue
 		}
 		switch {
 		case old.DesiredStatus != "run":
-			c.afterStep(func() { c.finishStop(old.ID) }, c.kill(old.ID, "")...)
+			c.afterStep(func() { c.finishStop(old.ID) }, c.killTasks(old.ID, "")...)
 		case old.ClientStatus == "unknown" && !old.disconnectExpired():
 			c.resumeAllocation(old)
 			if j := c.job(old.Namespace, old.JobID); j != nil {
-				evaluated[j.Namespace+"\x00"+j.ID] = j
+				toEvaluate[j.Namespace+"\x00"+j.ID] = j
 			}
 		case old.ClientStatus == "pending" && len(old.TaskStates) == 0:
 			c.startAllocation(old.ID)
@@ -279,8 +279,8 @@ func (c *Cluster) reconnect(id string) {
 			c.syncProcesses([]*allocation{old})
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(evaluated)) {
-		c.evaluate(evaluated[name], "reconnect", c.nextIndex(tableEvaluations), 0)
+	for _, name := range slices.Sorted(maps.Keys(toEvaluate)) {
+		c.evaluate(toEvaluate[name], "reconnect", c.nextIndex(tableEvaluations), 0)
 	}
 }
 
@@ -304,7 +304,7 @@ func (c *Cluster) resumeAllocation(old *allocation) {
 			a.DesiredStatus, a.DesiredDescription = "stop", "alloc not needed due to disconnected client reconnect"
 			a.planIndex = c.index + 1
 		})
-		c.afterStep(func() { c.finishStop(a.ID) }, c.kill(a.ID, "")...)
+		c.afterStep(func() { c.finishStop(a.ID) }, c.killTasks(a.ID, "")...)
 	}
 }
 

@@ -221,19 +221,19 @@ func twoNodes() *Cluster {
 	return c
 }
 
-// registerGroup registers a job with a group "web" and waits until it is stable.
+// registerGroup registers a job with a group "web" and waits for a second.
 func (c *Cluster) registerGroup(t *testing.T, id, kind, group string) {
 	t.Helper()
 	const task = `{"Name":"web","Driver":"raw_exec","Config":{"command":"/bin/true"}}`
 	job := fmt.Sprintf(`{"Job":{"ID":%q,"Type":%q,"TaskGroups":[{"Name":"web","Tasks":[%s]%s}]}}`, id, kind, task, group)
-	if w := ask(c, "PUT", "/v1/jobs", job); w.Code != 200 {
+	if w := send(c, "PUT", "/v1/jobs", job); w.Code != 200 {
 		t.Fatalf("register %s: got %d %s", id, w.Code, w.Body)
 	}
 	time.Sleep(time.Second)
 }
 
 func (c *Cluster) runningOn(id, node string) string {
-	for _, a := range versionOf(c, id).allocations {
+	for _, a := range jobRecord(c, id).allocations {
 		if a.NodeName == node && a.DesiredStatus == "run" {
 			return a.ID
 		}
@@ -253,7 +253,7 @@ func TestClientLoss_DisconnectedNode(t *testing.T) {
 				`,"ReschedulePolicy":{"Delay":3600000000000,"Unlimited":true}`)
 		c.registerGroup(t, "p-short", "service", `,"Disconnect":{"LostAfter":20000000000,"Replace":false}`)
 		c.registerGroup(t, "p-sys", "system", "")
-		c.Run(Job{
+		c.AddJob(Job{
 			ID: "p-batch", Type: "batch",
 			Groups: []Group{
 				{Name: "web", Tasks: []Task{{Name: "web", Driver: "raw_exec"}}, Allocations: []Allocation{{Node: "c1"}}},
@@ -310,7 +310,7 @@ func TestClientLoss_DownNode(t *testing.T) {
 		delete(steps["down"].Jobs, "p-batch")
 		wantStep(t, c, steps["down"], true, true)
 
-		if w := ask(c, "PUT", "/v1/system/gc", ""); w.Code != 200 {
+		if w := send(c, "PUT", "/v1/system/gc", ""); w.Code != 200 {
 			t.Fatalf("gc: got %d", w.Code)
 		}
 		time.Sleep(time.Second)
@@ -322,12 +322,12 @@ func TestClientLoss_DownNode(t *testing.T) {
 		if c.runningOn("p-pin", "c1") == "" || c.runningOn("p-sys", "c1") == "" {
 			t.Error("allocations that waited for the node were not placed after its return")
 		}
-		if w := ask(c, "PUT", "/v1/allocation/"+c.runningOn("p-sys", "c1")+"/stop", ""); w.Code != 200 {
+		if w := send(c, "PUT", "/v1/allocation/"+c.runningOn("p-sys", "c1")+"/stop", ""); w.Code != 200 {
 			t.Fatalf("stop: got %d %s", w.Code, w.Body)
 		}
 		time.Sleep(time.Second)
 		wantStep(t, c, steps["system-stopped"], true, false)
-		w := ask(c, "PUT", "/v1/job/p-sys/evaluate",
+		w := send(c, "PUT", "/v1/job/p-sys/evaluate",
 			`{"JobID":"p-sys","EvalOptions":{"ForceReschedule":true}}`)
 		if w.Code != 200 {
 			t.Fatalf("evaluate: got %d %s", w.Code, w.Body)
@@ -353,10 +353,10 @@ func TestEvaluate_ForcesRescheduling(t *testing.T) {
 		c.registerGroup(t, "p-batch0", "batch", once+`{"Attempts":0,"Unlimited":false}`)
 		fail := func(id string) {
 			t.Helper()
-			for _, a := range versionOf(c, id).allocations {
+			for _, a := range jobRecord(c, id).allocations {
 				if a.index() == 1 && !a.terminal() {
 					c.FailNext("default", id, 1)
-					if w := ask(c, "PUT", "/v1/client/allocation/"+a.ID+"/restart", "{}"); w.Code != 200 {
+					if w := send(c, "PUT", "/v1/client/allocation/"+a.ID+"/restart", "{}"); w.Code != 200 {
 						t.Fatalf("%s: got %d %s", id, w.Code, w.Body)
 					}
 				}
@@ -373,7 +373,7 @@ func TestEvaluate_ForcesRescheduling(t *testing.T) {
 		fail("p-one")
 		time.Sleep(time.Second)
 		for id := range policies {
-			w := ask(c, "PUT", "/v1/job/"+id+"/evaluate",
+			w := send(c, "PUT", "/v1/job/"+id+"/evaluate",
 				fmt.Sprintf(`{"JobID":%q,"EvalOptions":{"ForceReschedule":true}}`, id))
 			if w.Code != 200 {
 				t.Fatalf("evaluate %s: got %d %s", id, w.Code, w.Body)

@@ -17,7 +17,7 @@ type agentHost struct {
 
 	mu     sync.Mutex // guards the fields below; locked after the cluster's mutex, never before it
 	closed bool
-	users  sync.WaitGroup
+	inUse  sync.WaitGroup
 	root   string               // parent of all directories; "" until the first one
 	dirs   map[string]*allocDir // by allocation ID
 }
@@ -34,12 +34,12 @@ func (h *agentHost) acquire() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if !h.closed {
-		h.users.Add(1)
+		h.inUse.Add(1)
 	}
 	return !h.closed
 }
 
-func (h *agentHost) release() { h.users.Done() }
+func (h *agentHost) release() { h.inUse.Done() }
 
 // close kills all processes, waits for their end and removes the directories.
 func (h *agentHost) close() {
@@ -47,7 +47,7 @@ func (h *agentHost) close() {
 	h.closed = true
 	h.mu.Unlock()
 	h.cancel()
-	h.users.Wait()
+	h.inUse.Wait()
 	if h.root != "" {
 		os.RemoveAll(h.root)
 	}

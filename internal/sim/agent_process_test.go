@@ -39,11 +39,11 @@ func (p *processCluster) write(job string, want int, method, path, body string) 
 	p.Helper()
 	before := p.c.processIDs(job)
 	p.seen = append(p.seen, slices.Collect(maps.Values(before))...)
-	if w := ask(p.c, method, path, body, "X-Nomad-Token", "root"); w.Code != http.StatusOK {
+	if w := send(p.c, method, path, body, "X-Nomad-Token", "root"); w.Code != http.StatusOK {
 		p.Fatalf("%s %s: got %d %s", method, path, w.Code, w.Body)
 	}
 	waitUntil(p.T, fmt.Sprintf("%s has %d processes after %s %s", job, want, method, path), func() bool {
-		return len(p.c.processIDs(job)) == want && p.c.isQuiet(job)
+		return len(p.c.processIDs(job)) == want && p.c.isSettled(job)
 	})
 	now := slices.Collect(maps.Values(p.c.processIDs(job)))
 	for _, pid := range before {
@@ -54,8 +54,8 @@ func (p *processCluster) write(job string, want int, method, path, body string) 
 	p.seen = append(p.seen, now...)
 }
 
-// isQuiet is Idle for jobs whose deployment was described as running.
-func (c *Cluster) isQuiet(job string) bool {
+// isSettled is Idle without regard to the deployment.
+func (c *Cluster) isSettled(job string) bool {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	j := c.job("default", job)
@@ -121,7 +121,7 @@ func TestExamples_ProcessesFollowWrites(t *testing.T) {
 		c.AddToken("root", Rights{Management: true})
 		c.RunTasks()
 		p := &processCluster{T: t, c: c}
-		ordered := 0
+		changed := 0
 		c.mu.RLock()
 		jobs := slices.Clone(c.jobs)
 		c.mu.RUnlock()
@@ -135,10 +135,10 @@ func TestExamples_ProcessesFollowWrites(t *testing.T) {
 			}
 			waitUntil(t, j.ID+" runs", func() bool { return len(c.processIDs(j.ID)) == want })
 			p.changeJob(j.ID)
-			ordered++
+			changed++
 		}
-		if ordered == 0 {
-			t.Errorf("%s: got no job that runs", tier)
+		if changed == 0 {
+			t.Errorf("%s: got no running job", tier)
 		}
 		p.close()
 	}
@@ -153,7 +153,7 @@ func TestRun_ProcessesFollowWrites(t *testing.T) {
 	side := Task{Name: "side", Command: shell("", "sleep 600 & wait").Command} // its definition contains an image
 	odd := shell("odd", sleepScript)
 	odd.Config = map[string]any{"command": "/usr/bin/odd"} // does not exist
-	c.Run(Job{
+	c.AddJob(Job{
 		ID: "web", Deployment: successful,
 		Groups: []Group{{Name: "g", Count: 2, Tasks: []Task{shell("main", sleepScript), side, odd}}},
 	})

@@ -33,12 +33,12 @@ func (c *Cluster) syncProcesses(allocations []*allocation) (ending []*taskRunner
 		if r != nil {
 			for name := range r.tasks {
 				if _, keep := wanted[name]; !keep {
-					ending = append(ending, c.kill(old.ID, name)...)
+					ending = append(ending, c.killTasks(old.ID, name)...)
 				}
 			}
 		}
 		for _, t := range wanted {
-			c.start(now, t)
+			c.startTask(now, t)
 		}
 		if now == nil {
 			c.host.dropDir(old.ID)
@@ -53,9 +53,9 @@ func waitForExit(ending []*taskRunner) {
 	}
 }
 
-// kill kills a task of an allocation, or all of its tasks for "". It returns the runners that the caller must wait
+// killTasks kills a task of an allocation, or all of its tasks for "". It returns the runners that the caller must wait
 // for. c.mu is held.
-func (c *Cluster) kill(allocation, task string) (ending []*taskRunner) {
+func (c *Cluster) killTasks(allocation, task string) (ending []*taskRunner) {
 	r := c.runners[allocation]
 	if r == nil {
 		return nil
@@ -90,8 +90,8 @@ func (a *allocation) tasksWithProcess() map[string]Task {
 	return tasks
 }
 
-// start starts a task of an allocation, unless it is already running. c.mu is held.
-func (c *Cluster) start(a *allocation, t Task) {
+// startTask starts a task of an allocation, unless it is already running. c.mu is held.
+func (c *Cluster) startTask(a *allocation, t Task) {
 	r := c.runners[a.ID]
 	if r != nil && r.tasks[t.Name] != nil || c.processesOff || !c.host.acquire() {
 		return
@@ -168,7 +168,7 @@ func (tr *taskRunner) update(change func(a *allocation)) {
 		return
 	}
 	if c.agentDown(old) { // no agent reports the change
-		c.kill(tr.allocation, tr.task.Name)
+		c.killTasks(tr.allocation, tr.task.Name)
 		return
 	}
 	c.updateAllocation(old, func(a *allocation) {
@@ -179,7 +179,7 @@ func (tr *taskRunner) update(change func(a *allocation)) {
 	now := c.allocationByID[tr.allocation]
 	for name := range r.tasks {
 		if now.TaskStates[name].State == "dead" {
-			c.kill(tr.allocation, name)
+			c.killTasks(tr.allocation, name)
 		}
 	}
 	c.clientStatusChanged(old, now)

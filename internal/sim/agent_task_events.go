@@ -85,9 +85,9 @@ func (a *allocation) killDependentTasks() {
 // terminatedEvent reports the exit of a task's program, with the message of its driver.
 func terminatedEvent(at time.Time, driver string, code, signal int) Event {
 	if driver == "docker" {
-		return Terminated(at, code, "")
+		return DockerTerminated(at, code, "")
 	}
-	return Exited(at, code, signal)
+	return ExecTerminated(at, code, signal)
 }
 
 func notRestartingEvent(at time.Time, reason string) Event {

@@ -87,7 +87,7 @@ func TestTask_RestartPolicy(t *testing.T) {
 		Name: "g", Tasks: []Task{shell("crash", "echo attempt; exit 7")},
 		Restart: &Restart{Attempts: 1, Interval: time.Hour, Delay: 10 * time.Millisecond},
 	}
-	c.Run(Job{ID: "crash", Groups: []Group{g}})
+	c.AddJob(Job{ID: "crash", Groups: []Group{g}})
 	id := c.Allocations("default", "crash")[0]
 	a := waitForStatus(t, n, id, "failed")
 	s := a.TaskStates["crash"]
@@ -118,7 +118,7 @@ func TestTask_RestartPolicy(t *testing.T) {
 func TestTask_BatchSuccess(t *testing.T) {
 	c := New()
 	n := dial(t, c, "")
-	c.Run(Job{
+	c.AddJob(Job{
 		ID: "once", Type: "batch", Groups: []Group{{Tasks: []Task{shell("once", "echo hello; echo bye >&2; env >&2")}}},
 	})
 	id := c.Allocations("default", "once")[0]
@@ -149,7 +149,7 @@ func TestTask_SignalAndSibling(t *testing.T) {
 			{Name: "described"},
 		},
 	}
-	c.Run(Job{ID: "two", Groups: []Group{g}})
+	c.AddJob(Job{ID: "two", Groups: []Group{g}})
 	id := c.Allocations("default", "two")[0]
 	pid := lastPID(t, c, id, "other")
 	if err := os.WriteFile(sign, nil, 0o600); err != nil {
@@ -172,7 +172,7 @@ func TestTask_SignalAndSibling(t *testing.T) {
 func TestTask_StartFailure(t *testing.T) {
 	c := New()
 	n := dial(t, c, "")
-	c.Run(Job{
+	c.AddJob(Job{
 		ID: "missing", Groups: []Group{{Tasks: []Task{{Name: "m", Driver: "raw_exec", Command: []string{"/nope"}}}}},
 	})
 	id := c.Allocations("default", "missing")[0]
@@ -194,7 +194,7 @@ func TestRun_ProcessesFollowDescription(t *testing.T) {
 		}
 		return Job{ID: "j", Groups: []Group{g}}
 	}
-	c.Run(job("running", "running", "running"))
+	c.AddJob(job("running", "running", "running"))
 	ids := c.Allocations("default", "j")
 	slices.SortFunc(ids, func(a, b string) int { return strings.Compare(nameOf(c, a), nameOf(c, b)) })
 	var pids []int
@@ -210,15 +210,15 @@ func TestRun_ProcessesFollowDescription(t *testing.T) {
 		}
 	}
 	wantAlive("at first", true, true, true)
-	c.Run(job("running", "failed"))
+	c.AddJob(job("running", "failed"))
 	wantAlive("one failed and one removed", true, false, false)
-	c.Run(job("running"))
+	c.AddJob(job("running"))
 	if again := lastPID(t, c, ids[0], "t"); again != pids[0] {
 		t.Errorf("got process %d, want it to be still %d", again, pids[0])
 	}
 	c.Purge("default", "j")
 	wantAlive("purged", false, false, false)
-	c.Run(job("running"))
+	c.AddJob(job("running"))
 	pids = []int{lastPID(t, c, ids[0], "t")}
 	if got := logOf(c, ids[0], "t", "stdout"); got != fmt.Sprintln(pids[0]) {
 		t.Errorf("log of the same allocation after a purge: got %q, want only %d", got, pids[0])
@@ -229,7 +229,7 @@ func TestRun_ProcessesFollowDescription(t *testing.T) {
 	if _, err := os.Stat(root); !os.IsNotExist(err) {
 		t.Errorf("directories of a closed cluster: got %v, want them removed", err)
 	}
-	c.Run(job("running"))
+	c.AddJob(job("running"))
 	c.Log(ids[0], "t", "stdout", []byte("late\n"))
 	if _, err := os.Stat(root); !os.IsNotExist(err) {
 		t.Errorf("directories after the close: got %v, want none", err)
@@ -241,7 +241,7 @@ func nameOf(c *Cluster, id string) string { return c.allocationByID[id].Name }
 func TestTask_KillsLeftoverProcesses(t *testing.T) {
 	c := New()
 	defer c.Close()
-	c.Run(Job{ID: "j", Type: "batch", Groups: []Group{{Tasks: []Task{shell("t", "sleep 601 & echo $!")}}}})
+	c.AddJob(Job{ID: "j", Type: "batch", Groups: []Group{{Tasks: []Task{shell("t", "sleep 601 & echo $!")}}}})
 	pid := lastPID(t, c, c.Allocations("default", "j")[0], "t")
 	waitUntil(t, "the child is killed", func() bool { return !alive(pid) })
 }
@@ -251,7 +251,7 @@ func TestTask_SidecarEndsWithMain(t *testing.T) {
 	n := dial(t, c, "")
 	side := shell("side", sleepScript)
 	side.Sidecar = true
-	c.Run(Job{ID: "j", Type: "batch", Groups: []Group{{Tasks: []Task{shell("main", "true"), side}}}})
+	c.AddJob(Job{ID: "j", Type: "batch", Groups: []Group{{Tasks: []Task{shell("main", "true"), side}}}})
 	waitForStatus(t, n, c.Allocations("default", "j")[0], "complete")
 }
 

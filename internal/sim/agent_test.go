@@ -73,8 +73,8 @@ func TestRegister_NoProcessWithoutToken(t *testing.T) {
 func TestDispatch_RunsOneChild(t *testing.T) {
 	t.Parallel()
 	c, n := fastCluster(t, "")
-	c.Run(Job{ID: "cron", Type: "batch", Periodic: &Periodic{Spec: "0 5 29 2 *"}})
-	c.Run(Job{
+	c.AddJob(Job{ID: "cron", Type: "batch", Periodic: &Periodic{Spec: "0 5 29 2 *"}})
+	c.AddJob(Job{
 		ID: "import", Type: "batch", Parameterized: &Parameterized{Payload: "forbidden", MetaRequired: []string{"file"}},
 	})
 	_, _, err := n.Jobs().Dispatch("import", map[string]string{"file": "a"}, []byte("x"), "", nil)

@@ -15,7 +15,7 @@ func bigCluster(jobs int) *Cluster {
 	}
 	at := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
 	for i := range jobs {
-		c.Run(Job{
+		c.AddJob(Job{
 			ID: fmt.Sprintf("p-team%d-job%d", i%50, i), Submitted: at, Deployment: successful, Groups: []Group{{Count: 10}},
 		})
 	}

@@ -28,7 +28,7 @@ type checkResult struct {
 // checksHandler returns the last results of an allocation's checks, by check ID. Like Nomad, it returns null if there
 // are none or if the allocation is terminal.
 func checksHandler(c *Cluster, w http.ResponseWriter, r *http.Request, id string) {
-	a, n, err := c.reachClient(r, id, "read-job")
+	a, n, err := c.reachableAllocation(r, id, "read-job")
 	if err != nil {
 		refuse(w, err)
 		return

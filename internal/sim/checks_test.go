@@ -2,14 +2,14 @@ package sim
 
 import "testing"
 
-func checked(a Allocation) *Cluster {
+func checksCluster(a Allocation) *Cluster {
 	c := New()
 	c.AddToken("root", Rights{Management: true})
 	c.AddToken("none", Rights{})
 	c.AddNode(Node{Name: "node-1"})
 	c.AddNode(Node{Name: "down", Down: true})
 	a.ID = "11111111-1111-1111-1111-111111111111"
-	c.Run(Job{ID: "p-web", Groups: []Group{{
+	c.AddJob(Job{ID: "p-web", Groups: []Group{{
 		Name: "web", Allocations: []Allocation{a},
 		Services: []Service{
 			{Name: "web", Port: "80", Checks: []Check{{Name: "alive"}, {Name: "ready", Type: "http", Path: "/"}}},
@@ -46,7 +46,7 @@ func TestChecks_Results(t *testing.T) {
 		"ended": {Allocation{ClientStatus: "complete"}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := checked(test.allocation)
+			c := checksCluster(test.allocation)
 			w := get(c, path, "X-Nomad-Token", "root")
 			if test.want == nil && w.Body.String() != "null" {
 				t.Fatalf("got %s, want null", w.Body)
@@ -65,10 +65,10 @@ func TestChecks_Results(t *testing.T) {
 			}
 		})
 	}
-	if w := get(checked(Allocation{}), path, "X-Nomad-Token", "none"); w.Code != 403 {
+	if w := get(checksCluster(Allocation{}), path, "X-Nomad-Token", "none"); w.Code != 403 {
 		t.Errorf("without rights: got %d %s, want 403", w.Code, w.Body)
 	}
-	if w := get(checked(Allocation{Node: "down"}), path, "X-Nomad-Token", "root"); w.Code != 404 ||
+	if w := get(checksCluster(Allocation{Node: "down"}), path, "X-Nomad-Token", "root"); w.Code != 404 ||
 		w.Body.String() != "No path to node" {
 		t.Errorf("on a node that is down: got %d %s, want 404 No path to node", w.Code, w.Body)
 	}

@@ -76,13 +76,13 @@ func allocJobs(allocs []*api.AllocationListStub) (ids []string) {
 func mixedCluster() *Cluster {
 	c := New()
 	c.AddNode(Node{Name: "node-1"})
-	c.Run(Job{ID: "p-team1-web", Deployment: successful})
-	c.Run(Job{ID: "p-team10-web", Type: "system"})
-	c.Run(Job{
+	c.AddJob(Job{ID: "p-team1-web", Deployment: successful})
+	c.AddJob(Job{ID: "p-team10-web", Type: "system"})
+	c.AddJob(Job{
 		ID: "q-team1-import", Type: "batch", Groups: []Group{{Allocations: []Allocation{{ClientStatus: "complete"}}}},
 	})
-	c.Run(Job{ID: "q-fail", Groups: []Group{{Allocations: []Allocation{{ClientStatus: "failed"}}}}})
-	c.Run(Job{Namespace: "other", ID: "p-team1-web"})
+	c.AddJob(Job{ID: "q-fail", Groups: []Group{{Allocations: []Allocation{{ClientStatus: "failed"}}}}})
+	c.AddJob(Job{Namespace: "other", ID: "p-team1-web"})
 	return c
 }
 

@@ -16,8 +16,8 @@ func (c *Cluster) SetStepInterval(d time.Duration) {
 	c.stepInterval = d
 }
 
-// afterStep calls do one step from now, with the lock held, after the exiting runners have exited. If the cluster is
-// closed first, do is not called. c.mu is held.
+// afterStep calls the func do after one step, and after the ending runners have exited, with the lock held. If the
+// cluster is closed first, do is not called. c.mu is held.
 func (c *Cluster) afterStep(do func(), ending ...*taskRunner) {
 	c.afterDelay(c.stepInterval, do, ending...)
 }

@@ -16,7 +16,7 @@ type limiter struct {
 	max           int
 	open          map[net.Conn]string // the client address of each connection
 	peak, refused int
-	tooManyRate   *rate.Limiter
+	responseRate  *rate.Limiter // of 429 responses
 	server        *http.Server
 }
 
@@ -34,7 +34,7 @@ func (c *Cluster) Start() (string, error) {
 		return "", fmt.Errorf("start the simulated cluster: already started")
 	}
 	l.open = make(map[net.Conn]string)
-	l.tooManyRate = rate.NewLimiter(10, 100) // Nomad's values
+	l.responseRate = rate.NewLimiter(10, 100) // Nomad's values
 	l.server = &http.Server{Handler: c, ConnState: l.track}
 	go l.server.Serve(ln)
 	return "http://" + ln.Addr().String(), nil
@@ -78,7 +78,7 @@ func (l *limiter) track(conn net.Conn, state http.ConnState) {
 	case http.StateNew:
 		if !l.admit(conn) {
 			l.refused++
-			allowed := l.tooManyRate.Allow()
+			allowed := l.responseRate.Allow()
 			l.mu.Unlock()
 			if allowed {
 				conn.SetDeadline(time.Now().Add(10 * time.Millisecond))
@@ -93,8 +93,8 @@ func (l *limiter) track(conn net.Conn, state http.ConnState) {
 	l.mu.Unlock()
 }
 
-// untrack removes a hijacked connection, for which the server reports no close. As in Nomad, it is counted until
-// then.
+// untrack removes a hijacked connection, for which the server reports no close. As in Nomad, it is counted until it is
+// closed.
 func (l *limiter) untrack(conn net.Conn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

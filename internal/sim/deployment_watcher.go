@@ -45,8 +45,8 @@ func (c *Cluster) setAllocHealth(a *allocation, healthy bool) {
 }
 
 // checkDeployment completes, promotes or fails a running deployment if the health of its allocations requires it. It
-// reports whether the deployment is still in progress.
-func (c *Cluster) checkDeployment(id string) (inProgress bool) {
+// reports whether the deployment continues unchanged.
+func (c *Cluster) checkDeployment(id string) (unchanged bool) {
 	d := c.deploymentByID(id)
 	if d == nil || d.Status != "running" {
 		return false

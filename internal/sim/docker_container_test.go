@@ -30,7 +30,7 @@ func TestContainer_LogSettings(t *testing.T) {
 		},
 	} {
 		c := New()
-		c.Run(Job{ID: "web", Groups: []Group{{
+		c.AddJob(Job{ID: "web", Groups: []Group{{
 			Tasks:       []Task{{Name: "a/b", Driver: "docker", Config: tc.config}},
 			Allocations: []Allocation{{ID: "5f1c", Node: "n"}},
 		}}})

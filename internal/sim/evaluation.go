@@ -74,7 +74,8 @@ func (j *job) registerEvaluationID() string {
 	return uuid("evaluation", j.Namespace, j.ID, strconv.FormatUint(j.Version, 10))
 }
 
-// newEvaluation returns a complete evaluation without changes. names make its ID unique within the version.
+// newEvaluation returns an evaluation with the status complete that changed nothing. names make its ID unique within
+// the version.
 func (j *job) newEvaluation(trigger, description string, created int64, index uint64, names ...string) *evaluation {
 	e := &evaluation{
 		ID:        uuid(append([]string{"evaluation", j.Namespace, j.ID, strconv.FormatUint(j.Version, 10)}, names...)...),

@@ -13,14 +13,14 @@ func Examples(name string, now time.Time) *Cluster {
 	e.c.processesOff = true
 	switch name {
 	case "production":
-		e.nodes("p-node-", 9)
-		e.production()
+		e.addNodes("p-node-", 9)
+		e.addProduction()
 	case "quality":
-		e.nodes("q-node-", 11)
-		e.quality()
+		e.addNodes("q-node-", 11)
+		e.addQuality()
 	case "test":
-		e.nodes("t-node-", 3)
-		e.test()
+		e.addNodes("t-node-", 3)
+		e.addTest()
 	default:
 		panic("sim: no examples named " + name)
 	}
@@ -32,7 +32,7 @@ type examples struct {
 	now time.Time
 }
 
-func (e examples) nodes(prefix string, n int) {
+func (e examples) addNodes(prefix string, n int) {
 	for i := range n {
 		e.c.AddNode(Node{
 			Name: fmt.Sprintf("%s%d", prefix, i+1), Address: fmt.Sprintf("10.0.0.%d", i+1),
@@ -75,7 +75,7 @@ Code: 400. Errors:
 
 * token policies ([default p-lnx-ros]) must be subset of the role's allowed policies ([default p-es-ro p-lnx-ro])`
 
-func (e examples) production() {
+func (e examples) addProduction() {
 	e.addReadmeJob("p-lnx-mattermost", "p-node-2", week, successful, TaskState{CPU: 4, RSS: 56 * mib, MaxRSS: 201 * mib},
 		Allocation{})
 
@@ -97,14 +97,14 @@ func (e examples) production() {
 	}
 	e.addReadmeJob("p-es-iss-cluster1-frontend", "p-node-9", 14*time.Hour, successful, out, Allocation{})
 
-	e.productionBatch()
-	e.team1Web()
-	e.team1API()
+	e.addProductionBatch()
+	e.addTeam1Web()
+	e.addTeam1API()
 	e.addTeam("p-team10-web", 1, 5*day)
 	e.addTeam("p-team2-shop", 3, 6*week)
 }
 
-func (e examples) quality() {
+func (e examples) addQuality() {
 	e.addReadmeJob("q-lnx-mattermost", "q-node-10", 3*week, successful, TaskState{CPU: 2, RSS: 34 * mib, MaxRSS: 79 * mib},
 		Allocation{})
 
@@ -114,7 +114,7 @@ func (e examples) quality() {
 		Events: []Event{
 			Received(at.Add(-20 * time.Minute)), TaskSetup(at.Add(-20 * time.Minute)), Started(at.Add(-20 * time.Minute)),
 			Unhealthy(at.Add(-15*time.Minute), "Task not running for min_healthy_time of 10s by healthy_deadline of 5m0s"),
-			Terminated(at.Add(-17*time.Second), 137, ""), Restarting(at.Add(-17*time.Second), 17*time.Second), Started(at),
+			DockerTerminated(at.Add(-17*time.Second), 137, ""), Restarting(at.Add(-17*time.Second), 17*time.Second), Started(at),
 		},
 	}, Allocation{Unhealthy: true})
 
@@ -123,14 +123,14 @@ func (e examples) quality() {
 		RSS: 22 * mib, MaxRSS: 43 * mib,
 		Events: []Event{
 			Received(at.Add(-2 * day)), TaskSetup(at.Add(-2 * day)), Started(at.Add(-2 * day)),
-			Terminated(at.Add(-16*time.Second), 1, ""), Restarting(at.Add(-16*time.Second), 16*time.Second), Started(at),
+			DockerTerminated(at.Add(-16*time.Second), 1, ""), Restarting(at.Add(-16*time.Second), 16*time.Second), Started(at),
 		},
 	}, Allocation{})
 
-	e.team1Moved()
+	e.addTeam1Moved()
 }
 
-func (e examples) test() {
+func (e examples) addTest() {
 	e.addTeam("t-team1-web", 1, 2*day)
 	e.addJob(Job{ID: "t-team1-batch", Type: "batch", Submitted: e.ago(3 * time.Hour), Groups: []Group{
 		{Name: "windows", Unplaced: &Unplaced{ConstraintFiltered: map[string]int{"${attr.kernel.name} = windows": 3}}},
@@ -138,5 +138,5 @@ func (e examples) test() {
 			Queued: 2, DimensionExhausted: map[string]int{"memory": 3},
 		}},
 	}})
-	e.testBatch()
+	e.addTestBatch()
 }

@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// productionBatch adds periodic and parameterized jobs, and those of their children that are not yet
+// addProductionBatch adds periodic and parameterized jobs, and those of their children that are not yet
 // garbage-collected.
-func (e examples) productionBatch() {
+func (e examples) addProductionBatch() {
 	e.addBatch(Job{
 		ID: "p-es-log-curator", Submitted: e.ago(12 * week),
 		Periodic: &Periodic{Specs: []string{"52 6,15,18 * * * *"}, ProhibitOverlap: true},
@@ -36,7 +36,7 @@ func (e examples) productionBatch() {
 	e.addDispatch("p-team1-import", "b.csv", "9d417be3", e.ago(50*time.Minute), "failed")
 }
 
-func (e examples) testBatch() {
+func (e examples) addTestBatch() {
 	e.addBatch(Job{ID: "t-team2-import", Submitted: e.ago(week), Parameterized: importJob()})
 	e.addDispatch("t-team2-import", "a.csv", "fcf70557", e.ago(2*time.Hour), "complete")
 	e.addDispatch("t-team2-import", "b.csv", "51b02dd8", e.ago(time.Hour), "failed")

@@ -25,7 +25,7 @@ func (e examples) addJob(j Job) {
 			t.Command = []string{"/bin/sh", "-c", exampleScript, t.Name, fmt.Sprint(2 + (len(j.ID)+k)%4)}
 		}
 	}
-	e.c.Run(j)
+	e.c.AddJob(j)
 }
 
 // exampleScript is the program of the example tasks. It writes a line every few seconds, and sometimes a warning. It

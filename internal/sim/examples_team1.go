@@ -11,15 +11,15 @@ func withHTTPService(name string, g Group) Group {
 	return g
 }
 
-// team1Web adds a service whose checks pass.
-func (e examples) team1Web() {
+// addTeam1Web adds a service whose checks pass.
+func (e examples) addTeam1Web() {
 	g := withHTTPService("team1-web",
 		Group{Name: "web", Count: 2, Tasks: []Task{{Name: "web", Env: map[string]string{"LOG_LEVEL": "info"}}}})
 	e.addJob(Job{ID: "p-team1-web", Deployment: successful, Submitted: e.ago(2 * week), Groups: []Group{g}})
 }
 
-// team1API adds a service during an update: the third of its allocations has just been replaced.
-func (e examples) team1API() {
+// addTeam1API adds a service during an update: the third of its allocations has just been replaced.
+func (e examples) addTeam1API() {
 	version := func(image, level string) Group {
 		return withHTTPService("team1-api", Group{Name: "web", Count: 3, Tasks: []Task{
 			{
@@ -56,8 +56,8 @@ func (e examples) team1API() {
 	e.addJob(job)
 }
 
-// team1Moved adds a service that was rescheduled after it ran out of memory, and is unhealthy on the new node, too.
-func (e examples) team1Moved() {
+// addTeam1Moved adds a service that was rescheduled after it ran out of memory, and is unhealthy on the new node, too.
+func (e examples) addTeam1Moved() {
 	started, out := e.ago(4*day), e.ago(26*time.Hour)
 	g := withHTTPService("team1-web", Group{Name: "web", Tasks: []Task{{Name: "web"}}})
 	g.Restart = &Restart{Attempts: 2, Interval: 5 * time.Minute, Delay: 15 * time.Second}

@@ -71,8 +71,8 @@ func execHandler(c *Cluster, w http.ResponseWriter, r *http.Request, id string) 
 	}
 }
 
-// hasOwnToken reports whether ACL is on and the request has a token other than the anonymous one. The token may be
-// invalid.
+// hasOwnToken reports whether ACL is on and the request does not use the anonymous token. The request's token may be
+// invalid or missing.
 func (c *Cluster) hasOwnToken(r *http.Request) bool {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
@@ -100,7 +100,7 @@ func (c *Cluster) resolveExec(r *http.Request, id string, e *execRequest) (err e
 	if c.hasUnknownToken(r) {
 		return policyViolation(deniedRPCText)
 	}
-	e.a, e.node, err = c.reachClient(r, id, "alloc-exec")
+	e.a, e.node, err = c.reachableAllocation(r, id, "alloc-exec")
 	switch f, _ := errors.AsType[httpError](err); {
 	case err == error(errDenied):
 		return errors.New(errDenied.text) // Nomad treats this as an internal error
@@ -119,7 +119,7 @@ func (c *Cluster) resolveExec(r *http.Request, id string, e *execRequest) (err e
 	}
 	// raw_exec does not isolate the task or the programs in it.
 	if e.task.Driver == "raw_exec" {
-		if _, _, err := c.reachClient(r, id, "alloc-node-exec"); err != nil {
+		if _, _, err := c.reachableAllocation(r, id, "alloc-node-exec"); err != nil {
 			return errors.New(err.Error())
 		}
 	}

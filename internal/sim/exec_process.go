@@ -117,18 +117,18 @@ func (x *execProcess) runOnPipes() error {
 	}
 	// A process that left the session may keep the other ends open forever.
 	defer context.AfterFunc(x.ctx, func() { closeAll(parentEnds) })()
-	var io sync.WaitGroup
-	io.Go(func() { x.copyStdin(parentEnds[0], false) })
-	io.Go(func() { x.copyOutput(parentEnds[1], func(o *stream) execOutput { return execOutput{Stdout: o} }) })
-	io.Go(func() { x.copyOutput(parentEnds[2], func(o *stream) execOutput { return execOutput{Stderr: o} }) })
+	var copying sync.WaitGroup
+	copying.Go(func() { x.copyStdin(parentEnds[0], false) })
+	copying.Go(func() { x.copyOutput(parentEnds[1], func(o *stream) execOutput { return execOutput{Stdout: o} }) })
+	copying.Go(func() { x.copyOutput(parentEnds[2], func(o *stream) execOutput { return execOutput{Stderr: o} }) })
 	x.cmd.Wait()
 	close(x.exited)
-	io.Wait()
+	copying.Wait()
 	return nil
 }
 
-// runOnTerminal runs the program on a terminal. Closing stdin closes our side of the terminal, which the program does
-// not notice. All but the next chunk of its output is then lost, and stdout is not closed.
+// runOnTerminal runs the program on a terminal. If the client closes stdin, the terminal is closed unnoticed by the
+// program. Only the next chunk of its output is then sent, and stdout is not closed.
 func (x *execProcess) runOnTerminal() error {
 	master, slave, err := pty.Open()
 	if err != nil {
@@ -141,13 +141,13 @@ func (x *execProcess) runOnTerminal() error {
 		slave.Close()
 		return startError{err}
 	}
-	var io sync.WaitGroup
-	io.Go(func() { x.copyStdin(master, true) })
-	io.Go(func() { x.copyOutput(master, func(o *stream) execOutput { return execOutput{Stdout: o} }) })
+	var copying sync.WaitGroup
+	copying.Go(func() { x.copyStdin(master, true) })
+	copying.Go(func() { x.copyOutput(master, func(o *stream) execOutput { return execOutput{Stdout: o} }) })
 	x.cmd.Wait()
 	slave.Close()
 	close(x.exited)
-	io.Wait()
+	copying.Wait()
 	return nil
 }
 

@@ -22,7 +22,7 @@ const execPath = "/v1/client/allocation/{id}/exec"
 func execCluster(t *testing.T) (c *Cluster, address, allocation string) {
 	c = New()
 	c.AddToken("root", Rights{Management: true})
-	c.Run(Job{
+	c.AddJob(Job{
 		ID: "j", Groups: []Group{{Tasks: []Task{{Name: "t", Driver: "raw_exec"}, shell("p", sleepScript), {Name: "d"}}}},
 	})
 	address, err := c.Start()
@@ -133,7 +133,7 @@ func TestExec_NeedsToken(t *testing.T) {
 	anonymous.AddToken("", Rights{Management: true})
 	for name, c := range map[string]*Cluster{"ACL off": open, "anonymous": anonymous} {
 		defer c.Close()
-		c.Run(Job{ID: "j"})
+		c.AddJob(Job{ID: "j"})
 		path := "/v1/client/allocation/" + c.Allocations("default", "j")[0] + "/exec?task=main&command=%5B%22true%22%5D"
 		w := get(c, path, "Connection", "Upgrade", "Upgrade", "websocket", "Sec-Websocket-Version", "13",
 			"Sec-Websocket-Key", "AAAAAAAAAAAAAAAAAAAAAA==")

@@ -23,9 +23,9 @@ type Fault struct {
 }
 
 type faults struct {
-	mu       sync.Mutex // guards the other fields
-	active   []*activeFault
-	noLeader time.Time // until this time
+	mu              sync.Mutex // guards the other fields
+	active          []*activeFault
+	leaderlessUntil time.Time
 }
 
 type activeFault struct {
@@ -58,7 +58,7 @@ func (c *Cluster) Inject(f Fault) (hits func() int) {
 func (c *Cluster) ClearFaults() {
 	c.faults.mu.Lock()
 	defer c.faults.mu.Unlock()
-	c.faults.active, c.faults.noLeader = nil, time.Time{}
+	c.faults.active, c.faults.leaderlessUntil = nil, time.Time{}
 }
 
 // LoseLeader leaves the servers without a leader for this time, or until ClearFaults if d is 0. Requests that need a
@@ -66,9 +66,9 @@ func (c *Cluster) ClearFaults() {
 func (c *Cluster) LoseLeader(d time.Duration) {
 	c.faults.mu.Lock()
 	defer c.faults.mu.Unlock()
-	c.faults.noLeader = time.Now().Add(d)
+	c.faults.leaderlessUntil = time.Now().Add(d)
 	if d == 0 {
-		c.faults.noLeader = time.Now().AddDate(100, 0, 0)
+		c.faults.leaderlessUntil = time.Now().AddDate(100, 0, 0)
 	}
 }
 
@@ -78,7 +78,8 @@ func (f *faults) leaderless(r *http.Request) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	_, stale := r.URL.Query()["stale"]
-	return time.Now().Before(f.noLeader) && !strings.HasPrefix(r.URL.Path, "/v1/client/") && (!stale || r.Method != "GET")
+	return time.Now().Before(f.leaderlessUntil) && !strings.HasPrefix(r.URL.Path, "/v1/client/") &&
+		(!stale || r.Method != "GET")
 }
 
 // use returns the faults that apply to a request, in the order of their injection, and counts them.

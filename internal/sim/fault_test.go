@@ -89,7 +89,7 @@ func TestLimit_RefusesConnections(t *testing.T) {
 			n.Nodes().List((&api.QueryOptions{}).WithContext(ctx))
 		})
 	}
-	waitFor(t, "three requests held", func() bool { return c.Traffic("/v1/nodes").Requests == 3 })
+	waitUntil(t, "three requests hang", func() bool { return c.Traffic("/v1/nodes").Requests == 3 })
 	n := client(t, url, "")
 	for range 5 {
 		_, _, err := n.Jobs().List(nil)
@@ -102,17 +102,8 @@ func TestLimit_RefusesConnections(t *testing.T) {
 	}
 	cancel()
 	held.Wait()
-	waitFor(t, "a response after the others left", func() bool {
+	waitUntil(t, "the cluster responds after the others left", func() bool {
 		_, _, err := n.Jobs().List(nil)
 		return err == nil
 	})
-}
-
-func waitFor(t *testing.T, what string, done func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(time.Minute); !done(); time.Sleep(2 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("timed out waiting for %s", what)
-		}
-	}
 }

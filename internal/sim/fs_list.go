@@ -34,7 +34,7 @@ func fileHandler(lookup func(d *allocDir, v url.Values) (any, error)) handler {
 			panic(http.ErrAbortHandler)
 		}
 		defer c.host.release()
-		a, n, err := c.reachClient(r, id, "read-fs")
+		a, n, err := c.reachableAllocation(r, id, "read-fs")
 		if err != nil {
 			refuse(w, err)
 			return

@@ -98,8 +98,8 @@ func (c *Cluster) collectable(j *job) bool {
 func (e *evaluation) terminal() bool { return e.Status != "pending" && e.Status != "blocked" }
 
 // collectable reports whether an allocation may be deleted. j is its job, or nil if the job is deleted. A failed
-// allocation is kept until it is rescheduled. An allocation of a batch job is kept because it shows that the job has
-// run.
+// allocation is kept until it is rescheduled. An allocation of a batch job is kept while the job is neither dead nor
+// registered again, because it shows that the job has run.
 func (a *allocation) collectable(j *job) bool {
 	if !a.terminal() || a.ClientStatus == "running" {
 		return false
@@ -113,11 +113,11 @@ func (a *allocation) collectable(j *job) bool {
 	if j.Status == "dead" || a.DesiredStatus != "run" || a.ClientStatus != "failed" || a.NextAllocation != "" {
 		return true
 	}
-	return !a.group.canReschedule(j.Type)
+	return !a.group.permitsRescheduling(j.Type)
 }
 
-// canReschedule reports whether the group's policy permits rescheduling.
-func (g Group) canReschedule(jobType string) bool {
+// permitsRescheduling reports whether the group's policy permits rescheduling.
+func (g Group) permitsRescheduling(jobType string) bool {
 	if g.Reschedule == nil {
 		return jobType == "service" || jobType == "batch"
 	}
@@ -180,12 +180,12 @@ func (c *Cluster) collectDeployment(d *deployment) {
 // dropDirs kills the tasks of deleted allocations and drops their directories.
 func (c *Cluster) dropDirs(all []*allocation) {
 	for _, a := range all {
-		c.kill(a.ID, "")
+		c.killTasks(a.ID, "")
 		c.host.dropDir(a.ID)
 	}
 }
 
-// isPostToGC reports whether this is a POST to the only path where Nomad accepts a PUT and no POST.
+// isPostToGC reports whether r is a POST to the path for which Nomad accepts only PUT.
 func isPostToGC(r *http.Request) bool {
 	return r.Method == http.MethodPost && r.URL.Path == "/v1/system/gc"
 }

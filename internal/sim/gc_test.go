@@ -131,10 +131,10 @@ func TestTags_MatchRecordings(t *testing.T) {
 	replay(t, c, all["revert-equal"], "root")
 	replay(t, c, all["untag"], "root")
 	replay(t, c, all["gc"], "root")
-	if w := ask(c, "PUT", "/v1/system/gc", "", "X-Nomad-Token", "other"); w.Code != 403 {
+	if w := send(c, "PUT", "/v1/system/gc", "", "X-Nomad-Token", "other"); w.Code != 403 {
 		t.Errorf("gc with another token: got %d, want 403", w.Code)
 	}
-	if w := ask(c, "POST", "/v1/system/gc", "", "X-Nomad-Token", "root"); w.Code != 405 {
+	if w := send(c, "POST", "/v1/system/gc", "", "X-Nomad-Token", "root"); w.Code != 405 {
 		t.Errorf("gc by POST: got %d, want 405", w.Code)
 	}
 }
@@ -275,8 +275,8 @@ func TestChildren_OutliveParent(t *testing.T) {
 func TestSkewSummary_ChangesCounts(t *testing.T) {
 	t.Parallel()
 	c, n := fastCluster(t, "")
-	c.Run(Job{ID: "cron", Type: "batch", Periodic: &Periodic{Spec: "0 5 29 2 *"}})
-	c.Run(Job{ID: "web"})
+	c.AddJob(Job{ID: "cron", Type: "batch", Periodic: &Periodic{Spec: "0 5 29 2 *"}})
+	c.AddJob(Job{ID: "web"})
 	if !c.SkewSummary("default", "cron", 1, -2, 3, 0) || !c.SkewSummary("default", "web", 0, 0, 0, -1) ||
 		c.SkewSummary("default", "nope", 0, 0, 0, 1) {
 		t.Error("SkewSummary does not report whether there is such a job")

@@ -2,7 +2,8 @@ package sim
 
 import "slices"
 
-// job is the stored record of a job, with everything that belongs to it.
+// job is the stored record of one version of a job. The record of the current version also has everything that belongs
+// to all versions.
 type job struct {
 	ID, ParentID, Name, Namespace, Region    string
 	Type, NodePool                           string
@@ -27,7 +28,7 @@ type job struct {
 	earlierVersions []*job        // latest first
 	planIndex       uint64        // index of this version's plan
 
-	// The fields below are set for jobs that were registered over HTTP.
+	// The fields below are set by requests and by the scheduler, and are zero in a newly described job.
 	definition      object // without registrationState; nil: the job was described
 	submission      object // the job file; nil: none was sent
 	scalingEvents   map[string][]scalingEvent

@@ -43,9 +43,9 @@ func (c *Cluster) countDeletedChild(j *job, index uint64) {
 	c.moveChild(j.Namespace, j.ParentID, j.Status, "dead", index)
 }
 
-// SkewSummary makes the summary of a job wrong, as happens over time in a real cluster. It adds these numbers to its
-// counts of children, and queued to the queued allocations of each group. The numbers may be negative. It reports
-// whether there is such a job.
+// SkewSummary makes the summary of a job wrong, as happens over time in a real cluster. It adds pending, running and
+// dead to the counts of children, and queued to the queued allocations of each group. The numbers may be negative. It
+// reports whether there is such a job.
 func (c *Cluster) SkewSummary(namespace, id string, pending, running, dead, queued int) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -13,7 +13,7 @@ import (
 // define creates the record of a registered job. Nomad's defaults fill in missing fields, and unknown fields stay in
 // the definition unchanged. Tasks that are unchanged from before keep the Command with which they were described.
 func (f *apiJob) define(raw object, namespace string, trusted bool, before *job) *job {
-	spec := f.describe(namespace, trusted)
+	spec := f.toSpec(namespace, trusted)
 	spec.complete()
 	for i, g := range f.TaskGroups {
 		if spec.Groups[i].Count == 0 && g.Count == nil {

@@ -94,14 +94,14 @@ func pairByName(old, now any, do func(name string, old, now object)) {
 	}
 }
 
-// diffObjects compares two jobs, groups or tasks, except for the keys in but. One of the objects may be nil.
-func diffObjects(name string, old, now object, but ...string) objectDiff {
+// diffObjects compares two jobs, groups or tasks, except for the keys in except. One of the objects may be nil.
+func diffObjects(name string, old, now object, except ...string) objectDiff {
 	d := objectDiff{Name: name, Type: addedOrDeleted(old == nil, now == nil)}
-	d.Fields = diffFields(old, now, false, but, false)
+	d.Fields = diffFields(old, now, false, except, false)
 	keys := map[string]bool{}
 	for _, o := range []object{old, now} {
 		for k := range o {
-			keys[k] = !slices.Contains(but, k)
+			keys[k] = !slices.Contains(except, k)
 		}
 	}
 	for _, k := range slices.Sorted(maps.Keys(keys)) {
@@ -154,7 +154,7 @@ func diffNested(key string, old, now any) (all []objectDiff) {
 			all = append(all, diffEntry(key, before[text], nil))
 		}
 	}
-	if _, words := cmp.Or(anyEntry(before), anyEntry(after)).(object); words || len(all) == 0 {
+	if _, isObject := cmp.Or(anyEntry(before), anyEntry(after)).(object); isObject || len(all) == 0 {
 		return all
 	}
 	d := objectDiff{Name: key, Type: "Edited"}
@@ -240,10 +240,10 @@ func anyEntry(m map[string]any) any {
 
 // diffFields compares the values of two objects. If deep is set, it includes nested values. If context is set, it
 // includes unchanged values.
-func diffFields(old, now object, context bool, but []string, deep bool) (all []fieldDiff) {
+func diffFields(old, now object, context bool, except []string, deep bool) (all []fieldDiff) {
 	a, b := map[string]string{}, map[string]string{}
-	flatten(old, "", deep, but, a)
-	flatten(now, "", deep, but, b)
+	flatten(old, "", deep, except, a)
+	flatten(now, "", deep, except, b)
 	names := maps.Clone(a)
 	maps.Copy(names, b)
 	for _, name := range slices.Sorted(maps.Keys(names)) {
@@ -268,7 +268,7 @@ func anyChanged(all []fieldDiff) bool {
 }
 
 // flatten collects the values of an object by name. If deep is set, it includes nested values.
-func flatten(o object, prefix string, deep bool, but []string, out map[string]string) {
+func flatten(o object, prefix string, deep bool, except []string, out map[string]string) {
 	for k, v := range o {
 		name := k
 		if prefix != "" {
@@ -286,7 +286,7 @@ func flatten(o object, prefix string, deep bool, but []string, out map[string]st
 				}
 			}
 		default:
-			if v != nil && !slices.Contains(but, k) {
+			if v != nil && !slices.Contains(except, k) {
 				out[name] = fmt.Sprint(v)
 			}
 		}

@@ -126,7 +126,8 @@ func parseJob(raw json.RawMessage) (*apiJob, error) {
 	return f, f.check()
 }
 
-// check validates the fields that Nomad refuses and the simulator depends on. It reports all errors at once.
+// check validates the fields that Nomad refuses and the simulator depends on. It reports a scaling block of a system
+// job alone, and all other errors at once.
 func (f *apiJob) check() error {
 	var wrong []string
 	if f.Type == "system" {
@@ -166,11 +167,11 @@ func (f *apiJob) check() error {
 // Priorities of jobs with the default configuration of an agent.
 const defaultPriority, minPriority, maxPriority = 50, 1, 100
 
-// describe converts the job to a description. If trusted is set, its commands run as processes.
-func (f *apiJob) describe(namespace string, trusted bool) Job {
+// toSpec converts the job to a description. If trusted is set, its commands run as processes.
+func (f *apiJob) toSpec(namespace string, trusted bool) Job {
 	j := Job{
 		Namespace: namespace, ID: *f.ID, Type: f.Type, Stopped: f.Stop, Meta: f.Meta, ParentID: f.ParentID,
-		Constraints: describeConstraints(f.Constraints),
+		Constraints: toSpecConstraints(f.Constraints),
 	}
 	if p := f.Periodic; p != nil {
 		j.Periodic = &Periodic{
@@ -182,7 +183,7 @@ func (f *apiJob) describe(namespace string, trusted bool) Job {
 		j.Parameterized = &Parameterized{p.Payload, p.MetaRequired, p.MetaOptional}
 	}
 	for _, g := range f.TaskGroups {
-		j.Groups = append(j.Groups, g.describe(f, trusted))
+		j.Groups = append(j.Groups, g.toSpec(f, trusted))
 	}
 	return j
 }

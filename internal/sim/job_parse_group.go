@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-func (g apiGroup) describe(f *apiJob, trusted bool) Group {
+func (g apiGroup) toSpec(f *apiJob, trusted bool) Group {
 	d := Group{
-		Name: g.Name, Count: 1, Allocations: []Allocation{}, Constraints: describeConstraints(g.Constraints), Meta: g.Meta,
-		Services: describeServices(g.Services),
+		Name: g.Name, Count: 1, Allocations: []Allocation{}, Constraints: toSpecConstraints(g.Constraints), Meta: g.Meta,
+		Services: toSpecServices(g.Services),
 	}
 	if g.Count != nil {
 		d.Count = *g.Count
@@ -34,7 +34,7 @@ func (g apiGroup) describe(f *apiJob, trusted bool) Group {
 		}
 	}
 	if u := cmp.Or(g.Update, f.Update); u != nil && (f.Type == "service" || f.Type == "system") {
-		d.Update = u.describe()
+		d.Update = u.toSpec()
 	}
 	if s := g.Scaling; s != nil {
 		d.Scaling = &Scaling{Min: s.Min, Max: s.Max, Disabled: s.Enabled != nil && !*s.Enabled}
@@ -55,12 +55,12 @@ func (g apiGroup) describe(f *apiJob, trusted bool) Group {
 		d.Networks = append(d.Networks, network)
 	}
 	for _, t := range g.Tasks {
-		d.Tasks = append(d.Tasks, t.describe(trusted))
+		d.Tasks = append(d.Tasks, t.toSpec(trusted))
 	}
 	return d
 }
 
-func (u *apiUpdate) describe() *Update {
+func (u *apiUpdate) toSpec() *Update {
 	d := &Update{
 		Canary: u.Canary, AutoRevert: u.AutoRevert, AutoPromote: u.AutoPromote,
 		MinHealthyTime: u.MinHealthyTime, HealthyDeadline: u.HealthyDeadline, ProgressDeadline: u.ProgressDeadline,
@@ -71,10 +71,10 @@ func (u *apiUpdate) describe() *Update {
 	return d
 }
 
-func (t apiTask) describe(trusted bool) Task {
+func (t apiTask) toSpec(trusted bool) Task {
 	d := Task{
 		Name: t.Name, Driver: t.Driver, CPU: 100, Memory: 300, Config: t.Config, Env: t.Env, Meta: t.Meta,
-		Constraints: describeConstraints(t.Constraints), Services: describeServices(t.Services),
+		Constraints: toSpecConstraints(t.Constraints), Services: toSpecServices(t.Services),
 		Sidecar: t.Lifecycle != nil && t.Lifecycle.Sidecar,
 	}
 	if t.Config == nil {
@@ -106,8 +106,8 @@ func (t apiTask) describe(trusted bool) Task {
 	return d
 }
 
-// describeConstraints omits the constraints that Nomad adds itself.
-func describeConstraints(all []apiConstraint) (rows []Constraint) {
+// toSpecConstraints omits the constraints that Nomad adds itself.
+func toSpecConstraints(all []apiConstraint) (rows []Constraint) {
 	own := Group{Services: []Service{{}}}.impliedConstraints()
 	for _, c := range all {
 		d := Constraint{c.LTarget, c.Operand, c.RTarget}
@@ -118,7 +118,7 @@ func describeConstraints(all []apiConstraint) (rows []Constraint) {
 	return rows
 }
 
-func describeServices(all []apiService) (rows []Service) {
+func toSpecServices(all []apiService) (rows []Service) {
 	for _, s := range all {
 		d := Service{Name: s.Name, Port: s.PortLabel, Address: s.Address, Provider: s.Provider, Tags: s.Tags}
 		for _, c := range s.Checks {

@@ -18,13 +18,13 @@ func TestRegister_ReportsAllErrors(t *testing.T) {
 				"group\n\n\n\t* " + priority + "\n\n",
 		},
 	} {
-		w := ask(c, "PUT", "/v1/jobs", `{"Job":{"ID":"web",`+test.job+`}}`)
+		w := send(c, "PUT", "/v1/jobs", `{"Job":{"ID":"web",`+test.job+`}}`)
 		if w.Code != 500 || w.Body.String() != test.want {
 			t.Errorf("%s: got %d %q, want 500 %q", test.job, w.Code, w.Body, test.want)
 		}
 	}
 	for _, priority := range []string{"0", "1", "100"} {
-		if w := ask(c, "PUT", "/v1/jobs", `{"Job":{"ID":"web","Priority":`+priority+`,`+tasks+`}}`); w.Code != 200 {
+		if w := send(c, "PUT", "/v1/jobs", `{"Job":{"ID":"web","Priority":`+priority+`,`+tasks+`}}`); w.Code != 200 {
 			t.Errorf("priority %s: got %d %s, want it accepted", priority, w.Code, w.Body)
 		}
 	}

@@ -6,10 +6,10 @@ import (
 	"strconv"
 )
 
-// completeEarlier fills in j as an earlier version of a job. versions is the distance to the current version.
-func (j *Job) completeEarlier(now *Job, versions uint64) {
+// completeEarlier fills in j as an earlier version of a job.
+func (j *Job) completeEarlier(now *Job, versionsBehind uint64) {
 	j.Namespace, j.ID, j.Type, j.ParentID, j.Stopped = now.Namespace, now.ID, now.Type, now.ParentID, false
-	j.Version, j.Versions, j.Evaluations = now.Version-versions, nil, nil
+	j.Version, j.Versions, j.Evaluations = now.Version-versionsBehind, nil, nil
 	if j.Submitted.IsZero() {
 		j.Submitted = now.Submitted
 	}
@@ -21,15 +21,15 @@ func (j *Job) completeEarlier(now *Job, versions uint64) {
 }
 
 // versionsBack returns an earlier version of the job by its distance to the current one.
-func (j *job) versionsBack(ago int) *job {
-	if ago == 0 {
+func (j *job) versionsBack(versionsBehind int) *job {
+	if versionsBehind == 0 {
 		return j
 	}
-	if ago > len(j.earlierVersions) {
-		panic("sim: an allocation of " + j.ID + " is " + strconv.Itoa(ago) +
+	if versionsBehind > len(j.earlierVersions) {
+		panic("sim: an allocation of " + j.ID + " is " + strconv.Itoa(versionsBehind) +
 			" versions behind, which is more than the job has")
 	}
-	return j.earlierVersions[ago-1]
+	return j.earlierVersions[versionsBehind-1]
 }
 
 // versions returns all versions of the job, latest first.

@@ -20,7 +20,7 @@ func updatedCluster() *Cluster {
 		{Previous: &Allocation{VersionsBehind: 1, Previous: &Allocation{VersionsBehind: 2}}, HealthPending: true},
 		{VersionsBehind: 1},
 	}
-	c.Run(Job{
+	c.AddJob(Job{
 		ID: "p-web", Submitted: at, Groups: []Group{now}, Deployment: Deployment{Status: "running"},
 		Versions: []Job{
 			{Submitted: at.Add(-2 * time.Hour), Groups: []Group{group("web:1", 1)}, Deployment: Deployment{Status: "cancelled"}},
@@ -133,7 +133,7 @@ func TestVersions_Allocations(t *testing.T) {
 
 func TestRun_KeepsExtraFields(t *testing.T) {
 	c := New()
-	c.Run(Job{ID: "p-web", Extra: map[string]any{"FromTheFuture": object{"Level": 7}, "Priority": 70}})
+	c.AddJob(Job{ID: "p-web", Extra: map[string]any{"FromTheFuture": object{"Level": 7}, "Priority": 70}})
 	alloc := uuid("allocation", "default", "p-web", "main", "0")
 	for _, path := range []string{"/v1/job/p-web", "/v1/job/p-web/versions", "/v1/allocation/" + alloc} {
 		body := get(c, path).Body.String()

@@ -13,7 +13,7 @@ import (
 type logQuery struct {
 	task, stream  string
 	follow, plain bool
-	offset        int64 // from the start; if negative, from the end
+	offset        int64 // from the start; if negative, from the end of the first file
 	fromEnd       bool
 }
 
@@ -31,7 +31,7 @@ func logHandler(c *Cluster, w http.ResponseWriter, r *http.Request, id string) {
 		refuse(w, err)
 		return
 	}
-	a, n, err := c.reachClient(r, id, "read-fs", "read-logs")
+	a, n, err := c.reachableAllocation(r, id, "read-fs", "read-logs")
 	if err != nil {
 		refuse(w, err)
 		return

@@ -104,8 +104,8 @@ func (r *logReader) parts() (parts []logPart, err error) {
 }
 
 // startPart returns the part and the position at which to start. offset counts from the start of the first part with
-// this index or a higher one. If there is none, it counts from the end of the last part. A negative offset counts
-// back from the end of the part.
+// this index or a higher one, or, if there is none, of the last part. A negative offset counts back from the end of
+// that part, across parts.
 func startPart(parts []logPart, index int, offset int64) (part int, from int64) {
 	i := slices.IndexFunc(parts, func(p logPart) bool { return p.index >= index })
 	if i < 0 {

@@ -17,7 +17,7 @@ import (
 // logCluster is a cluster with one described task. Its logs have two files of 100 bytes.
 func logCluster() (c *Cluster, allocation string) {
 	c = New()
-	c.Run(Job{ID: "j", Groups: []Group{{Tasks: []Task{{Name: "t", LogFileSize: 100, LogFiles: 2}}}}})
+	c.AddJob(Job{ID: "j", Groups: []Group{{Tasks: []Task{{Name: "t", LogFileSize: 100, LogFiles: 2}}}}})
 	return c, c.Allocations("default", "j")[0]
 }
 
@@ -113,7 +113,7 @@ func TestLogs_FollowAcrossRotation(t *testing.T) {
 func TestLogs_FrameOffsets(t *testing.T) {
 	c := New()
 	defer c.Close()
-	c.Run(Job{ID: "j"})
+	c.AddJob(Job{ID: "j"})
 	id := c.Allocations("default", "j")[0]
 	c.Log(id, "main", "stdout", bytes.Repeat([]byte("x"), 200000))
 	var got []string
@@ -132,7 +132,7 @@ func TestLogs_FrameOffsets(t *testing.T) {
 func TestLogs_TaskNotStarted(t *testing.T) {
 	c := New()
 	defer c.Close()
-	c.Run(Job{ID: "j", Groups: []Group{{Allocations: []Allocation{{ClientStatus: "pending"}}}}})
+	c.AddJob(Job{ID: "j", Groups: []Group{{Allocations: []Allocation{{ClientStatus: "pending"}}}}})
 	w := get(c, "/v1/client/fs/logs/"+c.Allocations("default", "j")[0]+"?task=main&type=stdout")
 	if want := `task "main" not started yet. No logs available`; w.Code != 404 || w.Body.String() != want {
 		t.Errorf("got %d %s, want 404 %s", w.Code, w.Body, want)
@@ -143,7 +143,7 @@ func TestLogs_NodeDown(t *testing.T) {
 	c := New()
 	defer c.Close()
 	c.AddNode(Node{Name: "gone", Down: true})
-	c.Run(Job{ID: "j", Groups: []Group{{Allocations: []Allocation{{Node: "gone"}}}}})
+	c.AddJob(Job{ID: "j", Groups: []Group{{Allocations: []Allocation{{Node: "gone"}}}}})
 	w := get(c, "/v1/client/fs/logs/"+c.Allocations("default", "j")[0]+"?task=main&type=stdout")
 	if w.Code != 404 || w.Body.String() != "No path to node" {
 		t.Errorf("got %d %s, want 404 No path to node", w.Code, w.Body)

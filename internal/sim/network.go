@@ -32,10 +32,10 @@ func (p Port) detail() object {
 // requestedNetworks returns the networks of a job, without empty fields.
 func requestedNetworks(all []Network) []object { return networkRows(all, Port.detail, nil) }
 
-func networkRows(all []Network, detail func(Port) object, more object) (rows []object) {
+func networkRows(all []Network, detail func(Port) object, extra object) (rows []object) {
 	for _, n := range all {
 		row := object{}
-		for k, v := range more {
+		for k, v := range extra {
 			row[k] = v
 		}
 		if n.Mode != "" {

@@ -40,21 +40,21 @@ func (c *Cluster) addNode(n Node) *node {
 	if n.Drivers == nil {
 		n.Drivers = []string{"docker"}
 	}
-	joined := &node{
+	added := &node{
 		ID: n.ID, Name: n.Name, Datacenter: n.Datacenter, NodeClass: n.Class, NodePool: n.Pool,
 		Status: "ready", SchedulingEligibility: "eligible", spec: n, joined: time.Now(),
 	}
 	if n.Down {
-		joined.Status = "down"
+		added.Status = "down"
 	}
-	joined.CreateIndex = c.nextIndex(tableNodes)
-	joined.ModifyIndex = joined.CreateIndex
+	added.CreateIndex = c.nextIndex(tableNodes)
+	added.ModifyIndex = added.CreateIndex
 	if old := c.nodeNamed(n.Name); old != nil {
-		joined.CreateIndex, joined.joined = old.CreateIndex, old.joined
+		added.CreateIndex, added.joined = old.CreateIndex, old.joined
 		c.nodes = drop(c.nodes, old, byName)
 	}
-	c.nodes = put(c.nodes, joined, byName)
-	return joined
+	c.nodes = put(c.nodes, added, byName)
+	return added
 }
 
 func (c *Cluster) nodeNamed(name string) *node {

@@ -31,7 +31,7 @@ func TestBlockingQuery_WakesOnChange(t *testing.T) {
 		t.Fatalf("got a response with index %d before any job changed, want none", a.meta.LastIndex)
 	case <-time.After(50 * time.Millisecond):
 	}
-	c.Run(Job{ID: "p-new"})
+	c.AddJob(Job{ID: "p-new"})
 	a := <-answers
 	if a.err != nil || len(a.jobs) != len(jobs)+1 || a.meta.LastIndex <= meta.LastIndex {
 		t.Errorf("got %d jobs, index %d, %v, want %d and more than %d", len(a.jobs), a.meta.LastIndex, a.err, len(jobs)+1,
@@ -76,7 +76,7 @@ func TestBlockingQuery_WaitsForMissingJob(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	time.AfterFunc(30*time.Millisecond, func() { c.Run(Job{ID: "p-late"}) })
+	time.AfterFunc(30*time.Millisecond, func() { c.AddJob(Job{ID: "p-late"}) })
 	j, _, err := n.Jobs().Info("p-late", &api.QueryOptions{WaitIndex: meta.LastIndex, WaitTime: time.Minute})
 	if err != nil || *j.ID != "p-late" {
 		t.Errorf("job: got %v, %v, want p-late", j, err)

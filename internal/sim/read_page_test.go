@@ -84,7 +84,7 @@ func TestLists_Filter(t *testing.T) {
 
 func TestLists_Pages(t *testing.T) {
 	c := bigCluster(30) // ten allocations share an index
-	c.Run(Job{Namespace: "other", ID: "p-x"})
+	c.AddJob(Job{Namespace: "other", ID: "p-x"})
 	n := dial(t, c, "")
 	lists := map[string]func(q *api.QueryOptions) (ids []string, meta *api.QueryMeta, err error){
 		"jobs": func(q *api.QueryOptions) ([]string, *api.QueryMeta, error) {
@@ -154,7 +154,7 @@ func TestLists_Pages(t *testing.T) {
 
 func TestLists_Order(t *testing.T) {
 	c := bigCluster(12)
-	c.Run(Job{Namespace: "a-first", ID: "z"})
+	c.AddJob(Job{Namespace: "a-first", ID: "z"})
 	type row struct {
 		ID, Namespace string
 		CreateIndex   uint64

@@ -73,9 +73,9 @@ func TestRead_BadQueries(t *testing.T) {
 // TestRead_JobIDWithSlash checks raw responses, because the client sorts lists.
 func TestRead_JobIDWithSlash(t *testing.T) {
 	c := New()
-	c.Run(Job{ID: "p-sync", Type: "batch", Periodic: &Periodic{Spec: "* * * * *"}})
-	c.Run(Job{ID: "p-sync/periodic-1", ParentID: "p-sync", Type: "batch"})
-	c.Run(Job{
+	c.AddJob(Job{ID: "p-sync", Type: "batch", Periodic: &Periodic{Spec: "* * * * *"}})
+	c.AddJob(Job{ID: "p-sync/periodic-1", ParentID: "p-sync", Type: "batch"})
+	c.AddJob(Job{
 		ID: "p-sync/periodic-2", ParentID: "p-sync", Groups: []Group{{Allocations: []Allocation{{ClientStatus: "complete"}}}},
 	})
 	n := dial(t, c, "")
@@ -129,7 +129,7 @@ func TestRun_ReplacesJob(t *testing.T) {
 		return allocs[0]
 	}
 	before := web()
-	c.Run(Job{ID: "p-team1-web", Version: 1, Groups: []Group{{Allocations: []Allocation{{ClientStatus: "failed"}}}}})
+	c.AddJob(Job{ID: "p-team1-web", Version: 1, Groups: []Group{{Allocations: []Allocation{{ClientStatus: "failed"}}}}})
 	after := web()
 	if after.ID != before.ID || after.CreateIndex != before.CreateIndex || after.ModifyIndex <= before.ModifyIndex {
 		t.Errorf("allocation: got %s %d %d, want %s %d and more than %d", after.ID, after.CreateIndex, after.ModifyIndex,
@@ -220,7 +220,7 @@ func TestTaskState_KeepsTenEvents(t *testing.T) {
 		events = append(events, OOMKilled(at), Restarting(at, time.Second), Started(at))
 	}
 	c := New()
-	c.Run(Job{
+	c.AddJob(Job{
 		ID: "p-oom", Groups: []Group{{Allocations: []Allocation{{Tasks: map[string]TaskState{"main": {Events: events}}}}}},
 	})
 	allocs, _, err := dial(t, c, "").Allocations().List(nil)

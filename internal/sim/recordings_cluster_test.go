@@ -11,17 +11,17 @@ func recordedCluster() *Cluster {
 	})
 	at := time.Date(2026, 11, 22, 10, 29, 10, 0, time.UTC)
 	periodic := func(id string, p Periodic) {
-		c.Run(Job{
+		c.AddJob(Job{
 			ID: id, Type: "batch", Submitted: at, Periodic: &p, Groups: []Group{{Name: "g", Tasks: []Task{{Name: "t"}}}},
 		})
 	}
 	one := func(j Job, a Allocation) {
 		j.Submitted = at
 		j.Groups = []Group{{Name: "g", Tasks: []Task{{Name: "t"}}, Allocations: []Allocation{a}}}
-		c.Run(j)
+		c.AddJob(j)
 	}
 	restarted := []Event{
-		Received(at), TaskSetup(at), Started(at), Terminated(at, 137, ""), Restarting(at, 18348959379), Started(at),
+		Received(at), TaskSetup(at), Started(at), DockerTerminated(at, 137, ""), Restarting(at, 18348959379), Started(at),
 	}
 	for ns, ids := range map[string][]string{"default": {"b14012d6-bcdc-9f32-d3d6-997347fe34e4", ""}, "other": {""}} {
 		web := Group{Name: "web", Tasks: []Task{{Name: "web"}}}
@@ -30,7 +30,7 @@ func recordedCluster() *Cluster {
 				ID: id, Tasks: map[string]TaskState{"web": {Events: restarted, CPU: 4, RSS: 122880, MaxRSS: 11161600}},
 			})
 		}
-		c.Run(Job{Namespace: ns, ID: "p-team1-web", Deployment: successful, Submitted: at, Groups: []Group{web}})
+		c.AddJob(Job{Namespace: ns, ID: "p-team1-web", Deployment: successful, Submitted: at, Groups: []Group{web}})
 	}
 	failed := Deployment{"failed", "Failed due to unhealthy allocations"}
 	one(Job{ID: "q-team2-oom", Deployment: failed}, Allocation{
@@ -43,12 +43,13 @@ func recordedCluster() *Cluster {
 	one(Job{ID: "p-team1-fail", Deployment: failed}, Allocation{
 		ID: "5643a79b-0dc4-26bc-741f-5ba21c7a4cd5", ClientStatus: "failed", Tasks: map[string]TaskState{"t": {
 			Events: []Event{
-				Started(at), Terminated(at, 3, ""), Restarting(at, time.Second), Terminated(at, 3, ""), NotRestarting(at, 2),
+				Started(at), DockerTerminated(at, 3, ""), Restarting(at, time.Second), DockerTerminated(at, 3, ""),
+				NotRestarting(at, 2),
 			},
 		}},
 	})
 	lamp := Service{Name: "lamp", Port: "http", Checks: []Check{{Name: `service: "lamp" check`, Type: "http", Path: "/"}}}
-	c.Run(Job{ID: "q-fii-lamp", Deployment: Deployment{Status: "failed"}, Submitted: at, Groups: []Group{{
+	c.AddJob(Job{ID: "q-fii-lamp", Deployment: Deployment{Status: "failed"}, Submitted: at, Groups: []Group{{
 		Name: "g", Tasks: []Task{{Name: "t"}}, Networks: []Network{{Ports: []Port{{Label: "http"}}}},
 		Services: []Service{lamp},
 		Allocations: []Allocation{{
@@ -60,7 +61,7 @@ func recordedCluster() *Cluster {
 			}},
 		}},
 	}}})
-	c.Run(Job{ID: "t-team1-multi", Deployment: Deployment{Status: "running"}, Submitted: at, Groups: []Group{
+	c.AddJob(Job{ID: "t-team1-multi", Deployment: Deployment{Status: "running"}, Submitted: at, Groups: []Group{
 		{
 			Name: "api", Tasks: []Task{{Name: "app"}, {Name: "sidecar", Driver: "raw_exec", Sidecar: true}},
 			Allocations: []Allocation{{ID: "13763245-a14b-2a4d-3fa9-9c5de9f0ac68", Tasks: map[string]TaskState{
@@ -79,24 +80,24 @@ func recordedCluster() *Cluster {
 		Tasks: map[string]TaskState{"t": {NoStats: true}},
 	})
 	file := &Parameterized{MetaRequired: []string{"file"}}
-	c.Run(Job{ID: "t-team2-import", Type: "batch", Parameterized: file, Submitted: at})
+	c.AddJob(Job{ID: "t-team2-import", Type: "batch", Parameterized: file, Submitted: at})
 	one(Job{
 		ID: "t-team2-import/dispatch-1795344467-fcf70557", ParentID: "t-team2-import", Type: "batch", Parameterized: file,
 		Meta: map[string]string{"file": "a.csv"},
 	}, Allocation{ID: "2041b43f-35ca-2541-c9f6-d89c8d1d96f5", ClientStatus: "complete"})
-	addLaterJobs(c, at)
+	addSecondClusterJobs(c, at)
 	return c
 }
 
-// addLaterJobs adds the jobs of a second recorded cluster.
-func addLaterJobs(c *Cluster, at time.Time) {
+// addSecondClusterJobs adds the jobs of a second recorded cluster.
+func addSecondClusterJobs(c *Cluster, at time.Time) {
 	run := func(j Job, g Group, a ...Allocation) {
 		g.Name, g.Allocations = "web", a
 		if g.Tasks == nil {
 			g.Tasks = []Task{{Name: "web", Driver: "raw_exec"}}
 		}
 		j.Submitted, j.Groups = at, []Group{g}
-		c.Run(j)
+		c.AddJob(j)
 	}
 	once := "0 5 29 2 *"
 	run(Job{

@@ -24,7 +24,7 @@ type exchange struct {
 
 func exchanges(t *testing.T) map[string]exchange {
 	t.Helper()
-	raw, err := os.ReadFile("testdata/orders.ndjson")
+	raw, err := os.ReadFile("testdata/exchanges.ndjson")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,9 +39,9 @@ func exchanges(t *testing.T) map[string]exchange {
 	return all
 }
 
-// wide are the exchanges whose fields may be null in one job and set in another. Only the keys of their objects are
-// compared.
-var wide = map[string]bool{"versions-diffs": true, "stopped": true}
+// comparesKeysOnly names the exchanges whose fields may be null in one job and set in another. Only the keys of their
+// objects are compared.
+var comparesKeysOnly = map[string]bool{"versions-diffs": true, "stopped": true}
 
 var digitsIn = regexp.MustCompile(`\d+`)
 
@@ -71,7 +71,7 @@ func replay(t *testing.T, c *Cluster, e exchange, secret string, replace ...stri
 	family := map[string]map[string]bool{}
 	jsonShape(e.Body, "", family)
 	for _, d := range differences(family, e.Body, decode[any](t, w)) {
-		if !wide[e.Name] || strings.Contains(d, "got object") {
+		if !comparesKeysOnly[e.Name] || strings.Contains(d, "got object") {
 			t.Errorf("%s: %s", e.Name, d)
 		}
 	}
@@ -112,7 +112,7 @@ func TestWrite_MatchesRecordings(t *testing.T) {
 	do("alloc-stop", "2a56b57f-1c09-e0bd-e958-479b49660b2d", web)
 	do("restart-dead", "b946b042-4203-d499-457b-789c5caa3a51", "5643a79b-0dc4-26bc-741f-5ba21c7a4cd5")
 
-	c.Run(Job{
+	c.AddJob(Job{
 		ID: "p-team1-six", Deployment: successful, Groups: []Group{{Name: "g", Count: 6, Tasks: []Task{{Name: "six"}}}},
 	})
 	do("stop")
@@ -126,7 +126,7 @@ func TestWrite_MatchesRecordings(t *testing.T) {
 	do("submission", "p-team1-six", "t-team2-canary", "version=1", "version=0")
 	do("register-canary")
 	waitUntil(t, "the canary is healthy", func() bool { return c.healthyCanaries("t-team2-canary") == 1 })
-	d := versionOf(c, "t-team2-canary").deployment.ID
+	d := jobRecord(c, "t-team2-canary").deployment.ID
 	recordedID := "6525301d-95a1-738a-c5fa-8c94fe4342b7"
 	for _, name := range []string{"deployment", "pause", "resume", "promote"} {
 		do(name, recordedID, d)
@@ -134,7 +134,7 @@ func TestWrite_MatchesRecordings(t *testing.T) {
 	waitUntil(t, "the deployment is over", func() bool { return c.deploymentStatus(d) == "successful" })
 	do("register-canary", `"V": "2"`, `"V": "3"`)
 	waitUntil(t, "the canary is healthy", func() bool { return c.healthyCanaries("t-team2-canary") == 1 })
-	d = versionOf(c, "t-team2-canary").deployment.ID
+	d = jobRecord(c, "t-team2-canary").deployment.ID
 	recordedID = "af4c791a-375c-30bb-7390-4c95e3960c37"
 	do("fail", recordedID, d)
 	do("promote-terminal", recordedID, d)

@@ -47,8 +47,8 @@ func (a *allocation) rescheduleCount() int {
 	return len(a.RescheduleTracker.Events)
 }
 
-// linkReplacement links an allocation to its replacement. If both belong to the same job version, previous failed,
-// and the evaluations of its rescheduling are added.
+// linkReplacement links an allocation to its replacement. If both have the same job version, the previous one has
+// failed, and linkReplacement adds the evaluations of the rescheduling.
 func (c *Cluster) linkReplacement(previous, next *allocation) {
 	previous.NextAllocation, next.PreviousAllocation = next.ID, previous.ID
 	if previous.Job != next.Job {

@@ -14,7 +14,7 @@ func TestReschedule_Tracker(t *testing.T) {
 		c.AddNode(Node{Name: name})
 	}
 	at := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
-	c.Run(Job{ID: "p-web", Submitted: at, Deployment: successful, Groups: []Group{{
+	c.AddJob(Job{ID: "p-web", Submitted: at, Deployment: successful, Groups: []Group{{
 		Reschedule: &Reschedule{Attempts: 2, Interval: time.Hour, Delay: 10 * time.Second, DelayFunction: "exponential"},
 		Allocations: []Allocation{{Node: "node-3", Previous: &Allocation{
 			Node: "node-2", Modified: at.Add(2 * time.Minute),
@@ -52,7 +52,7 @@ func TestReschedule_Tracker(t *testing.T) {
 
 func TestEvaluations_Order(t *testing.T) {
 	c := New()
-	c.Run(Job{
+	c.AddJob(Job{
 		ID: "p-web", Versions: []Job{{}},
 		Groups: []Group{
 			{Name: "web", Allocations: []Allocation{{Previous: &Allocation{}}}},

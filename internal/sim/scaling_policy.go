@@ -26,7 +26,7 @@ func (j *job) storeScalingPolicies(before *job, index uint64) {
 			}
 		}
 	}
-	shown := maps.Clone(j.policyIndexes)
+	indexes := maps.Clone(j.policyIndexes)
 	j.scalingPolicies = map[string]scalingPolicy{}
 	for _, g := range j.groups {
 		if g.Scaling == nil {
@@ -38,20 +38,20 @@ func (j *job) storeScalingPolicies(before *job, index uint64) {
 			if !there {
 				p.create = index
 			}
-			if shown != nil {
-				shown[g.Name] = p.scalingPolicyIndexes
+			if indexes != nil {
+				indexes[g.Name] = p.scalingPolicyIndexes
 			}
 		}
 		j.scalingPolicies[g.Name] = p
 	}
-	if shown == nil {
+	if indexes == nil {
 		return
 	}
-	j.policyIndexes = shown
+	j.policyIndexes = indexes
 	j.updateDefinition(func(g object) {
 		name, _ := g["Name"].(string)
 		if s, is := g["Scaling"].(object); is {
-			s["CreateIndex"], s["ModifyIndex"] = shown[name].create, shown[name].modify
+			s["CreateIndex"], s["ModifyIndex"] = indexes[name].create, indexes[name].modify
 		}
 	})
 }

@@ -10,8 +10,8 @@ func setScaling(least, most int64) func(j *api.Job) {
 	return func(j *api.Job) { j.TaskGroups[0].Scaling = &api.ScalingPolicy{Min: &least, Max: &most} }
 }
 
-// scalable returns the versions of a job, latest first, as [stopped, enabled].
-func scalable(t *testing.T, n *api.Client, id string) (all [][2]bool, diffs []*api.JobDiff) {
+// scalingVersions returns the versions of a job, latest first, as [stopped, enabled].
+func scalingVersions(t *testing.T, n *api.Client, id string) (all [][2]bool, diffs []*api.JobDiff) {
 	t.Helper()
 	versions, diffs, _, err := n.Jobs().Versions(id, true, nil)
 	if err != nil {
@@ -27,12 +27,12 @@ func TestScalingPolicy_StopDisables(t *testing.T) {
 	t.Parallel()
 	c, n := fastCluster(t, "")
 	registerAndWait(t, n, c, sleeper("sent", 1, setScaling(1, 3)))
-	c.Run(Job{ID: "described", Groups: []Group{{Name: "g", Scaling: &Scaling{Min: 1, Max: 3}}}})
+	c.AddJob(Job{ID: "described", Groups: []Group{{Name: "g", Scaling: &Scaling{Min: 1, Max: 3}}}})
 	for _, id := range []string{"sent", "described"} {
 		if _, _, err := n.Jobs().Deregister(id, false, nil); err != nil {
 			t.Fatal(err)
 		}
-		got, diffs := scalable(t, n, id)
+		got, diffs := scalingVersions(t, n, id)
 		if len(got) != 2 || got[0] != [2]bool{true, false} || got[1] != [2]bool{false, true} {
 			t.Fatalf("%s: stopped and enabled: got %v, want it disabled only in the stopped version", id, got)
 		}
@@ -51,13 +51,13 @@ func TestScalingPolicy_StopDisables(t *testing.T) {
 		// Registering the same definition does not enable scaling.
 		j.Stop = new(false)
 		registerAndWait(t, n, c, j)
-		if got, _ := scalable(t, n, id); len(got) != 3 || got[0] != [2]bool{false, false} {
+		if got, _ := scalingVersions(t, n, id); len(got) != 3 || got[0] != [2]bool{false, false} {
 			t.Errorf("%s: registered again: got %v, want it still disabled", id, got)
 		}
 		if _, _, err := n.Jobs().Revert(id, 0, nil, nil, "", ""); err != nil {
 			t.Fatal(err)
 		}
-		if got, _ := scalable(t, n, id); len(got) != 4 || got[0] != [2]bool{false, true} {
+		if got, _ := scalingVersions(t, n, id); len(got) != 4 || got[0] != [2]bool{false, true} {
 			t.Errorf("%s: reverted: got %v, want it enabled", id, got)
 		}
 	}

@@ -37,7 +37,7 @@ func (c *Cluster) processEvaluation(e *evaluation) {
 	}
 	allocations, _ := c.allocationsOf(p.job, e)
 	p.index = c.nextIndex(tableJobs, tableSummaries, tableAllocations, tableEvaluations, tableDeployments)
-	allocations = p.checkNodes(allocations)
+	allocations = p.applyNodeStatus(allocations)
 	groups := map[string]bool{}
 	if p.job != nil && !p.job.Stop {
 		p.cancelSuperseded()
@@ -146,7 +146,7 @@ func (p *plan) apply() {
 			continue
 		}
 		if a.DesiredStatus != "run" {
-			c.afterStep(func() { c.finishStop(a.ID) }, c.kill(a.ID, "")...)
+			c.afterStep(func() { c.finishStop(a.ID) }, c.killTasks(a.ID, "")...)
 		} else if a.DeploymentStatus == nil && a.DeploymentID != "" {
 			c.afterStep(func() { c.markHealthy(a.ID) })
 		}
@@ -255,7 +255,8 @@ func (n *node) isEligible(j *job) bool {
 		(j.NodePool == "all" || cmp.Or(j.NodePool, "default") == n.NodePool)
 }
 
-// feasibleNodes returns the nodes on which a group fits, and the reasons if there are none.
+// feasibleNodes returns the nodes on which a group fits, and the reasons if there are none. A cluster without nodes
+// gets one.
 func (c *Cluster) feasibleNodes(j *job, g Group) (fit []*node, reasons metrics) {
 	if len(c.nodes) == 0 {
 		c.nodeFor("", 0)

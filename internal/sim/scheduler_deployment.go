@@ -17,7 +17,8 @@ func (p *plan) deployment() *deployment {
 	return p.job.deployment
 }
 
-// groupState returns the deployment state of a group, or nil. It may be changed if the deployment is active.
+// groupState returns the deployment state of a group, or nil. An active deployment is first copied into the plan, so
+// that the state may be changed.
 func (p *plan) groupState(g Group) *deploymentState {
 	d := p.deployment()
 	if d == nil {

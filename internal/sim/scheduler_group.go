@@ -131,7 +131,7 @@ func (p *plan) updateBudget(g Group, current []*allocation) int {
 
 // stopSurplus stops one surplus allocation. It prefers an old allocation with a name that a current one has, then the
 // old or current one with the highest index.
-func (p *plan) stopSurplus(old, current []*allocation, keepCanaries bool) (left, leftCurrent []*allocation) {
+func (p *plan) stopSurplus(old, current []*allocation, keepCanaries bool) (oldLeft, currentLeft []*allocation) {
 	for i, a := range old {
 		if slices.ContainsFunc(current, func(b *allocation) bool { return a.Name == b.Name }) && !keepCanaries {
 			p.stop(a, descNotNeeded)
@@ -177,8 +177,8 @@ func (p *plan) updateInPlace(g Group, a *allocation) *allocation {
 	return b
 }
 
-// migrate replaces an allocation that was stopped by a request. Before a deployment is promoted, the replacement
-// has the same version.
+// migrate replaces an allocation that was stopped by a request. Before a deployment is promoted, the replacement has
+// the same version.
 func (p *plan) migrate(g Group, a *allocation) {
 	version := p.job
 	if s := p.groupState(g); s != nil && s.DesiredCanaries > 0 && !s.Promoted {
@@ -307,7 +307,7 @@ func (j *job) destructiveSpec(group string) any {
 	return nil
 }
 
-// updateStrategy returns the update block of a group, or nil if the job covered no deployments.
+// updateStrategy returns the update block of a group, or nil if the job has no deployments.
 func (j *job) updateStrategy(g Group) *Update {
 	if j.Type != "service" {
 		return nil

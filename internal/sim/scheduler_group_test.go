@@ -101,7 +101,7 @@ func TestPromote_AutoPromoteOnce(t *testing.T) {
 	canary := setUpdate(api.UpdateStrategy{Canary: new(1), AutoPromote: new(true)})
 	registerAndWait(t, n, c, sleeper("web", 1, canary))
 	registerAndWait(t, n, c, sleeper("web", 1, canary, setEnv("V", "2")))
-	d := versionOf(c, "web").deployment
+	d := jobRecord(c, "web").deployment
 	c.mu.Lock()
 	index := c.index
 	c.autoPromote(d.ID)

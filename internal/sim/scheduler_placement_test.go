@@ -44,7 +44,7 @@ func TestPlacement_FailuresMatchRecordings(t *testing.T) {
 			parts := jobs[want.Job]
 			task := `{"Name":"web","Driver":"raw_exec"` + parts[1] + `}`
 			body := fmt.Sprintf(`{"Job":{"ID":%q%s,"TaskGroups":[{"Name":"web","Tasks":[%s]}]}}`, want.Job, parts[0], task)
-			if w := ask(c, "PUT", "/v1/jobs", body); w.Code != 200 {
+			if w := send(c, "PUT", "/v1/jobs", body); w.Code != 200 {
 				t.Fatalf("%s: got %d %s", want.Job, w.Code, w.Body)
 			}
 			waitIdle(c, want.Job)
@@ -92,7 +92,7 @@ func withoutVolatile(v any) any {
 
 func waitIdle(c *Cluster, id string) {
 	for range 100 {
-		if !versionOf(c, id).hasEvaluation("pending") {
+		if !jobRecord(c, id).hasEvaluation("pending") {
 			return
 		}
 		time.Sleep(10 * time.Millisecond)
@@ -105,8 +105,8 @@ func TestEvaluate_ErrorsMatchRecordings(t *testing.T) {
 	c.AddToken("reader", Rights{Namespaces: map[string][]string{"*": {"read-job", "list-jobs"}}})
 	registerAndWait(t, n, c, sleeper("p-one", 1))
 	registerAndWait(t, n, c, sleeper("p-none", 1))
-	c.Run(Job{ID: "p-per", Type: "batch", Periodic: &Periodic{Spec: "0 5 29 2 *"}})
-	c.Run(Job{ID: "p-imp", Type: "batch", Parameterized: &Parameterized{}})
+	c.AddJob(Job{ID: "p-per", Type: "batch", Periodic: &Periodic{Spec: "0 5 29 2 *"}})
+	c.AddJob(Job{ID: "p-imp", Type: "batch", Parameterized: &Parameterized{}})
 	all := exchanges(t)
 	for _, name := range []string{
 		"evaluate", "evaluate-nope", "evaluate-other", "evaluate-empty", "evaluate-no-id", "evaluate-periodic",
@@ -114,7 +114,7 @@ func TestEvaluate_ErrorsMatchRecordings(t *testing.T) {
 	} {
 		replay(t, c, all[name], "root")
 	}
-	if w := ask(c, "PUT", "/v1/job/p-one/evaluate", "", "X-Nomad-Token", "reader"); w.Code != 403 {
+	if w := send(c, "PUT", "/v1/job/p-one/evaluate", "", "X-Nomad-Token", "reader"); w.Code != 403 {
 		t.Errorf("with a token that only reads: got %d, want 403", w.Code)
 	}
 }

@@ -9,7 +9,7 @@ import (
 // Service is a service of a group or a task.
 type Service struct {
 	Name     string
-	Provider string // "nomad" (default) or "consul", whose checks Nomad does not have
+	Provider string // "nomad" (default) or "consul", whose checks Nomad does not run
 	Port     string // a label or a number
 	Address  string
 	Tags     []string

@@ -46,13 +46,13 @@ type Cluster struct {
 	restartTrackers map[string]*restartTracker
 	journal         journal
 
-	mux     *http.ServeMux
-	closed  chan struct{}
-	close   sync.Once
-	faults  faults
-	meter   trafficMeter
-	limiter limiter
-	host    agentHost
+	mux       *http.ServeMux
+	closed    chan struct{}
+	closeOnce sync.Once
+	faults    faults
+	meter     trafficMeter
+	limiter   limiter
+	host      agentHost
 }
 
 // New returns a cluster at index 1 with the namespace "default", without nodes and jobs, with ACL off and a limit of
@@ -86,7 +86,7 @@ func New() *Cluster {
 // Close closes all connections, ends all waiting requests, and stops listening. When it returns, all processes of the
 // cluster are killed and their files are removed.
 func (c *Cluster) Close() {
-	c.close.Do(func() {
+	c.closeOnce.Do(func() {
 		close(c.closed)
 		c.limiter.stop()
 		c.host.close()

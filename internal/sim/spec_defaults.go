@@ -138,9 +138,9 @@ func (s *TaskState) defaultEvents(a Allocation) []Event {
 	}
 	events = append(events, TaskSetup(a.Created), Started(started))
 	if s.State == "dead" && s.Failed {
-		events = append(events, Terminated(s.Finished, 1, ""), NotRestarting(s.Finished, 2))
+		events = append(events, DockerTerminated(s.Finished, 1, ""), NotRestarting(s.Finished, 2))
 	} else if s.State == "dead" {
-		events = append(events, Terminated(s.Finished, 0, ""))
+		events = append(events, DockerTerminated(s.Finished, 0, ""))
 	}
 	return events
 }

@@ -6,14 +6,14 @@ import (
 	"strings"
 )
 
-// Run adds a job to the cluster in the described state. The index advances as in a real cluster: each version is
+// AddJob adds a job to the cluster in the described state. The index advances as in a real cluster: each version is
 // registered and planned, failed allocations are rescheduled, and clients report. A job with the same namespace and
-// ID is replaced. The new job keeps its CreateIndex, and so do allocations with the same ID. Namespaces and nodes are
-// added if they are missing. Tasks with a Command are started if they are described as running, and processes of
+// ID is replaced, and keeps its CreateIndex. So do allocations with the same ID. Namespaces and nodes are added if they
+// are missing. Tasks with a Command are started if they are described as running, and processes of
 // other tasks are killed. The caller must not change the maps of the description after the call.
-func (c *Cluster) Run(spec Job) { waitForExit(c.runSpec(spec)) }
+func (c *Cluster) AddJob(spec Job) { waitForExit(c.addJob(spec)) }
 
-func (c *Cluster) runSpec(spec Job) (ending []*taskRunner) {
+func (c *Cluster) addJob(spec Job) (ending []*taskRunner) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if spec.ID == "" {

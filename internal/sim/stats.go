@@ -61,7 +61,7 @@ func (s TaskState) usage(driver string) (total resourceUsage, processes map[stri
 // statsHandler returns the resource usage of an allocation, as its client reports it. A task that is no longer
 // running keeps its last numbers, but is not part of the total.
 func statsHandler(c *Cluster, w http.ResponseWriter, r *http.Request, id string) {
-	a, n, err := c.reachClient(r, id, "read-job")
+	a, n, err := c.reachableAllocation(r, id, "read-job")
 	if err != nil {
 		refuse(w, err)
 		return
@@ -88,16 +88,18 @@ func statsHandler(c *Cluster, w http.ResponseWriter, r *http.Request, id string)
 	respond(w, r, object{"ResourceUsage": total, "Tasks": tasks, "Timestamp": latest})
 }
 
-// reachClient returns an allocation and its node. It returns an error if the token has none of the capabilities or if
-// the servers cannot reach the node.
-func (c *Cluster) reachClient(r *http.Request, id string, capabilities ...string) (*allocation, *node, error) {
+// reachableAllocation returns an allocation and its node. It returns an error if the token has none of the capabilities
+// or if the servers cannot reach the node.
+func (c *Cluster) reachableAllocation(r *http.Request, id string, capabilities ...string) (*allocation, *node, error) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	return c.reachClientLocked(r, id, capabilities...)
+	return c.reachableAllocationLocked(r, id, capabilities...)
 }
 
-// reachClientLocked is reachClient for callers that hold c.mu.
-func (c *Cluster) reachClientLocked(r *http.Request, id string, capabilities ...string) (*allocation, *node, error) {
+// reachableAllocationLocked is reachableAllocation for callers that hold c.mu.
+func (c *Cluster) reachableAllocationLocked(r *http.Request, id string,
+	capabilities ...string,
+) (*allocation, *node, error) {
 	t, err := c.authenticate(r)
 	if err != nil {
 		return nil, nil, err

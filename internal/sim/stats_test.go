@@ -11,7 +11,7 @@ import (
 
 func TestStats_PerTask(t *testing.T) {
 	c := New()
-	c.Run(Job{ID: "p-api", Groups: []Group{{
+	c.AddJob(Job{ID: "p-api", Groups: []Group{{
 		Tasks: []Task{{Name: "app"}, {Name: "sidecar", Driver: "raw_exec"}, {Name: "init"}, {Name: "new"}},
 		Allocations: []Allocation{{Tasks: map[string]TaskState{
 			"app":     {CPU: 26, RSS: 30 * mib, MaxRSS: 50 * mib},
@@ -56,7 +56,7 @@ func TestStats_PerTask(t *testing.T) {
 func TestStats_DependOnNode(t *testing.T) {
 	c := New()
 	c.AddNode(Node{Name: "node-1"})
-	c.Run(Job{ID: "p-web"})
+	c.AddJob(Job{ID: "p-web"})
 	n := dial(t, c, "")
 	alloc := &api.Allocation{ID: c.allocations[0].ID}
 	for _, away := range []Node{{Name: "node-1", Down: true}, {Name: "node-1", Unreachable: true}} {

@@ -57,8 +57,8 @@ func TaskSetup(at time.Time) Event { return messageEvent(at, "Task Setup", "Buil
 // Started reports that the program of the task was started.
 func Started(at time.Time) Event { return newEvent(at, "Started", "Task started by client", nil) }
 
-// Terminated reports that the program of the task exited. The default message is that of the docker driver.
-func Terminated(at time.Time, exit int, msg string) Event {
+// DockerTerminated reports that the program of the task exited. The default message is that of the docker driver.
+func DockerTerminated(at time.Time, exit int, msg string) Event {
 	if msg == "" && exit != 0 {
 		msg = fmt.Sprintf("Docker container exited with non-zero exit code: %d", exit)
 	}
@@ -74,8 +74,9 @@ func Terminated(at time.Time, exit int, msg string) Event {
 	return e
 }
 
-// Exited reports the exit of a program with the drivers exec and raw_exec. signal is 0 unless a signal killed it.
-func Exited(at time.Time, exit, signal int) Event {
+// ExecTerminated reports the exit of a program with the drivers exec and raw_exec. signal is 0 unless a signal killed
+// it.
+func ExecTerminated(at time.Time, exit, signal int) Event {
 	display := fmt.Sprintf("Exit Code: %d", exit)
 	if signal != 0 {
 		display += fmt.Sprintf(", Signal: %d", signal)
@@ -87,9 +88,9 @@ func Exited(at time.Time, exit, signal int) Event {
 	return e
 }
 
-// OOMKilled is Terminated for a program that ran out of memory.
+// OOMKilled is DockerTerminated for a program that ran out of memory.
 func OOMKilled(at time.Time) Event {
-	e := Terminated(at, 137, "OOM Killed")
+	e := DockerTerminated(at, 137, "OOM Killed")
 	e.Details["oom_killed"] = "true"
 	return e
 }

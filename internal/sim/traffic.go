@@ -16,17 +16,17 @@ type Traffic struct {
 }
 
 type trafficMeter struct {
-	mu    sync.Mutex          // guards the other fields
-	by    map[string]*Traffic // by pattern
-	total Traffic
+	mu        sync.Mutex // guards the other fields
+	byPattern map[string]*Traffic
+	total     Traffic
 }
 
 func (m *trafficMeter) reset() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.total, m.by = Traffic{}, make(map[string]*Traffic)
+	m.total, m.byPattern = Traffic{}, make(map[string]*Traffic)
 	for _, r := range routes {
-		m.by[r.pattern] = &Traffic{}
+		m.byPattern[r.pattern] = &Traffic{}
 	}
 }
 
@@ -41,7 +41,7 @@ func (m *trafficMeter) add(pattern string, t Traffic) {
 	defer m.mu.Unlock()
 	m.total.Requests += t.Requests
 	m.total.Bytes += t.Bytes
-	if by := m.by[pattern]; by != nil {
+	if by := m.byPattern[pattern]; by != nil {
 		by.Requests += t.Requests
 		by.Bytes += t.Bytes
 	}
@@ -104,7 +104,7 @@ func (c *Cluster) Traffic(pattern string) Traffic {
 	if pattern == "" {
 		return c.meter.total
 	}
-	by := c.meter.by[pattern]
+	by := c.meter.byPattern[pattern]
 	if by == nil {
 		panic("sim: no route with the pattern " + pattern)
 	}

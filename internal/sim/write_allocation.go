@@ -45,14 +45,14 @@ func stopAllocation(c *Cluster, req *writeRequest) (any, error) {
 // clientHandler returns the handler of a write request that the client of an allocation executes.
 func clientHandler(apply func(c *Cluster, req *writeRequest, a *allocation) error) handler {
 	return func(c *Cluster, w http.ResponseWriter, r *http.Request, id string) {
-		if _, n, err := c.reachClient(r, id, "alloc-lifecycle"); err == nil {
+		if _, n, err := c.reachableAllocation(r, id, "alloc-lifecycle"); err == nil {
 			if n.spec.Hangs {
 				c.hang(r)
 			}
 			c.delay(r, n.spec.Slow)
 		}
 		write(func(c *Cluster, req *writeRequest) (any, error) {
-			a, _, err := c.reachClientLocked(r, id, "alloc-lifecycle")
+			a, _, err := c.reachableAllocationLocked(r, id, "alloc-lifecycle")
 			if err != nil {
 				return nil, err
 			}
@@ -134,7 +134,7 @@ func (c *Cluster) restartTasks(old *allocation, tasks []Task, reason string) {
 		a.deriveStatus()
 	})
 	for _, t := range tasks {
-		c.afterStep(func() { c.restartTask(old.ID, t) }, c.kill(old.ID, t.Name)...)
+		c.afterStep(func() { c.restartTask(old.ID, t) }, c.killTasks(old.ID, t.Name)...)
 	}
 }
 

@@ -24,7 +24,7 @@ func deregisterJob(c *Cluster, req *writeRequest) (any, error) {
 	if err := req.authorize(req.namespace, capabilities...); err != nil {
 		return nil, err
 	}
-	evaluation := ""
+	evaluationID := ""
 	if before := c.job(req.namespace, req.id); before != nil {
 		req.index = c.nextIndex(tableJobs, tableSummaries, tableEvaluations)
 		j := before.nextVersion(req.index)
@@ -40,12 +40,12 @@ func deregisterJob(c *Cluster, req *writeRequest) (any, error) {
 		if !j.isParent() {
 			e := j.newPendingEvaluation("job-deregister", req.index, req.index)
 			e.Type = "service"
-			evaluation = e.ID
+			evaluationID = e.ID
 			c.enqueue(e)
 		}
 	}
 	return object{
-		"EvalID": evaluation, "EvalCreateIndex": req.index, "JobModifyIndex": req.index, "Index": req.index,
+		"EvalID": evaluationID, "EvalCreateIndex": req.index, "JobModifyIndex": req.index, "Index": req.index,
 		"VolumeEvalID": "", "VolumeEvalIndex": 0, "KnownLeader": false, "LastContact": 0, "NextToken": "",
 	}, nil
 }

@@ -38,7 +38,7 @@ func dispatchJob(c *Cluster, req *writeRequest) (any, error) {
 	case parent.Stop:
 		return nil, fmt.Errorf("Specified job %q is stopped", req.id)
 	}
-	if err := parent.ParameterizedJob.accepts(sent.Payload, sent.Meta); err != nil {
+	if err := parent.ParameterizedJob.check(sent.Payload, sent.Meta); err != nil {
 		return nil, err
 	}
 	if sent.Priority == 0 {
@@ -84,8 +84,8 @@ func dispatchJob(c *Cluster, req *writeRequest) (any, error) {
 	}, nil
 }
 
-// accepts returns an error if the parameterized block does not permit this payload or metadata, or requires more.
-func (p *parameterized) accepts(payload []byte, meta map[string]string) error {
+// check returns an error if the parameterized block does not permit this payload or metadata, or requires more.
+func (p *parameterized) check(payload []byte, meta map[string]string) error {
 	switch {
 	case p.Payload == "required" && len(payload) == 0:
 		return fmt.Errorf("Payload is not provided but required by parameterized job")

@@ -42,7 +42,7 @@ func evaluateJob(c *Cluster, req *writeRequest) (any, error) {
 			a.Job.CreateIndex != j.CreateIndex {
 			continue
 		}
-		if j.hasGroup(a.TaskGroup) && j.groupNamed(a.group).canReschedule(j.Type) {
+		if j.hasGroup(a.TaskGroup) && j.groupNamed(a.group).permitsRescheduling(j.Type) {
 			b := a.copy()
 			b.DesiredTransition.ForceReschedule = new(true)
 			forced = append(forced, b)
@@ -54,8 +54,8 @@ func evaluateJob(c *Cluster, req *writeRequest) (any, error) {
 	return req.registerResponse(e.ID, req.index, j.ModifyIndex), nil
 }
 
-// forceRescheduled reports whether a failed allocation must be rescheduled immediately. An allocation of an active
-// deployment is not, unless the deployment requests it.
+// forceRescheduled reports whether a failed allocation must be rescheduled immediately. For an allocation of an active
+// deployment it is false, unless the allocation is to be rescheduled anyway.
 func (a *allocation) forceRescheduled(d *deployment) bool {
 	t := a.DesiredTransition
 	if t.ForceReschedule == nil || !*t.ForceReschedule || a.ClientStatus != "failed" || a.DesiredStatus != "run" {

@@ -16,7 +16,7 @@ type Write struct {
 	Query   string          // unchanged
 	Body    json.RawMessage // unchanged; nil if there was none
 	Status  int             // of the response; 0: the connection was closed without one
-	Applied bool            // the request was executed, even if its response was lost
+	Applied bool            // the request succeeded, even if its response was lost
 }
 
 type journal struct {

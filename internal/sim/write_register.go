@@ -142,8 +142,8 @@ func (c *Cluster) accessor(t *token) string {
 	return uuid("accessor", t.secret)
 }
 
-// checkModifyIndex returns an error if the job has another modify index than the request enforces. If the job does not
-// exist, j is nil.
+// checkModifyIndex returns an error if the job has another modify index than the request enforces. j is nil if the job
+// does not exist.
 func (j *job) checkModifyIndex(index uint64) error {
 	switch {
 	case j == nil && index != 0:

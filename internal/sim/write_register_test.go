@@ -11,8 +11,8 @@ import (
 	"github.com/hashicorp/nomad/api"
 )
 
-// ask sends a write request to the handler without a connection.
-func ask(c *Cluster, method, path, body string, headers ...string) *httptest.ResponseRecorder {
+// send sends a write request to the handler without a connection.
+func send(c *Cluster, method, path, body string, headers ...string) *httptest.ResponseRecorder {
 	req := httptest.NewRequest(method, path, strings.NewReader(body))
 	for i := 0; i+1 < len(headers); i += 2 {
 		req.Header.Set(headers[i], headers[i+1])
@@ -71,8 +71,8 @@ func registerAndWait(t *testing.T, n *api.Client, c *Cluster, j *api.Job) *api.J
 	return r
 }
 
-// versionOf returns the record of a job.
-func versionOf(c *Cluster, id string) *job {
+// jobRecord returns the record of a job.
+func jobRecord(c *Cluster, id string) *job {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	return c.job("default", id)
@@ -130,7 +130,7 @@ func TestRegister_EnforceIndex(t *testing.T) {
 	if err := enforce(0); err != nil {
 		t.Fatal(err)
 	}
-	index := versionOf(c, "web").JobModifyIndex
+	index := jobRecord(c, "web").JobModifyIndex
 	wantStatus(t, enforce(0), 500, "Enforcing job modify index 0: job already exists")
 	wantStatus(t, enforce(index+1), 500,
 		fmt.Sprintf("Enforcing job modify index %d: job exists with conflicting job modify index: %d", index+1, index))
@@ -144,7 +144,7 @@ func TestRegister_RestartsFromDefinition(t *testing.T) {
 		`"TaskGroups":[{"Name":"g","Count":2,"New":[1,2],` +
 		`"Tasks":[{"Name":"t","Driver":"docker","Config":{"image":"web:1","ports":["http"]},"Odd":true}]}]}`
 	idle := func() { waitUntil(t, "it is idle", func() bool { return c.Idle("default", "web") }) }
-	if w := ask(c, "POST", "/v1/jobs", `{"Job":`+job+`}`); w.Code != 200 {
+	if w := send(c, "POST", "/v1/jobs", `{"Job":`+job+`}`); w.Code != 200 {
 		t.Fatalf("register: got %d %s", w.Code, w.Body)
 	}
 	idle()
@@ -154,7 +154,7 @@ func TestRegister_RestartsFromDefinition(t *testing.T) {
 		group["Tasks"].([]any)[0].(map[string]any)["Odd"] != true {
 		t.Errorf("definition: got %v, want unknown fields kept", first)
 	}
-	if w := ask(c, "DELETE", "/v1/job/web", ""); w.Code != 200 {
+	if w := send(c, "DELETE", "/v1/job/web", ""); w.Code != 200 {
 		t.Fatalf("stop: got %d %s", w.Code, w.Body)
 	}
 	idle()
@@ -165,7 +165,7 @@ func TestRegister_RestartsFromDefinition(t *testing.T) {
 	}
 	raw := strings.Replace(get(c, "/v1/job/web").Body.String(), `"Stop":true`, `"Stop":false`, 1)
 	body := fmt.Sprintf(`{"EnforceIndex":true,"JobModifyIndex":%.0f,"Job":%s}`, stopped["JobModifyIndex"], raw)
-	if w := ask(c, "PUT", "/v1/job/web", body); w.Code != 200 {
+	if w := send(c, "PUT", "/v1/job/web", body); w.Code != 200 {
 		t.Fatalf("start: got %d %s", w.Code, w.Body)
 	}
 	idle()

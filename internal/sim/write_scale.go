@@ -140,14 +140,14 @@ func scaleStatus(c *Cluster, q *query) (any, error) {
 		q.resultIndex = c.index
 		return nil, errJobNotFound
 	}
-	type group struct {
+	type groupStatus struct {
 		Desired, Placed, Running, Healthy, Unhealthy int
 		Events                                       []scalingEvent
 	}
-	groups := map[string]*group{}
+	groups := map[string]*groupStatus{}
 	q.resultIndex = j.ModifyIndex
 	for _, g := range j.groups {
-		groups[g.Name] = &group{Desired: g.Count, Events: j.scalingEvents[g.Name]}
+		groups[g.Name] = &groupStatus{Desired: g.Count, Events: j.scalingEvents[g.Name]}
 		for _, e := range j.scalingEvents[g.Name] {
 			q.resultIndex = max(q.resultIndex, e.CreateIndex)
 		}

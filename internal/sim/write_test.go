@@ -20,13 +20,13 @@ func TestWrite_LostRequestOrResponse(t *testing.T) {
 		return err
 	}
 	c.Inject(Fault{Path: "/v1/job/{id...}/scale", Method: "PUT", Times: 1, Cut: true})
-	if err := scale(2); err == nil || versionOf(c, "web").Version != 0 {
-		t.Errorf("cut before: got %v and version %d, want an error and nothing changed", err, versionOf(c, "web").Version)
+	if err := scale(2); err == nil || jobRecord(c, "web").Version != 0 {
+		t.Errorf("cut before: got %v and version %d, want an error and nothing changed", err, jobRecord(c, "web").Version)
 	}
 	c.Inject(Fault{Path: "/v1/job/{id...}/scale", Method: "PUT", Times: 1, LoseResponse: true})
-	if err := scale(2); err == nil || versionOf(c, "web").Version != 1 {
+	if err := scale(2); err == nil || jobRecord(c, "web").Version != 1 {
 		t.Errorf("lost after: got %v and version %d, want an error although it was carried out", err,
-			versionOf(c, "web").Version)
+			jobRecord(c, "web").Version)
 	}
 	waitUntil(t, "it is scaled", func() bool { return c.Idle("default", "web") })
 	c.LoseLeader(0)
@@ -50,7 +50,7 @@ func TestWrite_NeedsCapability(t *testing.T) {
 	t.Parallel()
 	c := recordedCluster()
 	defer c.Close()
-	c.Run(Job{ID: "p-rolling", Deployment: Deployment{Status: "running"}})
+	c.AddJob(Job{ID: "p-rolling", Deployment: Deployment{Status: "running"}})
 	web, d := c.Allocations("default", "p-team1-web")[0], c.job("default", "p-rolling").deployment.ID
 	for _, o := range []struct{ capability, method, path, body string }{
 		{"dispatch-job", "PUT", "/v1/job/t-team2-import/dispatch", `{"Meta":{"file":"x"}}`},
@@ -68,11 +68,11 @@ func TestWrite_NeedsCapability(t *testing.T) {
 	} {
 		c.AddToken("reader", Rights{Namespaces: map[string][]string{"default": {"read-job", "list-jobs", "read-logs"}}})
 		c.AddToken("able", Rights{Namespaces: map[string][]string{"default": {o.capability}}})
-		if w := ask(c, o.method, o.path, o.body, "X-Nomad-Token", "reader"); w.Code != 403 ||
+		if w := send(c, o.method, o.path, o.body, "X-Nomad-Token", "reader"); w.Code != 403 ||
 			w.Body.String() != "Permission denied" {
 			t.Errorf("%s %s for a reader: got %d %s, want 403", o.method, o.path, w.Code, w.Body)
 		}
-		if w := ask(c, o.method, o.path, o.body, "X-Nomad-Token", "able"); w.Code != 200 {
+		if w := send(c, o.method, o.path, o.body, "X-Nomad-Token", "able"); w.Code != 200 {
 			t.Errorf("%s %s with %s: got %d %s, want 200", o.method, o.path, o.capability, w.Code, w.Body)
 		}
 	}

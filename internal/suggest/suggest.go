@@ -3,9 +3,8 @@ package suggest
 
 import "strings"
 
-// Closest returns the name with the fewest typing errors compared to word, ignoring case. It returns "" if no name
-// is close: at most a third of the word and one more error are tolerated, and fewer errors than the word has
-// letters.
+// Closest returns the name with the fewest typing errors compared to word, ignoring case. It returns "" unless a name
+// has at most len(word)/3+1 errors, and fewer than len(word). Words and names over 64 bytes are never close.
 func Closest(word string, names []string) string {
 	const maxLength = 64
 	if len(word) > maxLength {

@@ -8,28 +8,28 @@ import (
 	"nomadctld/internal/escape"
 )
 
-// Notes is text in four columns, in the format of the original nomadctld's info. The last column may contain several
+// Details is text in four columns, in the format of the original nomadctld's info. The last column may contain several
 // lines.
-type Notes struct {
+type Details struct {
 	style Style
 	lines [][4]string // a zero line is blank
 }
 
-// NewNotes returns empty Notes.
-func NewNotes(style Style) *Notes { return &Notes{style: style} }
+// NewDetails returns empty Details.
+func NewDetails(style Style) *Details { return &Details{style: style} }
 
 // Line adds a line of untrusted, unescaped text. Newlines in text are kept; everything else is escaped.
-func (n *Notes) Line(first, second, third, text string) {
+func (n *Details) Line(first, second, third, text string) {
 	n.lines = append(n.lines, [4]string{escapeCell(first), escapeCell(second), escapeCell(third), text})
 }
 
 // Blank adds a blank line.
-func (n *Notes) Blank() { n.lines = append(n.lines, [4]string{}) }
+func (n *Details) Blank() { n.lines = append(n.lines, [4]string{}) }
 
 // String returns the formatted text. Each column is as wide as its widest cell, on a terminal at most a quarter of
 // its width. A long text is not cut but wraps, because it is the content the user asked for. Its further lines start
 // at the left margin, so that multi-line text can be read and copied unchanged.
-func (n *Notes) String() string {
+func (n *Details) String() string {
 	var widths [3]int
 	for _, line := range n.lines {
 		for i := range widths {

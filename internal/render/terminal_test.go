@@ -78,7 +78,7 @@ func TestTable_Colors(t *testing.T) {
 }
 
 func TestNotes_KeepsNewlines(t *testing.T) {
-	notes := NewNotes(Style{})
+	notes := NewDetails(Style{})
 	notes.Line("id", "1 hour ago", "Killing", "vault: error\n\x1b[31m* second\r\nthird\u202e")
 	notes.Line("", "now", "x", "y")
 	want := "id |1 hour ago |Killing |vault: error\n\\x1b[31m* second\nthird\\u202e\n   |now        |x       |y\n"

@@ -14,89 +14,87 @@ import (
 	"nomadctld/internal/ops"
 )
 
-// fakeOperations accepts every change and records it.
-type fakeOperations struct {
+// fakeWriter accepts every change and records it.
+type fakeWriter struct {
 	backends.ClusterWriter
 	recorded []string
 	err      error
 }
 
-func (o *fakeOperations) record(action, id string) (backends.WriteResult, error) {
+func (o *fakeWriter) record(action, id string) (backends.WriteResult, error) {
 	o.recorded = append(o.recorded, action+" "+id)
 	return backends.WriteResult{EvaluationID: "eval of " + action, DeploymentID: "deployment of " + action}, o.err
 }
 
-func (o *fakeOperations) Stop(_ context.Context, job backends.Job, _ bool) (backends.WriteResult, error) {
+func (o *fakeWriter) Stop(_ context.Context, job backends.Job, _ bool) (backends.WriteResult, error) {
 	return o.record("stop", job.ID)
 }
 
-func (o *fakeOperations) Register(_ context.Context, job backends.Job, _ json.RawMessage,
+func (o *fakeWriter) Register(_ context.Context, job backends.Job, _ json.RawMessage,
 	_ uint64,
 ) (backends.WriteResult, error) {
 	return o.record("register", job.ID)
 }
 
-func (o *fakeOperations) CheckRegister(_ context.Context, job backends.Job, _ json.RawMessage) error {
+func (o *fakeWriter) CheckRegister(_ context.Context, job backends.Job, _ json.RawMessage) error {
 	_, err := o.record("check", job.ID)
 	return err
 }
 
-func (o *fakeOperations) Scale(_ context.Context, job backends.Job, _ string, _ int) (backends.WriteResult, error) {
+func (o *fakeWriter) Scale(_ context.Context, job backends.Job, _ string, _ int) (backends.WriteResult, error) {
 	return o.record("scale", job.ID)
 }
 
-func (o *fakeOperations) StopAllocation(_ context.Context, a backends.Allocation) (backends.WriteResult, error) {
+func (o *fakeWriter) StopAllocation(_ context.Context, a backends.Allocation) (backends.WriteResult, error) {
 	return o.record("stop allocation", a.ID)
 }
 
-func (o *fakeOperations) RestartTask(_ context.Context, a backends.Allocation, _ string) error {
+func (o *fakeWriter) RestartTask(_ context.Context, a backends.Allocation, _ string) error {
 	_, err := o.record("restart", a.ID)
 	return err
 }
 
-func (o *fakeOperations) SignalTask(_ context.Context, a backends.Allocation, _, _ string) error {
+func (o *fakeWriter) SignalTask(_ context.Context, a backends.Allocation, _, _ string) error {
 	_, err := o.record("signal", a.ID)
 	return err
 }
 
-func (o *fakeOperations) PromoteDeployment(
-	_ context.Context, job backends.Job, _ string,
-) (backends.WriteResult, error) {
+func (o *fakeWriter) PromoteDeployment(_ context.Context, job backends.Job, _ string) (backends.WriteResult, error) {
 	return o.record("promote", job.ID)
 }
 
-func (o *fakeOperations) FailDeployment(_ context.Context, job backends.Job, _ string) (backends.WriteResult, error) {
+func (o *fakeWriter) FailDeployment(_ context.Context, job backends.Job, _ string) (backends.WriteResult, error) {
 	return o.record("fail", job.ID)
 }
 
-func (o *fakeOperations) PauseDeployment(_ context.Context, job backends.Job, _ string) (backends.WriteResult, error) {
+func (o *fakeWriter) PauseDeployment(_ context.Context, job backends.Job, _ string) (backends.WriteResult, error) {
 	return o.record("pause", job.ID)
 }
 
-func (o *fakeOperations) ResumeDeployment(_ context.Context, job backends.Job, _ string) (backends.WriteResult, error) {
+func (o *fakeWriter) ResumeDeployment(_ context.Context, job backends.Job, _ string) (backends.WriteResult, error) {
 	return o.record("resume", job.ID)
 }
 
-func (o *fakeOperations) Revert(_ context.Context, job backends.Job, _ uint64) (backends.WriteResult, error) {
+func (o *fakeWriter) Revert(_ context.Context, job backends.Job, _ uint64) (backends.WriteResult, error) {
 	return o.record("revert", job.ID)
 }
 
-func (o *fakeOperations) Evaluate(_ context.Context, job backends.Job) (backends.WriteResult, error) {
+func (o *fakeWriter) Evaluate(_ context.Context, job backends.Job) (backends.WriteResult, error) {
 	return o.record("evaluate", job.ID)
 }
 
-func (o *fakeOperations) Force(_ context.Context, job backends.Job) (backends.WriteResult, error) {
+func (o *fakeWriter) Force(_ context.Context, job backends.Job) (backends.WriteResult, error) {
 	return o.record("force", job.ID)
 }
 
-func (o *fakeOperations) Dispatch(_ context.Context, job backends.Job, _ map[string]string,
+func (o *fakeWriter) Dispatch(_ context.Context, job backends.Job, _ map[string]string,
 	_ []byte,
 ) (backends.WriteResult, error) {
 	return o.record("dispatch", job.ID)
 }
 
-// everyOperation calls each method for a job or its allocation, and returns the errors.
-func everyOperation(ctx context.Context, o backends.ClusterWriter, job backends.Job) (errs []error) {
+// everyWrite calls each method for a job or its allocation, and returns the errors.
+func everyWrite(ctx context.Context, o backends.ClusterWriter, job backends.Job) (errs []error) {
 	definition, _ := json.Marshal(map[string]string{"ID": job.ID, "Namespace": job.Namespace})
 	a := job.Allocations[0]
 	collect := func(_ backends.WriteResult, err error) { errs = append(errs, err) }
@@ -117,7 +115,7 @@ func everyOperation(ctx context.Context, o backends.ClusterWriter, job backends.
 	return errs
 }
 
-func TestScopedOperations_NotOwned(t *testing.T) {
+func TestScopedWriter_NotOwned(t *testing.T) {
 	const methods = 15
 	for _, tc := range []struct {
 		job   backends.Job
@@ -130,15 +128,15 @@ func TestScopedOperations_NotOwned(t *testing.T) {
 		{job("quality", "default", "p-team1-web"), false},
 		{job("nosuch", "default", "p-team1-web"), false},
 	} {
-		production, quality := &fakeOperations{}, &fakeOperations{}
+		production, quality := &fakeWriter{}, &fakeWriter{}
 		var event audit.Event
 		user := acl.User{Groups: []acl.Group{{Prefixes: []string{"p-team1-", "q-team1-"}, Rights: []string{"stop"}}}}
 		tiers := newTestGateway().Tiers
-		o := &scopedOperations{
-			owned:  user.Scope("stop", tiers),
-			byTier: map[string]backends.ClusterWriter{"production": production, "quality": quality}, event: &event,
+		o := &scopedWriter{
+			owned:   user.Scope("stop", tiers),
+			writers: map[string]backends.ClusterWriter{"production": production, "quality": quality}, event: &event,
 		}
-		errs := everyOperation(context.Background(), o, tc.job)
+		errs := everyWrite(context.Background(), o, tc.job)
 		if len(errs) != methods {
 			t.Fatalf("called %d methods, want %d", len(errs), methods)
 		}
@@ -154,19 +152,19 @@ func TestScopedOperations_NotOwned(t *testing.T) {
 		if tc.owned && (len(event.Evaluations) != methods-3 || event.Deployment != "deployment of dispatch") {
 			t.Errorf("got the evaluations %q and the deployment %q in the event", event.Evaluations, event.Deployment)
 		}
-		other := &scopedOperations{owned: user.Scope("scale", tiers), byTier: o.byTier, event: &event}
+		other := &scopedWriter{owned: user.Scope("scale", tiers), writers: o.writers, event: &event}
 		if _, err := other.Stop(context.Background(), tc.job, false); !errors.Is(err, errNotOwned) {
 			t.Errorf("without the right: got %v", err)
 		}
 	}
 }
 
-func TestScopedOperations_OtherDefinition(t *testing.T) {
-	production := &fakeOperations{}
+func TestScopedWriter_OtherDefinition(t *testing.T) {
+	production := &fakeWriter{}
 	user := acl.User{Groups: []acl.Group{{Prefixes: []string{"p-team1-"}, Rights: []string{"start"}}}}
-	o := &scopedOperations{
-		owned:  user.Scope("start", newTestGateway().Tiers),
-		byTier: map[string]backends.ClusterWriter{"production": production}, event: &audit.Event{},
+	o := &scopedWriter{
+		owned:   user.Scope("start", newTestGateway().Tiers),
+		writers: map[string]backends.ClusterWriter{"production": production}, event: &audit.Event{},
 	}
 	own := job("production", "default", "p-team1-web")
 	for _, definition := range []string{
@@ -179,7 +177,7 @@ func TestScopedOperations_OtherDefinition(t *testing.T) {
 	}
 }
 
-func TestAuthorize_OperationsBySet(t *testing.T) {
+func TestAuthorize_WriterBySet(t *testing.T) {
 	for _, tc := range []struct {
 		set               RightSet
 		canChange, canRaw bool
@@ -187,13 +185,13 @@ func TestAuthorize_OperationsBySet(t *testing.T) {
 		w := newTestGateway(acl.Group{Prefixes: []string{"p-team1-"}, Rights: []string{"act"}})
 		w.Raw = &Raw{}
 		ran := false
-		before := registry
-		registry = map[string]func() Command{}
+		before := commandTable
+		commandTable = map[string]func() Command{}
 		Register(func() Command {
-			return probe{Spec{Name: "act", Target: TargetScope, Set: tc.set}, func(_ context.Context, req *Request) error {
+			return probe{Spec{Name: "act", Target: TargetScope, RightSet: tc.set}, func(_ context.Context, req *Request) error {
 				ran = true
-				if (req.Operations != nil) != tc.canChange || (req.runner != nil) != tc.canChange || (req.raw != nil) != tc.canRaw {
-					t.Errorf("%s: operations %v, runner %v, raw %v", tc.set, req.Operations != nil, req.runner != nil,
+				if (req.Writer != nil) != tc.canChange || (req.runner != nil) != tc.canChange || (req.raw != nil) != tc.canRaw {
+					t.Errorf("%s: writer %v, runner %v, raw %v", tc.set, req.Writer != nil, req.runner != nil,
 						req.raw != nil)
 				}
 				return nil
@@ -202,14 +200,14 @@ func TestAuthorize_OperationsBySet(t *testing.T) {
 		if err := w.run("act"); err != nil || !ran {
 			t.Errorf("%s: got %v, ran %v", tc.set, err, ran)
 		}
-		registry = before
+		commandTable = before
 	}
 }
 
 func TestStartOperation_OwnEvent(t *testing.T) {
 	w := newTestGateway(acl.Group{Prefixes: []string{"p-team1-"}, Rights: []string{"act"}})
-	production := &fakeOperations{}
-	w.Gateway.Operations = map[string]backends.ClusterWriter{"production": production}
+	production := &fakeWriter{}
+	w.Gateway.Writers = map[string]backends.ClusterWriter{"production": production}
 	w.Ops, _ = ops.Open("")
 	w.production.jobs = []backends.Job{
 		job("production", "default", "p-team1-web"),
@@ -217,23 +215,23 @@ func TestStartOperation_OwnEvent(t *testing.T) {
 	}
 	proceed := make(chan struct{})
 	var op *ops.Op
-	before := registry
-	defer func() { registry = before }()
-	registry = map[string]func() Command{}
+	before := commandTable
+	defer func() { commandTable = before }()
+	commandTable = map[string]func() Command{}
 	Register(func() Command {
 		return probe{
-			Spec{Name: "act", Args: "JOB", Target: TargetJob, Set: Operate},
+			Spec{Name: "act", Args: "JOB", Target: TargetJob, RightSet: Operate},
 			func(ctx context.Context, req *Request) error {
-				started, err := req.StartOperation(ctx, func(ctx context.Context, work Work) error {
+				started, err := req.StartOperation(ctx, func(ctx context.Context, work Operation) error {
 					<-proceed
 					if ctx.Err() != nil {
 						return ctx.Err()
 					}
-					_, err := work.Operations.Stop(ctx, job("production", "default", "p-team2-shop"), false)
+					_, err := work.Writer.Stop(ctx, job("production", "default", "p-team2-shop"), false)
 					if !errors.Is(err, errNotOwned) {
 						t.Errorf("not owned: got %v", err)
 					}
-					_, err = work.Operations.Stop(ctx, req.Job, false)
+					_, err = work.Writer.Stop(ctx, req.Job, false)
 					return errors.Join(err, errors.New("failed"))
 				})
 				if err == nil {
@@ -274,13 +272,13 @@ func TestRequire_RefusalIsRecorded(t *testing.T) {
 		w := newTestGateway(acl.Group{Name: "team1", Prefixes: []string{"p-team1-"}, Rights: strings.Fields(granted)},
 			acl.Group{Prefixes: []string{"p-team2-"}, Rights: []string{"purge"}})
 		w.production.jobs = []backends.Job{job("production", "default", "p-team1-web")}
-		before := registry
-		registry = map[string]func() Command{}
+		before := commandTable
+		commandTable = map[string]func() Command{}
 		Register(func() Command {
 			return probe{
 				Spec{
-					Name: "act", Args: "JOB", Target: TargetJob, Set: Operate,
-					Rights: map[string]RightSet{"purge": Admin},
+					Name: "act", Args: "JOB", Target: TargetJob, RightSet: Operate,
+					FlagRights: map[string]RightSet{"purge": Admin},
 				},
 				func(_ context.Context, req *Request) error { return req.Require("purge") },
 			}
@@ -290,16 +288,16 @@ func TestRequire_RefusalIsRecorded(t *testing.T) {
 		if (err == nil) != want || (e.Decision == audit.Allowed) != want {
 			t.Errorf("%s: got %v and %s", granted, err, e.Decision)
 		}
-		registry = before
+		commandTable = before
 	}
 }
 
 func TestExpandGrants(t *testing.T) {
-	before := registry
-	defer func() { registry = before }()
-	registry = map[string]func() Command{}
+	before := commandTable
+	defer func() { commandTable = before }()
+	commandTable = map[string]func() Command{}
 	add := func(name string, target Target, set RightSet, rights map[string]RightSet) {
-		Register(func() Command { return probe{Spec{Name: name, Target: target, Set: set, Rights: rights}, nil} })
+		Register(func() Command { return probe{Spec{Name: name, Target: target, RightSet: set, FlagRights: rights}, nil} })
 	}
 	add("help", TargetNone, Public, nil)
 	add("ps", TargetScope, Read, nil)

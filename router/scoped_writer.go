@@ -11,28 +11,28 @@ import (
 	"nomadctld/internal/audit"
 )
 
-// scopedOperations changes jobs in all tiers on behalf of one user and one command. It refuses jobs that the user
+// scopedWriter changes jobs in all tiers on behalf of one user and one command. It refuses jobs that the user
 // does not own, and adds Nomad's evaluations and deployments to the audit event. It embeds nothing, so that a new
 // method of backends.ClusterWriter does not compile until it is scoped here.
-type scopedOperations struct {
-	owned  acl.Scope
-	byTier map[string]backends.ClusterWriter
+type scopedWriter struct {
+	owned   acl.Scope
+	writers map[string]backends.ClusterWriter
 
 	mu    sync.Mutex // guards event: several allocations may be restarted concurrently
 	event *audit.Event
 }
 
-var _ backends.ClusterWriter = (*scopedOperations)(nil)
+var _ backends.ClusterWriter = (*scopedWriter)(nil)
 
-// callTier calls do with a tier's operations if the user owns the job.
-func callTier[T any](o *scopedOperations, tier, namespace, root string,
+// callTier calls do with a tier's writer if the user owns the job.
+func callTier[T any](o *scopedWriter, tier, namespace, root string,
 	do func(backends.ClusterWriter) (T, error),
 ) (result T, err error) {
 	if !o.owned.Owns(tier, namespace, root) {
 		return result, errNotOwned
 	}
 	err = backends.Protect(func() (err error) {
-		result, err = do(o.byTier[tier])
+		result, err = do(o.writers[tier])
 		return err
 	})
 	if err != nil {
@@ -42,14 +42,14 @@ func callTier[T any](o *scopedOperations, tier, namespace, root string,
 }
 
 // change changes a job and records the result in the event.
-func (o *scopedOperations) change(job backends.Job,
+func (o *scopedWriter) change(job backends.Job,
 	do func(backends.ClusterWriter) (backends.WriteResult, error),
 ) (backends.WriteResult, error) {
 	return o.recordOutcome(callTier(o, job.Tier, job.Namespace, job.Root, do))
 }
 
 // recordOutcome adds Nomad's evaluation and deployment to the event, and returns its arguments.
-func (o *scopedOperations) recordOutcome(result backends.WriteResult, err error) (backends.WriteResult, error) {
+func (o *scopedWriter) recordOutcome(result backends.WriteResult, err error) (backends.WriteResult, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if result.EvaluationID != "" {
@@ -62,7 +62,7 @@ func (o *scopedOperations) recordOutcome(result backends.WriteResult, err error)
 }
 
 // finalEvent returns the end event after everything has finished with err.
-func (o *scopedOperations) finalEvent(err error) audit.Event {
+func (o *scopedWriter) finalEvent(err error) audit.Event {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	event := *o.event
@@ -70,18 +70,18 @@ func (o *scopedOperations) finalEvent(err error) audit.Event {
 	return endEvent(event, err)
 }
 
-func (o *scopedOperations) Stop(ctx context.Context, job backends.Job, purge bool) (backends.WriteResult, error) {
+func (o *scopedWriter) Stop(ctx context.Context, job backends.Job, purge bool) (backends.WriteResult, error) {
 	return o.change(job, func(c backends.ClusterWriter) (backends.WriteResult, error) { return c.Stop(ctx, job, purge) })
 }
 
-func (o *scopedOperations) CheckRegister(ctx context.Context, job backends.Job, definition json.RawMessage) error {
+func (o *scopedWriter) CheckRegister(ctx context.Context, job backends.Job, definition json.RawMessage) error {
 	_, err := callTier(o, job.Tier, job.Namespace, job.Root, func(c backends.ClusterWriter) (struct{}, error) {
 		return struct{}{}, c.CheckRegister(ctx, job, definition)
 	})
 	return err
 }
 
-func (o *scopedOperations) Register(ctx context.Context, job backends.Job, definition json.RawMessage,
+func (o *scopedWriter) Register(ctx context.Context, job backends.Job, definition json.RawMessage,
 	index uint64,
 ) (backends.WriteResult, error) {
 	// The definition must be of the job that was authorized.
@@ -94,7 +94,7 @@ func (o *scopedOperations) Register(ctx context.Context, job backends.Job, defin
 	})
 }
 
-func (o *scopedOperations) Scale(ctx context.Context, job backends.Job, group string,
+func (o *scopedWriter) Scale(ctx context.Context, job backends.Job, group string,
 	count int,
 ) (backends.WriteResult, error) {
 	return o.change(job, func(c backends.ClusterWriter) (backends.WriteResult, error) {
@@ -102,25 +102,25 @@ func (o *scopedOperations) Scale(ctx context.Context, job backends.Job, group st
 	})
 }
 
-func (o *scopedOperations) StopAllocation(ctx context.Context, a backends.Allocation) (backends.WriteResult, error) {
+func (o *scopedWriter) StopAllocation(ctx context.Context, a backends.Allocation) (backends.WriteResult, error) {
 	return o.recordOutcome(callTier(o, a.Tier, a.Namespace, a.Root,
 		func(c backends.ClusterWriter) (backends.WriteResult, error) { return c.StopAllocation(ctx, a) }))
 }
 
-func (o *scopedOperations) RestartTask(ctx context.Context, a backends.Allocation, task string) error {
+func (o *scopedWriter) RestartTask(ctx context.Context, a backends.Allocation, task string) error {
 	_, err := callTier(o, a.Tier, a.Namespace, a.Root,
 		func(c backends.ClusterWriter) (struct{}, error) { return struct{}{}, c.RestartTask(ctx, a, task) })
 	return err
 }
 
-func (o *scopedOperations) SignalTask(ctx context.Context, a backends.Allocation, task, signal string) error {
+func (o *scopedWriter) SignalTask(ctx context.Context, a backends.Allocation, task, signal string) error {
 	_, err := callTier(o, a.Tier, a.Namespace, a.Root, func(c backends.ClusterWriter) (struct{}, error) {
 		return struct{}{}, c.SignalTask(ctx, a, task, signal)
 	})
 	return err
 }
 
-func (o *scopedOperations) PromoteDeployment(ctx context.Context, job backends.Job,
+func (o *scopedWriter) PromoteDeployment(ctx context.Context, job backends.Job,
 	deployment string,
 ) (backends.WriteResult, error) {
 	return o.change(job, func(c backends.ClusterWriter) (backends.WriteResult, error) {
@@ -128,7 +128,7 @@ func (o *scopedOperations) PromoteDeployment(ctx context.Context, job backends.J
 	})
 }
 
-func (o *scopedOperations) FailDeployment(ctx context.Context, job backends.Job,
+func (o *scopedWriter) FailDeployment(ctx context.Context, job backends.Job,
 	deployment string,
 ) (backends.WriteResult, error) {
 	return o.change(job, func(c backends.ClusterWriter) (backends.WriteResult, error) {
@@ -136,7 +136,7 @@ func (o *scopedOperations) FailDeployment(ctx context.Context, job backends.Job,
 	})
 }
 
-func (o *scopedOperations) PauseDeployment(ctx context.Context, job backends.Job,
+func (o *scopedWriter) PauseDeployment(ctx context.Context, job backends.Job,
 	deployment string,
 ) (backends.WriteResult, error) {
 	return o.change(job, func(c backends.ClusterWriter) (backends.WriteResult, error) {
@@ -144,7 +144,7 @@ func (o *scopedOperations) PauseDeployment(ctx context.Context, job backends.Job
 	})
 }
 
-func (o *scopedOperations) ResumeDeployment(ctx context.Context, job backends.Job,
+func (o *scopedWriter) ResumeDeployment(ctx context.Context, job backends.Job,
 	deployment string,
 ) (backends.WriteResult, error) {
 	return o.change(job, func(c backends.ClusterWriter) (backends.WriteResult, error) {
@@ -152,21 +152,21 @@ func (o *scopedOperations) ResumeDeployment(ctx context.Context, job backends.Jo
 	})
 }
 
-func (o *scopedOperations) Revert(ctx context.Context, job backends.Job, version uint64) (backends.WriteResult, error) {
+func (o *scopedWriter) Revert(ctx context.Context, job backends.Job, version uint64) (backends.WriteResult, error) {
 	return o.change(job, func(c backends.ClusterWriter) (backends.WriteResult, error) {
 		return c.Revert(ctx, job, version)
 	})
 }
 
-func (o *scopedOperations) Evaluate(ctx context.Context, job backends.Job) (backends.WriteResult, error) {
+func (o *scopedWriter) Evaluate(ctx context.Context, job backends.Job) (backends.WriteResult, error) {
 	return o.change(job, func(c backends.ClusterWriter) (backends.WriteResult, error) { return c.Evaluate(ctx, job) })
 }
 
-func (o *scopedOperations) Force(ctx context.Context, job backends.Job) (backends.WriteResult, error) {
+func (o *scopedWriter) Force(ctx context.Context, job backends.Job) (backends.WriteResult, error) {
 	return o.change(job, func(c backends.ClusterWriter) (backends.WriteResult, error) { return c.Force(ctx, job) })
 }
 
-func (o *scopedOperations) Dispatch(ctx context.Context, job backends.Job, meta map[string]string,
+func (o *scopedWriter) Dispatch(ctx context.Context, job backends.Job, meta map[string]string,
 	payload []byte,
 ) (backends.WriteResult, error) {
 	return o.change(job, func(c backends.ClusterWriter) (backends.WriteResult, error) {
