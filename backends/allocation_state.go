@@ -2,7 +2,7 @@ package backends
 
 import "time"
 
-// States of allocations and tasks.
+// States of tasks, as TaskState returns them, besides pending.
 const (
 	StateRunning = "running"
 	StateDead    = "dead"
@@ -49,8 +49,8 @@ func (a Allocation) Stopping() bool {
 	return !a.TerminalStatus() && a.Desired != "" && a.Desired != "run"
 }
 
-// TaskFinishedAt returns when a dead task finished, as its client agent reported it. If the allocation was lost, it
-// is the time when Nomad marked it so. It is zero for a task that is not dead.
+// TaskFinishedAt returns when a dead task finished, as its client agent reported it. If it did not, that is the time of
+// the allocation's last change. It is zero for a task that is not dead.
 func (a Allocation) TaskFinishedAt(t Task) time.Time {
 	switch {
 	case a.TaskState(t) != StateDead:

@@ -32,8 +32,9 @@ func NewSharedCluster(c Cluster) *SharedCluster {
 	return &SharedCluster{cluster: c, responses: map[string]*cachedResponse{}}
 }
 
-// WithMaxAge returns a view of the cluster that caches lists for maxAge, so that all watchers of the same list cost one
-// read. With 0 nothing is cached, but simultaneous calls share a read. No result is then older than its call.
+// WithMaxAge returns a view of the cluster that caches Jobs, Job, Schedules, Usage and Checks for maxAge, so that all
+// watchers of the same list cost one read. With 0 nothing is cached, but simultaneous calls of Jobs, Job, Definition,
+// Versions and Deployments share a read. No result is then older than its call.
 func (s *SharedCluster) WithMaxAge(maxAge time.Duration) Cluster {
 	if maxAge <= 0 {
 		return coalescedView{s}
@@ -41,7 +42,7 @@ func (s *SharedCluster) WithMaxAge(maxAge time.Duration) Cluster {
 	return cachedView{s, maxAge}
 }
 
-// cachedReadTimeout limits a shared read. The read does not end with the caller that started it.
+// cachedReadTimeout limits a shared read whose first caller has no deadline. Canceling that caller does not end it.
 const cachedReadTimeout = 15 * time.Second
 
 // cachedRead returns the response for key: a pending one, a cached one that is recent enough, or that of a new read. A

@@ -120,15 +120,15 @@ func (rc *readCoalescer) start(r *sharedRead) bool {
 	return wanted
 }
 
-// recheck reports whether a read that has not started has callers. If all had left and another one joined, the read
-// gets a new context.
+// recheck calls prepare for a read that has not started and whose context is canceled.
 func (rc *readCoalescer) recheck(r *sharedRead) bool {
 	rc.mu.Lock()
 	defer rc.mu.Unlock()
 	return r.prepare()
 }
 
-// prepare implements recheck. The caller holds readCoalescer.mu.
+// prepare ends a read without callers and returns false. Otherwise it replaces the context if the earlier callers
+// canceled it. The caller holds readCoalescer.mu.
 func (r *sharedRead) prepare() bool {
 	if r.waiting == 0 {
 		r.started, r.err = true, context.Canceled

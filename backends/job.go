@@ -63,7 +63,7 @@ type Allocation struct {
 	Version           uint64 // of the job
 	Created           time.Time
 	Modified          time.Time
-	Next              string // the allocation that replaces this one; empty: none
+	Next              string // ID of the allocation that replaces this one; empty: none
 	ReschedulePending bool   // it has failed and Nomad will replace it later
 
 	// Rescheduled lists the failed allocations that this one replaces, oldest first, as far as Nomad retains them.
@@ -111,8 +111,8 @@ type Usage struct {
 // childMarkers follow the parent's ID in the ID of a child job.
 var childMarkers = []string{"/periodic-", "/dispatch-"}
 
-// RootID returns the root of the job id: parent if Nomad returns one. A job that was purged while its allocations are
-// still running has none, so RootID derives it from the ID.
+// RootID returns the root of the job id: parent if Nomad returns one. Nomad returns no parent for a purged job with
+// running allocations, so RootID then derives the root from the ID.
 func RootID(id, parent string) string {
 	if parent != "" {
 		return parent

@@ -12,14 +12,14 @@ import (
 	"time"
 )
 
-// Release identifies the contents of a job definition. Two definitions with the same ID run the same tasks. The ID does
-// not include counts, because scaling changes them without a deployment.
+// Release identifies the contents of a job definition. Definitions whose releases have the same ID run the
+// same tasks. The ID does not include counts, because scaling changes them without a deployment.
 type Release struct {
 	ID     string
 	Groups []ReleaseGroup // by name
 }
 
-// ReleaseGroup is the part of a group that scaling changes.
+// ReleaseGroup is a group's count and scaling block, which are compared separately.
 type ReleaseGroup struct {
 	Name    string
 	Count   int
@@ -44,13 +44,14 @@ func (r Release) Group(name string) (ReleaseGroup, bool) {
 	return ReleaseGroup{}, false
 }
 
-// IgnoredFields contains the fields of a job that Nomad sets itself, and Stop.
+// IgnoredFields contains the fields of a job that do not belong to its release: those that Nomad sets, Stop and
+// VersionTag.
 var IgnoredFields = map[string]bool{
 	"CreateIndex": true, "ModifyIndex": true, "JobModifyIndex": true, "Version": true, "Status": true,
 	"StatusDescription": true, "SubmitTime": true, "Stable": true, "NomadTokenID": true, "VersionTag": true, "Stop": true,
 }
 
-// ReleaseOf returns the release of a definition. It ignores empty fields and fields that Nomad sets itself.
+// ReleaseOf returns the release of a definition. It ignores empty fields and IgnoredFields.
 func ReleaseOf(definition json.RawMessage) (r Release, err error) {
 	d := json.NewDecoder(bytes.NewReader(definition))
 	d.UseNumber()
@@ -137,8 +138,8 @@ var rescheduleOnce = reschedulePolicy{
 	Attempts: 1, Interval: time.Hour, Delay: 5 * time.Second, DelayFunction: "constant",
 }
 
-// WithRescheduling returns the definition with the reschedule policy rescheduleOnce in the given groups. It changes
-// nothing else.
+// WithRescheduling returns the definition with a policy that lets Nomad replace a failed allocation once, in the given
+// groups. It changes nothing else.
 func WithRescheduling(definition json.RawMessage, groups map[string]bool) (json.RawMessage, error) {
 	return withField(definition, "ReschedulePolicy", func(group string) (any, bool) {
 		return rescheduleOnce, groups[group]

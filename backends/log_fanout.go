@@ -9,7 +9,7 @@ import (
 )
 
 // LogFanout lets all viewers of a log share one stream of it. A slow viewer delays neither the stream nor the other
-// viewers: it misses lines and gets their number. The zero value is ready to use.
+// viewers: it misses lines and gets a count of them. The zero value is ready to use.
 //
 // Each stream reads its source in a goroutine and buffers the newest chunks of stdout and of stderr. Each viewer has a
 // logCursor, its position in the stream. If a viewer falls so far behind that the buffer drops chunks which it has not
@@ -32,6 +32,8 @@ var errTooManyStreams = fmt.Errorf("%w: %d logs are being followed", ErrLimitRea
 // Follow calls each with the selected chunks of a log until the log or ctx ends. If ctx ends, it returns the cause.
 // The first viewer starts the stream, and it runs until the last viewer leaves. A viewer who wants older lines than
 // the stream has buffered starts a new stream, which later viewers join.
+//
+// Other errors: the error of each, the error of the source, and ErrLimitReached if maxStreams streams have viewers.
 func (f *LogFanout) Follow(
 	ctx context.Context, source LogSource, in TaskRef, q LogQuery, each func(LogChunk) error,
 ) error {

@@ -73,12 +73,6 @@ func (f fakeFiles) Log(_ context.Context, _ TaskRef, q LogQuery, each func(LogCh
 	return nil
 }
 
-type fakeMismatch struct{}
-
-func (fakeMismatch) Error() string          { return "other" }
-func (fakeMismatch) Is(target error) bool   { return target == ErrLogMismatch }
-func (fakeMismatch) FilesContainMore() bool { return true }
-
 func (f fakeFiles) LogBefore(_ context.Context, _ TaskRef, newest [2]RetainedOutput, _ LogQuery,
 	each func(LogChunk) error,
 ) error {
@@ -88,7 +82,7 @@ func (f fakeFiles) LogBefore(_ context.Context, _ TaskRef, newest [2]RetainedOut
 	for i, text := range []string{f.stdout, f.stderr} {
 		at := strings.LastIndex(text, string(newest[i].Head))
 		if at < 0 || newest[i].HasEnd && at+int(newest[i].Bytes) < len(text) {
-			return fakeMismatch{}
+			return &MismatchError{FilesContainMore: true}
 		}
 		if newest[i].HasStart && at > 0 && strings.HasPrefix(text, string(newest[i].Head)) && len(newest[i].Head) > 0 {
 			continue
@@ -142,11 +136,11 @@ func TestJoinedLog(t *testing.T) {
 		},
 		"rotated everywhere": {
 			fakeContainerLog{lines: []string{"o 3"}, rotated: true},
-			fakeFiles{err: fakeMismatch{}},
+			fakeFiles{err: &MismatchError{FilesContainMore: true}},
 			1,
-			nil, "<the log starts at 2026-11-30T12:00:00Z: " + olderLost + "other>3\n", nil,
+			nil, "<the log starts at 2026-11-30T12:00:00Z: " + olderLost + ErrLogMismatch.Error() + ">3\n", nil,
 		},
-		"no right to files": {
+		"files forbidden": {
 			fakeContainerLog{lines: []string{"o 3"}, rotated: true},
 			fakeFiles{err: ErrForbidden},
 			0,

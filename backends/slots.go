@@ -9,19 +9,19 @@ import (
 	"time"
 )
 
-// Slots is a semaphore that is fair to users. A user may always use a third of the slots, and more only while another
-// third stays free, so that one user cannot take all. Waiting requests are served round robin by user: the user with
-// the fewest slots first, then the one who was served longest ago.
+// Slots is a semaphore that is fair to users. A user may use a third of the slots while any are free, and more only
+// while a third stays free, so that one user cannot take all. Waiting requests are served round robin by user: the
+// user with the fewest slots first, then the one who was served longest ago.
 type Slots struct {
 	label       string // completes the text of ErrLimitReached, as in "through Nomad"
 	capacity    int
-	fairShare   int           // slots a user may always use; a user with more must leave as many free
+	fairShare   int           // a third of capacity; a user with more slots must leave as many free
 	waitTimeout time.Duration // 0: wait until the context ends, without a limit of waiting requests
 
 	mu         sync.Mutex // guards the fields below
 	inUse      int
 	usedBy     map[string]int // by user
-	lastServed map[string]int // serveCount at the last grant, by user with a slot or a request
+	lastServed map[string]int // by user: serveCount at the last grant; only users with slots or requests
 	serveCount int            // number of grants
 	queue      []*slotRequest // in order of arrival
 }
@@ -36,7 +36,8 @@ type slotRequest struct {
 // maxWaiting limits the waiting requests of one user.
 const maxWaiting = 16
 
-// NewSlots returns capacity slots. A request that waits longer than waitTimeout fails with ErrLimitReached.
+// NewSlots returns capacity slots. A request that waits longer than waitTimeout fails with ErrLimitReached. 0 waits
+// without limit. label completes the error's text.
 func NewSlots(label string, capacity int, waitTimeout time.Duration) *Slots {
 	return &Slots{
 		label: label, capacity: capacity, fairShare: max(1, capacity/3), waitTimeout: waitTimeout,
@@ -45,7 +46,8 @@ func NewSlots(label string, capacity int, waitTimeout time.Duration) *Slots {
 }
 
 // Acquire waits for n slots for the user of ctx and returns a function that releases them. It returns ErrLimitReached
-// if it waits too long or if too many requests of the user are already waiting.
+// if it waits longer than waitTimeout or the deadline of ctx, or if too many requests of the user are already waiting.
+// If ctx is canceled, it returns the cause.
 func (s *Slots) Acquire(ctx context.Context, n int) (release func(), err error) {
 	r := &slotRequest{user: UserOf(ctx), n: n, granted: make(chan struct{})}
 	s.mu.Lock()
@@ -183,12 +185,12 @@ func (s *Slots) InUse() int {
 
 // limitError returns the error for a user who gets no slot. The caller holds mu.
 func (s *Slots) limitError(user string) error {
-	return fmt.Errorf("%w %s: %d of %d slots are in use, %d of them by you (more than %d only while %d stay free); "+
-		"close one or retry in a minute",
+	return fmt.Errorf("%w %s: %d of %d slots are in use, %d of them by you "+
+		"(you get more than %d only while %d stay free); close one or retry in a minute",
 		ErrLimitReached, s.label, s.inUse, s.capacity, s.usedBy[user], s.fairShare, s.fairShare)
 }
 
-// Quota limits the number of something for each user on each cluster.
+// Quota limits how many programs, or logs, each user may have open on a cluster.
 type Quota struct {
 	label string // the limited things, such as programs
 	limit int

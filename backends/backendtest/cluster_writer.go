@@ -29,7 +29,7 @@ type WriteFixture struct {
 	Periodic      func(t *testing.T, id string)       // prohibits overlap and does not run by itself
 	Parameterized func(t *testing.T, id string)       // requires the meta "file"
 
-	// ScalingSurvivesStop: stopping a job leaves its scaling policies enabled, as in Nomad 1.6.
+	// ScalingSurvivesStop: stopping a job leaves its scaling policies enabled, as before Nomad 1.10.
 	ScalingSurvivesStop bool
 }
 
@@ -50,7 +50,7 @@ func ClusterWriter(t *testing.T, f WriteFixture) {
 	}
 }
 
-// job returns a job from a list.
+// job returns the job with this ID, as listed.
 func (f WriteFixture) job(t *testing.T, id string) backends.Job {
 	t.Helper()
 	jobs, err := f.Jobs(context.Background(),
@@ -67,8 +67,8 @@ func (f WriteFixture) job(t *testing.T, id string) backends.Job {
 	return backends.Job{}
 }
 
-// waitForDeployment waits until the job's latest deployment has this status and a healthy allocation. It returns the
-// job.
+// waitForDeployment waits until the job's latest deployment has this status and a healthy allocation, and no allocation
+// is pending. It returns the job.
 func (f WriteFixture) waitForDeployment(t *testing.T, id, status string) backends.Job {
 	t.Helper()
 	var job backends.Job

@@ -20,15 +20,13 @@ import (
 type Features struct {
 	User, Env, Dir bool // of backends.Program
 	Signals        bool // can be sent to a program without a terminal
-	SeparateStderr bool // stdout and stderr are separate streams
-	SignalStatus   bool // the exit code is 128+n if signal n killed the program
 }
 
 // testTimeout limits steps that take no time on an idle machine.
 const testTimeout = 60 * time.Second
 
-// Runtime tests Exec in a task with a POSIX shell and the usual programs. open returns a task that runs until the end
-// of its test.
+// Runtime tests Exec and Kill in a task with a POSIX shell and the usual programs. open returns a task that runs until
+// the end of its test.
 func Runtime(t *testing.T, open func(t *testing.T) (backends.Runtime, backends.TaskRef), can Features) {
 	t.Helper()
 	for name, test := range map[string]func(*taskFixture){
@@ -132,9 +130,7 @@ func argumentsUnchanged(p *taskFixture) {
 		"", " ", "a b", `"`, `'`, `\`, "$HOME", "`id`", "*", "new\nline", "\t", "é日本", "-n", "--", "#x",
 		";", "&", "|", "%s", "{}",
 	}
-	if p.features.SeparateStderr { // other runtimes use JSON, which cannot represent bytes that are not UTF-8
-		args = append(args, string(bytes[:127]))
-	}
+	args = append(args, string(bytes[:127]))
 	p.want(p.sh(`for a; do printf '[%s]' "$a"; done`, args...), 0, "["+strings.Join(args, "][")+"]")
 }
 
@@ -148,9 +144,6 @@ func everyByte(p *taskFixture) {
 
 func separateStderr(p *taskFixture) {
 	r := p.sh("echo out; echo err >&2; echo out; echo err >&2")
-	if !p.features.SeparateStderr {
-		p.Skip("this runtime does not separate stdout and stderr")
-	}
 	p.want(r, 0, "out\nout\n")
 	if r.stderr != "err\nerr\n" {
 		p.Errorf("stderr: got %q", r.stderr)
@@ -187,9 +180,6 @@ func exitCodes(p *taskFixture) {
 }
 
 func exitSignals(p *taskFixture) {
-	if !p.features.SignalStatus {
-		p.Skip("this runtime does not report signals")
-	}
 	for signal, code := range map[string]int{"KILL": 137, "TERM": 143} {
 		p.want(p.sh("echo x; kill -s "+signal+" $$; sleep 60"), code, "x\n")
 	}
@@ -367,13 +357,13 @@ type process struct {
 func (p *taskFixture) start(program backends.Program) *process {
 	p.Helper()
 	ctx, cancel := context.WithCancelCause(context.Background())
-	in, out := io.Pipe()
+	stdin, input := io.Pipe()
 	r := &process{
-		t: p.T, stdin: out, stdout: &syncBuffer{}, signals: make(chan string, 4), cancel: cancel,
+		t: p.T, stdin: input, stdout: &syncBuffer{}, signals: make(chan string, 4), cancel: cancel,
 		done: make(chan result, 1),
 	}
 	var stderr syncBuffer
-	program.Stdin, program.Stdout, program.Stderr = in, r.stdout, &stderr
+	program.Stdin, program.Stdout, program.Stderr = stdin, r.stdout, &stderr
 	if program.Session == "" {
 		program.Session = newSession()
 	}
@@ -384,7 +374,7 @@ func (p *taskFixture) start(program backends.Program) *process {
 	}()
 	p.Cleanup(func() {
 		cancel(errors.New("the test is over"))
-		out.Close()
+		input.Close()
 	})
 	return r
 }
@@ -497,9 +487,7 @@ func terminalProgram(p *taskFixture) {
 			p.Errorf("%s: got %v, %q, want %v", argv0, r.err, r.stdout, want)
 		}
 	}
-	if p.features.SignalStatus {
-		p.want(p.exec(with("sh", "-c", "kill -s TERM $$; sleep 60")), 143, "")
-	}
+	p.want(p.exec(with("sh", "-c", "kill -s TERM $$; sleep 60")), 143, "")
 	if p.features.Dir {
 		program := with("sh", "-c", "pwd; ps -o ppid= -p $$ 2>/dev/null | tr -d ' ' | head -c 0")
 		program.Dir = "/tmp"

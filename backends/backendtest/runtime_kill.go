@@ -6,7 +6,7 @@ import (
 	"nomadctld/backends"
 )
 
-// killBySession checks that Kill kills programs that have lost their connection, and no other program.
+// killBySession checks that Kill kills the program with a session, and no other.
 func killBySession(p *taskFixture) {
 	killer, ok := p.runtime.(backends.Killer)
 	if !ok {

@@ -11,7 +11,8 @@ import (
 	"nomadctld/backends"
 )
 
-// Capabilities that the gateway needs. If newer versions of Nomad have finer ones, the one that all versions accept.
+// Capabilities that the gateway needs. Where newer versions of Nomad have finer ones, these are the ones that all
+// versions accept.
 const (
 	capListJobs       = "list-jobs"
 	capReadJob        = "read-job"

@@ -32,10 +32,10 @@ const (
 	maxNodeWriteConns = 5 // changes on nodes: they may take as long as a task needs to stop
 
 	dialTimeout = 3 * time.Second
-	readTimeout = 10 * time.Second // for all requests of one list
+	readTimeout = 10 * time.Second // for all requests of one read
 )
 
-// Client is one tier.
+// Client is the client of one tier.
 type Client struct {
 	tier       Tier
 	reads      *api.Client

@@ -36,6 +36,7 @@ func (c *Client) Exec(ctx context.Context, in backends.TaskRef, p backends.Progr
 	if err != nil {
 		return 0, err
 	}
+	// Fail before taking a slot if the token cannot be read.
 	if _, err := c.queryOptions(ctx, ""); err != nil {
 		return 0, err
 	}
@@ -97,7 +98,7 @@ type programState struct {
 //   - killed: the program has been killed, or could not be.
 //   - signals and resized: forwarded to the program. The size is sent again after the start, because Docker ignores
 //     it before.
-//   - startTimer: the wrapper has reported nothing.
+//   - startTimer: the wrapper has reported nothing, so the loop gives up.
 //
 // cause is set once the program is being killed. The connection stays open until runProgram returns, even if ctx
 // ends, because closing it does not kill the program.
@@ -217,7 +218,8 @@ func (c *Client) runProgram(
 	}
 }
 
-// killShell kills the wrapper processes that may still be waiting for input after the program.
+// killShell kills the wrapper processes that may still be waiting for input after the program has
+// exited.
 func (c *Client) killShell(ctx context.Context, in backends.TaskRef, r *programState, w *wrappedCommand) {
 	if w != nil && r.hasStarted() {
 		_, _ = c.signal(context.WithoutCancel(ctx), in, "KILL", r.shellPID, w.session, "shell", stepTimeout)

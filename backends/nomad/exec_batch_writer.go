@@ -69,7 +69,8 @@ func (w *batchWriter) writeBuffered() {
 	w.changed.Broadcast()
 }
 
-// flush waits until the buffer has been written, a write has failed or ctx ends.
+// flush waits until the buffer has been written or a write has failed. If ctx ends first, it closes the writer with
+// the cause.
 func (w *batchWriter) flush(ctx context.Context) {
 	stop := context.AfterFunc(ctx, func() { w.close(context.Cause(ctx)) })
 	defer stop()

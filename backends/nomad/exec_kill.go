@@ -59,7 +59,7 @@ func (t *programKiller) startKill(ctx context.Context) <-chan error {
 	return killed
 }
 
-// killStep is a signal and the time when it is sent, after the first one.
+// killStep is a signal and its delay after the first one.
 type killStep struct {
 	signal string
 	after  time.Duration

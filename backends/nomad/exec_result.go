@@ -53,10 +53,10 @@ func (r *programState) result(p backends.Program, out outputs, w *wrappedCommand
 	return 0, errors.New("the program exited, but Nomad lost the end of its output; exit code unknown")
 }
 
-// directResult is result for a program that ran without the wrapper.
+// directResult is like result, for a program that ran without the wrapper.
 func directResult(p backends.Program, out outputs, code int, err error) (int, error) {
 	if err != nil {
-		out.direct.startError(0)
+		out.direct.startError(0) // forwards the output
 		switch text := err.Error(); {
 		case isNotFound(text):
 			return 0, fmt.Errorf("%s: %w", p.Argv[0], backends.ErrProgramNotFound)

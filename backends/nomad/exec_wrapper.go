@@ -48,7 +48,7 @@ type wrappedCommand struct {
 }
 
 // needsFramedStdin reports whether the driver may fail to pass on EOF of a program's input. The podman driver fails;
-// the drivers that are part of Nomad do not. Other drivers are assumed to fail, and an unknown one ("") not.
+// the listed drivers do not. Other drivers are assumed to fail, and an unknown one ("") not.
 func needsFramedStdin(driver string) bool {
 	switch driver {
 	case "", "docker", "exec", "exec2", "java", "qemu", "raw_exec":
@@ -98,7 +98,7 @@ func wrapProgram(p backends.Program, driver string) (wrappedCommand, error) {
 	return w, nil
 }
 
-// isIdentifier reports whether a shell can export a variable with this name.
+// isIdentifier reports whether name can be a shell variable. Signal names have the same form.
 func isIdentifier(name string) bool {
 	for i, r := range name {
 		switch {
@@ -123,7 +123,7 @@ func randomDigits() string {
 	return new(big.Int).SetBytes(b[:]).String()
 }
 
-// randomHex returns a random session or token.
+// randomHex returns a random session ID or idempotency token.
 func randomHex() string {
 	var b [16]byte
 	rand.Read(b[:])

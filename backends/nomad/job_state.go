@@ -7,7 +7,7 @@ import (
 	"nomadctld/backends"
 )
 
-// jobState is the part of a job that changes depend on.
+// jobState holds the fields of a job that are checked before and after a change.
 type jobState struct {
 	Version        uint64
 	JobModifyIndex uint64

@@ -20,6 +20,7 @@ func (c *Client) Log(
 	if q.NeedsContainer() {
 		return fmt.Errorf("%w (Nomad's log files store none)", backends.ErrNoTimestamps)
 	}
+	// Fail before taking a slot if the token cannot be read.
 	if _, err := c.queryOptions(ctx, ""); err != nil {
 		return err
 	}

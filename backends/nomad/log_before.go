@@ -20,7 +20,7 @@ import (
 
 var _ backends.LogFiles = (*Client)(nil)
 
-// searchMargin is added to the size of the newest part when it is searched: the task may write more in the meantime.
+// searchMargin is added to the newest part's size to search for it: the task may write more in the meantime.
 const searchMargin = 1 << 20
 
 // LogBefore implements backends.LogFiles. It needs the capability read-logs. With read-fs it can leave out old files.
@@ -28,6 +28,7 @@ func (c *Client) LogBefore(
 	ctx context.Context, in backends.TaskRef, newest [2]backends.RetainedOutput, q backends.LogQuery,
 	each func(backends.LogChunk) error,
 ) error {
+	// Fail before taking a slot if the token cannot be read.
 	if _, err := c.queryOptions(ctx, ""); err != nil {
 		return err
 	}
@@ -140,8 +141,8 @@ func (c *Client) logStart(
 	return logPos{start.file, 0}, head, err
 }
 
-// findNewest finds the start of the newest part of a log by its first bytes: newest.Bytes before the end of the log,
-// or a little more if the task has written in the meantime.
+// findNewest searches the log for newest.Head, newest.Bytes or a little more before the end, and returns where it
+// starts. If newest.HasEnd and the log does not end with newest.Tail, it returns a *MismatchError as well.
 func (c *Client) findNewest(
 	ctx context.Context, in backends.TaskRef, output string, newest backends.RetainedOutput,
 ) (logPos, error) {
@@ -165,24 +166,15 @@ func (c *Client) findNewest(
 	at, found, ok := s.bestMatch(newest.Bytes)
 	switch {
 	case ok && newest.HasEnd && s.size-at > newest.Bytes && !bytes.HasSuffix(s.last, newest.Tail):
-		return found, mismatchError{filesContainMore: true}
+		return found, &backends.MismatchError{FilesContainMore: true}
 	case ok:
 		return found, nil
 	case newest.Bytes == 0:
 		return f.pos, nil
 	default:
-		return logPos{}, mismatchError{filesContainMore: s.size >= lookback || s.size > newest.Bytes}
+		return logPos{}, &backends.MismatchError{FilesContainMore: s.size >= lookback || s.size > newest.Bytes}
 	}
 }
-
-// mismatchError is a backends.ErrLogMismatch.
-type mismatchError struct{ filesContainMore bool }
-
-func (e mismatchError) Error() string        { return backends.ErrLogMismatch.Error() }
-func (e mismatchError) Is(target error) bool { return target == backends.ErrLogMismatch }
-
-// FilesContainMore reports whether the files contain more bytes than the newest part.
-func (e mismatchError) FilesContainMore() bool { return e.filesContainMore }
 
 // headSearch searches a stream of log data for the start of the newest part. It stores only the matches and a few
 // bytes.
@@ -256,7 +248,7 @@ func (s *headSearch) add(data []byte, start logPos) {
 
 // bestMatch returns the last match that is at least size bytes before the end. If all matches are closer to the end,
 // the files lack a part of the data, and it returns the first match.
-func (s *headSearch) bestMatch(size int64) (at int64, in logPos, ok bool) {
+func (s *headSearch) bestMatch(size int64) (at int64, pos logPos, ok bool) {
 	want := s.size - size
 	for _, h := range s.heads {
 		for i, at := range slices.Backward(h.matches) {

@@ -93,9 +93,9 @@ func TestLogBefore(t *testing.T) {
 		nil); err != nil || got != strings.Repeat("same\n", 8_000) {
 		t.Errorf("a log of equal lines: got %d bytes, %v", len(got), err)
 	}
-	var other interface{ FilesContainMore() bool }
+	var mismatch *backends.MismatchError
 	if _, _, err := before("nobody wrote this\n", stdout, nil); !errors.Is(err, backends.ErrLogMismatch) ||
-		!errors.As(err, &other) || !other.FilesContainMore() {
+		!errors.As(err, &mismatch) || !mismatch.FilesContainMore {
 		t.Errorf("different log: got %v", err)
 	}
 	if _, _, err := before(lines(15_000, 19_000), stdout,

@@ -27,7 +27,7 @@ const (
 
 // logPos is a position in a log. Nomad stores a log as a sequence of numbered files and deletes the oldest ones.
 type logPos struct {
-	file   int
+	file   int // -1: the start of the log
 	offset int64
 }
 
@@ -55,8 +55,8 @@ type frameReader struct {
 // frames end where the log ends.
 //
 // The offset of a frame is unreliable: Nomad may join frames, and then reports the offset of the first part. The
-// offset of the very first frame is exact if lookback is at least frameSize: its file contains that much data or will
-// not grow any more, so nothing is joined. After it, frameReader counts bytes.
+// offset of the very first frame is exact if lookback is at least frameSize: the frame's file has that much data or is
+// complete, so nothing is joined. After it, frameReader counts bytes.
 func (c *Client) openLog(
 	ctx context.Context, client *api.Client, in backends.TaskRef, output string, follow bool, lookback int64,
 ) (*frameReader, error) {

@@ -18,8 +18,8 @@ const (
 	// resumeTimeout is how long an interrupted log is retried. It covers the restart of an agent.
 	resumeTimeout = time.Minute
 
-	maxResumePause    = time.Second     // shorter than the time that followers wait after a task's exit
-	minHealthyRead    = 5 * time.Second // a read that fails later has been working in the meantime
+	maxResumePause    = time.Second     // shorter than logEndGrace in commands/log_follow.go
+	minHealthyRead    = 5 * time.Second // a read that fails later counts as progress
 	startPollInterval = time.Second     // between requests for the log of a task that has not started
 )
 

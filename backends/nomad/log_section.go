@@ -16,10 +16,10 @@ const maxLogSize = 1 << 50
 type logSection struct {
 	start     logPos
 	skip      int    // lines to skip after start
-	end       logPos // the end of the log when the section was searched
+	end       logPos // where the section ends
 	empty     bool   // the log was empty, or no line is selected
 	lookback  int64  // minimum distance of start from the end of the log; 0: not known
-	firstFile int    // number of the log's first file, if the section is the whole log
+	firstFile int    // number of the log's first file; 0: the first file still exists, or not known
 }
 
 // findSection finds the last lines of a log, or the whole log if lines is negative.

@@ -12,8 +12,8 @@ import (
 	"nomadctld/backends"
 )
 
-// jobPlacement is the part of the cluster where a job may be placed. If the scheduler finds no node there, its result
-// does not contain the scope.
+// jobPlacement is the part of the cluster where a job may be placed. If no node is there, the scheduler's metrics do
+// not name them.
 type jobPlacement struct {
 	datacenters []string // patterns
 	pool        string   // empty: not known
@@ -77,7 +77,7 @@ func (job jobPlacement) missingDatacenters(m *api.AllocationMetric) []string {
 	}
 	var empty []string
 	for _, name := range slices.Sorted(maps.Keys(m.NodesAvailable)) {
-		if m.NodesAvailable[name] == 0 { // an older Nomad
+		if m.NodesAvailable[name] == 0 { // only an older Nomad lists empty datacenters
 			empty = append(empty, name)
 		}
 	}

@@ -91,7 +91,7 @@ func (c *Client) queryNodes(
 // noPathToNode is part of Nomad's response if its servers have no connection to the node.
 const noPathToNode = "No path to node"
 
-// hasResponse reports whether an error is a response of Nomad or of the node, so that it concerns one allocation only.
+// hasResponse reports whether err is a response that concerns one allocation only: any but noPathToNode.
 func hasResponse(err error) bool {
 	var response api.UnexpectedResponseError
 	return errors.As(err, &response) && response.HasStatusCode() && !strings.Contains(response.Body(), noPathToNode)

@@ -33,7 +33,7 @@ func (c *Client) Versions(ctx context.Context, job backends.Job) ([]backends.Ver
 	versions := make([]backends.Version, len(response.Versions))
 	for i, definition := range response.Versions {
 		if versions[i], err = parseVersion(definition); err != nil {
-			return nil, fmt.Errorf("version of %s: %w", job.ID, err)
+			return nil, fmt.Errorf("versions of %s: %w", job.ID, err)
 		}
 		if i < len(response.Diffs) && response.Diffs[i] != nil { // the oldest version has none
 			versions[i].Changes = changesOf(response.Diffs[i])

@@ -22,7 +22,7 @@ type registerRequest struct {
 	JobModifyIndex uint64
 }
 
-// Register sends the definition unchanged, except that the job is not stopped.
+// Register sends the definition unchanged, except for overriddenFields.
 func (c *Client) Register(
 	ctx context.Context, job backends.Job, definition json.RawMessage, index uint64,
 ) (backends.WriteResult, error) {
@@ -59,8 +59,8 @@ func (c *Client) Register(
 // impossibleIndex is an index that no job has.
 const impossibleIndex = math.MaxUint64
 
-// CheckRegister sends the definition with an index that the job cannot have. Nomad checks the index last, except for
-// Sentinel policies.
+// CheckRegister sends the definition with an index that the job cannot have. Only Sentinel policies are checked after
+// the index.
 func (c *Client) CheckRegister(ctx context.Context, job backends.Job, definition json.RawMessage) error {
 	running, err := runnableDefinition(job, definition)
 	if err != nil {

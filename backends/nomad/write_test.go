@@ -225,7 +225,7 @@ func TestWrite_ContextCanceled(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	if _, err := c.Force(ctx, job); !errors.Is(err, context.Canceled) || len(f.snapshot().requests) != 0 {
-		t.Errorf("cancelled before it was sent: got %v after %q", err, f.snapshot().requests)
+		t.Errorf("canceled before it was sent: got %v after %q", err, f.snapshot().requests)
 	}
 }
 
