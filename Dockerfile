@@ -1,6 +1,6 @@
-# The gateway's image: a static binary and the certificates of the public CAs. It runs as a user other than root, on a
-# read-only root file system. `make image` builds it. BuildKit is not needed. All base images are arguments, so that the
-# image can be built without access to a registry.
+# The gateway's image: a static binary and the certificates of the public CAs. It runs as a user other than root, and
+# can run on a read-only root file system. `make image` builds it. BuildKit is not needed. All base images are
+# arguments, so that the image can be built without access to a registry.
 
 ARG GO_IMAGE=golang:1.26
 

@@ -1,4 +1,5 @@
-# The development commands (see CONTRIBUTING.md). All work in a fresh clone with Go and an OpenSSH client.
+# The development commands (see CONTRIBUTING.md). All except check (gcc) and image (Docker) work in a fresh
+# clone with Go and an OpenSSH client.
 
 TOOL = go tool -modfile=tools/go.mod
 

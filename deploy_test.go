@@ -288,8 +288,8 @@ var policyCases = []struct{ line, want string }{
 // policyExec is the case for exec. Its task uses raw_exec, which runs on every machine.
 var policyExec = struct{ line, want string }{"exec p-team3-shell/shell/box -c 'echo inside'", "inside"}
 
-// policyNeedless has the reasons why other commands need nothing in the policy.
-var policyNeedless = map[string]string{
+// policyExempt has the reasons why other commands need nothing in the policy.
+var policyExempt = map[string]string{
 	"attach":   "needs the Docker daemon of a node",
 	"di":       "needs the Docker daemon of a node",
 	"raw":      "can do everything that the token allows",
@@ -302,8 +302,8 @@ var policyOptional = map[string][]string{
 	"alloc-node-exec": {"exec p-team3-shell/shell/box true"},
 }
 
-// policyGaps are the other capabilities of the policy, with command lines that fail without them.
-var policyGaps = map[string][]string{
+// policyNeeds are the other capabilities of the policy, with command lines that fail without them.
+var policyNeeds = map[string][]string{
 	"list-jobs": {"ps", "batch", "pstree", "status p-deploy-web"},
 	"read-job": {
 		"ps", "status p-deploy-web", "info p-deploy-web", "inspect p-deploy-web", "history p-deploy-web",
@@ -328,7 +328,7 @@ func TestDeployPolicy_IsMinimal(t *testing.T) {
 		covered[strings.Fields(c.line)[0]] = true
 	}
 	for _, spec := range router.Specs() {
-		if reason := policyNeedless[spec.Name]; covered[spec.Name] == (reason != "") {
+		if reason := policyExempt[spec.Name]; covered[spec.Name] == (reason != "") {
 			t.Errorf("%s: needs either a case or a reason why it has none (%q)", spec.Name, reason)
 		}
 	}
@@ -342,21 +342,21 @@ func TestDeployPolicy_IsMinimal(t *testing.T) {
 	}
 	capabilities, all := capabilitiesOf(shipped), capabilitiesOf(extended)
 	if got, want := slices.Sorted(slices.Values(capabilities)),
-		slices.Sorted(maps.Keys(policyGaps)); !slices.Equal(got, want) {
-		t.Fatalf("got capabilities %q, want those of policyGaps, %q", got, want)
+		slices.Sorted(maps.Keys(policyNeeds)); !slices.Equal(got, want) {
+		t.Fatalf("got capabilities %q, want those of policyNeeds, %q", got, want)
 	}
-	if got, want := len(all), len(policyGaps)+len(policyOptional); got != want {
+	if got, want := len(all), len(policyNeeds)+len(policyOptional); got != want {
 		t.Fatalf("with those in comments: got capabilities %q, want %d", all, want)
 	}
 	for _, cluster := range nomadtest.Clusters(t) {
 		t.Run(cluster.Kind, func(t *testing.T) {
 			t.Parallel()
-			policyJobs(t, cluster)
+			registerPolicyJobs(t, cluster)
 			g := startTestGateway(t, cluster.URL, "")
 			client := g.dial(t, "wim")
 			// The gateway reads the token file for every command.
 			use := func(name, rules string, capabilities []string) {
-				secret := policyToken(t, cluster, name, rules, capabilities)
+				secret := createPolicyToken(t, cluster, name, rules, capabilities)
 				if err := os.WriteFile(g.dir.Path("token"), []byte(secret), 0o600); err != nil {
 					t.Fatal(err)
 				}
@@ -364,7 +364,7 @@ func TestDeployPolicy_IsMinimal(t *testing.T) {
 			for i, missing := range all {
 				rest := slices.Delete(slices.Clone(all), i, i+1)
 				use("deploy-without-"+missing, strings.Replace(extended, `"`+missing+`",`, "", 1), rest)
-				for _, line := range slices.Concat(policyGaps[missing], policyOptional[missing]) {
+				for _, line := range slices.Concat(policyNeeds[missing], policyOptional[missing]) {
 					if stdout, stderr, err := runLine(t, client, line); err == nil || !strings.Contains(stderr, missing) {
 						t.Errorf("%s without %s: got %q, %q, %v, want an error that names it", line, missing, stdout, stderr, err)
 					}
@@ -400,8 +400,8 @@ func TestDeployPolicy_IsMinimal(t *testing.T) {
 	}
 }
 
-// policyJobs registers the jobs of policyCases and policyGaps, and waits until they are settled.
-func policyJobs(t *testing.T, cluster nomadtest.Cluster) {
+// registerPolicyJobs registers the jobs of policyCases and policyNeeds, and waits until they are settled.
+func registerPolicyJobs(t *testing.T, cluster nomadtest.Cluster) {
 	t.Helper()
 	client, err := api.NewClient(&api.Config{Address: cluster.URL, SecretID: nomadtest.Token})
 	if err != nil {
@@ -441,9 +441,11 @@ func policyJobs(t *testing.T, cluster nomadtest.Cluster) {
 	}
 }
 
-// policyToken creates a token with a policy: with the rules on a real cluster, with the capabilities on a simulated
-// one.
-func policyToken(t *testing.T, cluster nomadtest.Cluster, name, rules string, capabilities []string) (secret string) {
+// createPolicyToken creates a token with a policy: with the rules on a real cluster, with the capabilities on a
+// simulated one.
+func createPolicyToken(
+	t *testing.T, cluster nomadtest.Cluster, name, rules string, capabilities []string,
+) (secret string) {
 	t.Helper()
 	if cluster.Sim != nil {
 		cluster.Sim.AddToken(name, sim.Rights{Namespaces: map[string][]string{"*": capabilities}})

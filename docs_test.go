@@ -34,9 +34,9 @@ func documentFiles(t *testing.T) []string {
 
 var tomlBlockPattern = regexp.MustCompile("(?s)```toml\n(.*?)```")
 
-// documentedConfig writes a documented configuration to the directory of a test gateway. Real keys and files replace
+// gatewayWithConfig writes a documented configuration to the directory of a test gateway. Real keys and files replace
 // the examples. The users "ann" and "wim" have the first and the second key.
-func documentedConfig(t *testing.T, text string) *testGateway {
+func gatewayWithConfig(t *testing.T, text string) *testGateway {
 	t.Helper()
 	g := &testGateway{dir: sshfiles.Dir(t.TempDir()), keys: map[string]ssh.Signer{}}
 	for _, name := range []string{"hostkey", "ann", "wim"} {
@@ -75,7 +75,7 @@ func TestDocs_ConfigurationsLoad(t *testing.T) {
 			continue
 		}
 		for _, block := range blocks {
-			c, diagnostics := config.Load(documentedConfig(t, block[1]).configFile(), gateway.Commands())
+			c, diagnostics := config.Load(gatewayWithConfig(t, block[1]).configFile(), gateway.Commands())
 			for _, d := range diagnostics {
 				t.Errorf("%s: %s", file, d)
 			}
@@ -103,7 +103,7 @@ func parseTranscript(block string) (commands, outputs []string) {
 func TestReadme_AccessExample(t *testing.T) {
 	readme := readFile(t, "README.md")
 	const settings = "general.bind = \"127.0.0.1:0\"\naudit.file = \"/etc/nomadctld/audit\"\n"
-	g := documentedConfig(t, settings+tomlBlockPattern.FindStringSubmatch(readme)[1])
+	g := gatewayWithConfig(t, settings+tomlBlockPattern.FindStringSubmatch(readme)[1])
 	c, diagnostics := config.Load(g.configFile(), gateway.Commands())
 	if c == nil {
 		t.Fatal(diagnostics)

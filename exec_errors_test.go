@@ -76,7 +76,7 @@ func TestExec_BackendLost(t *testing.T) {
 	needSSH(t)
 	for name, start := range map[string]func(t *testing.T) (g *testGateway, cut func()){
 		"docker": func(t *testing.T) (*testGateway, func()) {
-			address, cut := dockertest.TCPWithCut(t, dockertest.Daemon(t))
+			address, cut := dockertest.ProxyTCPWithCut(t, dockertest.Daemon(t))
 			cluster, allocation := nomadtest.Simulated(t), newAllocation()
 			cluster.Sim.AddJob(boxJob(sim.Task{Name: "box", Driver: "docker"}, allocation))
 			dockertest.RunTask(t, cluster.Sim, allocation, "box", docker.Config{Cmd: []string{"sleep", "3600"}})

@@ -29,7 +29,7 @@ import (
 func TestExec_StreamsAndExitCodes(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
-	forEachPath(t, func(t *testing.T, w execPath) {
+	forEachPath(t, func(t *testing.T, p execPath) {
 		var allBytes []byte
 		for i := range 4 << 10 {
 			allBytes = append(allBytes, byte(i), byte(i>>8))
@@ -60,7 +60,7 @@ func TestExec_StreamsAndExitCodes(t *testing.T) {
 			{`exec -e A=1 -e 'B=b  c' -w /tmp p-team1-box sh -c 'echo "$A $B"; pwd'`, "", "1 b  c\n/tmp\n", "", 0},
 			{`exec -w /nope p-team1-box pwd`, "", "", "nomadctld: ", 125},
 		} {
-			cmd := w.ssh("wim", c.line)
+			cmd := p.ssh("wim", c.line)
 			cmd.Stdin = strings.NewReader(c.stdin)
 			var stdout, stderr bytes.Buffer
 			cmd.Stdout, cmd.Stderr = &stdout, &stderr
@@ -85,10 +85,10 @@ func TestExec_StreamsAndExitCodes(t *testing.T) {
 func TestExec_LargeTransfer(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
-	forEachPath(t, func(t *testing.T, w execPath) {
+	forEachPath(t, func(t *testing.T, p execPath) {
 		content := make([]byte, 16<<20+1)
 		rand.NewChaCha8([32]byte{1}).Read(content)
-		cmd := w.ssh("wim", "exec", "p-team1-box", "cat")
+		cmd := p.ssh("wim", "exec", "p-team1-box", "cat")
 		cmd.Stdin = bytes.NewReader(content)
 		out, err := cmd.Output()
 		if err != nil || sha256.Sum256(out) != sha256.Sum256(content) {
@@ -99,8 +99,8 @@ func TestExec_LargeTransfer(t *testing.T) {
 
 func TestExec_PausedReaderLosesNothing(t *testing.T) {
 	t.Parallel()
-	forEachPath(t, func(t *testing.T, w execPath) {
-		session, err := w.dial(t, "wim").NewSession()
+	forEachPath(t, func(t *testing.T, p execPath) {
+		session, err := p.dial(t, "wim").NewSession()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -188,8 +188,8 @@ func untilSize(want string) string {
 func TestExec_Terminal(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
-	forEachPath(t, func(t *testing.T, w execPath) {
-		cmd := w.ssh("wim", "exec p-team1-box")
+	forEachPath(t, func(t *testing.T, p execPath) {
+		cmd := p.ssh("wim", "exec p-team1-box")
 		cmd.Args = append([]string{"ssh", "-tt"}, cmd.Args[1:]...)
 		cmd.Env = append(os.Environ(), "TERM=xterm-256color")
 		c := onTerminal(t, cmd, 91, 33)
@@ -225,8 +225,8 @@ func TestExec_Terminal(t *testing.T) {
 func TestExec_GreetingNotOnStdout(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
-	forEachPath(t, func(t *testing.T, w execPath) {
-		cmd := w.ssh("wim", "exec p-team1-box echo only this")
+	forEachPath(t, func(t *testing.T, p execPath) {
+		cmd := p.ssh("wim", "exec p-team1-box echo only this")
 		cmd.Args = append([]string{"ssh", "-tt"}, cmd.Args[1:]...)
 		var stderr bytes.Buffer
 		cmd.Stderr = &stderr
@@ -239,8 +239,8 @@ func TestExec_GreetingNotOnStdout(t *testing.T) {
 
 func TestExec_TerminalSizes(t *testing.T) {
 	t.Parallel()
-	forEachPath(t, func(t *testing.T, w execPath) {
-		client := w.dial(t, "wim")
+	forEachPath(t, func(t *testing.T, p execPath) {
+		client := p.dial(t, "wim")
 		for _, size := range [][2]int{{0, 0}, {1000, 1000}, {3, 2}} {
 			session, err := client.NewSession()
 			if err != nil {
@@ -285,9 +285,9 @@ func TestExec_TerminalSizes(t *testing.T) {
 
 func TestExec_SSHSignals(t *testing.T) {
 	t.Parallel()
-	forEachPath(t, func(t *testing.T, w execPath) {
+	forEachPath(t, func(t *testing.T, p execPath) {
 		for _, signal := range []ssh.Signal{ssh.SIGINT, ssh.SIGTERM, ssh.SIGHUP, ssh.SIGUSR1} {
-			session, err := w.dial(t, "wim").NewSession()
+			session, err := p.dial(t, "wim").NewSession()
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -316,20 +316,20 @@ func TestExec_SSHSignals(t *testing.T) {
 func TestExec_Shell(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
-	forEachPath(t, func(t *testing.T, w execPath) {
-		shell := map[string]string{"docker": "/bin/ash", "nomad": "/bin/bash"}[w.Name]
-		if _, err := os.Stat(shell); err != nil && w.Name == "nomad" {
+	forEachPath(t, func(t *testing.T, p execPath) {
+		shell := map[string]string{"docker": "/bin/ash", "nomad": "/bin/bash"}[p.Name]
+		if _, err := os.Stat(shell); err != nil && p.Name == "nomad" {
 			t.Skipf("no %s on this machine", shell)
 		}
 		for line, want := range map[string]string{
 			"exec p-team1-box -c 'echo $0'":                       "/bin/sh\n",
 			"exec --shell " + shell + " p-team1-box -c 'echo $0'": shell + "\n",
 		} {
-			if out, err := w.ssh("wim", line).Output(); string(out) != want || err != nil {
+			if out, err := p.ssh("wim", line).Output(); string(out) != want || err != nil {
 				t.Errorf("%s: got %q, %v, want %q", line, out, err, want)
 			}
 		}
-		alone := w.ssh("wim", "exec --shell "+shell+" p-team1-box")
+		alone := p.ssh("wim", "exec --shell "+shell+" p-team1-box")
 		alone.Stdin = strings.NewReader("echo $0\n")
 		if out, err := alone.Output(); string(out) != shell+"\n" || err != nil {
 			t.Errorf("without a command: got %q, %v", out, err)
@@ -341,7 +341,7 @@ func TestExec_Shell(t *testing.T) {
 func TestExec_DisconnectKillsProgram(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
-	forEachPath(t, func(t *testing.T, w execPath) {
+	forEachPath(t, func(t *testing.T, p execPath) {
 		for _, c := range []struct {
 			name, trap string
 			leave      func(cmd *exec.Cmd)
@@ -351,31 +351,31 @@ func TestExec_DisconnectKillsProgram(t *testing.T) {
 			{"ignored", "trap : HUP TERM;", func(cmd *exec.Cmd) { cmd.Process.Kill() }},
 		} {
 			name := "left" + newAllocation()[:8]
-			cmd := w.ssh("wim", fmt.Sprintf("exec p-team1-box -c '%s echo ready; while :; do sleep 0.1; done; : %s'",
+			cmd := p.ssh("wim", fmt.Sprintf("exec p-team1-box -c '%s echo ready; while :; do sleep 0.1; done; : %s'",
 				c.trap, name))
-			w.checkAbandoned(t, cmd, name, c.name, func() { c.leave(cmd) })
-			tty := w.ssh("wim", fmt.Sprintf("exec p-team1-box -c '%s echo ready; while :; do sleep 0.1; done; : %s'",
+			p.checkAbandoned(t, cmd, name, c.name, func() { c.leave(cmd) })
+			tty := p.ssh("wim", fmt.Sprintf("exec p-team1-box -c '%s echo ready; while :; do sleep 0.1; done; : %s'",
 				c.trap, name))
 			tty.Args = append([]string{"ssh", "-tt"}, tty.Args[1:]...)
-			w.checkAbandoned(t, tty, name, c.name+", with a terminal", func() { c.leave(tty) })
+			p.checkAbandoned(t, tty, name, c.name+", with a terminal", func() { c.leave(tty) })
 		}
 		// The program gets HUP, then TERM, with time to handle each.
 		file := "/tmp/" + newAllocation()
 		name := "left" + newAllocation()[:8]
-		trapping := w.ssh("wim", fmt.Sprintf("exec p-team1-box -c 'trap \"echo hup >>%[1]s\" HUP; trap \"echo term "+
+		trapping := p.ssh("wim", fmt.Sprintf("exec p-team1-box -c 'trap \"echo hup >>%[1]s\" HUP; trap \"echo term "+
 			">>%[1]s; exit\" TERM; echo ready; while :; do sleep 0.1; done; : %[2]s'", file, name))
-		w.checkAbandoned(t, trapping, name, "signal order", func() { trapping.Process.Kill() })
-		if out, err := w.ssh("wim", fmt.Sprintf("exec p-team1-box -c 'cat %[1]s; rm %[1]s'",
+		p.checkAbandoned(t, trapping, name, "signal order", func() { trapping.Process.Kill() })
+		if out, err := p.ssh("wim", fmt.Sprintf("exec p-team1-box -c 'cat %[1]s; rm %[1]s'",
 			file)).Output(); string(out) != "hup\nterm\n" || err != nil {
 			t.Errorf("got the signals %q, %v", out, err)
 		}
 
 		name = "left" + newAllocation()[:8]
-		cmd := w.ssh("wim", fmt.Sprintf("exec p-team1-box -c 'echo ready; while :; do sleep 0.1; done; : %s'", name))
-		second := startTestGateway(t, w.url, w.settings)
+		cmd := p.ssh("wim", fmt.Sprintf("exec p-team1-box -c 'echo ready; while :; do sleep 0.1; done; : %s'", name))
+		second := startTestGateway(t, p.url, p.settings)
 		cmd.Args[2] = second.dir.Path("ssh_config")
-		w.checkAbandoned(t, cmd, name, "the gateway stops", second.stop)
-		for _, e := range append(w.events(t), second.events(t)...) {
+		p.checkAbandoned(t, cmd, name, "the gateway stops", second.stop)
+		for _, e := range append(p.events(t), second.events(t)...) {
 			if strings.Contains(e.Error, "may still run") {
 				t.Errorf("%q: %s", e.Line, e.Error)
 			}
@@ -387,16 +387,16 @@ func TestExec_DisconnectKillsProgram(t *testing.T) {
 func TestExec_BrokenUploadHasNoEOF(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
-	forEachPath(t, func(t *testing.T, w execPath) {
+	forEachPath(t, func(t *testing.T, p execPath) {
 		for range 3 {
 			name := "left" + newAllocation()[:8]
 			file := "/tmp/" + name
-			cmd := w.ssh("wim", fmt.Sprintf("exec p-team1-box -c 'echo ready; cat >%[1]s.new && mv %[1]s.new %[1]s; "+
+			cmd := p.ssh("wim", fmt.Sprintf("exec p-team1-box -c 'echo ready; cat >%[1]s.new && mv %[1]s.new %[1]s; "+
 				": %[2]s'", file, name))
-			w.checkAbandoned(t, cmd, name, "killed", func() { cmd.Process.Kill() })
+			p.checkAbandoned(t, cmd, name, "killed", func() { cmd.Process.Kill() })
 			check := fmt.Sprintf("exec p-team1-box -c 'test -e %[1]s.new && test ! -e %[1]s; code=$?; rm -f "+
 				"%[1]s.new %[1]s; exit $code'", file)
-			if out, err := w.ssh("wim", check).CombinedOutput(); err != nil {
+			if out, err := p.ssh("wim", check).CombinedOutput(); err != nil {
 				t.Errorf("%s, %v", out, err)
 			}
 		}
@@ -408,13 +408,13 @@ func TestExec_BrokenUploadHasNoEOF(t *testing.T) {
 func TestOutput_ClosedByClient(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
-	forEachPath(t, func(t *testing.T, w execPath) {
+	forEachPath(t, func(t *testing.T, p execPath) {
 		const script = "i=0; while [ $i -lt 400000 ]; do i=$((i+1)); echo line $i; done"
-		w.Cluster.AddJob(sim.Job{ID: "p-team1-long", Groups: []sim.Group{{Name: "g", Tasks: []sim.Task{{
+		p.Cluster.AddJob(sim.Job{ID: "p-team1-long", Groups: []sim.Group{{Name: "g", Tasks: []sim.Task{{
 			Name: "t", Driver: "raw_exec", Command: []string{"/bin/sh", "-c", script + "; exec sleep 600"},
 		}}}}})
 		eventually(t, "its log exceeds all buffers on the path", func() bool {
-			out, _ := w.ssh("wim", "logs -n 1 p-team1-long/g/t").Output()
+			out, _ := p.ssh("wim", "logs -n 1 p-team1-long/g/t").Output()
 			return string(out) == "line 400000\n"
 		})
 		for _, c := range []struct {
@@ -428,9 +428,9 @@ func TestOutput_ClosedByClient(t *testing.T) {
 			{"logs -n all p-team1-long/g/t", "line 1\n", []int{141}},
 			{"tail -n all p-team1-long/g/t", "line [0-9]+\n", []int{141}}, // may report skipped lines
 		} {
-			before := len(w.events(t))
+			before := len(p.events(t))
 			cmd := exec.Command("sh", "-c", `{ "$@"; echo $? >&2; } | head -n 1`, "sh")
-			cmd.Args = append(cmd.Args, w.ssh("wim", c.line).Args...)
+			cmd.Args = append(cmd.Args, p.ssh("wim", c.line).Args...)
 			var stdout, stderr bytes.Buffer
 			cmd.Stdout, cmd.Stderr = &stdout, &stderr
 			if err := cmd.Run(); err != nil {
@@ -446,14 +446,14 @@ func TestOutput_ClosedByClient(t *testing.T) {
 			if !slices.Contains(c.codes, code) {
 				t.Errorf("%s: got %d, want one of %v", c.line, code, c.codes)
 			}
-			eventually(t, "the audit event is written", func() bool { return len(w.events(t)) > before })
-			if e := lastEvent(w.events(t)); e.ExitCode != code {
+			eventually(t, "the audit event is written", func() bool { return len(p.events(t)) > before })
+			if e := lastEvent(p.events(t)); e.ExitCode != code {
 				t.Errorf("%s: the client got %d, the event %+v", c.line, code, e)
 			}
 		}
 		left := "exec p-team1-box -c 'for p in /proc/[0-9]*; do tr \"\\0\" \" \" <$p/cmdline 2>/dev/null | grep -q " +
 			"\"^ye[s] \" && echo $p; done; :'"
-		if out, err := w.ssh("wim", left).Output(); err != nil || len(out) > 0 {
+		if out, err := p.ssh("wim", left).Output(); err != nil || len(out) > 0 {
 			t.Errorf("still running: %s, %v", out, err)
 		}
 	})
@@ -464,8 +464,8 @@ func TestOutput_ClosedByClient(t *testing.T) {
 func TestExec_GatewayStops(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
-	forEachPath(t, func(t *testing.T, w execPath) {
-		g := startTestGateway(t, w.url, w.settings)
+	forEachPath(t, func(t *testing.T, p execPath) {
+		g := startTestGateway(t, p.url, p.settings)
 		cmd := g.ssh("wim", "exec p-team1-box -c 'echo ready; exec sleep 60'")
 		var stderr bytes.Buffer
 		cmd.Stderr = &stderr
@@ -501,7 +501,7 @@ func startAndExpect(t *testing.T, cmd *exec.Cmd, start string) (rest io.Reader) 
 
 // checkAbandoned starts a program whose command line contains marker, calls leave, and checks that the program is
 // killed.
-func (w execPath) checkAbandoned(t *testing.T, cmd *exec.Cmd, marker, name string, leave func()) {
+func (p execPath) checkAbandoned(t *testing.T, cmd *exec.Cmd, marker, name string, leave func()) {
 	t.Helper()
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
@@ -516,7 +516,7 @@ func (w execPath) checkAbandoned(t *testing.T, cmd *exec.Cmd, marker, name strin
 	search := fmt.Sprintf("exec p-team1-box -c 'for p in /proc/[0-9]*; do tr \"\\0\" \" \" <$p/cmdline 2>/dev/null | "+
 		"grep -q \"[l]%s\" && echo $p; done; :'", marker[1:])
 	for end := time.Now().Add(20 * time.Second); ; time.Sleep(200 * time.Millisecond) {
-		found, err := w.ssh("wim", search).Output()
+		found, err := p.ssh("wim", search).Output()
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
@@ -537,13 +537,13 @@ func TestExec_DropbearClient(t *testing.T) {
 			t.Skipf("no %s on PATH: apt-get install dropbear-bin openssh-client", tool)
 		}
 	}
-	forEachPath(t, func(t *testing.T, w execPath) {
-		key := w.dir.Path("wim.dropbear")
-		if out, err := exec.Command("dropbearconvert", "openssh", "dropbear", w.dir.Path("wim"),
+	forEachPath(t, func(t *testing.T, p execPath) {
+		key := p.dir.Path("wim.dropbear")
+		if out, err := exec.Command("dropbearconvert", "openssh", "dropbear", p.dir.Path("wim"),
 			key).CombinedOutput(); err != nil {
 			t.Fatalf("%v: %s", err, out)
 		}
-		host, port, _ := strings.Cut(w.Address, ":")
+		host, port, _ := strings.Cut(p.Address, ":")
 		dbclient := func(words ...string) *exec.Cmd {
 			cmd := exec.Command("dbclient", append([]string{"-y", "-y", "-i", key, "-p", port, "wim@" + host}, words...)...)
 			cmd.Env = append(os.Environ(), "HOME="+t.TempDir(), "TERM=vt100")

@@ -196,7 +196,7 @@ type execPath struct {
 
 // forEachPath calls test for a task in a real Docker container, if there is a daemon, and for a task that is a process
 // of the simulated Nomad.
-func forEachPath(t *testing.T, test func(t *testing.T, w execPath)) {
+func forEachPath(t *testing.T, test func(t *testing.T, p execPath)) {
 	t.Run("docker", func(t *testing.T) {
 		host := dockertest.Daemon(t)
 		cluster := nomadtest.Simulated(t)

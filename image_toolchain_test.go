@@ -118,12 +118,13 @@ func packGo(w io.Writer, root, dockerfile string) error {
 				return errors.Join(err, writing)
 			}))
 	}
-	errs = append(errs, modules(func(path, name string) error { return file(path, "proxy/"+name) }), packed.Close())
+	toProxy := func(path, name string) error { return file(path, "proxy/"+name) }
+	errs = append(errs, forEachProxyFile(toProxy), packed.Close())
 	return errors.Join(errs...)
 }
 
-// modules calls add for each file that a proxy for this module needs, with its path there.
-func modules(add func(path, name string) error) error {
+// forEachProxyFile calls add for each file that a proxy for this module needs, with its path there.
+func forEachProxyFile(add func(path, name string) error) error {
 	list, err := exec.Command("go", "mod", "download", "-json").Output()
 	if err != nil {
 		return fmt.Errorf("go mod download: %w", err)

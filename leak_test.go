@@ -18,7 +18,7 @@ import (
 // TestSessions_LeakNothing runs many sessions that end in different ways, and counts goroutines and open files after
 // them.
 func TestSessions_LeakNothing(t *testing.T) {
-	forEachPath(t, func(t *testing.T, w execPath) {
+	forEachPath(t, func(t *testing.T, p execPath) {
 		const atOnce = 8
 		sessions := 1000
 		if testing.Short() {
@@ -53,7 +53,7 @@ func TestSessions_LeakNothing(t *testing.T) {
 			var all sync.WaitGroup
 			for range atOnce {
 				all.Go(func() {
-					client := w.dial(t, "wim")
+					client := p.dial(t, "wim")
 					defer client.Close()
 					for i := int(next.Add(1)); i <= sessions; i = int(next.Add(1)) {
 						run(client, i)
@@ -106,13 +106,13 @@ func TestExec_ShortProgramsLoseNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	forEachPath(t, func(t *testing.T, w execPath) {
+	forEachPath(t, func(t *testing.T, p execPath) {
 		const atOnce = 8
 		var next, wrong atomic.Int32
 		var all sync.WaitGroup
 		for range atOnce {
 			all.Go(func() {
-				client := w.dial(t, "wim")
+				client := p.dial(t, "wim")
 				for i := int(next.Add(1)); i <= execs; i = int(next.Add(1)) {
 					session, err := client.NewSession()
 					if err != nil {

@@ -35,8 +35,8 @@ func TestLogs_DockerCap(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
 	g := dockerBox(t)
-	container := g.run(t, "p=$(head -c 990 /dev/zero | tr '\\0' x); i=0; while [ $i -lt 5000 ]; do i=$((i+1)); echo "+
-		"$i $p; done; exec sleep 600")
+	container := g.startContainer(t, "p=$(head -c 990 /dev/zero | tr '\\0' x); i=0; "+
+		"while [ $i -lt 5000 ]; do i=$((i+1)); echo $i $p; done; exec sleep 600")
 	var all strings.Builder
 	for i := range 5000 {
 		fmt.Fprintf(&all, "%d %s\n", i+1, strings.Repeat("x", 990))
@@ -64,7 +64,8 @@ func TestLogs_DockerHasRotated(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
 	g := dockerBox(t, "json-file", "max-size", "20k", "max-file", "2")
-	id := g.run(t, "i=0; while [ $i -lt 3000 ]; do i=$((i+1)); echo line $i; done; sleep 1; echo err >&2; exec sleep 600")
+	id := g.startContainer(t, "i=0; while [ $i -lt 3000 ]; do i=$((i+1)); echo line $i; done; sleep 1; echo err >&2; "+
+		"exec sleep 600")
 	var all strings.Builder
 	for i := range 3000 {
 		fmt.Fprintf(&all, "line %d\n", i+1)
@@ -114,7 +115,7 @@ func TestLogs_DockerHasRotated(t *testing.T) {
 		return strings.ReplaceAll(out.String(), "err\n",
 			"") == all.String()
 	})
-	g.deny(t, "list-jobs", "read-job")
+	g.limitToken(t, "list-jobs", "read-job")
 	var stderr bytes.Buffer
 	logs := g.ssh("wim", "logs -n all p-team1-box/g/box")
 	logs.Stderr = &stderr
@@ -125,8 +126,8 @@ func TestLogs_DockerHasRotated(t *testing.T) {
 	}
 }
 
-// deny replaces the gateway's token with one that has only these capabilities.
-func (b boxTask) deny(t *testing.T, capabilities ...string) {
+// limitToken replaces the gateway's token with one that has only these capabilities.
+func (b boxTask) limitToken(t *testing.T, capabilities ...string) {
 	t.Helper()
 	b.cluster.AddToken("few", sim.Rights{Namespaces: map[string][]string{"*": capabilities}})
 	if err := os.WriteFile(b.dir.Path("token"), []byte("few"), 0o600); err != nil {
@@ -139,7 +140,7 @@ func TestLogs_OrderOfOutputs(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
 	g := dockerBox(t)
-	dockertest.Wait(t, g.run(t, "for i in 1 2 3; do echo out $i; sleep 0.2; echo err $i >&2; sleep 0.2; done"))
+	dockertest.Wait(t, g.startContainer(t, "for i in 1 2 3; do echo out $i; sleep 0.2; echo err $i >&2; sleep 0.2; done"))
 	const want = "out 1\nerr 1\nout 2\nerr 2\nout 3\nerr 3\n"
 	for _, line := range []string{"logs", "logs -n all", "logs --grep ."} {
 		if out, err := g.ssh("wim", line+" p-team1-box/g/box").CombinedOutput(); string(out) != want || err != nil {
@@ -200,20 +201,20 @@ func TestLogs_PreviousRun(t *testing.T) {
 	needSSH(t)
 	g := dockerBox(t)
 	g.cluster.Log(g.allocation, "box", "stdout", []byte("first run\n"))
-	container := g.run(t, "echo second run; exec sleep 600")
+	container := g.startContainer(t, "echo second run; exec sleep 600")
 	eventually(t, "the second run has written", func() bool { return dockerLog(t, container) != "" })
-	code, _, stderr := g.testGateway.run("wim", "logs --previous p-team1-box/g/box")
+	code, _, stderr := g.run("wim", "logs --previous p-team1-box/g/box")
 	if code != 1 || !strings.Contains(stderr, "no earlier allocation") {
 		t.Errorf("without a restart: got %d, %q", code, stderr)
 	}
 	job := boxJob(sim.Task{Name: "box", Driver: "docker"}, g.allocation)
 	job.Groups[0].Allocations[0].Tasks = map[string]sim.TaskState{"box": {State: "running", Restarts: 1}}
 	g.cluster.AddJob(job)
-	if code, out, stderr := g.testGateway.run("wim", "logs --previous p-team1-box/g/box"); code != 0 ||
+	if code, out, stderr := g.run("wim", "logs --previous p-team1-box/g/box"); code != 0 ||
 		out != "first run\n" {
 		t.Errorf("after one: got %d, %q, %q", code, out, stderr)
 	}
-	if code, _, stderr := g.testGateway.run("wim", "logs --previous-allocation p-team1-box/g/box"); code != 1 ||
+	if code, _, stderr := g.run("wim", "logs --previous-allocation p-team1-box/g/box"); code != 1 ||
 		!strings.Contains(stderr, "no earlier allocation") {
 		t.Errorf("the allocation before: got %d, %q", code, stderr)
 	}
@@ -224,9 +225,9 @@ func TestLogs_DriverWithoutLogs(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
 	g := dockerBox(t, "none")
-	g.run(t, "exec sleep 600")
+	g.startContainer(t, "exec sleep 600")
 	for _, line := range []string{"logs", "tail"} {
-		if code, out, stderr := g.testGateway.run("wim", line+" p-team1-box/g/box"); code != 1 || out != "" ||
+		if code, out, stderr := g.run("wim", line+" p-team1-box/g/box"); code != 1 || out != "" ||
 			!strings.Contains(stderr, "log driver none does not support reading") {
 			t.Errorf("%s: got %d, %q, %q", line, code, out, stderr)
 		}

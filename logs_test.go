@@ -55,8 +55,8 @@ func dockerBox(t *testing.T, logging ...string) boxTask {
 	return boxTask{startTestGateway(t, cluster.URL, fmt.Sprintf("docker.host = %q\n", host)), cluster.Sim, allocation}
 }
 
-// run starts a container of the task. Nomad starts a new one with the same name for each restart.
-func (b boxTask) run(t *testing.T, script string) (container string) {
+// startContainer starts a container of the task. Nomad starts a new one with the same name for each restart.
+func (b boxTask) startContainer(t *testing.T, script string) (container string) {
 	t.Helper()
 	return dockertest.RunTask(t, b.cluster, b.allocation, "box", docker.Config{Cmd: []string{"sh", "-c", script}})
 }
@@ -65,7 +65,7 @@ func TestTail_FollowsIntoNextContainer(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
 	g := dockerBox(t)
-	first := g.run(t, "echo one; sleep 3; echo two; echo err >&2; exec sleep 600")
+	first := g.startContainer(t, "echo one; sleep 3; echo two; echo err >&2; exec sleep 600")
 	tail := g.ssh("wim", "tail", "--split", "p-team1-box/g/box")
 	var stderr bytes.Buffer
 	tail.Stderr = &stderr
@@ -86,7 +86,7 @@ func TestTail_FollowsIntoNextContainer(t *testing.T) {
 	next("one")
 	next("two")
 	dockertest.Remove(t, first)
-	g.run(t, "echo three; sleep 1; echo four; exit 3")
+	g.startContainer(t, "echo three; sleep 1; echo four; exit 3")
 	next("three")
 	next("four")
 	job := boxJob(sim.Task{Name: "box", Driver: "docker"}, g.allocation)
@@ -112,7 +112,7 @@ func TestTail_NextContainerNoLossNoRepeat(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
 	g := dockerBox(t)
-	container := g.run(t, "trap \"echo tick\" HUP; echo old; while :; do sleep 0.1; done")
+	container := g.startContainer(t, "trap \"echo tick\" HUP; echo old; while :; do sleep 0.1; done")
 	got := map[string]*lockedBuffer{}
 	for _, line := range []string{"tail", "tail -n 0", "tail --stdout", "tail -n all", "tail --since 0s"} {
 		cmd := g.ssh("wim", line+" p-team1-box/g/box")
@@ -143,7 +143,7 @@ func TestTail_NextContainerNoLossNoRepeat(t *testing.T) {
 		time.Sleep(3 * time.Second)
 		dockertest.Remove(t, container)
 		time.Sleep(2 * time.Second)
-		container = g.run(t, fmt.Sprintf("echo new %d; exec sleep 600", i))
+		container = g.startContainer(t, fmt.Sprintf("echo new %d; exec sleep 600", i))
 		waitForAll("the output of the next container", fmt.Sprintf("new %d\n$", i))
 	}
 	for line, out := range got {
@@ -160,7 +160,7 @@ func TestTail_LineEndsWithContainer(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
 	g := dockerBox(t)
-	container := g.run(t, "echo started; printf half; exec sleep 600")
+	container := g.startContainer(t, "echo started; printf half; exec sleep 600")
 	tail := g.ssh("wim", "tail -t p-team1-box/g/box")
 	out := new(lockedBuffer)
 	tail.Stdout = out
@@ -173,7 +173,7 @@ func TestTail_LineEndsWithContainer(t *testing.T) {
 	eventually(t, "the last line of the first container",
 		func() bool { return strings.HasSuffix(out.String(), "Z half\n") })
 	dockertest.Remove(t, container)
-	g.run(t, "echo whole; exec sleep 600")
+	g.startContainer(t, "echo whole; exec sleep 600")
 	eventually(t, "the first line of the next",
 		func() bool { return regexp.MustCompile(`\n\S+Z half\n\S+Z whole\n$`).MatchString(out.String()) })
 }
@@ -321,7 +321,7 @@ func TestTail_AddsNewAllocations(t *testing.T) {
 func TestTail_SlowViewerSkipsLines(t *testing.T) {
 	t.Parallel()
 	g := dockerBox(t)
-	container := g.run(t,
+	container := g.startContainer(t,
 		"trap go=1 HUP; echo ready; while [ -z \"$go\" ]; do sleep 0.1; done; i=0; while [ $i -lt 1000 ]; do "+
 			"i=$((i+1)); head -c 20000 /dev/zero | tr '\\0' x; echo $i; sleep 0.01; done; echo last; exec sleep 600")
 	view := func() (*bufio.Reader, *lockedBuffer) {
@@ -385,7 +385,7 @@ func TestLogs_WaitsForSlowReader(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
 	g := dockerBox(t, "json-file") // without a limit
-	dockertest.Wait(t, g.run(t, "yes $(head -c 999 /dev/zero | tr '\\0' x) | head -n 11000"))
+	dockertest.Wait(t, g.startContainer(t, "yes $(head -c 999 /dev/zero | tr '\\0' x) | head -n 11000"))
 	logs := g.ssh("wim", "logs -n all p-team1-box/g/box")
 	pipe, err := logs.StdoutPipe()
 	if err != nil {

@@ -72,8 +72,7 @@ func simulatedFor(env *testscript.Env) (nomadtest.Cluster, error) {
 	return cluster, err
 }
 
-// scriptParams returns the parameters for the scripts in dir. choose returns the cluster of a script, which has this
-// kind.
+// scriptParams returns the parameters for the scripts in dir. choose returns the cluster of a script. kind is its kind.
 func scriptParams(dir, kind string, choose func(*testscript.Env) (nomadtest.Cluster, error)) testscript.Params {
 	return testscript.Params{
 		Dir:                 dir,
@@ -92,22 +91,22 @@ func scriptParams(dir, kind string, choose func(*testscript.Env) (nomadtest.Clus
 			"requests":     checkRequests,
 			"requestsin":   checkRequestRate,
 			"client":       controlClient,
+			"closepipe":    closePipe,
 			"crash":        crash,
 			"eqlines":      eqlines,
 			"expand":       expand,
+			"fakecluster":  startFakeCluster,
 			"fault":        injectFault,
 			"gateway":      startGateway,
 			"gc":           garbageCollect,
 			"keepsrunning": keepsRunning,
 			"hang":         hangNode,
-			"hangup":       hangup,
-			"huge":         runHugeJobs,
+			"hugejobs":     runHugeJobs,
 			"job":          registerJob,
 			"samejob":      sameJob,
 			"serve":        startProcess,
 			"token":        makeToken,
 			"until":        until,
-			"upstream":     upstream,
 			"wrote":        wrote,
 		},
 		Condition: func(condition string) (bool, error) {

@@ -185,7 +185,7 @@ func hostileJobs(c *sim.Cluster) {
 // startConfinedGateway starts a gateway process with a memory limit. memory returns its peak usage.
 func startConfinedGateway(t *testing.T, url string, limit int64) (g *testGateway, memory func() int64) {
 	t.Helper()
-	// the test is about their cost, not about their number
+	// High limits: the test is about the cost of sessions and logs, not about their number.
 	g = newTestGateway(t, url, "limits.user = { sessions = 1000, logs = 1000 }\n")
 	cmd := exec.Command("nomadctld", "-config", g.configFile())
 	cmd.Env = append(os.Environ(), fmt.Sprintf("GOMEMLIMIT=%d", limit*8/10))

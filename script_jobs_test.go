@@ -451,9 +451,10 @@ func request(ts *testscript.TestScript, _ bool, args []string) {
 	fmt.Fprintf(ts.Stdout(), "%s\n", text)
 }
 
-// upstream starts an HTTP server instead of a cluster, and sets $UPSTREAM to its address. Its responses contain the
-// token and the path of the request. It redirects /v1/redirect to itself under another host name.
-func upstream(ts *testscript.TestScript, _ bool, _ []string) {
+// startFakeCluster is fakecluster: it starts an HTTP server instead of a cluster, and sets $FAKECLUSTER to its address.
+// Its responses contain the token and the path of the request. It redirects /v1/redirect to itself under another host
+// name.
+func startFakeCluster(ts *testscript.TestScript, _ bool, _ []string) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/v1/redirect" {
 			_, port, _ := net.SplitHostPort(r.Host)
@@ -463,7 +464,7 @@ func upstream(ts *testscript.TestScript, _ bool, _ []string) {
 		fmt.Fprintf(w, "token: %s path: %s\n", r.Header.Get("X-Nomad-Token"), r.URL.Path)
 	}))
 	ts.Defer(server.Close)
-	ts.Setenv("UPSTREAM", server.URL)
+	ts.Setenv("FAKECLUSTER", server.URL)
 }
 
 // viaSocket is viasocket PATH: a program that sends a request to the socket in NOMAD_ADDR, as nomad does.

@@ -59,7 +59,7 @@ func wrote(ts *testscript.TestScript, neg bool, args []string) {
 //	fault cut METHOD PATH TIMES                 the connection is closed before the change is applied
 //	fault lose METHOD PATH TIMES                the connection is closed after it, so the response is lost
 //	fault hang METHOD PATH TIMES                no response
-//	fault answer METHOD PATH TIMES STATUS BODY  this response, and nothing is applied
+//	fault respond METHOD PATH TIMES STATUS BODY this response, and nothing is applied
 //	fault fail JOB TIMES                        starting allocations do not become healthy
 //	fault drift JOB PENDING RUNNING DEAD QUEUED the job's summary counts this many extra child jobs and queued
 //	                                            allocations
@@ -101,7 +101,7 @@ func injectFault(ts *testscript.TestScript, _ bool, args []string) {
 		f.LoseResponse = true
 	case "hang":
 		f.Hang = true
-	case "answer":
+	case "respond":
 		f.Status, f.Body = number(args[4]), args[5]
 	default:
 		ts.Fatalf("unknown fault %s", args[0])
@@ -172,8 +172,8 @@ func checkRequestRate(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// gatewayProcess is the gateway that serve started. Before that, kill is nil.
-type gatewayProcess struct {
+// scriptProcess is the gateway that serve started. Before that, kill is nil.
+type scriptProcess struct {
 	kill   func()
 	stdout *os.File // the read end of its standard output, or nil
 }
@@ -181,7 +181,7 @@ type gatewayProcess struct {
 var servingPattern = regexp.MustCompile(`msg=serving address=(\S+)`)
 
 // startProcess is serve [-unread] [FILE]: like the script command gateway, but in a separate process, which crash
-// kills. With -unread, its standard output is a pipe that nobody reads and that hangup closes.
+// kills. With -unread, its standard output is a pipe that nobody reads and that closepipe closes.
 func startProcess(ts *testscript.TestScript, _ bool, args []string) {
 	unread := len(args) > 0 && args[0] == "-unread"
 	if unread {
@@ -195,7 +195,7 @@ func startProcess(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 	cmd := exec.Command("nomadctld", "-config", file)
 	cmd.Stdout, cmd.Stderr, cmd.Dir = log, log, ts.Getenv("WORK")
-	p := ts.Value("process").(*gatewayProcess)
+	p := ts.Value("process").(*scriptProcess)
 	if unread {
 		reader, writer, err := os.Pipe()
 		ts.Check(err)
@@ -221,12 +221,12 @@ func startProcess(ts *testscript.TestScript, _ bool, args []string) {
 	useGateway(ts, address)
 }
 
-// hangup closes the pipe of serve -unread.
-func hangup(ts *testscript.TestScript, _ bool, _ []string) {
-	ts.Check(ts.Value("process").(*gatewayProcess).stdout.Close())
+// closePipe is closepipe: it closes the pipe of serve -unread.
+func closePipe(ts *testscript.TestScript, _ bool, _ []string) {
+	ts.Check(ts.Value("process").(*scriptProcess).stdout.Close())
 }
 
 // crash kills the process that serve started.
 func crash(ts *testscript.TestScript, _ bool, _ []string) {
-	ts.Value("process").(*gatewayProcess).kill()
+	ts.Value("process").(*scriptProcess).kill()
 }

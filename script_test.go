@@ -98,7 +98,7 @@ func setUp(env *testscript.Env, cluster nomadtest.Cluster) error {
 	}
 	env.Values["host"] = host
 	env.Values["cluster"] = cluster
-	env.Values["process"] = &gatewayProcess{}
+	env.Values["process"] = &scriptProcess{}
 	for _, user := range scriptUsers {
 		key, err := dir.NewKey(user)
 		if err != nil {
@@ -116,8 +116,8 @@ func expand(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// runHugeJobs is huge: it runs two jobs in the simulated cluster. p-team1-many has 10,000 tasks. p-team1-loud has an
-// event with a megabyte of lines that would control a terminal.
+// runHugeJobs is hugejobs: it runs two jobs in the simulated cluster. p-team1-many has 10,000 tasks. p-team1-loud has
+// an event with a megabyte of lines that would control a terminal.
 func runHugeJobs(ts *testscript.TestScript, _ bool, _ []string) {
 	c := ts.Value("cluster").(nomadtest.Cluster).Sim
 	c.AddJob(sim.Job{ID: "p-team1-many", Groups: []sim.Group{{Name: "g", Count: 10000}}})

@@ -15,8 +15,8 @@ var update = flag.Bool("update", false, "write the .want files of testdata/confi
 // formatDiagnostics returns one line for each diagnostic.
 func formatDiagnostics(diagnostics []config.Diagnostic) string {
 	var b strings.Builder
-	for _, f := range diagnostics {
-		b.WriteString(f.String() + "\n")
+	for _, d := range diagnostics {
+		b.WriteString(d.String() + "\n")
 	}
 	return b.String()
 }
@@ -45,10 +45,10 @@ func TestLoad_BrokenConfigs(t *testing.T) {
 			if want := string(read(t, golden)); got != want {
 				t.Errorf("got:\n%s\nwant (go test ./config -update writes it):\n%s", got, want)
 			}
-			for i, f := range diagnostics {
-				checkPrintable(t, f)
-				if i > 0 && f.Line < diagnostics[i-1].Line {
-					t.Errorf("got line %d after line %d, want them sorted", f.Line, diagnostics[i-1].Line)
+			for i, d := range diagnostics {
+				checkPrintable(t, d)
+				if i > 0 && d.Line < diagnostics[i-1].Line {
+					t.Errorf("got line %d after line %d, want them sorted", d.Line, diagnostics[i-1].Line)
 				}
 			}
 		})

@@ -27,13 +27,13 @@ type Config struct {
 	Raw     Raw               // [raw]
 }
 
-// General has the settings of the original nomadctld.
+// General has the settings of the original nomadctld, the program that this one replaces (docs/migrating.md).
 type General struct {
 	HostKeys    []string // private key files, at least one
 	Bind        string   // host:port; default ":2222"
 	DockerPort  string   // 1 to 65535, or empty
 	DockerAPI   string   // such as 1.44, for the daemons that support it; empty: negotiate
-	NomadBinary string   // not checked; only raw needs it
+	NomadBinary string   // may not exist; only raw needs it
 }
 
 // Tier is the address of a cluster, a token, and the prefixes of the jobs in the tier.

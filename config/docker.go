@@ -27,7 +27,7 @@ func (l *loader) docker(t *table) Docker {
 	}
 	d.Refuse = l.refusedDrivers(t.texts("refuse", `refuse = ["raw_exec"]`))
 	encrypted := scheme == "tcp" || scheme == "https"
-	d.TLS = l.tls(t.sub("tls"), encrypted, "docker.host starts with "+scheme+"://")
+	d.TLS = l.tls(t.sub("tls"), encrypted, "docker.host starts with "+scheme+"://", "tcp")
 	plaintext := d.TLS == (TLS{}) && (scheme == "tcp" || scheme == "http")
 	if d.Exec != "nomad" && plaintext && isRemote(dockerSample(d.Host)) {
 		subject := v.name

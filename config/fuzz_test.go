@@ -41,7 +41,7 @@ func FuzzLoad(f *testing.F) {
 				t.Errorf("got a panic: %s", diagnostic)
 			}
 		}
-		refused := slices.ContainsFunc(diagnostics, func(f config.Diagnostic) bool { return !f.Warning })
+		refused := slices.ContainsFunc(diagnostics, func(d config.Diagnostic) bool { return !d.Warning })
 		if refused != (cfg == nil) {
 			t.Errorf("got the config %v, want it nil exactly for errors:\n%s", cfg, formatDiagnostics(diagnostics))
 		}

@@ -27,15 +27,15 @@ func Load(path string, commands []string) (cfg *Config, diagnostics []Diagnostic
 
 func load(path string, commands []string, env environment) (cfg *Config, diagnostics []Diagnostic) {
 	r := &report{file: path}
-	// The authors of the TOML parser declare its API unstable. If it panics, the file is refused and the process keeps
-	// its sessions.
+	// The authors of the TOML parser declare its API unstable. If it panics, the file is refused, and the process does
+	// not crash.
 	defer func() {
 		if e := recover(); e != nil {
 			r.errorf(-1, "report this as a bug in nomadctld", "internal error while reading the file: %v", e)
 			cfg, diagnostics = nil, r.sorted()
 		}
 	}()
-	if src, info, ok := r.text(path); ok {
+	if src, info, ok := r.readConfig(path); ok {
 		r.setSource(src)
 		l := &loader{
 			report: r, commands: commands, cfg: &Config{Path: path}, env: env, keyOwners: map[string]keyOwner{},
@@ -52,8 +52,8 @@ func load(path string, commands []string, env environment) (cfg *Config, diagnos
 	return cfg, r.sorted()
 }
 
-// text returns the text of the config file, without a byte order mark.
-func (r *report) text(path string) ([]byte, fs.FileInfo, bool) {
+// readConfig returns the text of the config file, without a byte order mark.
+func (r *report) readConfig(path string) ([]byte, fs.FileInfo, bool) {
 	src, info, p := readFile(path)
 	if p != nil {
 		r.errorf(-1, p.hint, "the config file %s", p.reason)

@@ -31,10 +31,10 @@ const (
 )
 
 // checkPrintable fails the test if a diagnostic is not one printable line.
-func checkPrintable(t testing.TB, f config.Diagnostic) {
+func checkPrintable(t testing.TB, d config.Diagnostic) {
 	t.Helper()
-	s := f.String()
-	if strings.ContainsFunc(s, func(c rune) bool { return !unicode.IsPrint(c) }) || f.Message == "" {
+	s := d.String()
+	if strings.ContainsFunc(s, func(c rune) bool { return !unicode.IsPrint(c) }) || d.Message == "" {
 		t.Errorf("got the diagnostic %q, want one printable line", s)
 	}
 }
@@ -43,9 +43,9 @@ func checkPrintable(t testing.TB, f config.Diagnostic) {
 // and, for root, raw.user.
 func load(name string) (*config.Config, []config.Diagnostic) {
 	cfg, diagnostics := config.Load(name, commands)
-	return cfg, slices.DeleteFunc(diagnostics, func(f config.Diagnostic) bool {
-		return f.Warning && (strings.HasPrefix(f.Message, "docker.host is not set") ||
-			strings.HasPrefix(f.Message, `raw.user is "nobody"`))
+	return cfg, slices.DeleteFunc(diagnostics, func(d config.Diagnostic) bool {
+		return d.Warning && (strings.HasPrefix(d.Message, "docker.host is not set") ||
+			strings.HasPrefix(d.Message, `raw.user is "nobody"`))
 	})
 }
 
@@ -57,7 +57,7 @@ func loadText(t *testing.T, text string) (*config.Config, []config.Diagnostic) {
 	return load("nomadctld.toml")
 }
 
-// editValid is good with pairs of old and new text replaced.
+// editValid returns validConfig with pairs of old and new text replaced.
 func editValid(t *testing.T, pairs ...string) string {
 	t.Helper()
 	text := validConfig
@@ -280,12 +280,12 @@ func TestLoad_UserCAMustHoldKeys(t *testing.T) {
 }
 
 func TestDiagnostic_IsOneLine(t *testing.T) {
-	for want, f := range map[string]config.Diagnostic{
+	for want, d := range map[string]config.Diagnostic{
 		"f.toml:12:3: broken; fix it":      {File: "f.toml", Line: 12, Column: 3, Message: "broken", Hint: "fix it"},
 		"f.toml:12: warning: odd":          {File: "f.toml", Line: 12, Warning: true, Message: "odd"},
 		`f\n.toml: \x1b[2J\u202eevil; \t!`: {File: "f\n.toml", Message: "\x1b[2J\u202eevil", Hint: "\t!"},
 	} {
-		if got := f.String(); got != want {
+		if got := d.String(); got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}
 	}

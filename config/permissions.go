@@ -11,21 +11,21 @@ import (
 
 // An environment determines which other users can read and write a file.
 type environment struct {
-	uid    int   // of the gateway; 0 also if root only checks the file for another user
+	uid    int   // of the gateway; also 0 if root runs check for another user
 	groups []int // of the gateway
 
-	// container is true in the project's image, and in a Nomad task with its own file system. There, the host's other
+	// inContainer is true in the project's image, and in a Nomad task with its own file system. There, the host's other
 	// users have no access, and a mounted file may have any mode.
-	container bool
+	inContainer bool
 }
 
 func currentEnvironment() environment {
 	groups, _ := os.Getgroups()
 	// NOMAD_ALLOC_DIR of a raw_exec task is a path on the host.
 	return environment{
-		uid:       os.Geteuid(),
-		groups:    append(groups, os.Getegid()),
-		container: os.Getenv("NOMADCTLD_CONTAINER") != "" || os.Getenv("NOMAD_ALLOC_DIR") == "/alloc",
+		uid:         os.Geteuid(),
+		groups:      append(groups, os.Getegid()),
+		inContainer: os.Getenv("NOMADCTLD_CONTAINER") != "" || os.Getenv("NOMAD_ALLOC_DIR") == "/alloc",
 	}
 }
 
@@ -34,7 +34,7 @@ const everyUser = "every user of this machine"
 // otherUsers returns who, except root and the gateway, can read and write a file. Empty means nobody.
 func (e environment) otherUsers(path string, info fs.FileInfo) (read, write string) {
 	stat, ok := info.Sys().(*syscall.Stat_t)
-	if !ok || e.container {
+	if !ok || e.inContainer {
 		return "", ""
 	}
 	mode := info.Mode().Perm()
@@ -103,7 +103,7 @@ func (l *loader) checkFileAccess(at int, name, path string, info fs.FileInfo, se
 		l.warnf(at, "chmod go-w "+quote(path)+", or chown it to root or the gateway's user",
 			"%s: file %s is writable by %s", name, quote(path), write)
 	}
-	l.checkFolders(at, name, path)
+	l.checkParentDirs(at, name, path)
 }
 
 // checkConfigAccess refuses a config file that every user can write, because it decides who may log in. sshd refuses
@@ -115,17 +115,17 @@ func (l *loader) checkConfigAccess(path string, info fs.FileInfo) {
 		l.warnf(-1, "chmod go-w "+quote(path)+", or chown it to root or the gateway's user",
 			"the config file is writable by %s", write)
 	}
-	l.checkFolders(-1, "the config file", path)
+	l.checkParentDirs(-1, "the config file", path)
 }
 
-// checkFolders refuses a file if every user can replace it, because a parent directory is world-writable.
-func (l *loader) checkFolders(at int, name, path string) {
+// checkParentDirs refuses a file if every user can replace it, because a parent directory is world-writable.
+func (l *loader) checkParentDirs(at int, name, path string) {
 	for dir := range parentDirs(path) {
 		info, err := os.Stat(dir)
 		if err != nil || info.Mode().Perm()&0o002 == 0 || info.Mode()&fs.ModeSticky != 0 {
 			continue
 		}
-		if l.env.container || !worldReachable(filepath.Join(dir, "x")) {
+		if l.env.inContainer || !worldReachable(filepath.Join(dir, "x")) {
 			continue
 		}
 		l.errorf(at, "chmod o-w "+quote(dir),
@@ -135,12 +135,12 @@ func (l *loader) checkFolders(at int, name, path string) {
 	}
 }
 
-// checkJobsFolder refuses a directory in which other users could create definitions. The gateway would not save any
+// checkJobsDir refuses a directory in which other users could create definitions. The gateway would not save any
 // there.
-func (l *loader) checkJobsFolder(at int, name, path string) {
+func (l *loader) checkJobsDir(at int, name, path string) {
 	info, err := os.Lstat(filepath.Clean(path))
 	if err != nil {
-		l.checkFolders(at, name, path) // the gateway creates the directory when it needs it
+		l.checkParentDirs(at, name, path) // the gateway creates the directory when it needs it
 		return
 	}
 	stat, _ := info.Sys().(*syscall.Stat_t)
@@ -155,10 +155,10 @@ func (l *loader) checkJobsFolder(at int, name, path string) {
 			"%s: directory %s belongs to user %d, but the gateway runs as user %d",
 			name, quote(path), stat.Uid, l.env.uid)
 	default:
-		if mode&0o005 != 0 && !l.env.container && worldReachable(path) {
+		if mode&0o005 != 0 && !l.env.inContainer && worldReachable(path) {
 			l.warnf(at, "chmod 700 "+quote(path), "%s: directory %s is open to %s", name, quote(path), everyUser)
 		}
-		l.checkFolders(at, name, path)
+		l.checkParentDirs(at, name, path)
 	}
 }
 
@@ -176,5 +176,5 @@ func (l *loader) checkAuditFile(at int, name, path string) {
 		l.checkFileAccess(at, name, path, info, true)
 		return
 	}
-	l.checkFolders(at, name, path)
+	l.checkParentDirs(at, name, path)
 }

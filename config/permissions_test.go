@@ -80,8 +80,8 @@ func fatal(t *testing.T, err error) {
 
 func diagnosticLines(diagnostics []Diagnostic) string {
 	var b strings.Builder
-	for _, f := range diagnostics {
-		b.WriteString(f.String() + "\n")
+	for _, d := range diagnostics {
+		b.WriteString(d.String() + "\n")
 	}
 	return b.String()
 }
@@ -111,8 +111,8 @@ func chown(uid, gid int, modes map[string]os.FileMode) func(*testing.T) {
 
 func TestLoad_FilePermissions(t *testing.T) {
 	root, other, container := environment{uid: 0}, environment{uid: 4711, groups: []int{4712}}, environment{
-		uid:       4711,
-		container: true,
+		uid:         4711,
+		inContainer: true,
 	}
 	for name, tc := range map[string]struct {
 		change func(*testing.T)
@@ -340,7 +340,7 @@ func TestCurrentEnvironment_Container(t *testing.T) {
 	}{{"", "", false}, {"1", "", true}, {"", "/alloc", true}, {"", "/var/lib/nomad/alloc/0a1b/alloc", false}} {
 		t.Setenv("NOMADCTLD_CONTAINER", tc.image)
 		t.Setenv("NOMAD_ALLOC_DIR", tc.alloc)
-		if got := currentEnvironment().container; got != tc.want {
+		if got := currentEnvironment().inContainer; got != tc.want {
 			t.Errorf("%q, %q: got %t, want %t", tc.image, tc.alloc, got, tc.want)
 		}
 	}
@@ -367,7 +367,7 @@ func TestLoad_RawAsNobody(t *testing.T) {
 		"root, an account":    {"user = \"nomad\"", "user = \"nomad\"", environment{}, ""},
 		"root, no nomad":      {"nomadbinary = \"nomad\"\n", "", environment{}, ""},
 		"not root":            {"user = \"nomad\"", "user = \"nobody\"", ordinaryUser(), ""},
-		"root in a container": {"user = \"nomad\"", "user = \"nobody\"", environment{container: true}, ""},
+		"root in a container": {"user = \"nomad\"", "user = \"nobody\"", environment{inContainer: true}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if tc.as.uid == os.Geteuid() && name == "not root" {

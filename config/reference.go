@@ -21,7 +21,7 @@ const (
 	defaultRawUser         = "nobody"
 )
 
-// Section documents a table of the configuration. If users choose a name in its path, the path has an example name.
+// Section documents a table of the configuration. Table has an example name where users choose one.
 type Section struct {
 	Table string
 	About string
@@ -110,7 +110,7 @@ var Reference = []Section{
 		{`name = "Ann"`, false, "Full name, for whoami and the audit log. Default: the login name."},
 		{`key = "ssh-ed25519 AAAA..."`, false, "Public key: the line of a .pub file. For several keys, use keys."},
 		{`keys = ["ssh-ed25519 AAAA..."]`, true, "List of public keys. The user can log in with any of them."},
-		{`prefix = ["team1"]`, false, "Prefix groups of the user."},
+		{`prefix = ["team1"]`, false, "Names of [prefix.NAME] groups."},
 	}},
 	{Table: "docker", About: "How exec, logs, tail, attach and di connect to tasks.", Keys: []Key{
 		{
@@ -152,7 +152,7 @@ var Reference = []Section{
 		},
 	}},
 	{Table: "audit", About: "The gateway saves job definitions in two directories: that of the setting jobs, and a " +
-		"second one with the same name and -saved appended, for stopped jobs and earlier releases. It deletes " +
+		"second one with the same name and -saved appended, for stopped jobs and earlier versions. It deletes " +
 		"files of the second one after 30 days, and the oldest beyond 256 MiB. Both must persist across restarts of the " +
 		"gateway, belong to its user, and not be writable by anybody else. The files are signed with a key that is derived " +
 		"from the first host key. Before you replace that host key, restore interrupted jobs (see ops), or start the " +
@@ -208,8 +208,8 @@ var Reference = []Section{
 		{
 			fmt.Sprintf("programs = %d", defaultUserPrograms), false,
 			"Programs of exec and attach on one cluster. Through Nomad, a cluster has 24 slots for programs. A user " +
-				"always gets a third of them, and more while a third is free. Waiting requests are served round " +
-				"robin by user, for up to 5 seconds.",
+				"can always use a third of them, and more while a third stays free. Waiting requests are served " +
+				"round robin by user, for up to 5 seconds.",
 		},
 		{
 			fmt.Sprintf("logs = %d", defaultUserLogs), false,

@@ -16,7 +16,7 @@ func TestLoad_EveryKey(t *testing.T) {
 	text := read(t, testdata(t, "full.toml"))
 	got, diagnostics := loadText(t, string(text))
 	notImplemented := slices.DeleteFunc(slices.Clone(diagnostics),
-		func(f config.Diagnostic) bool { return !strings.Contains(f.Message, "has no effect in this version") })
+		func(d config.Diagnostic) bool { return !strings.Contains(d.Message, "has no effect in this version") })
 	if len(notImplemented) != 3 || len(diagnostics) != 3 {
 		t.Fatalf("got diagnostics, want three warnings about keys without effect:\n%s", formatDiagnostics(diagnostics))
 	}

@@ -21,7 +21,7 @@ type table struct {
 type value struct {
 	name  string // the path of its key, for messages
 	text  string
-	at    int  // its offset, or that of the table without it
+	at    int  // its offset; if it is absent, that of the table
 	given bool // the key is in the file
 	ok    bool // the key is in the file and has the right type
 }
@@ -85,6 +85,7 @@ var kindNames = map[unstable.Kind]string{
 	unstable.LocalTime: "a time",
 }
 
+// text reads a string. example is the line to write instead of another type.
 func (t *table) text(key, example string) value {
 	n := t.declare(key)
 	if n == nil {
@@ -104,6 +105,7 @@ func (t *table) textOrNumber(key, example string) value {
 	return value{name: n.path(), text: n.text, at: n.at, given: true, ok: true}
 }
 
+// texts reads a list of strings. It reports items of another type and drops them.
 func (t *table) texts(key, example string) list {
 	n := t.declare(key)
 	if n == nil {
@@ -147,6 +149,7 @@ func (t *table) number(key string, defaultValue int) int {
 	return int(i)
 }
 
+// boolean reads true or false. An absent key is false.
 func (t *table) boolean(key string) bool {
 	n := t.declare(key)
 	return n != nil && t.hasKind(n, unstable.Bool, n.path(), key+" = true") && n.text == "true"

@@ -84,7 +84,7 @@ func (l *loader) tier(t *table, prefixes, names map[string]tierDecl) Tier {
 			"%s: the token is sent to another machine without TLS, and anyone on the network path can read it",
 			address.name)
 	}
-	tier.TLS = l.tls(t.sub("tls"), scheme != "http", "the url starts with http://")
+	tier.TLS = l.tls(t.sub("tls"), scheme != "http", "the url starts with http://", "https")
 	return tier
 }
 
@@ -123,8 +123,8 @@ func (l *loader) checkName(n *node, kind string) {
 }
 
 func (l *loader) checkReserved(name, path string, at int) {
-	if name == "all" || name == "alles" {
-		l.errorf(at, "choose another name", "%s uses the reserved name %s, which means every tier", path, name)
+	if name == "all" || name == "alles" { // alles is the original's all
+		l.errorf(at, "choose another name", "%s uses the reserved name %s", path, name)
 	}
 }
 

@@ -5,15 +5,16 @@ import (
 	"crypto/x509"
 )
 
-// tls reads a [....tls] table. If the connection is not encrypted, reason is the cause.
-func (l *loader) tls(t *table, encrypted bool, reason string) TLS {
+// tls reads a [....tls] table. reason is why the connection is not encrypted, and scheme is the one that would encrypt
+// it.
+func (l *loader) tls(t *table, encrypted bool, reason, scheme string) TLS {
 	defer t.reportUnknownKeys()
 	ca := t.text("ca", `ca = "/etc/nomadctld/ca.pem"`)
 	cert := t.text("cert", `cert = "/etc/nomadctld/client.pem"`)
 	key := t.text("key", `key = "/etc/nomadctld/client-key.pem"`)
 	server := t.text("servername", `servername = "server.global.nomad"`)
 	if t.node != nil && len(t.node.children) > 0 && !encrypted {
-		l.errorf(t.node.key, "use https://, or remove the table", "%s has no effect, because %s", t.name, reason)
+		l.errorf(t.node.key, "use "+scheme+"://, or remove the table", "%s has no effect, because %s", t.name, reason)
 	}
 	if data, ok := l.loadFile(ca, false); ok && !x509.NewCertPool().AppendCertsFromPEM(data) {
 		l.errorf(ca.at, "name a file with a certificate in PEM format",

@@ -1,6 +1,6 @@
 # The Nomad ACL policy for the token of a tier: the capabilities that the gateway needs, and no others.
 #
-# not run: needs your cluster; deploy_test.go creates the policy and a token in a test cluster
+# No test runs these commands: they need your cluster. deploy_test.go creates the policy and a token in a test cluster.
 #
 #   nomad acl policy apply nomadctld nomadctld-policy.hcl
 #   nomad acl token create -name nomadctld -policy nomadctld

@@ -1,7 +1,7 @@
 # Two gateways on the machines of the Nomad servers. Their configuration and secrets are in one Nomad variable, which
 # the tasks of this job can read without a token. To replace an existing variable, add -force.
 #
-# not run: needs your image and your cluster; deploy_test.go validates the job
+# No test runs these commands: they need your image and your cluster. deploy_test.go validates the job.
 #
 #   nomad acl policy apply nomadctld nomadctld-policy.hcl
 #   ssh-keygen -t ed25519 -N '' -f hostkey
@@ -37,7 +37,7 @@ job "nomadctld" {
   datacenters = var.datacenters
   type        = "service"
 
-  # On the machines of the servers, which also listen on the loopback interface. Mark the clients on those machines with
+  # On the machines of the Nomad servers, so that url can be a loopback address. Mark the clients on those machines with
   # client { meta { nomad_server = true } }, or remove this constraint to run the gateway on any client.
   constraint {
     attribute = "${meta.nomad_server}"

@@ -25,7 +25,7 @@ func (d *daemon) negotiate(ctx context.Context, pinned dockerclient.APIVersion) 
 	if err != nil {
 		return nil, errBadResponse
 	}
-	var oldest dockerclient.APIVersion // older than any version: daemons before 1.25 do not report it
+	var oldest dockerclient.APIVersion // nil is older than any version: daemons before 1.25 report no minimum
 	if text := response.Get("MinAPIVersion"); text != "" {
 		if oldest, err = dockerclient.NewAPIVersion(text); err != nil {
 			return nil, errBadResponse

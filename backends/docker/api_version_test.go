@@ -13,7 +13,7 @@ import (
 )
 
 func TestChooseAPI(t *testing.T) {
-	for _, c := range []struct{ oldest, latest, pinned, want, fault string }{
+	for _, c := range []struct{ oldest, latest, pinned, want, wantErr string }{
 		{"1.12", "1.41", "", "1.41", ""},
 		{"1.44", "1.52", "", "1.52", ""},
 		{"1.44", "1.99", "", "1.52", ""},
@@ -29,7 +29,7 @@ func TestChooseAPI(t *testing.T) {
 		{"1.53", "1.99", "1.24", "", "requires API 1.53 or newer, the gateway supports only up to 1.52"},
 	} {
 		got, err := chooseAPI(parseAPI(t, c.oldest), parseAPI(t, c.latest), parseAPI(t, c.pinned))
-		if got.String() != c.want || (err == nil) != (c.fault == "") || err != nil && err.Error() != c.fault {
+		if got.String() != c.want || (err == nil) != (c.wantErr == "") || err != nil && err.Error() != c.wantErr {
 			t.Errorf("%+v: got %q, %v", c, got, err)
 		}
 	}

@@ -43,14 +43,14 @@ func (d *Docker) Attach(ctx context.Context, in backends.TaskRef, a backends.Att
 		})
 		exited <- exit
 	})
-	notes := a.Stderr
+	notices := a.Stderr
 	if a.PlainStdout != nil && a.PlainStderr != nil {
-		if notes = a.PlainStderr; !target.Config.Tty {
+		if notices = a.PlainStderr; !target.Config.Tty {
 			a.Stdout, a.Stderr = a.PlainStdout, a.PlainStderr
 		}
 	}
 	// A client that does not read must not block the task, nor others that are attached to it.
-	queue := newDropQueue(notes)
+	queue := newDropQueue(notices)
 	defer func() {
 		queue.close()
 		select {
@@ -66,7 +66,7 @@ func (d *Docker) Attach(ctx context.Context, in backends.TaskRef, a backends.Att
 			}
 		}
 	}()
-	out := newOutput(queue.writer(a.Stdout), queue.writer(a.Stderr), target.Config.Tty)
+	out := newOutputReceiver(queue.writer(a.Stdout), queue.writer(a.Stderr), target.Config.Tty)
 	out.drainIdleTimeout = streamEndTimeout // the daemon closes the stream with the container
 	conn := &attachment{api: api, ref: in, containerID: target.ID, out: out, exited: exited}
 	if a.Stdin != nil {
@@ -77,7 +77,7 @@ func (d *Docker) Attach(ctx context.Context, in backends.TaskRef, a backends.Att
 		if a.PlainStdin != nil && !target.Config.Tty {
 			conn.input.source = a.PlainStdin
 		}
-		if target.Config.Tty { // without a terminal Docker does not look for them
+		if target.Config.Tty { // without a terminal, Docker ignores the detach keys
 			conn.input.detachKeys = backends.ParseDetachKeys(a.DetachKeys)
 		}
 	}
@@ -118,7 +118,7 @@ type attachment struct {
 	ref         backends.TaskRef
 	containerID string
 	input       *input // nil: no input
-	out         *output
+	out         *outputReceiver
 	exited      chan exitResult // receives the exit of the container
 }
 
@@ -187,7 +187,7 @@ func (a *attachment) connectionLost() error {
 	err := fmt.Errorf("the Docker daemon of node %s cannot be reached: the connection was closed; "+
 		"the task may still be running",
 		displayName(a.ref.Node.Name))
-	return &wrappedKind{err, ErrUnreachable}
+	return &kindError{err, ErrUnreachable}
 }
 
 // checkAttach returns why a container cannot be attached to with the given input, or nil.

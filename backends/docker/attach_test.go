@@ -254,7 +254,7 @@ func TestAttach_DetachKeysOptIn(t *testing.T) {
 
 func TestAttach_ConnectionLost(t *testing.T) {
 	t.Parallel()
-	addr, cut := dockertest.TCPWithCut(t, dockertest.Daemon(t))
+	addr, cut := dockertest.ProxyTCPWithCut(t, dockertest.Daemon(t))
 	d := mustOpen(t, Settings{Host: "tcp://" + addr})
 	in, _ := startTask(t, "sh", "-c", outputLoop)
 	a := attach(t, d, in, backends.Attachment{}, false)

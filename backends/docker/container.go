@@ -43,7 +43,7 @@ func (c *apiClient) runningContainer(ctx context.Context, in backends.TaskRef) (
 	found, err := c.newestContainer(ctx, in)
 	switch {
 	case errors.Is(err, ErrNoContainer):
-		return found, &wrappedKind{err, backends.ErrTaskNotRunning}
+		return found, &kindError{err, backends.ErrTaskNotRunning}
 	case err != nil:
 		return found, err
 	case !found.State.Running || found.State.Restarting:

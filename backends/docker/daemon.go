@@ -93,7 +93,7 @@ func (d *Docker) withClient(ctx context.Context, node Node, f func(context.Conte
 	err = daemon.withClient(ctx, d.pinned, f)
 	explained := explain(ctx, node, err)
 	if isDeclinedRead(err) && !errors.Is(explained, backends.ErrUnreachable) && ctx.Err() == nil {
-		return &wrappedKind{explained, backends.ErrDeclined}
+		return &kindError{explained, backends.ErrDeclined}
 	}
 	return explained
 }
@@ -120,9 +120,9 @@ func (d *daemon) withClient(
 // maxResponse bounds the body of a response. Docker's own are far smaller.
 const maxResponse = 16 << 20
 
-// send sends a request, with body as JSON unless it is nil. It uses the connections of go-dockerclient, which cannot
-// send requests that it has no method for, takes no context for some and returns only its own types. The caller closes
-// the body of the response. A status other than 2xx is an error.
+// send sends a request, with body as JSON unless it is nil. It shares the HTTP client of go-dockerclient, which lacks
+// some requests, has requests without a context, and returns only its own types. The caller closes the body of the
+// response. A status other than 2xx is an error.
 func (c *apiClient) send(ctx context.Context, method, path string, body any) (*http.Response, error) {
 	var reader io.Reader
 	if body != nil {
@@ -165,24 +165,24 @@ func (c *apiClient) request(ctx context.Context, method, path string) (*http.Res
 
 // get returns the body of the response to a GET.
 func (c *apiClient) get(ctx context.Context, path string) ([]byte, error) {
-	return c.readBody(ctx, http.MethodGet, path, nil)
+	return c.sendAndRead(ctx, http.MethodGet, path, nil)
 }
 
-// readBody returns the body of the response to a request.
-func (c *apiClient) readBody(ctx context.Context, method, path string, content any) ([]byte, error) {
-	response, err := c.send(ctx, method, path, content)
+// sendAndRead sends a request, with body as JSON, and returns the body of the response.
+func (c *apiClient) sendAndRead(ctx context.Context, method, path string, body any) ([]byte, error) {
+	response, err := c.send(ctx, method, path, body)
 	if err != nil {
 		return nil, err
 	}
 	defer response.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(response.Body, maxResponse+1))
+	content, err := io.ReadAll(io.LimitReader(response.Body, maxResponse+1))
 	switch {
 	case err != nil:
 		return nil, err
-	case len(body) > maxResponse:
+	case len(content) > maxResponse:
 		return nil, errBadResponse
 	}
-	return body, nil
+	return content, nil
 }
 
 // supports reports whether the client's API version is at least major.minor.

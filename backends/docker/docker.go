@@ -45,7 +45,7 @@ const (
 
 // Docker provides access to the daemons of all nodes. It is safe for concurrent use.
 type Docker struct {
-	hosts           endpointTemplate
+	endpoints       endpointTemplate
 	pinned          dockerclient.APIVersion // nil: negotiate
 	tls             *tls.Config             // nil: not encrypted
 	responseTimeout time.Duration
@@ -65,12 +65,12 @@ func Open(s Settings) (*Docker, error) {
 	if err != nil {
 		return nil, fmt.Errorf("docker: %w", err)
 	}
-	hosts, err := newEndpointTemplate(s.Host, s.Port, config != nil)
+	endpoints, err := newEndpointTemplate(s.Host, s.Port, config != nil)
 	if err != nil {
 		return nil, fmt.Errorf("docker: %w", err)
 	}
 	d := &Docker{
-		hosts: hosts, tls: config, log: s.Log, daemons: map[string]*daemon{},
+		endpoints: endpoints, tls: config, log: s.Log, daemons: map[string]*daemon{},
 		responseTimeout: responseTimeout, logRetryTimeout: logRetryTimeout,
 	}
 	if d.log == nil {
@@ -85,11 +85,11 @@ func Open(s Settings) (*Docker, error) {
 }
 
 // NeedsAddress reports whether Node.Address must be set.
-func (d *Docker) NeedsAddress() bool { return d.hosts.has(addressPlaceholder) }
+func (d *Docker) NeedsAddress() bool { return d.endpoints.has(addressPlaceholder) }
 
 // daemon returns the daemon of a node. Nodes with the same endpoint share one.
 func (d *Docker) daemon(node Node) (*daemon, error) {
-	endpoint, err := d.hosts.endpoint(node)
+	endpoint, err := d.endpoints.endpoint(node)
 	if err != nil {
 		return nil, err
 	}

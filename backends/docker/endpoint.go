@@ -29,7 +29,7 @@ func newEndpointTemplate(host, port string, encrypted bool) (endpointTemplate, e
 		host = "tcp://" + nodePlaceholder
 	}
 	refused := func(why string) (endpointTemplate, error) { return "", fmt.Errorf("host %q %s", host, why) }
-	// The brackets are added together with an IPv6 address.
+	// Without brackets: endpoint adds them to an IPv6 address.
 	text := strings.NewReplacer(
 		"["+nodePlaceholder+"]", nodePlaceholder, "["+addressPlaceholder+"]", addressPlaceholder,
 	).Replace(host)

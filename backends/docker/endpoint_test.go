@@ -36,7 +36,7 @@ func TestEndpoint_SettingsAndNode(t *testing.T) {
 			t.Errorf("%+v: %v", c.settings, err)
 			continue
 		}
-		if got, err := d.hosts.endpoint(c.node); got != c.want || err != nil {
+		if got, err := d.endpoints.endpoint(c.node); got != c.want || err != nil {
 			t.Errorf("%+v for %+v: got %q, %v, want %q", c.settings, c.node, got, err, c.want)
 		}
 		if _, err := d.daemon(c.node); err != nil {

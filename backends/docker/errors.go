@@ -25,15 +25,15 @@ var (
 	ErrUnreachable = withKind("the Docker daemon cannot be reached", backends.ErrUnreachable)
 )
 
-// wrappedKind is an error with its own text that errors.Is also finds as kind.
-type wrappedKind struct {
+// kindError is an error with its own text. errors.Is also matches kind.
+type kindError struct {
 	error
 	kind error
 }
 
-func (e *wrappedKind) Unwrap() []error { return []error{e.error, e.kind} }
+func (e *kindError) Unwrap() []error { return []error{e.error, e.kind} }
 
-func withKind(text string, of error) error { return &wrappedKind{errors.New(text), of} }
+func withKind(text string, kind error) error { return &kindError{errors.New(text), kind} }
 
 // userError marks an error whose text is ready for users.
 type userError struct{ error }
@@ -42,9 +42,9 @@ func (e userError) Unwrap() error { return e.error }
 
 func userErrorf(format string, args ...any) error { return userError{fmt.Errorf(format, args...)} }
 
-// kindErrorf returns a userError that errors.Is also finds as kind.
+// kindErrorf returns a userError. errors.Is also matches kind.
 func kindErrorf(kind error, format string, args ...any) error {
-	return userError{&wrappedKind{fmt.Errorf(format, args...), kind}}
+	return userError{&kindError{fmt.Errorf(format, args...), kind}}
 }
 
 // daemonError describes a problem with a daemon that responds. Its text continues "the Docker daemon of node X ...".
@@ -119,7 +119,7 @@ func explain(ctx context.Context, node Node, err error) error {
 	}
 	err = fmt.Errorf("the Docker daemon of node %s %w", displayName(node.Name), daemonErr)
 	if response != nil && isDeclined(response) {
-		err = &wrappedKind{err, backends.ErrDeclined}
+		err = &kindError{err, backends.ErrDeclined}
 	}
 	return err
 }
@@ -127,7 +127,7 @@ func explain(ctx context.Context, node Node, err error) error {
 // unreachable returns the error for a daemon that cannot be reached, because of why.
 func unreachable(node Node, why error) error {
 	err := fmt.Errorf("the Docker daemon of node %s cannot be reached: %w", displayName(node.Name), why)
-	return &wrappedKind{err, ErrUnreachable}
+	return &kindError{err, ErrUnreachable}
 }
 
 var errNoResponse = errors.New("no response in time")

@@ -84,11 +84,11 @@ func (e *execInstance) create(ctx context.Context) error {
 	})
 }
 
-// createExec creates an exec without starting it and returns its ID. go-dockerclient takes every 404 for a missing
-// container.
+// createExec creates an exec without starting it and returns its ID. It does not use the method of go-dockerclient,
+// which reports every 404 as a missing container.
 func (c *apiClient) createExec(ctx context.Context, container string, options execOptions) (id string, err error) {
 	var created struct{ ID string }
-	body, err := c.readBody(ctx, http.MethodPost, "/containers/"+container+"/exec", options)
+	body, err := c.sendAndRead(ctx, http.MethodPost, "/containers/"+container+"/exec", options)
 	if err == nil {
 		err = json.Unmarshal(body, &created)
 	}
@@ -135,18 +135,18 @@ func (c *apiClient) errTooOld(what, needed string) error {
 		"%s: not supported by Docker API %s (needs %s; check the setting dockerapi)", what, c.version, needed)
 }
 
-// disabledDetachKeys is a sequence that nobody types. Docker has no option to turn the detach keys off, holds the first
-// key back until the next one, and accepts only ASCII. Holding back ctrl-@ is noticed least.
+// disabledDetachKeys is a sequence that nobody types. Docker cannot turn the detach keys off, accepts only ASCII, and
+// delays their first key until the next key. A delayed ctrl-@ is noticed least.
 const disabledDetachKeys = "ctrl-@,ctrl-_,ctrl-@,ctrl-^,ctrl-@,ctrl-_,ctrl-@,ctrl-^,ctrl-@,ctrl-_,ctrl-@,ctrl-^"
 
 const (
 	watchInterval        = 500 * time.Millisecond
-	idleCheckInterval    = 500 * time.Millisecond // idle output before the first exec inspect
+	idleCheckInterval    = 500 * time.Millisecond // time without output before the first exec inspect
 	maxIdleCheckInterval = 2 * time.Second
 	inspectTimeout       = 300 * time.Millisecond // a daemon that waits for a reader does not respond
-	slowInspectTimeout   = time.Second            // for a daemon that is slow anyway
+	slowInspectTimeout   = time.Second            // maximum while output arrives
 
-	dropGrace         = 3 * time.Second // the daemon has dropped unread output of an exited program
+	dropGrace         = 3 * time.Second // after this time, the daemon has dropped unread output
 	readAheadInterval = 5 * time.Millisecond
 
 	// A daemon closes the stream 2 s after the exit, since Docker 20.10 even if a child holds it open.
@@ -201,7 +201,7 @@ func (e *execInstance) run(ctx context.Context) (int, error) {
 			}
 			select {
 			case queue <- name:
-			default: // the program is too slow for its signals
+			default: // signals arrive faster than they are delivered
 			}
 		}
 	}
@@ -253,7 +253,7 @@ func (e *execInstance) start(ctx, runCtx context.Context) error {
 	if e.setup != nil {
 		stdout = e.setup
 	}
-	out := newOutput(stdout, p.Stderr, p.Terminal != nil)
+	out := newOutputReceiver(stdout, p.Stderr, p.Terminal != nil)
 	if e.api.supports(1, 41) {
 		out.drainIdleTimeout = streamEndTimeout
 	}
@@ -310,8 +310,8 @@ func (s execState) exited() bool { return !s.Running && s.started() }
 // start fails, the daemon writes the reason into the stream.
 func (s execState) started() bool { return s.Running || s.Pid != 0 || s.podman && s.CanRemove }
 
-// maybeNotStarted reports whether Podman may have failed to start the program. A program may exit with the same codes;
-// only the output shows it.
+// maybeNotStarted reports whether Podman may have failed to start the program. Programs may exit with the same codes.
+// Only the output shows which it was.
 func (s execState) maybeNotStarted() bool {
 	return s.podman && !s.Running && s.ExitCode != nil && *s.ExitCode >= 125 && *s.ExitCode <= 127
 }
@@ -337,7 +337,7 @@ func (e *execInstance) hasExited(ctx context.Context) bool {
 // result returns the exit code or error of the program. Call it when the stream has ended.
 func (e *execInstance) result(ctx context.Context) (int, error) {
 	out, node := e.stream.out, e.ref.Node
-	out.decide()
+	out.classifyUncertain()
 	switch {
 	case ctx.Err() != nil:
 		return 0, e.terminate(context.Cause(ctx))
@@ -389,7 +389,7 @@ func (e *execInstance) connectionLost() error {
 	err := fmt.Errorf("the Docker daemon of node %s cannot be reached: the connection was closed; "+
 		"the exit code of %s is unknown",
 		displayName(e.ref.Node.Name), displayName(e.program.Argv[0]))
-	return &wrappedKind{err, ErrUnreachable}
+	return &kindError{err, ErrUnreachable}
 }
 
 // explainNotRunning translates the error response for a container that was not found, is stopped or is paused.

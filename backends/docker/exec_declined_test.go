@@ -65,7 +65,7 @@ func TestExecDeclined_OnlyBeforeStart(t *testing.T) {
 		{start, 504, "", false},
 	} {
 		server := httptest.NewServer(&decliningProxy{
-			&fakeEngine{after: dockerExited(0, 0)}, c.refused, c.status,
+			&recordedDaemon{after: dockerExited(0, 0)}, c.refused, c.status,
 			c.text,
 		})
 		d := mustOpen(t, Settings{Host: server.URL})

@@ -4,151 +4,56 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
-
-	dockerclient "github.com/fsouza/go-dockerclient"
 
 	"nomadctld/backends"
 )
 
-const (
-	terminateTimeout      = 10 * time.Second
-	terminatePollInterval = 100 * time.Millisecond
-	streamCloseTimeout    = 2 * time.Second // output may have no reader
-)
+var _ backends.Killer = (*Docker)(nil)
 
-// terminateSteps are the signals that terminate sends, and their delays.
-var terminateSteps = []struct {
+// killSteps are the signals that Kill sends, and their delays. Signal 0 only checks whether the program is running.
+var killSteps = []struct {
 	after  time.Duration
 	signal string
-	key    byte // typed on the terminal if the container has no shell to send signals
 }{
-	{0, "HUP", 3}, {3 * time.Second, "TERM", 0x1c}, {6 * time.Second, "KILL", 0x1c},
+	{0, "HUP"},
+	{time.Second, "0"},
+	{3 * time.Second, "TERM"},
+	{4 * time.Second, "0"},
+	{6 * time.Second, "KILL"},
+	{7 * time.Second, "KILL"},
+	{8 * time.Second, "0"},
 }
 
-// terminate stops the program and returns cause. It returns a *backends.StillRunningError if the program did not exit.
-func (e *execInstance) terminate(cause error) error {
-	ctx, cancel := context.WithTimeout(context.Background(), terminateTimeout)
-	var escalating sync.WaitGroup
-	var signalErr error
-	escalating.Go(func() {
-		signalErr = backends.Protect(func() error { return e.escalate(ctx) })
+// Kill implements backends.Killer.
+func (d *Docker) Kill(ctx context.Context, in backends.TaskRef, session string) (found bool, err error) {
+	e := &execInstance{docker: d, ref: in, program: backends.Program{Session: session}}
+	err = d.withClient(ctx, in.Node, func(ctx context.Context, api *apiClient) error {
+		c, err := api.runningContainer(ctx, in)
+		e.api, e.containerID = api, c.ID
+		return err
 	})
-	err := e.waitExited(ctx)
-	cancel()
-	escalating.Wait()
-	if err == nil {
-		e.stream.out.drain()
-		select {
-		case <-e.stream.done:
-		case <-time.After(streamCloseTimeout):
-		}
-	}
-	e.stream.close()
-	select {
-	case <-e.stream.done:
-	case <-time.After(streamCloseTimeout): // a Write that never returns
-	}
-	if err == nil {
-		if n := e.countZombies(); n > 0 {
-			return &backends.ZombiesError{Cause: cause, Count: n}
-		}
-		return cause
-	}
-	if signalErr == nil {
-		signalErr = err
-	}
-	return &backends.StillRunningError{Cause: cause, Err: signalErr}
-}
-
-// waitExited waits until the program has exited. It returns an error if ctx ends before or the state is unknown.
-func (e *execInstance) waitExited(ctx context.Context) error {
-	name, node := displayName(e.program.Argv[0]), displayName(e.ref.Node.Name)
-	err := fmt.Errorf("%s on node %s", name, node)
-	for {
-		inspectCtx, cancel := context.WithTimeout(ctx, responseTimeout)
-		state, inspectErr := e.api.inspectExec(inspectCtx, e.id)
-		cancel()
-		var response *dockerclient.Error
-		switch {
-		case errors.As(inspectErr, &response) && response.Status == 404:
-			if e.isGone(ctx) {
-				return nil
-			}
-			err = fmt.Errorf("%s on node %s: its Docker daemon was restarted and does not know it", name, node)
-		case inspectErr == nil && state.exited():
-			return nil
-		case inspectErr == nil && !state.Running && e.isStreamDone():
-			return nil // it was never started
-		case inspectErr == nil && state.Pid != 0:
-			err = fmt.Errorf("%s (process %d on node %s) does not exit", name, state.Pid, node)
-		case inspectErr != nil && ctx.Err() == nil:
-			err = explain(ctx, e.ref.Node, inspectErr)
-		}
-		select {
-		case <-time.After(terminatePollInterval):
-		case <-ctx.Done():
-			return err
-		}
-	}
-}
-
-// isGone reports whether a program that the daemon does not know has exited. It exited with its container, unless the
-// daemon was restarted while the container kept running.
-func (e *execInstance) isGone(ctx context.Context) bool {
-	body, err := e.api.inspect(ctx, e.containerID, e.ref.Task, e.ref.Allocation.ID)
 	if err != nil {
-		return false
+		return false, err
 	}
-	if c, err := parseContainer(body); body == nil || err == nil && !c.State.Running {
-		return true
-	}
-	return errors.Is(e.sendSignalAs(ctx, "0", "0"), errNoProcess) // as root; signal 0 only checks for existence
-}
-
-// isStreamDone reports whether the stream has ended.
-func (e *execInstance) isStreamDone() bool {
-	select {
-	case <-e.stream.done:
-		return true
-	default:
-		return false
-	}
-}
-
-// escalate sends stronger and stronger signals until ctx ends. It returns the error of the last attempt.
-func (e *execInstance) escalate(ctx context.Context) (err error) {
 	start := time.Now()
-	for _, step := range terminateSteps {
+	for _, step := range killSteps {
 		select {
 		case <-time.After(time.Until(start.Add(step.after))):
 		case <-ctx.Done():
-			return err
+			return found, context.Cause(ctx)
 		}
-		signalErr := e.sendSignal(ctx, step.signal)
-		if ctx.Err() != nil {
-			return err
+		// As root: the container's user may not be allowed to signal the program.
+		switch err := e.sendSignalAs(ctx, "0", step.signal); {
+		case errors.Is(err, errNoProcess):
+			return found, nil
+		case errors.Is(err, errNoShell):
+			err = fmt.Errorf("find programs of a session: not supported: %w", err)
+			return found, &kindError{err, backends.ErrUnsupported}
+		case err != nil:
+			return found, explain(ctx, in.Node, err)
 		}
-		err = nil
-		if signalErr != nil {
-			state, _ := e.api.inspectExec(ctx, e.id)
-			err = fmt.Errorf("%w: %s is process %d on node %s",
-				signalErr, displayName(e.program.Argv[0]), state.Pid, displayName(e.ref.Node.Name))
-			if cannotBeSignaled(signalErr) || step.signal == "KILL" { // otherwise the next signal may succeed
-				e.hangUp(step.key)
-			}
-		}
+		found = true
 	}
-	return err
-}
-
-// hangUp stops the program without a signal: it types a key on its terminal, or closes its stdin.
-func (e *execInstance) hangUp(key byte) {
-	e.stream.conn.SetWriteDeadline(time.Now().Add(time.Second)) // the program may have stopped reading
-	if e.program.Terminal == nil {
-		e.stream.conn.closeWrite()
-		return
-	}
-	e.stream.conn.Write([]byte{key})
+	return found, errors.New("the program does not exit after SIGKILL")
 }

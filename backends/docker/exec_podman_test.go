@@ -14,8 +14,8 @@ import (
 	"nomadctld/backends"
 )
 
-// fakeEngine is a daemon with one container. Its responses are copied from Docker 20.10.24 or Podman 4.3.1.
-type fakeEngine struct {
+// recordedDaemon is a daemon with one container. Its responses are copied from Docker 20.10.24 or Podman 4.3.1.
+type recordedDaemon struct {
 	podman bool
 	after  string // response to exec inspect after the stream has ended
 	frames []byte
@@ -23,7 +23,7 @@ type fakeEngine struct {
 	ended atomic.Bool
 }
 
-func (e *fakeEngine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (e *recordedDaemon) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch path := r.URL.Path; {
 	case strings.HasSuffix(path, "/version") && e.podman:
 		io.WriteString(w, `{"Components":[{"Name":"Podman Engine","Version":"4.3.1",`+
@@ -61,7 +61,7 @@ func (e *fakeEngine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (e *fakeEngine) run(t *testing.T) (stdout string, code int, err error) {
+func (e *recordedDaemon) run(t *testing.T) (stdout string, code int, err error) {
 	t.Helper()
 	server := httptest.NewServer(e)
 	defer server.Close()
@@ -94,14 +94,14 @@ func TestExecResult_DockerAndPodman(t *testing.T) {
 	)
 	both := func(first string) []byte { return append(framed(2, first), framed(2, lost)...) }
 	for name, c := range map[string]struct {
-		engine *fakeEngine
+		engine *recordedDaemon
 		stdout string
 		code   int
 		err    error
 	}{
-		"docker, 7": {&fakeEngine{after: dockerExited(7, 42), frames: framed(1, "hi\n")}, "hi\n", 7, nil},
+		"docker, 7": {&recordedDaemon{after: dockerExited(7, 42), frames: framed(1, "hi\n")}, "hi\n", 7, nil},
 		"docker, not found": {
-			&fakeEngine{
+			&recordedDaemon{
 				after: dockerExited(127, 0),
 				frames: framed(1, `OCI runtime exec failed: exec failed: unable to start container process: `+
 					`exec: "nope": executable file not found in $PATH: unknown`+"\r\n"),
@@ -109,34 +109,34 @@ func TestExecResult_DockerAndPodman(t *testing.T) {
 			"", 0, backends.ErrProgramNotFound,
 		},
 		"docker, removable": {
-			&fakeEngine{
+			&recordedDaemon{
 				after:  `{"CanRemove":true,"ExitCode":127,"Running":false,"Pid":0}`,
 				frames: framed(1, `OCI runtime exec failed: exec: "nope": executable file not found in $PATH: unknown`),
 			},
 			"", 0, backends.ErrProgramNotFound,
 		},
 		"podman, 7": {
-			&fakeEngine{podman: true, after: podmanExited(7), frames: framed(1, "hi\n")}, "hi\n", 7,
+			&recordedDaemon{podman: true, after: podmanExited(7), frames: framed(1, "hi\n")}, "hi\n", 7,
 			nil,
 		},
-		"podman, 0": {&fakeEngine{podman: true, after: podmanExited(0)}, "", 0, nil},
+		"podman, 0": {&recordedDaemon{podman: true, after: podmanExited(0)}, "", 0, nil},
 		"podman, own 127": {
-			&fakeEngine{podman: true, after: podmanExited(127), frames: framed(1, "Error: mine\n")},
+			&recordedDaemon{podman: true, after: podmanExited(127), frames: framed(1, "Error: mine\n")},
 			"Error: mine\n", 127, nil,
 		},
 		"podman, much, then 126": {
-			&fakeEngine{
+			&recordedDaemon{
 				podman: true, after: podmanExited(126),
 				frames: framed(1, strings.Repeat("Error: OCI", 20_000)),
 			},
 			strings.Repeat("Error: OCI", 20_000), 126, nil,
 		},
 		"podman, not found": {
-			&fakeEngine{podman: true, after: podmanExited(127), frames: both(notFound)}, "", 0,
+			&recordedDaemon{podman: true, after: podmanExited(127), frames: both(notFound)}, "", 0,
 			backends.ErrProgramNotFound,
 		},
 		"podman, not executable": {
-			&fakeEngine{podman: true, after: podmanExited(126), frames: both(denied)}, "", 0,
+			&recordedDaemon{podman: true, after: podmanExited(126), frames: both(denied)}, "", 0,
 			backends.ErrNotExecutable,
 		},
 	} {
@@ -148,7 +148,7 @@ func TestExecResult_DockerAndPodman(t *testing.T) {
 	}
 	// An exec that never started: its exit code means nothing.
 	for _, podman := range []bool{false, true} {
-		never := &fakeEngine{podman: podman, after: `{"CanRemove":false,"ExitCode":0,"Running":false,"Pid":0}`}
+		never := &recordedDaemon{podman: podman, after: `{"CanRemove":false,"ExitCode":0,"Running":false,"Pid":0}`}
 		if _, code, err := never.run(t); err == nil || !strings.Contains(err.Error(), "was not started") {
 			t.Errorf("never started, podman %v: got %d, %v", podman, code, err)
 		}

@@ -40,7 +40,7 @@ func cannotBeSignaled(err error) bool {
 }
 
 // deliverSignals sends the signals of a queue in order until ctx ends. Docker can only signal the main process of a
-// container, so a script does it. Failures are not reported, as with kill.
+// container, so a script does it. Failures are not reported.
 func (e *execInstance) deliverSignals(ctx context.Context, queue <-chan string) {
 	for {
 		select {
@@ -53,12 +53,12 @@ func (e *execInstance) deliverSignals(ctx context.Context, queue <-chan string) 
 }
 
 const (
-	maxSignalTries      = 10 // a program that was just started may not have called exec yet
+	maxSignalTries      = 10 // a program that was just started may not have called execve yet
 	signalRetryInterval = 50 * time.Millisecond
 )
 
-// sendSignal sends a signal to the program and to all processes of its session. It does so as the user of the program,
-// and if that fails as root.
+// sendSignal sends a signal to the program and to all processes of its POSIX session, as the user of the program, and
+// if that fails as root. It ignores names that are not in allowedSignals.
 func (e *execInstance) sendSignal(ctx context.Context, name string) (err error) {
 	if !allowedSignals[name] {
 		return nil

@@ -26,11 +26,11 @@ func startError(p backends.Program, text string) error {
 	case has("chdir to cwd"):
 		return fmt.Errorf("%s was not started: %s", name, text)
 	case has("executable file") && has("not found"), has("exec") && has("no such file or directory"):
-		return &wrappedKind{fmt.Errorf("%s: program not found in the container", name), backends.ErrProgramNotFound}
+		return &kindError{fmt.Errorf("%s: program not found in the container", name), backends.ErrProgramNotFound}
 	}
 	for _, why := range []string{"permission denied", "is a directory", "exec format error"} {
 		if has(why) {
-			return &wrappedKind{fmt.Errorf("%s: not executable: %s", name, why), backends.ErrNotExecutable}
+			return &kindError{fmt.Errorf("%s: not executable: %s", name, why), backends.ErrNotExecutable}
 		}
 	}
 	return fmt.Errorf("%s was not started: %s", name, text)

@@ -86,7 +86,7 @@ func (w writerFunc) Write(b []byte) (int, error) { return w(b) }
 
 func TestExec_ConnectionLostFails(t *testing.T) {
 	t.Parallel()
-	addr, cut := dockertest.TCPWithCut(t, dockertest.Daemon(t))
+	addr, cut := dockertest.ProxyTCPWithCut(t, dockertest.Daemon(t))
 	d := mustOpen(t, Settings{Host: "tcp://" + addr})
 	in, _ := startTask(t, "sleep", "600")
 	for _, argv := range [][]string{
@@ -117,7 +117,7 @@ func TestExec_ConnectionLostFails(t *testing.T) {
 // pauses or reads slowly. Docker drops some of that output two seconds later. TLS delivers it in small chunks.
 func TestExec_SlowClientGetsAllOutput(t *testing.T) {
 	t.Parallel()
-	addr, files := dockertest.TLS(t, dockertest.Daemon(t))
+	addr, files := dockertest.ProxyTLS(t, dockertest.Daemon(t))
 	d := mustOpen(t, Settings{Host: dockertest.Daemon(t)})
 	secured := mustOpen(t, Settings{Host: "tcp://" + addr, TLS: backends.TLS{
 		CA: files.CA, Cert: files.Cert,
@@ -218,7 +218,7 @@ func forgettingDaemon(t *testing.T) (host string, forget func()) {
 		proxy.ServeHTTP(w, r)
 	}))
 	t.Cleanup(server.Close)
-	addr, cut := dockertest.TCPWithCut(t, "tcp://"+server.Listener.Addr().String())
+	addr, cut := dockertest.ProxyTCPWithCut(t, "tcp://"+server.Listener.Addr().String())
 	return "tcp://" + addr, func() {
 		mu.Lock()
 		forgotten = maps.Clone(known)
@@ -276,7 +276,7 @@ func TestExecKill_DaemonRestarted(t *testing.T) {
 
 func TestExecKill_DaemonUnreachable(t *testing.T) {
 	t.Parallel()
-	addr, kill := dockertest.TCPWithKill(t, dockertest.Daemon(t))
+	addr, kill := dockertest.ProxyTCPWithStop(t, dockertest.Daemon(t))
 	d := mustOpen(t, Settings{Host: "tcp://" + addr})
 	in, _ := startTask(t, "sleep", "600")
 	waiting, end := io.Pipe()
@@ -380,7 +380,7 @@ func TestExec_OldAPI(t *testing.T) {
 
 func TestExec_TLS(t *testing.T) {
 	t.Parallel()
-	addr, files := dockertest.TLS(t, dockertest.Daemon(t))
+	addr, files := dockertest.ProxyTLS(t, dockertest.Daemon(t))
 	d := mustOpen(t, Settings{Host: "tcp://" + addr, TLS: backends.TLS{CA: files.CA, Cert: files.Cert, Key: files.Key}})
 	in, _ := startTask(t, "sleep", "600")
 	content := strings.Repeat("0123456789abcdef", 1<<17)
@@ -399,7 +399,7 @@ func TestExec_TLS(t *testing.T) {
 // failingWriter fails after some writes, like the output of a client that disconnected.
 type failingWriter struct{ after int }
 
-var errWriteFailed = errors.New("gone")
+var errWriteFailed = errors.New("write failed")
 
 func (f *failingWriter) Write(p []byte) (int, error) {
 	if f.after -= len(p); f.after < 0 {

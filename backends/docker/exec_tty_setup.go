@@ -37,7 +37,7 @@ type ttySetup struct {
 }
 
 const (
-	setupRuns          = '0'
+	setupDone          = '0'
 	setupNotExecutable = '6'
 	setupNotFound      = '7'
 )
@@ -71,7 +71,7 @@ func newTTYSetup(p backends.Program) *ttySetup {
 
 func (p *ttySetup) Write(b []byte) (int, error) {
 	switch p.state {
-	case setupRuns:
+	case setupDone:
 		return p.stdout.Write(b)
 	case 0:
 	default:
@@ -90,7 +90,7 @@ func (p *ttySetup) Write(b []byte) (int, error) {
 	rest := p.buffered[at+whole:]
 	p.state, p.buffered = p.buffered[at+whole-2], nil
 	close(p.started)
-	if p.state == setupRuns && len(rest) > 0 {
+	if p.state == setupDone && len(rest) > 0 {
 		if n, err := p.stdout.Write(rest); err != nil || n < len(rest) {
 			return 0, errors.Join(err, io.ErrShortWrite)
 		}
@@ -104,10 +104,10 @@ func (p *ttySetup) check(name string, shell bool) error {
 	switch {
 	case p.state == setupNotExecutable:
 		err := fmt.Errorf("%s: not executable in the container", displayName(name))
-		return &wrappedKind{err, backends.ErrNotExecutable}
+		return &kindError{err, backends.ErrNotExecutable}
 	case p.state == setupNotFound:
 		err := fmt.Errorf("%s: program not found in the container", displayName(name))
-		return &wrappedKind{err, backends.ErrProgramNotFound}
+		return &kindError{err, backends.ErrProgramNotFound}
 	case p.state == 0 && !shell:
 		return errNoSetupShell
 	case p.state == 0:

@@ -31,7 +31,7 @@ func TestTTYSetup_MarkInChunks(t *testing.T) {
 	} {
 		for size := 1; size < 60; size++ {
 			var out bytes.Buffer
-			p := newTTYSetup(backends.Program{Argv: []string{"x"}, Terminal: newSize(80, 24), Stdout: &out})
+			p := newTTYSetup(backends.Program{Argv: []string{"x"}, Terminal: terminalSize{80, 24}, Stdout: &out})
 			text := strings.Repeat("noise\x01", 100) + string(p.mark) + c.state + "\x02" + c.after
 			for len(text) > 0 {
 				chunk := text[:min(size, len(text))]
@@ -50,7 +50,7 @@ func TestTTYSetup_MarkInChunks(t *testing.T) {
 			}
 		}
 	}
-	p := newTTYSetup(backends.Program{Argv: []string{"x"}, Terminal: newSize(80, 24), Stdout: io.Discard})
+	p := newTTYSetup(backends.Program{Argv: []string{"x"}, Terminal: terminalSize{80, 24}, Stdout: io.Discard})
 	p.Write([]byte("output without a mark"))
 	if err := p.check("x", false); !errors.Is(err, errNoSetupShell) {
 		t.Errorf("no mark and no shell: got %v", err)
@@ -58,7 +58,7 @@ func TestTTYSetup_MarkInChunks(t *testing.T) {
 	if err := p.check("x", true); err == nil || errors.Is(err, errNoSetupShell) {
 		t.Errorf("shell without mark: got %v", err)
 	}
-	p.state = setupRuns
+	p.state = setupDone
 	if err := p.check("x", false); err == nil || errors.Is(err, errNoSetupShell) {
 		t.Errorf("mark without shell: got %v", err)
 	}
@@ -102,7 +102,7 @@ func TestTTYSetup_NoPrintf(t *testing.T) {
 		cmd.Env = []string{"PATH=" + t.TempDir()}
 		cmd.Stdout = p
 		if err := cmd.Run(); (err == nil) != (c.want != "") || out.String() != c.want ||
-			(p.state == setupRuns) != (c.want != "") {
+			(p.state == setupDone) != (c.want != "") {
 			t.Errorf("%s: got %q, %v, state %q; the last output was %q", c.shell, out.String(), err, p.state,
 				p.buffered)
 		}
@@ -205,8 +205,6 @@ func TestExecTerminal_KeepsVariables(t *testing.T) {
 		}
 	}
 }
-
-func newSize(columns, rows int) backends.Terminal { return terminalSize{columns, rows} }
 
 func TestTTYSetup_OnlyIfUseful(t *testing.T) {
 	for name, c := range map[string]struct {

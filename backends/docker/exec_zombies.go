@@ -4,12 +4,10 @@ import (
 	"context"
 	_ "embed"
 	"time"
-
-	dockerclient "github.com/fsouza/go-dockerclient"
 )
 
 // zombiesScript counts zombies. A killed shell usually does not reap its child, so the container's first process
-// inherits it. The shell must be killed first: otherwise it runs its next command, which could install half an upload.
+// inherits it.
 //
 //go:embed exec_zombies.sh
 var zombiesScript string
@@ -29,41 +27,4 @@ func (e *execInstance) countZombies() int {
 		return 0
 	}
 	return *state.ExitCode - noZombiesCode
-}
-
-// runScript runs a script in the container without streams and waits until it exits. If the script could not be
-// started, the execState shows it and err has the reason.
-func (e *execInstance) runScript(
-	ctx context.Context, user, script string, args ...string,
-) (state execState, err error) {
-	s := e.api
-	options := execOptions{CreateExecOptions: dockerclient.CreateExecOptions{
-		User: user, Cmd: append([]string{"/bin/sh", "-c", script, "sh"}, args...),
-	}}
-	if s.supports(1, 35) {
-		options.WorkingDir = "/"
-	}
-	id, err := s.createExec(ctx, e.containerID, options)
-	if err != nil {
-		return state, err
-	}
-	err = s.client.StartExec(id, dockerclient.StartExecOptions{Detach: true, Context: ctx})
-	state, inspectErr := s.inspectExec(ctx, id)
-	if inspectErr != nil {
-		return state, inspectErr
-	}
-	if state.Running || state.Pid != 0 {
-		err = nil
-	}
-	for pause := time.Millisecond; state.Running; pause = min(2*pause, signalRetryInterval) {
-		select {
-		case <-time.After(pause):
-		case <-ctx.Done():
-			return state, context.Cause(ctx)
-		}
-		if state, err = s.inspectExec(ctx, id); err != nil {
-			return state, err
-		}
-	}
-	return state, err
 }

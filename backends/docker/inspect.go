@@ -99,7 +99,7 @@ type containerIdentity struct {
 }
 
 // belongsTo reports whether the container belongs to the task. Anybody with access to Docker can choose a name, so the
-// name alone proves nothing. A job may set the task label, so that counts only if the name is not Nomad's.
+// name alone proves nothing. A job may set the task label, so the label counts only if the name is not Nomad's.
 func (i containerIdentity) belongsTo(task, allocation string) bool {
 	if i.Config.Labels[allocationLabel] != allocation {
 		return false

@@ -178,8 +178,8 @@ func TestInspect_AllTransports(t *testing.T) {
 	host := dockertest.Daemon(t)
 	allocation := newAllocation()
 	id := dockertest.Run(t, "web-"+allocation, labels(allocation), "sleep", "600")
-	plain := dockertest.TCP(t, host)
-	encrypted, files := dockertest.TLS(t, host)
+	plain := dockertest.ProxyTCP(t, host)
+	encrypted, files := dockertest.ProxyTLS(t, host)
 	_, port, _ := strings.Cut(plain, ":")
 	link := filepath.Join(t.TempDir(), "node-1.sock")
 	if u, err := url.Parse(host); err == nil && u.Scheme == "unix" {
@@ -211,7 +211,7 @@ func TestPinnedVersion_RealDaemonNegotiates(t *testing.T) {
 
 func TestStreams_SameTransport(t *testing.T) {
 	t.Parallel()
-	addr, files := dockertest.TLS(t, dockertest.Daemon(t))
+	addr, files := dockertest.ProxyTLS(t, dockertest.Daemon(t))
 	id := dockertest.Run(t, "web-"+newAllocation(), nil, "sleep", "600")
 	d := mustOpen(t, Settings{Host: "tcp://" + addr, TLS: backends.TLS{CA: files.CA, Cert: files.Cert, Key: files.Key}})
 	var output bytes.Buffer

@@ -87,7 +87,7 @@ func (l *logReader) findContainer(ctx context.Context) error {
 		return nil
 	})
 	if errors.Is(err, ErrNoContainer) {
-		return &wrappedKind{err, backends.ErrNoLog}
+		return &kindError{err, backends.ErrNoLog}
 	}
 	return err
 }
@@ -110,7 +110,7 @@ func (l *logReader) read(ctx context.Context) error {
 	}
 	var err error
 	switch {
-	case l.query.Lines > 0 && l.query.Lines <= maxEntries:
+	case l.query.Lines > 0 && l.query.Lines <= maxTailLines:
 		err = l.countTail(ctx, &wanted)
 	case l.query.OnRetained != nil && l.query.Lines != 0 && l.query.AfterContainer == "" &&
 		(l.query.ScanAll || l.rotates()):
@@ -118,10 +118,10 @@ func (l *logReader) read(ctx context.Context) error {
 	case l.query.Follow:
 		err = l.findNewest(ctx)
 	}
-	var callbackErr *olderError
+	var retainedErr *retainedError
 	switch {
-	case errors.As(err, &callbackErr):
-		return callbackErr.error
+	case errors.As(err, &retainedErr):
+		return retainedErr.error
 	case err != nil:
 		return l.explain(ctx, err)
 	}
@@ -213,7 +213,7 @@ func (l *logReader) reportCaughtUp() error {
 
 // remaining returns the request for the rest of the log after an interruption.
 func (l *logReader) remaining(r logRequest) logRequest {
-	switch from := l.resume.resume(); {
+	switch from := l.resume.resumeFrom(); {
 	case !from.IsZero():
 		r.tail, r.since = -1, from
 	case l.query.Lines == 0:
@@ -240,7 +240,7 @@ func (l *logReader) explain(ctx context.Context, err error) error {
 type logRequest struct {
 	stdout, stderr, follow, times bool
 	since                         time.Time
-	tail                          int // entries of both streams; negative: all
+	tail                          int // entries of both outputs; negative: all
 }
 
 // query returns the query string of the request.

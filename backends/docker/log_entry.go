@@ -35,7 +35,8 @@ func newEntryReader(r io.Reader, tty, timed bool) *entryReader {
 	}
 }
 
-// each calls f with the log in chunks. first is true for the first chunk of an entry, which may be empty.
+// each calls f with the log in chunks. first is true for the first chunk of an entry, which may be empty, or for every
+// chunk if entries cannot be told apart.
 func (e *entryReader) each(f func(p backends.LogChunk, first bool) error) error {
 	for {
 		var err error
@@ -43,7 +44,7 @@ func (e *entryReader) each(f func(p backends.LogChunk, first bool) error) error 
 		case !e.tty:
 			err = e.readFrame(f)
 		case e.timed:
-			err = e.readPart(f)
+			err = e.readTTYEntry(f)
 		default:
 			var n int
 			if n, err = e.r.Read(e.buffer); n > 0 {
@@ -102,8 +103,8 @@ func (e *entryReader) readFrame(f func(backends.LogChunk, bool) error) error {
 	return nil
 }
 
-// readPart reads one entry without a frame. It returns io.EOF at the end of the log.
-func (e *entryReader) readPart(f func(backends.LogChunk, bool) error) error {
+// readTTYEntry reads one entry without a frame. It returns io.EOF at the end of the log.
+func (e *entryReader) readTTYEntry(f func(backends.LogChunk, bool) error) error {
 	if _, err := e.r.Peek(1); err != nil {
 		return err
 	}

@@ -9,12 +9,12 @@ import (
 )
 
 // resumePoint remembers how much of a log was sent, so that an interrupted log can be resumed. Times never decrease
-// within a stream, but the two streams may be slightly out of order, and the parts of a long line have the same time.
+// within an output, but the two outputs may be slightly out of order, and the parts of a long line have the same time.
 type resumePoint struct {
 	mayRepeat bool  // the log files rotate, so chunks may come again
 	bytes     int64 // sent so far
 	first     time.Time
-	streams   [2]struct {
+	outputs   [2]struct {
 		lastTime   time.Time // of the last chunk
 		lastBytes  int64     // bytes with this time
 		knownUntil time.Time // chunks up to this time, and knownBytes of it, were already sent
@@ -31,29 +31,29 @@ type resumePoint struct {
 // log is rotated. The times distinguish them from new lines after the clock was set back.
 const maxRecentTimes = 4096
 
-// maxSkew bounds how far the times of the two streams may be out of order.
+// maxSkew bounds how far the times of the two outputs may be out of order.
 const maxSkew = 2 * time.Second
 
-// resume returns the time from which to request the log again, or zero if nothing was sent. unseen drops the known
-// part.
-func (r *resumePoint) resume() time.Time {
+// resumeFrom prepares unseen for a repeated request, and returns the time from which to request the log again, or zero
+// if nothing was sent.
+func (r *resumePoint) resumeFrom() time.Time {
 	if r.bytes == 0 {
 		return time.Time{}
 	}
 	var from time.Time
-	for i := range r.streams {
-		stream := &r.streams[i]
-		stream.knownUntil, stream.knownBytes = stream.lastTime, stream.lastBytes
-		if stream.lastTime.After(from) {
-			from = stream.lastTime
+	for i := range r.outputs {
+		output := &r.outputs[i]
+		output.knownUntil, output.knownBytes = output.lastTime, output.lastBytes
+		if output.lastTime.After(from) {
+			from = output.lastTime
 		}
 	}
 	if from = from.Add(-maxSkew); from.Before(r.first) {
 		from = r.first
 	}
-	for i := range r.streams {
-		stream := &r.streams[i]
-		stream.pending = !stream.knownUntil.IsZero() && !stream.knownUntil.Before(from)
+	for i := range r.outputs {
+		output := &r.outputs[i]
+		output.pending = !output.knownUntil.IsZero() && !output.knownUntil.Before(from)
 	}
 	return from
 }
@@ -61,32 +61,32 @@ func (r *resumePoint) resume() time.Time {
 // unseen returns the part of a chunk that was not sent yet. lost reports that earlier chunks are missing or may be: the
 // log was requested from a chunk that no longer exists.
 func (r *resumePoint) unseen(p backends.LogChunk) (_ backends.LogChunk, lost bool) {
-	stream := &r.streams[0]
+	output := &r.outputs[0]
 	if p.Stderr {
-		stream = &r.streams[1]
+		output = &r.outputs[1]
 	}
 	switch {
-	case !r.mayRepeat || !stream.knownUntil.IsZero():
-	case p.Time.Before(stream.lastTime) && slices.Contains(stream.recent, p.Time.UnixNano()):
-		stream.knownUntil, stream.knownBytes = stream.lastTime, stream.lastBytes
-	case p.Time.Equal(stream.lastTime) && bytes.HasSuffix(p.Data, newline) && bytes.Equal(p.Data, stream.newest):
+	case !r.mayRepeat || !output.knownUntil.IsZero():
+	case p.Time.Before(output.lastTime) && slices.Contains(output.recent, p.Time.UnixNano()):
+		output.knownUntil, output.knownBytes = output.lastTime, output.lastBytes
+	case p.Time.Equal(output.lastTime) && bytes.HasSuffix(p.Data, newline) && bytes.Equal(p.Data, output.newest):
 		p.Data = nil
 	}
-	if !stream.knownUntil.IsZero() {
+	if !output.knownUntil.IsZero() {
 		switch {
-		case p.Time.Before(stream.knownUntil):
+		case p.Time.Before(output.knownUntil):
 			p.Data = nil
-		case p.Time.Equal(stream.knownUntil):
-			n := min(stream.knownBytes, int64(len(p.Data)))
-			p.Data, stream.knownBytes = p.Data[n:], stream.knownBytes-n
-			for i := range r.streams { // older chunks may be missing
-				if !r.streams[i].knownUntil.After(p.Time) {
-					r.streams[i].pending = false
+		case p.Time.Equal(output.knownUntil):
+			n := min(output.knownBytes, int64(len(p.Data)))
+			p.Data, output.knownBytes = p.Data[n:], output.knownBytes-n
+			for i := range r.outputs { // older chunks may be missing
+				if !r.outputs[i].knownUntil.After(p.Time) {
+					r.outputs[i].pending = false
 				}
 			}
 		default:
-			stream.knownUntil = time.Time{}
-			lost, stream.pending = stream.pending, false
+			output.knownUntil = time.Time{}
+			lost, output.pending = output.pending, false
 		}
 	}
 	if len(p.Data) == 0 {
@@ -95,21 +95,21 @@ func (r *resumePoint) unseen(p backends.LogChunk) (_ backends.LogChunk, lost boo
 	if r.bytes == 0 {
 		r.first = p.Time
 	}
-	if !p.Time.Equal(stream.lastTime) {
-		stream.lastTime, stream.lastBytes = p.Time, 0
+	if !p.Time.Equal(output.lastTime) {
+		output.lastTime, output.lastBytes = p.Time, 0
 		switch {
 		case !r.mayRepeat:
-		case len(stream.recent) < maxRecentTimes:
-			stream.recent = append(stream.recent, p.Time.UnixNano())
+		case len(output.recent) < maxRecentTimes:
+			output.recent = append(output.recent, p.Time.UnixNano())
 		default:
-			stream.recent[stream.oldest] = p.Time.UnixNano()
-			stream.oldest = (stream.oldest + 1) % maxRecentTimes
+			output.recent[output.oldest] = p.Time.UnixNano()
+			output.oldest = (output.oldest + 1) % maxRecentTimes
 		}
 	}
 	if r.mayRepeat {
-		stream.newest = append(stream.newest[:0], p.Data...)
+		output.newest = append(output.newest[:0], p.Data...)
 	}
-	stream.lastBytes += int64(len(p.Data))
+	output.lastBytes += int64(len(p.Data))
 	r.bytes += int64(len(p.Data))
 	return p, lost
 }

@@ -53,8 +53,7 @@ func (s *storedLog) add(p backends.LogChunk, first bool) {
 	s.partialLine[p.OutputIndex()] = p.Data[len(p.Data)-1] != '\n'
 }
 
-// jsonLen is the number of bytes that Docker writes for a byte of a log. JSON keeps non-ASCII bytes if they are valid
-// UTF-8.
+// jsonLen is the maximum number of bytes that Docker writes for a byte of a log.
 var jsonLen = func() (n [256]uint8) {
 	for b := range n {
 		switch {
@@ -63,7 +62,7 @@ var jsonLen = func() (n [256]uint8) {
 		case b < ' ', b == '<', b == '>', b == '&':
 			n[b] = 6
 		case b >= 0x80:
-			n[b] = 6 // it may be invalid
+			n[b] = 6 // 1 if it is valid UTF-8
 		default:
 			n[b] = 1
 		}
@@ -82,11 +81,11 @@ func (l *logReader) scanAll(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return l.queryOlder(ctx)
+	return l.reportRetained(ctx)
 }
 
-// queryOlder calls query.OnRetained for the lines older than Docker's, if the caller wants them.
-func (l *logReader) queryOlder(ctx context.Context) error {
+// reportRetained calls query.OnRetained for the lines older than Docker's, if the caller wants them.
+func (l *logReader) reportRetained(ctx context.Context) error {
 	stored := &l.stored
 	coversSince := !l.query.Since.IsZero() && !stored.start.IsZero() && !stored.start.After(l.query.Since)
 	if l.query.OnRetained == nil || l.query.Lines == 0 || l.query.AfterContainer != "" || coversSince {
@@ -102,15 +101,15 @@ func (l *logReader) queryOlder(ctx context.Context) error {
 		retained.Rotated = stored.size+int64(stored.entries)*entryOverhead >= minSize
 	}
 	if err := l.query.OnRetained(ctx, retained); err != nil {
-		return &olderError{err}
+		return &retainedError{err}
 	}
 	return nil
 }
 
-// olderError is an error of query.OnRetained.
-type olderError struct{ error }
+// retainedError is an error of query.OnRetained.
+type retainedError struct{ error }
 
-func (e *olderError) Unwrap() error { return e.error }
+func (e *retainedError) Unwrap() error { return e.error }
 
 // rotates reports whether the log driver deletes old lines.
 func (l *logReader) rotates() bool { return l.minAfterRotation() >= 0 }

@@ -25,7 +25,7 @@ func (l *logReader) countTail(ctx context.Context, wanted *logRequest) error {
 		l.stored = storedLog{}
 		var firstTimes [2]time.Time
 		var lines [2]int
-		var open [2]bool
+		var partialLine [2]bool
 		count := 0
 		err := l.fetch(ctx, r, func(p backends.LogChunk, first bool) error {
 			if firstTimes[p.OutputIndex()].IsZero() {
@@ -38,7 +38,7 @@ func (l *logReader) countTail(ctx context.Context, wanted *logRequest) error {
 			l.stored.add(p, first)
 			if len(p.Data) > 0 {
 				lines[p.OutputIndex()] += bytes.Count(p.Data, newline)
-				open[p.OutputIndex()] = p.Data[len(p.Data)-1] != '\n'
+				partialLine[p.OutputIndex()] = p.Data[len(p.Data)-1] != '\n'
 			}
 			return nil
 		})
@@ -47,7 +47,7 @@ func (l *logReader) countTail(ctx context.Context, wanted *logRequest) error {
 		}
 		all, enough, anyEnough := count < r.tail, true, false
 		for i := range outputs {
-			if open[i] {
+			if partialLine[i] {
 				lines[i]++
 			}
 			if outputs[i] {
@@ -65,10 +65,12 @@ func (l *logReader) countTail(ctx context.Context, wanted *logRequest) error {
 				return nil
 			}
 			l.stored = storedLog{}
-			// From the start: only then Docker reports damage, and the count may start in the middle.
+			// Read from the start: otherwise Docker does not report damage, and the count may have started in the
+			// middle.
 			return l.scanAll(ctx)
 		case enough, anyEnough && r.tail >= max(maxTailSearch, tailGrowth*l.query.Lines):
-			// Request a number of entries again, with a margin for lines written in between. The time decides.
+			// Request a number of entries again, with a margin for lines written in between. l.from decides which lines
+			// are sent.
 			wanted.tail = 2*r.tail + 10_000
 			l.from = firstTimes
 			stdoutTime, stderrTime := firstTimes[0], firstTimes[1]
@@ -91,8 +93,8 @@ func (l *logReader) findNewest(ctx context.Context) error {
 	})
 }
 
-// maxEntries bounds the lines that are counted. Requests for more lines return the whole log.
-const maxEntries = 1 << 28
+// maxTailLines bounds the lines that are counted. Requests for more lines return the whole log.
+const maxTailLines = 1 << 28
 
 var newline = []byte{'\n'}
 

@@ -183,7 +183,7 @@ func TestLogFollow_EndsWithContainer(t *testing.T) {
 
 func TestLogResume_ContinuesWhereCut(t *testing.T) {
 	t.Parallel()
-	addr, cut := dockertest.TCPWithCut(t, dockertest.Daemon(t))
+	addr, cut := dockertest.ProxyTCPWithCut(t, dockertest.Daemon(t))
 	d := mustOpen(t, Settings{Host: "tcp://" + addr})
 	const count = 400
 	in, _ := startTaskWith(t, dockerclient.Config{Cmd: []string{"sh", "-c", fmt.Sprintf(
@@ -223,7 +223,7 @@ func TestLogResume_ContinuesWhereCut(t *testing.T) {
 
 func TestLogFollow_DaemonUnreachable(t *testing.T) {
 	t.Parallel()
-	addr, kill := dockertest.TCPWithKill(t, dockertest.Daemon(t))
+	addr, kill := dockertest.ProxyTCPWithStop(t, dockertest.Daemon(t))
 	d := mustOpen(t, Settings{Host: "tcp://" + addr})
 	d.logRetryTimeout = time.Second
 	in, _ := startTask(t, "sh", "-c", "echo on; exec sleep 600")

@@ -94,7 +94,7 @@ func TestPanic_StreamFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer listener.Close()
-	out := newOutput(io.Discard, io.Discard, true)
+	out := newOutputReceiver(io.Discard, io.Discard, true)
 	s := &apiClient{daemon: &daemon{}, client: &dockerclient.Client{}}
 	st, err := s.open(t.Context(), out, true, time.Minute, func(c *dockerclient.Client) (dockerclient.CloseWaiter,
 		error,
@@ -112,11 +112,11 @@ func TestPanic_StreamFails(t *testing.T) {
 // TestPanic_OutputFails panics in classify, before the first write.
 func TestPanic_OutputFails(t *testing.T) {
 	t.Parallel()
-	for name, pass := range map[string]func(*output){
-		"with the headers":  func(o *output) { o.Write([]byte("x")) },
-		"after the headers": func(o *output) { o.ReadFrom(&slowReader{count: 1, size: 1}) },
+	for name, pass := range map[string]func(*outputReceiver){
+		"with the headers":  func(o *outputReceiver) { o.Write([]byte("x")) },
+		"after the headers": func(o *outputReceiver) { o.ReadFrom(&slowReader{count: 1, size: 1}) },
 	} {
-		out := newOutput(io.Discard, io.Discard, true)
+		out := newOutputReceiver(io.Discard, io.Discard, true)
 		out.conn = &streamConn{Conn: sinkConn{}}
 		out.conn.status.Store(101)
 		out.classify = func() outputKind { panic("test panic") }

@@ -12,17 +12,18 @@ import (
 	dockerclient "github.com/fsouza/go-dockerclient"
 )
 
-// stream is a hijacked connection for the streams of a program or container. go-dockerclient opens it and copies the
-// data, but over a streamConn: without it the library takes no context, ignores the status and closes too early.
+// stream is a hijacked connection that carries stdin, stdout and stderr of a program or container. go-dockerclient
+// opens it and copies the data, but over a streamConn: without it the library takes no context, ignores the status and
+// closes too early.
 type stream struct {
 	conn *streamConn
-	out  *output
+	out  *outputReceiver
 	done chan struct{} // closed when no more output arrives or is written
 }
 
 // open calls start to open a stream. keepOpen: do not send EOF at the end of the input. If ctx ends before the daemon
 // responds, opening fails.
-func (c *apiClient) open(ctx context.Context, out *output, keepOpen bool, responseTimeout time.Duration,
+func (c *apiClient) open(ctx context.Context, out *outputReceiver, keepOpen bool, responseTimeout time.Duration,
 	start func(*dockerclient.Client) (dockerclient.CloseWaiter, error),
 ) (*stream, error) {
 	dialer := &dialer{ctx: ctx, tls: c.daemon.tls, responseTimeout: responseTimeout, keepOpen: keepOpen}

@@ -19,14 +19,18 @@ type input struct {
 	sent       atomic.Bool
 
 	detachKeys []byte      // keys that make Docker detach; nil: none
-	matched    int         // number of detach keys that were sent last
+	matched    int         // number of detach keys at the end of the input so far
 	detached   atomic.Bool // all detach keys were sent
 }
 
 // Read implements io.Reader. io.Copy calls WriteTo instead.
 func (i *input) Read(p []byte) (int, error) { return i.source.Read(p) }
 
-const ctrlD = 4
+const (
+	ctrlC         = 3
+	ctrlD         = 4
+	ctrlBackslash = 0x1c
+)
 
 // WriteTo copies until the end of either side. It starts with a small buffer, because most input is small. After
 // WriteTo returns, go-dockerclient sends EOF even after an error; so if the input fails, WriteTo waits for the end of

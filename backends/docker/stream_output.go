@@ -12,8 +12,8 @@ import (
 	"nomadctld/backends"
 )
 
-// output receives the data of a stream and writes it to stdout and stderr.
-type output struct {
+// outputReceiver receives the data of a stream and writes it to stdout and stderr.
+type outputReceiver struct {
 	demuxer
 	classify func() outputKind // called once, before the first write; may be nil
 	broken   chan struct{}     // closed by fail
@@ -54,21 +54,21 @@ var (
 	largeBuffers = sync.Pool{New: func() any { b := make([]byte, largeRead); return &b }}
 )
 
-// newOutput returns an output. raw: the stream has no frames, because the container has a terminal.
-func newOutput(stdout, stderr io.Writer, raw bool) *output {
-	o := &output{broken: make(chan struct{}), drainIdleTimeout: time.Second}
+// newOutputReceiver returns a receiver. raw: the stream has no frames, because the container has a terminal.
+func newOutputReceiver(stdout, stderr io.Writer, raw bool) *outputReceiver {
+	o := &outputReceiver{broken: make(chan struct{}), drainIdleTimeout: time.Second}
 	o.raw, o.outputs = raw, [2]io.Writer{stdout, stderr}
 	return o
 }
 
 // Write receives the data that the library read together with the headers.
-func (o *output) Write(p []byte) (int, error) {
+func (o *outputReceiver) Write(p []byte) (int, error) {
 	o.guard(func() { o.consume(p) })()
 	return len(p), nil
 }
 
-// fail marks the output as failed. Only the first error counts.
-func (o *output) fail(err error) {
+// fail marks the receiver as failed. Only the first error counts.
+func (o *outputReceiver) fail(err error) {
 	o.failOnce.Do(func() {
 		o.failure = err
 		close(o.broken)
@@ -76,7 +76,7 @@ func (o *output) fail(err error) {
 }
 
 // failed returns the error passed to fail, or nil.
-func (o *output) failed() error {
+func (o *outputReceiver) failed() error {
 	select {
 	case <-o.broken:
 		return o.failure
@@ -85,9 +85,9 @@ func (o *output) failed() error {
 	}
 }
 
-// guard returns a function that calls f and fails the output if f panics. All goroutines that serve the stream need it,
+// guard returns a function that calls f, and calls fail if f panics. All goroutines that serve the stream need it,
 // including those of go-dockerclient.
-func (o *output) guard(f func()) func() {
+func (o *outputReceiver) guard(f func()) func() {
 	return func() {
 		if err := backends.Protect(func() error { f(); return nil }); err != nil {
 			o.fail(err)
@@ -97,7 +97,7 @@ func (o *output) guard(f func()) func() {
 
 // ReadFrom reads r to its end, even after the outputs have failed: the program must not block. The buffer is small
 // while little data comes, because most streams are idle.
-func (o *output) ReadFrom(r io.Reader) (read int64, err error) {
+func (o *outputReceiver) ReadFrom(r io.Reader) (read int64, err error) {
 	o.guard(func() { read, err = o.readFrom(r) })()
 	return read, err
 }
@@ -106,7 +106,7 @@ func (o *output) ReadFrom(r io.Reader) (read int64, err error) {
 // stream is drained, it also ends after drainIdleTimeout without data. A child in the background may write forever, so
 // draining is limited to maxDrainTime and maxDrainBytes. A busy stream is read after a delay, to save wake-ups (see
 // readDelay).
-func (o *output) readFrom(r io.Reader) (read int64, err error) {
+func (o *outputReceiver) readFrom(r io.Reader) (read int64, err error) {
 	currentPool := &smallBuffers
 	buffer := currentPool.Get().(*[]byte)
 	defer func() { currentPool.Put(buffer) }()
@@ -157,7 +157,7 @@ func (o *output) readFrom(r io.Reader) (read int64, err error) {
 }
 
 // next returns the read-ahead data, and then reads r. fresh reports that the data was read from r.
-func (o *output) next(r io.Reader, p []byte) (n int, fresh bool, err error) {
+func (o *outputReceiver) next(r io.Reader, p []byte) (n int, fresh bool, err error) {
 	o.readMu.Lock()
 	defer o.readMu.Unlock()
 	switch {
@@ -175,7 +175,7 @@ func (o *output) next(r io.Reader, p []byte) (n int, fresh bool, err error) {
 
 // readAhead reads while a write is in progress, up to maxDrainBytes: Docker drops unread output two seconds after the
 // exit.
-func (o *output) readAhead() {
+func (o *outputReceiver) readAhead() {
 	for o.writing.Load() && o.readMu.TryLock() {
 		if !o.readAheadOnce() {
 			return
@@ -184,7 +184,7 @@ func (o *output) readAhead() {
 }
 
 // readAheadOnce reads once. The caller has locked readMu; readAheadOnce unlocks it. It reports whether to read again.
-func (o *output) readAheadOnce() bool {
+func (o *outputReceiver) readAheadOnce() bool {
 	defer o.readMu.Unlock()
 	if o.aheadErr != nil || o.ahead.Len() > maxDrainBytes {
 		return false
@@ -209,14 +209,14 @@ func poolFor(read, size int) *sync.Pool {
 	return &smallBuffers
 }
 
-// endedCleanly reports whether the stream brought all output. in is the input of the stream, or nil. A program that
+// endedCleanly reports whether the stream delivered all output. in is the input of the stream, or nil. A program that
 // exits without reading all of its input resets the connection.
-func (o *output) endedCleanly(in *input) bool {
+func (o *outputReceiver) endedCleanly(in *input) bool {
 	return o.readErr == nil || isReset(o.readErr) && in != nil && in.sent.Load() && o.complete()
 }
 
 // idle returns how long no data has arrived.
-func (o *output) idle() time.Duration {
+func (o *outputReceiver) idle() time.Duration {
 	since := o.idleSince.Load()
 	if since == 0 {
 		return 0
@@ -225,13 +225,13 @@ func (o *output) idle() time.Duration {
 }
 
 // drain ends the stream once no more data arrives.
-func (o *output) drain() {
+func (o *outputReceiver) drain() {
 	o.draining.Store(true)
 	o.conn.SetReadDeadline(time.Now().Add(o.drainIdleTimeout))
 }
 
 // consume classifies the first data and writes p to the outputs.
-func (o *output) consume(p []byte) {
+func (o *outputReceiver) consume(p []byte) {
 	if len(p) == 0 {
 		return
 	}
@@ -252,7 +252,7 @@ func (o *output) consume(p []byte) {
 	}
 	if o.uncertain != nil {
 		if o.uncertain = append(o.uncertain, p...); len(o.uncertain) > maxUncertain { // a start error is short
-			o.resolve(false)
+			o.forwardUncertain(false)
 		}
 		return
 	}
@@ -260,7 +260,7 @@ func (o *output) consume(p []byte) {
 }
 
 // forward writes p to the outputs.
-func (o *output) forward(p []byte) {
+func (o *outputReceiver) forward(p []byte) {
 	if err := backends.Protect(func() error { return o.demux(p) }); err != nil {
 		o.fail(err)
 		o.outputs = [2]io.Writer{io.Discard, io.Discard}
@@ -278,20 +278,20 @@ const (
 
 const maxUncertain = 64 << 10
 
-// decide classifies uncertain output at the end of the stream. A start error of Podman is one line.
-func (o *output) decide() {
+// classifyUncertain classifies uncertain output at the end of the stream. A start error of Podman is one line.
+func (o *outputReceiver) classifyUncertain() {
 	if o.uncertain != nil {
 		text := o.uncertain
 		if !o.raw && len(text) >= len(o.header) {
 			text = text[len(o.header):]
 		}
 		line, _, _ := bytes.Cut(text, []byte("\n"))
-		o.resolve(bytes.HasPrefix(line, []byte("Error: ")) && bytes.Contains(line, []byte(": OCI ")))
+		o.forwardUncertain(bytes.HasPrefix(line, []byte("Error: ")) && bytes.Contains(line, []byte(": OCI ")))
 	}
 }
 
-// resolve handles the uncertain output, now that it is classified.
-func (o *output) resolve(isStartError bool) {
+// forwardUncertain handles the uncertain output, now that it is classified.
+func (o *outputReceiver) forwardUncertain(isStartError bool) {
 	if isStartError {
 		o.divertStartError()
 	}
@@ -301,13 +301,13 @@ func (o *output) resolve(isStartError bool) {
 }
 
 // divertStartError collects all further output as the start error.
-func (o *output) divertStartError() {
+func (o *outputReceiver) divertStartError() {
 	o.isStartError = true
 	o.outputs = [2]io.Writer{(*errorTextWriter)(o), (*errorTextWriter)(o)}
 }
 
 // errorTextWriter collects the text of an error.
-type errorTextWriter output
+type errorTextWriter outputReceiver
 
 func (w *errorTextWriter) Write(p []byte) (int, error) {
 	w.errorText = append(w.errorText, p[:min(len(p), maxErrorText-len(w.errorText))]...)

@@ -49,7 +49,7 @@ func TestReadDelay_BusyStream(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var got bytes.Buffer
-				o := newOutput(&got, nil, true)
+				o := newOutputReceiver(&got, nil, true)
 				o.conn = &streamConn{Conn: c.conn}
 				o.conn.status.Store(http.StatusOK)
 				if c.ask {
@@ -96,7 +96,7 @@ func TestReadDelay_FastProgram(t *testing.T) {
 	for _, rate := range []int{20e6, 100e6, 300e6, 1e9} {
 		t.Run(fmt.Sprintf("%d MB/s", rate/1e6), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				o := newOutput(io.Discard, nil, true)
+				o := newOutputReceiver(io.Discard, nil, true)
 				o.conn = &streamConn{}
 				o.conn.status.Store(http.StatusOK)
 				start := time.Now()

@@ -15,7 +15,7 @@ import (
 // tlsDaemon starts a daemon behind TLS and returns its address.
 func tlsDaemon(t *testing.T, paths map[string]string) (host string, files dockertest.Certificates) {
 	t.Helper()
-	addr, files := dockertest.TLS(t, respondingDaemon(t, paths).Host)
+	addr, files := dockertest.ProxyTLS(t, respondingDaemon(t, paths).Host)
 	return "tcp://" + addr, files
 }
 

@@ -34,7 +34,7 @@ func TestExec_TLS(t *testing.T) {
 	for _, cluster := range nomadtest.Clusters(t) {
 		t.Run(cluster.Kind, func(t *testing.T) {
 			_, in := clusterTask(t, cluster, "p-team3-shell", "box")
-			addr, files := dockertest.TLS(t, cluster.URL)
+			addr, files := dockertest.ProxyTLS(t, cluster.URL)
 			byName := "https://localhost" + addr[strings.LastIndex(addr, ":"):]
 			for name, tc := range map[string]struct {
 				url string
@@ -113,7 +113,7 @@ func TestExec_ConnectionLost(t *testing.T) {
 	for _, cluster := range nomadtest.Clusters(t) {
 		t.Run(cluster.Kind, func(t *testing.T) {
 			_, in := clusterTask(t, cluster, "p-team3-shell", "box")
-			addr, cut := dockertest.TCPWithCut(t, cluster.URL)
+			addr, cut := dockertest.ProxyTCPWithCut(t, cluster.URL)
 			c := open(t, Tier{URL: "http://" + addr, TokenFile: nomadtest.TokenFile(t)})
 			for _, terminal := range []backends.Terminal{nil, fixedTerminal{}} {
 				read, write := io.Pipe()

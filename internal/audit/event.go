@@ -18,7 +18,7 @@ const (
 	Start        Kind = "start"         // a command is about to run
 	End          Kind = "end"           // a command has finished
 	Login        Kind = "login"         // a client proved its key
-	LoginRefused Kind = "login_refused" // a client did not prove a user's key, or offered only unknown keys
+	LoginRefused Kind = "login_refused" // no key of a user was proven, or a limit was reached; or a summary of these
 	Disconnect   Kind = "disconnect"    // an authenticated connection was closed
 	Killed       Kind = "killed"        // the gateway killed a program that was left running
 	Exited       Kind = "exited"        // a program without an end event was found to have exited
@@ -44,7 +44,7 @@ type Event struct {
 	// NOMADCTLD_SESSION of the program that the command runs in the task
 	Program string `json:"program,omitempty"`
 
-	Confirmed   string   `json:"confirmed,omitempty"`   // the answer to a prompt, yes or no; "unasked" with -y
+	Confirmed   string   `json:"confirmed,omitempty"`   // the response to a prompt: yes, no, or unasked with -y
 	Evaluations []string `json:"evaluations,omitempty"` // their IDs, in the order of the changes
 	Deployment  string   `json:"deployment,omitempty"`  // ID of the last deployment
 	Operation   string   `json:"operation,omitempty"`   // ID of the background operation

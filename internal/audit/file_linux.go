@@ -47,7 +47,8 @@ func lock(h handle) (unlock func()) {
 }
 
 // acquireLock locks the file at path until it is released or this process exits. It uses a lock of the open file
-// description, because such a lock can be downgraded without releasing it first. flock cannot do that.
+// description, because such a lock can be downgraded without releasing it first. flock cannot do that. The lock is
+// exclusive if no other gateway has one, else shared.
 func acquireLock(path string) (gatewayLock, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|safeOpenFlags, 0o600)
 	if err != nil {

@@ -150,7 +150,8 @@ func (l *Log) Close(timeout time.Duration) {
 	}
 }
 
-// countLost counts a lost event. After the next successful write, it reports the number of lost events.
+// countLost counts an event as lost if err is not nil. Else it reports the number of events lost before. It returns
+// err.
 func (l *Log) countLost(err error) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()

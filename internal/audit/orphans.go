@@ -79,10 +79,10 @@ func (l *Log) FindOrphans() (Orphans, error) {
 
 // Events returns the start events of commands that started a program in a task and have no End, Killed or Exited event,
 // oldest first. It may read a lot of data, so it may run while the gateway serves. It can be called only once.
-func (l *Orphans) Events() (events []Event, err error) {
-	defer l.close()
+func (o *Orphans) Events() (events []Event, err error) {
+	defer o.close()
 	open := map[string]Event{}
-	for _, s := range l.files {
+	for _, s := range o.files {
 		if err := scan(io.NewSectionReader(s.file, s.start, s.size-s.start), s.start > 0, open); err != nil {
 			return nil, fmt.Errorf("audit log: %w", err)
 		}
@@ -94,11 +94,11 @@ func (l *Orphans) Events() (events []Event, err error) {
 	return events, nil
 }
 
-func (l *Orphans) close() {
-	for _, s := range l.files {
+func (o *Orphans) close() {
+	for _, s := range o.files {
 		s.file.Close()
 	}
-	l.files = nil
+	o.files = nil
 }
 
 // openSection opens a file for scan. The gateway kills programs that the file lists, so only the gateway may be able to
@@ -121,8 +121,8 @@ func openSection(path string) (fileSection, error) {
 	return fileSection{file: f, start: max(0, info.Size()-maxScan), size: info.Size()}, nil
 }
 
-// scan adds the start events in r to open, by session, and removes those with an End, Killed or Exited event. If r
-// starts in the middle of a line (inLine), it skips the rest of that line.
+// scan adds the start events of programs in r to open, by session, and removes those with an End, Killed or Exited
+// event. If r starts in the middle of a line (inLine), it skips the rest of that line.
 func scan(r io.Reader, inLine bool, open map[string]Event) error {
 	lines := bufio.NewReaderSize(r, maxScanLine)
 	for {

@@ -94,7 +94,7 @@ func start(t testing.TB, id string) {
 	}
 }
 
-// RunToExit is Run for a command that exits. It returns the exit code.
+// RunToExit is Run for a command that exits. It also returns the exit code.
 func RunToExit(t testing.TB, name string, labels map[string]string, cmd ...string) (id string, code int) {
 	t.Helper()
 	id = Run(t, name, labels, cmd...)

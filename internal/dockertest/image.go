@@ -109,16 +109,16 @@ func busybox() (string, error) {
 		}
 		return path, nil
 	}
-	folders := append(filepath.SplitList(os.Getenv("PATH")),
+	dirs := append(filepath.SplitList(os.Getenv("PATH")),
 		"/bin", "/usr/bin", "/usr/lib/initramfs-tools/bin", "/usr/lib/klibc/bin")
-	return findStatic(folders)
+	return findStatic(dirs)
 }
 
-// findStatic returns the first static busybox in folders.
-func findStatic(folders []string) (string, error) {
-	for _, folder := range folders {
+// findStatic returns the first static busybox in dirs.
+func findStatic(dirs []string) (string, error) {
+	for _, dir := range dirs {
 		for _, name := range []string{"busybox", "busybox.static", "busybox-static"} {
-			if path := filepath.Join(folder, name); isStatic(path) {
+			if path := filepath.Join(dir, name); isStatic(path) {
 				return path, nil
 			}
 		}

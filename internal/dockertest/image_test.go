@@ -33,16 +33,16 @@ func TestBusybox_DynamicSkipped(t *testing.T) {
 	if err != nil {
 		t.Skipf("%v: %s", err, busyboxHint)
 	}
-	folder := t.TempDir()
-	copyDynamicProgram(t, filepath.Join(folder, "busybox"))
-	if path, err := findStatic([]string{folder}); !errors.Is(err, errNoBusybox) {
+	dir := t.TempDir()
+	copyDynamicProgram(t, filepath.Join(dir, "busybox"))
+	if path, err := findStatic([]string{dir}); !errors.Is(err, errNoBusybox) {
 		t.Errorf("only a dynamic one: got %q, %v, want none", path, err)
 	}
-	t.Setenv("PATH", folder+string(filepath.ListSeparator)+filepath.Dir(found))
-	if path, err := busybox(); err != nil || filepath.Dir(path) == folder {
+	t.Setenv("PATH", dir+string(filepath.ListSeparator)+filepath.Dir(found))
+	if path, err := busybox(); err != nil || filepath.Dir(path) == dir {
 		t.Errorf("a dynamic one first on PATH: got %q, %v, want the static one", path, err)
 	}
-	t.Setenv("NOMADCTLD_TEST_BUSYBOX", filepath.Join(folder, "busybox"))
+	t.Setenv("NOMADCTLD_TEST_BUSYBOX", filepath.Join(dir, "busybox"))
 	if path, err := busybox(); !errors.Is(err, errNoBusybox) {
 		t.Errorf("NOMADCTLD_TEST_BUSYBOX is dynamic: got %q, %v, want it refused", path, err)
 	}

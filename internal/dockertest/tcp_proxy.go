@@ -9,29 +9,30 @@ import (
 	"testing"
 )
 
-// TCP forwards a loopback port to the daemon at host until the test ends, and returns its address.
-func TCP(t testing.TB, host string) (addr string) {
+// ProxyTCP forwards a loopback port to the daemon at host until the test ends, and returns its address.
+func ProxyTCP(t testing.TB, host string) (addr string) {
 	t.Helper()
 	addr, _ = proxy(t, host, nil)
 	return addr
 }
 
-// TCPWithCut is TCP with a function that closes all open connections. New connections are accepted afterwards.
-func TCPWithCut(t testing.TB, host string) (addr string, cut func()) {
+// ProxyTCPWithCut is ProxyTCP with a function that closes all open connections. New connections are accepted
+// afterwards.
+func ProxyTCPWithCut(t testing.TB, host string) (addr string, cut func()) {
 	t.Helper()
 	addr, end := proxy(t, host, nil)
 	return addr, func() { end(false) }
 }
 
-// TCPWithKill is TCP with a function that closes all open and all later connections.
-func TCPWithKill(t testing.TB, host string) (addr string, kill func()) {
+// ProxyTCPWithStop is ProxyTCP with a function that closes all open and all later connections.
+func ProxyTCPWithStop(t testing.TB, host string) (addr string, kill func()) {
 	t.Helper()
 	addr, end := proxy(t, host, nil)
 	return addr, func() { end(true) }
 }
 
-// TLS is TCP with encryption. Clients need a certificate of the returned CA.
-func TLS(t testing.TB, host string) (addr string, files Certificates) {
+// ProxyTLS is ProxyTCP with encryption. Clients need a certificate of the returned CA.
+func ProxyTLS(t testing.TB, host string) (addr string, files Certificates) {
 	t.Helper()
 	files, config := newCertificates(t)
 	addr, _ = proxy(t, host, config)

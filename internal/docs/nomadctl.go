@@ -17,6 +17,6 @@ func nomadctlScript(before string) (string, error) {
 	half := len(terminal) / 2
 	text := "terminal_commands='" + strings.Join(terminal[:half], " ") + "'\n" +
 		"terminal_commands=\"$terminal_commands " + strings.Join(terminal[half:], " ") + "\"\n\n" +
-		"command_list() {\n\tcat <<'EOF'\n" + router.CommandList(router.Specs()) + "EOF\n}\n"
+		"builtin_commands() {\n\tcat <<'EOF'\n" + router.CommandList(router.Specs()) + "EOF\n}\n"
 	return replaceMarked(before, "commands", text, "# commands: written by make generate\n", "# end of commands\n")
 }

@@ -30,7 +30,7 @@ import (
 // ShutdownGrace is the time that running commands have to finish when the gateway stops.
 const ShutdownGrace = 5 * time.Second
 
-// auditFlushTimeout is the time that the reader of an audit log pipe has before the gateway exits.
+// auditFlushTimeout bounds the wait for a stream to accept the last audit events.
 const auditFlushTimeout = time.Second
 
 // Commands returns the names of the built-in commands, which aliases cannot replace.
@@ -48,12 +48,12 @@ type Gateway struct {
 
 // parts are the components that depend only on the configuration.
 type parts struct {
-	clusters   map[string]*backends.SharedCluster
-	operations map[string]backends.ClusterWriter
-	runtimes   *router.RuntimeSelector
-	raw        *router.Raw
-	hostKeys   []ssh.Signer
-	jobKeys    []ops.Key // one for each host key
+	clusters map[string]*backends.SharedCluster
+	writers  map[string]backends.ClusterWriter
+	runtimes *router.RuntimeSelector
+	raw      *router.Raw
+	hostKeys []ssh.Signer
+	jobKeys  []ops.Key // one for each host key
 }
 
 // Check returns an error if no gateway can be built from c. It makes no connections and changes no files.
@@ -75,7 +75,7 @@ func build(c *config.Config, log *slog.Logger) (p parts, err error) {
 	if err != nil {
 		return p, err
 	}
-	p.clusters, p.operations = map[string]*backends.SharedCluster{}, map[string]backends.ClusterWriter{}
+	p.clusters, p.writers = map[string]*backends.SharedCluster{}, map[string]backends.ClusterWriter{}
 	p.runtimes = &router.RuntimeSelector{
 		Docker: containers, Nomad: map[string]backends.Runtime{},
 		Mode: router.ExecMode(c.Docker.Exec), RefusedDrivers: c.Docker.Refuse,
@@ -86,7 +86,7 @@ func build(c *config.Config, log *slog.Logger) (p parts, err error) {
 	for tier, client := range clients {
 		p.clusters[tier] = backends.NewSharedCluster(client)
 		p.runtimes.Nomad[tier] = client
-		p.operations[tier] = client
+		p.writers[tier] = client
 	}
 	if p.raw, err = newRaw(c); err != nil {
 		return p, err
@@ -138,7 +138,7 @@ func Listen(c *config.Config, log *slog.Logger) (*Gateway, error) {
 	users := aclDirectory(c)
 	requests := router.Gateway{
 		Users: users, Tiers: aclTiers(c.Tiers), Aliases: c.Aliases,
-		Clusters: p.clusters, Runtimes: p.runtimes, Writers: p.operations, Ops: registry, Raw: p.raw,
+		Clusters: p.clusters, Runtimes: p.runtimes, Writers: p.writers, Ops: registry, Raw: p.raw,
 		Audit: events, AuditRequired: c.Audit.Required, Log: log,
 	}
 	listener, err := net.Listen("tcp", c.General.Bind)

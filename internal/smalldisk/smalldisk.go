@@ -20,20 +20,20 @@ func Mount(t *testing.T) string {
 		t.Skip("mounting a small file system needs root")
 	}
 	dir, image := t.TempDir(), filepath.Join(t.TempDir(), "image")
-	loop := os.WriteFile(image, make([]byte, size), 0o600)
+	loopErr := os.WriteFile(image, make([]byte, size), 0o600)
 	for _, command := range [][]string{
 		{"mkfs.ext4", "-q", "-O", "^has_journal", image},
 		{"mount", "-o", "loop", image, dir},
 	} {
-		if loop == nil {
-			loop = exec.Command(command[0], command[1:]...).Run()
+		if loopErr == nil {
+			loopErr = exec.Command(command[0], command[1:]...).Run()
 		}
 	}
-	if loop != nil {
+	if loopErr != nil {
 		if err := exec.Command("mount", "-t", "tmpfs", "-o", "size=1m", "none", dir).Run(); err != nil {
-			t.Skipf("cannot mount a small file system: loop device: %v; tmpfs: %v", loop, err)
+			t.Skipf("cannot mount a small file system: loop device: %v; tmpfs: %v", loopErr, err)
 		}
-		t.Logf("using tmpfs instead of ext4: %v", loop)
+		t.Logf("using tmpfs instead of ext4: %v", loopErr)
 	}
 	t.Cleanup(func() {
 		if out, err := exec.Command("umount", dir).CombinedOutput(); err != nil {

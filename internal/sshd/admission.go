@@ -10,7 +10,8 @@ import (
 )
 
 // admission bounds the number of unauthenticated connections. It always accepts the newest client and may close an
-// older connection for it: a stalled client loses its slot, a client that logs in quickly keeps it.
+// older connection for it: a stalled client loses its slot, a client that logs in quickly keeps it. A network at
+// perNetwork closes one of its own.
 //
 // From earlyStart connections on, a new client closes an older connection with a probability that rises from earlyRate
 // to 1 at full, as with MaxStartups of sshd. Below full, connections younger than earlyGrace stay, because an honest
@@ -29,11 +30,11 @@ type admission struct {
 
 // pendingLogin is an unauthenticated connection.
 type pendingLogin struct {
-	network    netip.Prefix
-	arrived    time.Time
-	group      int    // index in pending: 1 if the network was known on arrival
-	exchanging bool   // the key exchange has started; guarded by admission.mu
-	close      func() // closes the connection
+	network      netip.Prefix
+	arrived      time.Time
+	pendingIndex int    // index in pending: 1 if the network was known on arrival
+	exchanging   bool   // the key exchange has started; guarded by admission.mu
+	close        func() // closes the connection
 }
 
 const (
@@ -58,14 +59,14 @@ func newAdmission(n int) *admission {
 func (a *admission) arrive(network netip.Prefix, cut func()) *pendingLogin {
 	p := &pendingLogin{network: network, arrived: time.Now(), close: cut}
 	if a.knownNetworks.has(network) {
-		p.group = 1
+		p.pendingIndex = 1
 	}
 	a.mu.Lock()
 	victim := a.victim(p)
 	if victim != nil {
 		a.remove(victim)
 	}
-	a.pending[p.group] = append(a.pending[p.group], p)
+	a.pending[p.pendingIndex] = append(a.pending[p.pendingIndex], p)
 	a.mu.Unlock()
 	if victim != nil {
 		victim.close()
@@ -92,12 +93,12 @@ func (a *admission) leave(p *pendingLogin, proven bool) {
 
 // victim returns the connection to close for p, or nil. The caller holds mu.
 func (a *admission) victim(p *pendingLogin) *pendingLogin {
-	all := a.pending[p.group]
+	all := a.pending[p.pendingIndex]
 	if countFrom(all, p.network) >= a.perNetwork {
 		return oldestFrom(all, p.network)
 	}
 	start, full := a.earlyStart, a.full
-	if p.group == 1 {
+	if p.pendingIndex == 1 {
 		start, full = a.reserved, a.reserved
 	}
 	n := len(all)
@@ -153,7 +154,8 @@ func oldestFrom(all []*pendingLogin, network netip.Prefix) (first *pendingLogin)
 
 // remove removes p. The caller holds mu.
 func (a *admission) remove(p *pendingLogin) {
-	a.pending[p.group] = slices.DeleteFunc(a.pending[p.group], func(other *pendingLogin) bool { return other == p })
+	i := p.pendingIndex
+	a.pending[i] = slices.DeleteFunc(a.pending[i], func(other *pendingLogin) bool { return other == p })
 }
 
 // networkOf returns the network of a client: its IPv4 address, or the /64 of its IPv6 address, because one host may

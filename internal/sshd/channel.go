@@ -20,17 +20,17 @@ import (
 type channel struct {
 	gossh.NewChannel
 	conn         *connection
-	server       *gossh.ServerConn
+	sshConn      *gossh.ServerConn
 	id           string
 	ctx          context.Context // done when the channel closes
 	cancel       context.CancelCauseFunc
-	recoverPanic func(what, who string) // for the goroutine that handles requests
+	recoverPanic func(what, who string) // for the goroutines of the channel
 	commandDone  chan struct{}          // closed when the command has finished
 	signals      *router.Signals
+	sshChannel   gossh.Channel // set by Accept
+	input        *clientInput  // set by Accept
 
-	mu            sync.Mutex // guards the fields below
-	sshChannel    gossh.Channel
-	input         *clientInput
+	mu            sync.Mutex    // guards the fields below
 	stdout        *outputStream // nil before the command starts
 	stdoutClosed  bool          // the client reads no more of stdout
 	started       bool

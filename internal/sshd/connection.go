@@ -43,7 +43,7 @@ type connection struct {
 
 	mu              sync.Mutex // guards the fields below
 	closed          bool
-	deadline        *time.Timer // for the handshake, then for the first command
+	deadline        *time.Timer // closes the connection; its purpose changes
 	idle            *time.Timer // nil: no idle timeout
 	channels        map[*channel]struct{}
 	owner           string         // login with the proven key
@@ -205,13 +205,13 @@ func (c *connection) Close() error {
 }
 
 const (
-	maxUnansweredBytes = 400
+	maxUnansweredBytes = 400 // less than the queue of x/crypto: 16 packets of 28 bytes
 	unansweredPause    = time.Millisecond
 )
 
 // Read slows down an unauthenticated client that sends without waiting for responses. x/crypto queues 16 packets of 28
-// bytes or more, and leaks its goroutines if the handshake fails while the queue is full. It delays the first packet of
-// an honest client by a few milliseconds.
+// bytes or more, and leaks its goroutines if the handshake fails while the queue is full. Read delays the first packet
+// of an honest client by a few milliseconds.
 func (c *connection) Read(p []byte) (int, error) {
 	if m := c.meter.Load(); m != nil && len(c.greeting) == 0 {
 		m.waitForRoom()
@@ -330,9 +330,9 @@ func (c *connection) attempts() (refused []loginAttempt, accepted *loginAttempt)
 	return slices.Clone(c.refusedAttempts), c.acceptedAttempt
 }
 
-// keepAlive sends a keepalive every interval until ctx ends, and closes the connection if a keepalive was unanswered
-// for three intervals: a closed laptop must not leave a command running for hours. While reading is paused, a response
-// would not be seen, so keepAlive only checks that it can send.
+// keepAlive sends a keepalive an interval after the last response, until ctx ends. It closes the connection if the
+// keepalive is unanswered for three intervals: a closed laptop must not leave a command running for hours. While
+// reading is paused, a response would not be seen, so keepAlive only checks that it can send.
 func (s *Server) keepAlive(ctx context.Context, c *connection, conn *gossh.ServerConn) {
 	const keepalive = "keepalive@openssh.com"
 	responses := make(chan struct{}, 1)

@@ -11,9 +11,9 @@ import (
 )
 
 // inputBacklog bounds the input that clients have sent and commands have not read, per user and in total. x/crypto
-// accepts 2 MiB on each channel and stores it in the received packets: if they have one byte each, that takes over 100
-// MB. The backlog counts bytes received from the network; x/crypto needs at most twice as much memory. If there is too
-// much, the gateway stops reading from the connections until a command has read some of it.
+// accepts 2 MiB on each channel and stores the packets as received: if each has one byte, they take over 100 MB. The
+// backlog counts bytes received from the network; x/crypto needs at most twice as much memory. If there is too much,
+// the gateway stops reading from the connections until a command has read some of it.
 type inputBacklog struct {
 	mu     sync.Mutex // guards the fields below
 	total  int64
@@ -45,8 +45,8 @@ func (b *inputBacklog) add(user string, n int64) {
 	}
 }
 
-// full returns a channel that is closed when the backlog shrinks, or nil if the user may send more.
-func (b *inputBacklog) full(user string) <-chan struct{} {
+// fullUntil returns a channel that is closed when the backlog shrinks, or nil if the user may send more.
+func (b *inputBacklog) fullUntil(user string) <-chan struct{} {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if n := b.users[user]; n < minUserBacklog || n < maxUserBacklog && b.total < maxBacklog {
@@ -152,13 +152,13 @@ func (m *backlogMeter) waitForRoom() {
 		if n == 0 {
 			return
 		}
-		moved := m.backlog.full(m.user)
-		if moved == nil {
+		shrunk := m.backlog.fullUntil(m.user)
+		if shrunk == nil {
 			return
 		}
 		m.paused.Store(true)
 		select {
-		case <-moved:
+		case <-shrunk:
 		case <-m.closed:
 		}
 		m.paused.Store(false)
@@ -212,8 +212,8 @@ func newClientInput(raw gossh.Channel, m *backlogMeter) *clientInput {
 	return in
 }
 
-// run reads input until EOF. moved is called for each read that returns data.
-func (in *clientInput) run(moved func()) {
+// run reads input until EOF. onData is called for each read that returns data.
+func (in *clientInput) run(onData func()) {
 	buffer := make([]byte, minInputBuffer)
 	for {
 		in.lagTimer.Reset(inputLagGrace)
@@ -224,7 +224,7 @@ func (in *clientInput) run(moved func()) {
 		}
 		if n > 0 {
 			in.meter.consumed(n)
-			moved()
+			onData()
 		}
 		if !in.deliver(buffer[:n], err) {
 			return

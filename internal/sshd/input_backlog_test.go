@@ -350,21 +350,21 @@ func TestInput_DataAfterEOFRefused(t *testing.T) {
 func TestBacklog_OtherUsersServed(t *testing.T) {
 	b := newInputBacklog()
 	b.add("ann", maxUserBacklog)
-	if b.full("ann") == nil || b.full("bob") != nil {
+	if b.fullUntil("ann") == nil || b.fullUntil("bob") != nil {
 		t.Error("the user with too much input must be paused")
 	}
 	b.add("eve", maxBacklog-maxUserBacklog)
 	b.add("bob", minUserBacklog-1)
-	if b.full("bob") != nil {
+	if b.fullUntil("bob") != nil {
 		t.Error("a user with little input is paused because of others")
 	}
 	b.add("bob", 1)
-	moved := b.full("bob")
-	if moved == nil {
+	shrunk := b.fullUntil("bob")
+	if shrunk == nil {
 		t.Error("the total is not limited")
 	}
 	b.add("eve", -1<<20)
-	<-moved
+	<-shrunk
 	b.add("eve", -(maxBacklog - maxUserBacklog - 1<<20))
 	b.add("ann", -maxUserBacklog)
 	b.add("bob", -minUserBacklog)

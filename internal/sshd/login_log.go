@@ -62,7 +62,7 @@ func (l *loginLog) recordNoSlot(c *connection) {
 	}
 }
 
-// closeDisplaced closes a connection in favour of a newer one.
+// closeDisplaced closes a connection in favour of a newer one, and logs that.
 func (l *loginLog) closeDisplaced(c *connection) {
 	c.Close()
 	if l.displacedConns.allow(c.network) {
@@ -71,8 +71,8 @@ func (l *loginLog) closeDisplaced(c *connection) {
 	}
 }
 
-// recordFailure records a failed handshake. Clients that offered no key are not recorded. A wrong signature for an
-// accepted key is the most serious: somebody presents a user's public key.
+// recordFailure records a failed handshake. Of clients that offered no key, only failed negotiations are logged. A
+// wrong signature for an accepted key is the most serious: somebody presents a user's public key.
 func (l *loginLog) recordFailure(c *connection, err error) {
 	tried, accepted := c.attempts()
 	var noCommon *gossh.AlgorithmNegotiationError
@@ -115,7 +115,7 @@ func (l *loginLog) recordRefused(c *connection, t *logThrottle, event string, tr
 	l.server.record(audit.Event{
 		Kind: audit.LoginRefused, Time: c.start.UTC(), Connection: c.id,
 		User: tried.login, Key: tried.key, Remote: c.remote(), Command: []string{},
-		Decision: audit.Denied, Error: event + ": " + text, Duration: time.Since(c.start).Seconds(),
+		Decision: audit.Denied, Error: event + ": " + text,
 	})
 }
 
@@ -161,8 +161,7 @@ func (s *Server) recordLogin(c *connection, conn *gossh.ServerConn) (disconnecte
 	}
 	s.record(event)
 	return func() {
-		event.Kind, event.Duration = audit.Disconnect, time.Since(event.Time).Seconds()
-		event.Time = time.Now().UTC()
+		event.Kind, event.Time = audit.Disconnect, time.Now().UTC()
 		s.record(event)
 	}
 }

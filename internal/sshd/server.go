@@ -52,7 +52,7 @@ type Limits struct {
 	GreetingTimeout     time.Duration // for the client's version line and first packets [5s]
 	HandshakeTimeout    time.Duration // for the login, including the greeting [30s]
 	FirstCommandTimeout time.Duration // from the login to the first command [2m]
-	KeepaliveInterval   time.Duration // between keepalives [30s]; three unanswered ones close the connection
+	KeepaliveInterval   time.Duration // between keepalives [30s]; one unanswered for three intervals closes the connection
 	IdleTimeout         time.Duration // without input or output; not while a command without terminal runs; 0: never
 	StopGrace           time.Duration // for canceled commands when the server stops; killing a program takes 10 s [12s]
 }
@@ -145,7 +145,7 @@ func (s *Server) accept(l net.Listener) error {
 			if errors.Is(err, net.ErrClosed) {
 				return err
 			}
-			s.Log.Error("accept", "error", err) // probably out of file descriptors: keep serving the others
+			s.Log.Error("cannot accept a connection", "error", err) // probably out of file descriptors: keep serving the others
 			time.Sleep(100 * time.Millisecond)
 			continue
 		}

@@ -30,7 +30,7 @@ func (s *Server) session(ctx context.Context, c *connection, conn *gossh.ServerC
 		return
 	}
 	ch := &channel{
-		NewChannel: newChannel, conn: c, server: conn, id: c.nextSessionID(),
+		NewChannel: newChannel, conn: c, sshConn: conn, id: c.nextSessionID(),
 		recoverPanic: s.recoverPanic, commandDone: make(chan struct{}),
 	}
 	// Do not inherit the connection's context: it is canceled without a cause, and the channel has its own.
@@ -86,7 +86,7 @@ func (s *Server) handle(sess ssh.Session) {
 func (s *Server) runCommand(ch *channel, req *router.Request) (err error) {
 	err = errors.New("internal error")
 	defer s.recoverPanic("session", ch.id)
-	login, key, unproven := provenIdentity(ch.server)
+	login, key, unproven := provenIdentity(ch.sshConn)
 	if unproven != nil {
 		return unproven
 	}
@@ -125,7 +125,7 @@ type outputStream struct {
 func (s *outputStream) Write(p []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.writing.Store(true) // set before reading closed; close does it in the opposite order
+	s.writing.Store(true) // before reading closed, and close sets before it reads: one of them sees the other
 	defer s.writing.Store(false)
 	if s.closed.Load() {
 		s.cancel(router.ErrOutputClosed)

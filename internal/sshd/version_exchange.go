@@ -71,7 +71,7 @@ func (c *connection) exchangeVersions() (client string, init *kexInit, err error
 	return client, init, nil
 }
 
-// fillGreeting reads once. greeting has at most n bytes afterwards.
+// fillGreeting reads once, and extends greeting to at most n bytes. It returns nil if it read any.
 func (c *connection) fillGreeting(n int) error {
 	buf := make([]byte, min(n-len(c.greeting), 4<<10))
 	read, err := c.Conn.Read(buf)

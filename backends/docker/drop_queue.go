@@ -36,9 +36,9 @@ const (
 	queuedOverhead = 64 // memory of a write in addition to its data
 )
 
-// newDropQueue returns an empty queue. Call close to end its goroutine.
-func newDropQueue(notes io.Writer) *dropQueue {
-	q := &dropQueue{notices: notes, done: make(chan struct{})}
+// newDropQueue returns an empty queue. Call close to stop its goroutine.
+func newDropQueue(notices io.Writer) *dropQueue {
+	q := &dropQueue{notices: notices, done: make(chan struct{})}
 	q.changed.L = &q.mu
 	go q.run()
 	return q
@@ -121,7 +121,7 @@ func (q *dropQueue) discard() {
 	q.changed.Signal()
 }
 
-// close ends the input. done is closed when all waiting writes are written.
+// close ends the input. done is closed when all waiting writes are written, or one has failed.
 func (q *dropQueue) close() {
 	q.mu.Lock()
 	defer q.mu.Unlock()

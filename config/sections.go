@@ -135,9 +135,9 @@ func (l *loader) audit(t *table) Audit {
 		l.checkAuditFile(file.at, file.path(), a.File)
 	}
 	if jobs := t.find("jobs"); jobs != nil && a.Jobs != "" {
-		l.checkJobsFolder(jobs.at, jobs.path(), a.Jobs)
+		l.checkJobsDir(jobs.at, jobs.path(), a.Jobs)
 	} else if file := t.find("file"); file != nil && a.Jobs != "" {
-		l.checkJobsFolder(file.at, t.name+".jobs", a.Jobs)
+		l.checkJobsDir(file.at, t.name+".jobs", a.Jobs)
 	}
 	if required := t.find("required"); a.Required && a.File == "" {
 		l.errorf(required.key, `write file = "/var/log/nomadctld/audit.jsonl", or "-" for standard output`,
@@ -190,7 +190,7 @@ func (l *loader) raw(t *table) Raw {
 				"%s is empty: if the gateway is root, nomad runs as root", v.name)
 		}
 	}
-	if r.User == defaultRawUser && l.cfg.General.NomadBinary != "" && l.env.uid == 0 && !l.env.container {
+	if r.User == defaultRawUser && l.cfg.General.NomadBinary != "" && l.env.uid == 0 && !l.env.inContainer {
 		at := v.at
 		if !v.given {
 			at = l.nomadBinaryAt

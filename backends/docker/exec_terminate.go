@@ -1,0 +1,154 @@
+package docker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	dockerclient "github.com/fsouza/go-dockerclient"
+
+	"nomadctld/backends"
+)
+
+const (
+	terminateTimeout      = 10 * time.Second
+	terminatePollInterval = 100 * time.Millisecond
+	streamCloseTimeout    = 2 * time.Second // output may have no reader
+)
+
+// terminateSteps are the signals that terminate sends, and their delays.
+var terminateSteps = []struct {
+	after  time.Duration
+	signal string
+	key    byte // typed on the terminal if no signal can be sent
+}{
+	{0, "HUP", ctrlC}, {3 * time.Second, "TERM", ctrlBackslash}, {6 * time.Second, "KILL", ctrlBackslash},
+}
+
+// terminate stops the program and returns cause. It returns a *backends.StillRunningError if the program did not exit.
+func (e *execInstance) terminate(cause error) error {
+	ctx, cancel := context.WithTimeout(context.Background(), terminateTimeout)
+	var escalating sync.WaitGroup
+	var signalErr error
+	escalating.Go(func() {
+		signalErr = backends.Protect(func() error { return e.escalate(ctx) })
+	})
+	err := e.waitExited(ctx)
+	cancel()
+	escalating.Wait()
+	if err == nil {
+		e.stream.out.drain()
+		select {
+		case <-e.stream.done:
+		case <-time.After(streamCloseTimeout):
+		}
+	}
+	e.stream.close()
+	select {
+	case <-e.stream.done:
+	case <-time.After(streamCloseTimeout): // a Write that never returns
+	}
+	if err == nil {
+		if n := e.countZombies(); n > 0 {
+			return &backends.ZombiesError{Cause: cause, Count: n}
+		}
+		return cause
+	}
+	if signalErr == nil {
+		signalErr = err
+	}
+	return &backends.StillRunningError{Cause: cause, Err: signalErr}
+}
+
+// waitExited waits until the program has exited. It returns an error if ctx ends before or the state is unknown.
+func (e *execInstance) waitExited(ctx context.Context) error {
+	name, node := displayName(e.program.Argv[0]), displayName(e.ref.Node.Name)
+	err := fmt.Errorf("the state of %s on node %s is unknown", name, node)
+	for {
+		inspectCtx, cancel := context.WithTimeout(ctx, responseTimeout)
+		state, inspectErr := e.api.inspectExec(inspectCtx, e.id)
+		cancel()
+		var response *dockerclient.Error
+		switch {
+		case errors.As(inspectErr, &response) && response.Status == 404:
+			if e.unknownExecExited(ctx) {
+				return nil
+			}
+			err = fmt.Errorf("%s on node %s: the Docker daemon was restarted and does not know the program", name, node)
+		case inspectErr == nil && state.exited():
+			return nil
+		case inspectErr == nil && !state.Running && e.isStreamDone():
+			return nil // it was never started
+		case inspectErr == nil && state.Pid != 0:
+			err = fmt.Errorf("%s (process %d on node %s) does not exit", name, state.Pid, node)
+		case inspectErr != nil && ctx.Err() == nil:
+			err = explain(ctx, e.ref.Node, inspectErr)
+		}
+		select {
+		case <-time.After(terminatePollInterval):
+		case <-ctx.Done():
+			return err
+		}
+	}
+}
+
+// unknownExecExited reports whether a program that the daemon does not know has exited. It exited with its container,
+// unless the daemon was restarted while the container kept running.
+func (e *execInstance) unknownExecExited(ctx context.Context) bool {
+	body, err := e.api.inspect(ctx, e.containerID, e.ref.Task, e.ref.Allocation.ID)
+	if err != nil {
+		return false
+	}
+	if c, err := parseContainer(body); body == nil || err == nil && !c.State.Running {
+		return true
+	}
+	return errors.Is(e.sendSignalAs(ctx, "0", "0"), errNoProcess) // as root; signal 0 only checks for existence
+}
+
+// isStreamDone reports whether the stream has ended.
+func (e *execInstance) isStreamDone() bool {
+	select {
+	case <-e.stream.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// escalate sends stronger and stronger signals until ctx ends. It returns the error of the last attempt.
+func (e *execInstance) escalate(ctx context.Context) (err error) {
+	start := time.Now()
+	for _, step := range terminateSteps {
+		select {
+		case <-time.After(time.Until(start.Add(step.after))):
+		case <-ctx.Done():
+			return err
+		}
+		signalErr := e.sendSignal(ctx, step.signal)
+		if ctx.Err() != nil {
+			return err
+		}
+		err = nil
+		if signalErr != nil {
+			state, _ := e.api.inspectExec(ctx, e.id)
+			err = fmt.Errorf("%w: %s is process %d on node %s",
+				signalErr, displayName(e.program.Argv[0]), state.Pid, displayName(e.ref.Node.Name))
+			if cannotBeSignaled(signalErr) || step.signal == "KILL" { // otherwise the next signal may succeed
+				e.stopWithoutSignal(step.key)
+			}
+		}
+	}
+	return err
+}
+
+// stopWithoutSignal stops the program without a signal: it types a key on its terminal, or closes its stdin.
+func (e *execInstance) stopWithoutSignal(key byte) {
+	e.stream.conn.SetWriteDeadline(time.Now().Add(time.Second)) // the program may have stopped reading
+	if e.program.Terminal == nil {
+		e.stream.conn.closeWrite()
+		return
+	}
+	e.stream.conn.Write([]byte{key})
+}
