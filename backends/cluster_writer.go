@@ -91,8 +91,8 @@ type Change struct {
 	Old, New string // Old is empty for an added field, New for a removed one
 }
 
-// ChangedError reports that a job has been changed since it was read. If Nomad's response to an earlier attempt was
-// lost, that attempt may have been applied before the other change.
+// ChangedError reports that a job has been changed since it was read. The request was not applied, unless an error that
+// wraps the ChangedError states that it may have been.
 type ChangedError struct {
 	Job     string
 	Version uint64 // the current one

@@ -130,7 +130,9 @@ func (c *Client) verifyOutcome(ctx context.Context, w writeRequest, deadline tim
 		wasApplied, err := w.verify(ctx)
 		var changed *backends.ChangedError
 		switch {
-		case err == nil, errors.Is(err, backends.ErrNotFound), errors.As(err, &changed):
+		case errors.As(err, &changed): // an earlier attempt may have been applied before the other change
+			return false, fmt.Errorf("the request may or may not have been applied: %w", err)
+		case err == nil, errors.Is(err, backends.ErrNotFound):
 			return wasApplied, err
 		case errors.Is(err, backends.ErrForbidden), time.Now().After(deadline), !c.pause(ctx, attempt):
 			return false, outcomeUnknownError(lost, c.responseTimeout(w))
