@@ -388,7 +388,7 @@ func TestPrompt_JobChanged(t *testing.T) {
 		c.send("y")
 		code, rest := c.waitExit()
 		want := regexp.MustCompile(`p-team5-prompt was changed by someone else \(now version [0-9]+\); ` +
-			`nothing was done \(see: history p-team5-prompt\)`)
+			`check the job before retrying \(see: history p-team5-prompt\)`)
 		if code != 1 || !want.MatchString(rest) {
 			t.Errorf("%s: got %d and %q, want that it was changed", line, code, rest)
 		}
@@ -427,7 +427,7 @@ func TestRestartFull_JobStoppedElsewhere(t *testing.T) {
 	}
 	c.send("y")
 	if code, rest := c.waitExit(); code != 1 || !strings.Contains(rest,
-		"p-team5-elsewhere was changed by someone else (now version 1); nothing was done") {
+		"p-team5-elsewhere was changed by someone else (now version 1); check the job before retrying") {
 		t.Errorf("got %d and %q, want that it was changed", code, rest)
 	}
 	if now, _, err := client.Jobs().Info("p-team5-elsewhere", nil); err != nil || !*now.Stop {
