@@ -12,13 +12,13 @@ func init() {
 	for _, c := range []deploymentChange{
 		{"fail", "failed", 3, "Fail a deployment", `
 Mark the active deployment of a job as failed. Nomad stops the deployment and, if
-the job sets auto_revert, reverts the job to its last stable version.`, backends.ClusterWriter.Fail},
+the job sets auto_revert, reverts the job to its last stable version.`, backends.ClusterWriter.FailDeployment},
 		{"pause", "paused", 4, "Pause a deployment", `
 Pause the active deployment of a job. Running allocations keep running, and
-Nomad places no more allocations until you resume it (see: resume).`, backends.ClusterWriter.Pause},
+Nomad places no more allocations until you resume it (see: resume).`, backends.ClusterWriter.PauseDeployment},
 		{
 			"resume", "resumed", 5, "Resume a deployment", "Resume the paused deployment of a job.",
-			backends.ClusterWriter.Resume,
+			backends.ClusterWriter.ResumeDeployment,
 		},
 	} {
 		router.Register(func() router.Command { return c })

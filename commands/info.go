@@ -113,13 +113,13 @@ func selectAllocations(
 	return []backends.Allocation{one}
 }
 
-func restartPolicy(job backends.JobDetail, group string) backends.Restart {
+func restartPolicy(job backends.JobDetail, group string) backends.RestartPolicy {
 	for _, g := range job.Groups {
 		if g.Name == group {
 			return g.Restart
 		}
 	}
-	return backends.Restart{}
+	return backends.RestartPolicy{}
 }
 
 func jobText(job backends.JobDetail, style render.Style) string {
@@ -156,7 +156,7 @@ func jobText(job backends.JobDetail, style render.Style) string {
 }
 
 func writeTask(
-	text *render.Details, a backends.Allocation, t backends.Task, u backends.Usage, restart backends.Restart,
+	text *render.Details, a backends.Allocation, t backends.Task, u backends.Usage, restart backends.RestartPolicy,
 	checks []backends.Check,
 ) {
 	text.Line(t.ExecID, a.Status, humanize.Time(ageStart(a, t)), strings.Trim(a.Group+"/"+t.Name, "/"))
@@ -193,7 +193,7 @@ func writeTask(
 // restartsLeft returns how many times Nomad may still restart the task in place, or "" for a task that has finished
 // without failing. Nomad keeps the last ten events of a task, and a restart adds several, so the number may be too high
 // after a few restarts.
-func restartsLeft(a backends.Allocation, t backends.Task, policy backends.Restart) string {
+func restartsLeft(a backends.Allocation, t backends.Task, policy backends.RestartPolicy) string {
 	if a.TaskState(t) == backends.StateDead {
 		if !t.Failed {
 			return ""

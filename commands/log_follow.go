@@ -133,7 +133,7 @@ func (f *follower) followAll(ctx context.Context) error {
 			defer open.Add(-1)
 			withLog.Add(1)
 			err := backends.Protect(func() error { return f.followTask(ctx, t, q, log) })
-			if errors.Is(err, backends.ErrLogDisabled) || errors.Is(err, backends.ErrLogNotKept) {
+			if errors.Is(err, backends.ErrLogDisabled) || errors.Is(err, backends.ErrLogNotStored) {
 				withLog.Add(-1)
 				withoutLog.Add(1)
 			}

@@ -296,7 +296,7 @@ func restoreIndex(
 		}
 		return 0, fmt.Errorf("the saved definition of %s is of a job that was purged; another job with its name %s "+
 			"(%sdelete the saved definition: ops --forget %s)", job.ID, state, hint, saved.ID)
-	case !now.Stop && now.Version == saved.Version+1 && backends.HasRescheduling(text, saved.Definition):
+	case !now.Stop && now.Version == saved.Version+1 && backends.IsWithRescheduling(text, saved.Definition):
 		return now.JobModifyIndex, nil // restart has registered it with one attempt to reschedule
 	case !now.Stop && now.Version == saved.Version:
 		return 0, notStoppedError(fmt.Sprintf("%s is not stopped: it is still at version %d", job.ID, now.Version))

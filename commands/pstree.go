@@ -87,7 +87,7 @@ func notRunningState(a backends.Allocation, t backends.Task) string {
 	switch state := a.TaskState(t); {
 	case state == backends.StateRunning:
 		return ""
-	case a.Terminal():
+	case a.TerminalStatus():
 		return a.Status
 	default:
 		return state

@@ -36,7 +36,7 @@ func currentVersion(job backends.JobDetail, versions []backends.Version) (backen
 func earlierReleases(current backends.Version, versions []backends.Version) (earlier []backends.Version) {
 	for _, v := range versions {
 		isEarlier := v.Number < current.Number && !v.Stopped && v.Release.ID != current.Release.ID
-		if isEarlier && !backends.HasRescheduling(v.Definition, current.Definition) {
+		if isEarlier && !backends.IsWithRescheduling(v.Definition, current.Definition) {
 			earlier = append(earlier, v)
 		}
 	}

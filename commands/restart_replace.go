@@ -31,7 +31,7 @@ func failedAllocations(
 		isStopped := a.Status == "complete" && a.Desired != "run" && system
 		switch {
 		case !ok || !isFailed && !isStopped || !isSelected(a) || !isNewest(job, a):
-		case system || group.Reschedules:
+		case system || group.CanReschedule:
 			failed = append(failed, a)
 		default:
 			unreschedulable = append(unreschedulable, a)
@@ -209,7 +209,7 @@ func (r *rolling) findRegistered(
 		switch {
 		case errors.Is(err, backends.ErrNotFound):
 			return 0, err
-		case err == nil && !now.Stop && now.Version == r.job.Version+1 && backends.HasRescheduling(text, original):
+		case err == nil && !now.Stop && now.Version == r.job.Version+1 && backends.IsWithRescheduling(text, original):
 			return now.JobModifyIndex, nil
 		case err == nil && now.JobModifyIndex > r.job.ModifyIndex:
 			return 0, &backends.ChangedError{Job: r.job.ID, Version: now.Version}

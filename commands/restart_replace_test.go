@@ -299,7 +299,7 @@ func TestMissingAllocations_OnlyIfIdle(t *testing.T) {
 			j.Evaluations = []backends.Evaluation{{Status: "pending"}}
 		}, "", 0},
 		"one cannot be placed": {
-			func(j *backends.JobDetail) { j.Unplaced = []backends.Unplaced{{Group: "web"}} },
+			func(j *backends.JobDetail) { j.Unplaced = []backends.UnplacedGroup{{Group: "web"}} },
 			"", 0,
 		},
 		"a system job":                  {func(j *backends.JobDetail) { j.Type = "system" }, "", 0},

@@ -282,7 +282,7 @@ func (r *rolling) notReady(now backends.JobDetail, t target, checks map[string][
 		return "pending", nil
 	case a.Status == "unknown":
 		return "on a disconnected node", nil
-	case a.Terminal() || a.Desired != "run":
+	case a.TerminalStatus() || a.Desired != "run":
 		return "", fmt.Errorf("allocation %s was stopped during this restart (see: status %s)", shortID(a.ID), a.JobID)
 	case a.Healthy != nil && !*a.Healthy && r.replace:
 		return "", fmt.Errorf("allocation %s is unhealthy (see: info %s)", shortID(a.ID), shortID(a.ID))

@@ -318,7 +318,7 @@ func (s *stop) check(req *router.Request) error {
 // stopAllocation stops one allocation with all its tasks.
 func (s *stop) stopAllocation(ctx context.Context, req *router.Request, job backends.JobDetail) error {
 	a := *req.Allocation
-	if a.Terminal() {
+	if a.TerminalStatus() {
 		return fmt.Errorf("allocation %s of %s is not running: it %s",
 			shortID(a.ID), job.ID, stateClause(a.Status, shortID(a.ID)))
 	}
@@ -338,7 +338,7 @@ func (s *stop) stopAllocation(ctx context.Context, req *router.Request, job back
 		for _, b := range now.Allocations {
 			if b.ID == a.ID {
 				next = b.Next
-				return b.Terminal(), checkReachable(b)
+				return b.TerminalStatus(), checkReachable(b)
 			}
 		}
 		return true, nil

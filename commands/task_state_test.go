@@ -104,7 +104,7 @@ func TestInfo_States(t *testing.T) {
 	job.Allocations = selectAllocations(job.Allocations, nil, nil)
 	text := render.NewDetails(render.Style{})
 	for _, a := range job.Allocations {
-		writeTask(text, a, a.Tasks[0], backends.Usage{}, backends.Restart{Mode: "fail"}, nil)
+		writeTask(text, a, a.Tasks[0], backends.Usage{}, backends.RestartPolicy{Mode: "fail"}, nil)
 	}
 	got := text.String()
 	for _, want := range []string{

@@ -91,7 +91,7 @@ func onlyGroup(job backends.JobDetail, group string) backends.JobDetail {
 	job.Allocations = slices.DeleteFunc(slices.Clone(job.Allocations), func(a backends.Allocation) bool {
 		return a.Group != group
 	})
-	job.Unplaced = slices.DeleteFunc(slices.Clone(job.Unplaced), func(u backends.Unplaced) bool {
+	job.Unplaced = slices.DeleteFunc(slices.Clone(job.Unplaced), func(u backends.UnplacedGroup) bool {
 		return u.Group != group
 	})
 	return job
@@ -236,7 +236,7 @@ func checkNoneFailed(job backends.JobDetail) error {
 	return nil
 }
 
-func unplacedReasons(all []backends.Unplaced) string {
+func unplacedReasons(all []backends.UnplacedGroup) string {
 	var groups []string
 	for _, u := range all {
 		groups = append(groups, u.Group+": "+strings.Join(u.Reasons, ", "))

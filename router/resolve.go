@@ -266,7 +266,7 @@ func matchID(jobs []backends.Job, id string) (found []candidate) {
 				case task.ExecID == id:
 					return []candidate{c}
 				case !strings.HasPrefix(task.ExecID, id) && !strings.HasPrefix(a.ID, id):
-				case a.ID != id && a.Terminal():
+				case a.ID != id && a.TerminalStatus():
 					terminal = append(terminal, c)
 				default:
 					found = append(found, c)
