@@ -92,7 +92,7 @@ func (l *loader) notImplemented(v value, reason string) value {
 func (l *loader) auth(t *table) Auth {
 	defer t.reportUnknownKeys()
 	v := t.text("userca", `userca = "/etc/nomadctld/user_ca.pub"`)
-	if data, ok := l.loadFile(v, false); ok {
+	if data, ok := l.loadCheckedFile(v, false); ok {
 		if p := caKeysProblem(string(data)); p != nil {
 			l.errorf(v.at, "name the .pub file of the signing key", "%s: file %s %s", v.name, quote(v.text), p.reason)
 		} else {

@@ -76,7 +76,7 @@ func (l *loader) hostKeys(t *table) []string {
 	var files []string
 	for _, v := range listed.items {
 		files = append(files, v.text)
-		data, info, ok := l.loadContent(v)
+		data, info, ok := l.loadUncheckedFile(v)
 		if !ok {
 			continue
 		}

@@ -43,10 +43,10 @@ func (l *loader) user(t *table) User {
 	one := t.text("key", example)
 	many := t.texts("keys", `keys = ["ssh-ed25519 AAAA...", "ssh-ed25519 AAAA..."]`)
 	if one.ok {
-		l.userKey(&u, t.name, one)
+		l.addUserKey(&u, t.name, one)
 	}
 	for _, v := range many.items {
-		l.userKey(&u, t.name, v)
+		l.addUserKey(&u, t.name, v)
 	}
 	if !one.given && many.empty() && l.cfg.Auth.UserCA == "" {
 		l.errorf(t.node.key, "write "+example, "%s has no key, so nobody can log in as %s", t.name, quote(u.Name))
@@ -56,7 +56,7 @@ func (l *loader) user(t *table) User {
 	return u
 }
 
-func (l *loader) userKey(u *User, t string, v value) {
+func (l *loader) addUserKey(u *User, path string, v value) {
 	key, p := parsePublicKey(v.text)
 	if p != nil {
 		l.errorf(v.at, p.hint, "%s %s", v.name, p.reason)
@@ -73,7 +73,7 @@ func (l *loader) userKey(u *User, t string, v value) {
 			"%s is also a key of %s, line %d: its holder can choose which of the two names is in the audit log",
 			v.name, other.user, l.line(other.at))
 	} else {
-		l.keyOwners[string(key.Marshal())] = keyOwner{t, v.at}
+		l.keyOwners[string(key.Marshal())] = keyOwner{path, v.at}
 	}
 	u.Keys = append(u.Keys, key)
 }

@@ -44,10 +44,10 @@ func (o Operation) SaveDefinition(definition json.RawMessage, version uint64) er
 }
 
 // DeleteDefinition deletes the saved definition. It is called when Nomad has accepted the job again.
-func (o Operation) DeleteDefinition() error { return o.runner.operations.Drop(o.ID) }
+func (o Operation) DeleteDefinition() error { return o.runner.operations.DropByID(o.ID) }
 
 // DefinitionPath returns the path of the saved definition.
-func (o Operation) DefinitionPath() string { return o.runner.operations.Path(o.ID) }
+func (o Operation) DefinitionPath() string { return o.runner.operations.RestorePath(o.ID) }
 
 // StartOperation starts work on req.Job in the background and returns it as an operation with its own end event. The
 // operation continues after the session has ended. If another operation works on the job, it returns an
@@ -87,12 +87,12 @@ func (r *Request) StartOperation(ctx context.Context, work func(context.Context,
 }
 
 // CheckNoOperation returns an *ops.BusyError if an operation is running on req.Job.
-func (r *Request) CheckNoOperation() error { return r.runner.operations.Busy(r.opsJob()) }
+func (r *Request) CheckNoOperation() error { return r.runner.operations.CheckIdle(r.opsJob()) }
 
 // CheckNoPendingRestore returns an *ops.BusyError if an operation on req.Job has stopped or changed it and will
 // register its saved definition again.
 func (r *Request) CheckNoPendingRestore() error {
-	return r.runner.operations.RestorePending(r.opsJob())
+	return r.runner.operations.CheckNoPendingRestore(r.opsJob())
 }
 
 // opsJob converts req.Job to an ops.Job.
@@ -120,7 +120,7 @@ func (r *Request) DeleteDefinition(saved ops.SavedJob) error {
 	if !r.ownsJob(saved.Job) {
 		return errNotOwned
 	}
-	return r.runner.operations.Drop(saved.ID)
+	return r.runner.operations.DropByID(saved.ID)
 }
 
 // ownsJob reports whether the job is in the scope of the command.

@@ -67,16 +67,16 @@ func (r *Registry) Start(job Job, user, command string) (*Op, error) {
 	return o, nil
 }
 
-// Busy returns a *BusyError if a job has a running operation.
-func (r *Registry) Busy(job Job) error {
+// CheckIdle returns a *BusyError if a job has a running operation.
+func (r *Registry) CheckIdle(job Job) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.busy(job)
 }
 
-// RestorePending returns a *BusyError if a job has a running operation that has saved the job's definition: it has
-// stopped or changed the job, or is about to, and will restore it.
-func (r *Registry) RestorePending(job Job) error {
+// CheckNoPendingRestore returns a *BusyError if a job has a running operation that has saved the job's definition: it
+// has stopped or changed the job, or is about to, and will restore it.
+func (r *Registry) CheckNoPendingRestore(job Job) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var busy *BusyError
@@ -88,7 +88,7 @@ func (r *Registry) RestorePending(job Job) error {
 	return nil
 }
 
-// busy implements Busy. The caller holds r.mu.
+// busy implements CheckIdle. The caller holds r.mu.
 func (r *Registry) busy(job Job) error {
 	for _, o := range r.ops {
 		if ended, _ := o.Finished(); ended.IsZero() && r.SameJob(o.Job, job) {

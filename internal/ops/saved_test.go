@@ -47,12 +47,12 @@ func TestSave_OnePerKind(t *testing.T) {
 	if k, ok := r.FindSaved(Stopped, other); ok {
 		t.Errorf("another namespace gets %+v", k)
 	}
-	if err := r.Drop(k.ID); err != nil {
+	if err := r.DropByID(k.ID); err != nil {
 		t.Fatal(err)
 	}
 	r = open(t, folder)
 	if k, ok := r.FindSaved(Stopped, web); ok {
-		t.Errorf("still there after Drop: %+v", k)
+		t.Errorf("still there after DropByID: %+v", k)
 	}
 	if k, ok := r.FindSaved(Released, web); !ok || k.Version != 1 {
 		t.Errorf("got %+v, %v", k, ok)

@@ -87,7 +87,7 @@ func (r *Registry) loadFolder(kind Kind) (problems []error) {
 		}
 		r.add(s)
 		if s.expired() {
-			if err := r.Drop(id); err != nil {
+			if err := r.DropByID(id); err != nil {
 				problems = append(problems, fmt.Errorf("saved job %q has expired and cannot be removed: %w", path, err))
 			}
 		}
@@ -207,8 +207,8 @@ func ensureFolder(folder string) error {
 	return errors.Join(checkFolder(folder), syncFolder(filepath.Dir(folder)))
 }
 
-// Path returns the path of the file for the definition of an operation's job.
-func (r *Registry) Path(id string) string { return filepath.Join(r.folder, id+fileSuffix) }
+// RestorePath returns the path of the file for the definition of an operation's job.
+func (r *Registry) RestorePath(id string) string { return filepath.Join(r.folder, id+fileSuffix) }
 
 // writeFile atomically writes a file that only its owner can read.
 func writeFile(path string, content []byte) error {
@@ -237,8 +237,8 @@ func syncFolder(path string) error {
 	return folder.Sync()
 }
 
-// Drop removes a saved definition. It does nothing if there is none with this ID.
-func (r *Registry) Drop(id string) error {
+// DropByID removes a saved definition. It does nothing if there is none with this ID.
+func (r *Registry) DropByID(id string) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s, ok := r.saved[id]

@@ -38,7 +38,7 @@ func (p *plan) planGroup(g Group, all []*allocation) {
 			replaced++
 			used[a.index()] = true
 		case a.ClientStatus == "unknown" && a.NextAllocation != "" && a.DesiredStatus == "run": // its replacement counts
-		case a.replaceNow && a.DesiredStatus == "run", a.forceRescheduled(d):
+		case a.replaceNow && a.DesiredStatus == "run", a.mustRescheduleNow(d):
 			p.reschedule(g, a)
 			replaced++
 			used[a.index()] = true

@@ -95,7 +95,7 @@ func (a *admission) leave(p *pendingLogin, proven bool) {
 func (a *admission) victim(p *pendingLogin) *pendingLogin {
 	all := a.pending[p.pendingIndex]
 	if countFrom(all, p.network) >= a.perNetwork {
-		return oldestFrom(all, p.network)
+		return firstVictim(all, p.network)
 	}
 	start, full := a.earlyStart, a.full
 	if p.pendingIndex == 1 {
@@ -105,7 +105,7 @@ func (a *admission) victim(p *pendingLogin) *pendingLogin {
 	if n < start {
 		return nil
 	}
-	candidate := oldestFrom(all, busiestNetwork(all))
+	candidate := firstVictim(all, busiestNetwork(all))
 	closeRate := earlyRate + (1-earlyRate)*float64(n-start)/float64(full-start)
 	if n < full && (time.Since(candidate.arrived) < earlyGrace || a.random() >= closeRate) {
 		return nil
@@ -138,8 +138,8 @@ func busiestNetwork(all []*pendingLogin) (network netip.Prefix) {
 	return network
 }
 
-// oldestFrom returns the connection from a network that is closed first.
-func oldestFrom(all []*pendingLogin, network netip.Prefix) (first *pendingLogin) {
+// firstVictim returns the connection from a network that is closed first.
+func firstVictim(all []*pendingLogin, network netip.Prefix) (first *pendingLogin) {
 	for _, p := range all {
 		switch {
 		case p.network != network:

@@ -69,8 +69,9 @@ func (s *Server) handle(sess ssh.Session) {
 		Connection: ch.conn.id, Session: ch.id, Remote: sess.RemoteAddr().String(),
 		Line: sess.RawCommand(), Subsystem: ch.isSubsystem(),
 		Stdin:  sessionInput{sess, sync.OnceValue(ch.confirmEOF)},
-		Stdout: textWriter{stdout, terminal != nil}, Stderr: text, Bytes: router.Bytes{Stdout: stdout, Stderr: stderr},
-		Terminal: terminal, Locale: locale, Signals: ch.signals, NoColor: noColor,
+		Stdout: textWriter{stdout, terminal != nil}, Stderr: text,
+		ByteOutput: router.ByteOutput{Stdout: stdout, Stderr: stderr},
+		Terminal:   terminal, Locale: locale, Signals: ch.signals, NoColor: noColor,
 	})
 	if !router.IsQuiet(err) {
 		for _, line := range router.ErrorLines(err) {
