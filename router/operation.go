@@ -47,7 +47,7 @@ func (o Operation) SaveDefinition(definition json.RawMessage, version uint64) er
 func (o Operation) DeleteDefinition() error { return o.runner.operations.DropByID(o.ID) }
 
 // DefinitionPath returns the path of the saved definition.
-func (o Operation) DefinitionPath() string { return o.runner.operations.RestorePath(o.ID) }
+func (o Operation) DefinitionPath() string { return o.runner.operations.DefinitionPath(o.ID) }
 
 // StartOperation starts work on req.Job in the background and returns it as an operation with its own end event. The
 // operation continues after the session has ended. If another operation works on the job, it returns an
@@ -87,7 +87,7 @@ func (r *Request) StartOperation(ctx context.Context, work func(context.Context,
 }
 
 // CheckNoOperation returns an *ops.BusyError if an operation is running on req.Job.
-func (r *Request) CheckNoOperation() error { return r.runner.operations.CheckIdle(r.opsJob()) }
+func (r *Request) CheckNoOperation() error { return r.runner.operations.CheckNoOperation(r.opsJob()) }
 
 // CheckNoPendingRestore returns an *ops.BusyError if an operation on req.Job has stopped or changed it and will
 // register its saved definition again.

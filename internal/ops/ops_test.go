@@ -146,7 +146,7 @@ func TestSaveForRestore_SurvivesRestart(t *testing.T) {
 	if err := r.SaveForRestore(o, definition, 3); err != nil {
 		t.Fatal(err)
 	}
-	info, err := os.Stat(r.RestorePath(o.ID))
+	info, err := os.Stat(r.DefinitionPath(o.ID))
 	if err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("got %v, %v, want a file with mode 0600", info, err)
 	}

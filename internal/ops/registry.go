@@ -67,8 +67,8 @@ func (r *Registry) Start(job Job, user, command string) (*Op, error) {
 	return o, nil
 }
 
-// CheckIdle returns a *BusyError if a job has a running operation.
-func (r *Registry) CheckIdle(job Job) error {
+// CheckNoOperation returns a *BusyError if a job has a running operation.
+func (r *Registry) CheckNoOperation(job Job) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.busy(job)
@@ -88,7 +88,7 @@ func (r *Registry) CheckNoPendingRestore(job Job) error {
 	return nil
 }
 
-// busy implements CheckIdle. The caller holds r.mu.
+// busy implements CheckNoOperation. The caller holds r.mu.
 func (r *Registry) busy(job Job) error {
 	for _, o := range r.ops {
 		if ended, _ := o.Finished(); ended.IsZero() && r.SameJob(o.Job, job) {

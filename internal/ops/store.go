@@ -207,8 +207,8 @@ func ensureFolder(folder string) error {
 	return errors.Join(checkFolder(folder), syncFolder(filepath.Dir(folder)))
 }
 
-// RestorePath returns the path of the file for the definition of an operation's job.
-func (r *Registry) RestorePath(id string) string { return filepath.Join(r.folder, id+fileSuffix) }
+// DefinitionPath returns the path of the file for the definition of an operation's job.
+func (r *Registry) DefinitionPath(id string) string { return filepath.Join(r.folder, id+fileSuffix) }
 
 // writeFile atomically writes a file that only its owner can read.
 func writeFile(path string, content []byte) error {
