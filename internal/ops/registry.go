@@ -14,7 +14,7 @@ import (
 )
 
 // Registry holds the operations of a gateway, running and recently finished ones, and its saved job definitions. A
-// saved definition without a running operation is left from an operation that an earlier gateway could not finish.
+// definition saved for an operation that is not running is left from one that could not restore its job.
 type Registry struct {
 	// Cluster returns an identifier of a tier's cluster. Tiers of the same cluster have the same identifier. If Cluster is
 	// nil, each tier has its own cluster.
@@ -32,7 +32,7 @@ type Registry struct {
 	mu     sync.Mutex          // guards the fields below
 	closed bool                // no operation may start
 	ops    []*Op               // oldest first
-	saved  map[string]SavedJob // by ID; without the definitions saved by Save, which may need too much memory
+	saved  map[string]SavedJob // by ID; those saved by Save have a nil Definition, to save memory
 }
 
 // maxFinished is the maximum number of finished operations in the registry.
@@ -74,8 +74,8 @@ func (r *Registry) CheckNoOperation(job Job) error {
 	return r.busy(job)
 }
 
-// CheckNoPendingRestore returns a *BusyError if a job has a running operation that has saved the job's definition: it
-// has stopped or changed the job, or is about to, and will restore it.
+// CheckNoPendingRestore returns a *BusyError if a job has a running operation that has saved the job's definition. That
+// operation has stopped or changed the job, or is about to, and will restore it.
 func (r *Registry) CheckNoPendingRestore(job Job) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()

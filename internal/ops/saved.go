@@ -140,7 +140,7 @@ func (r *Registry) LoadSaved(kind Kind, job Job) (s SavedJob, ok bool, err error
 				return SavedJob{}, false, err
 			}
 		case err == nil && (loaded.Kind != kind || loaded.Job != s.Job):
-			return SavedJob{}, false, errForged
+			return SavedJob{}, false, errWrongRecord
 		default:
 			return loaded, err == nil, err
 		}

@@ -207,6 +207,25 @@ func TestSave_OldestRemovedAtLimit(t *testing.T) {
 	})
 }
 
+// TestLoadSaved_WrongRecord replaces a file with a signed record of another kind.
+func TestLoadSaved_WrongRecord(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "jobs")
+	r := open(t, folder)
+	job := save(t, r, "p-team1-db", "abc")
+	k, _, err := r.LoadSaved(Stopped, job)
+	if err != nil {
+		t.Fatal(err)
+	}
+	k.Kind = Released
+	content := sign(must(json.Marshal(k)), r.keys[0])
+	if err := os.WriteFile(filepath.Join(folder+"-saved", k.ID+".json"), content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if k, ok, err := r.LoadSaved(Stopped, job); ok || !errors.Is(err, errWrongRecord) {
+		t.Errorf("got %+v, %v, %v", k, ok, err)
+	}
+}
+
 func TestLoadSaved_FileChangedOrRemoved(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "jobs")
 	r := open(t, folder)

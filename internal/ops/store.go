@@ -110,7 +110,7 @@ func (r *Registry) loadFile(id, path string) (s SavedJob, err error) {
 		return s, err
 	}
 	if s.ID != id {
-		return s, fmt.Errorf("the file is the record of operation %q, not of the operation in its name", s.ID)
+		return s, fmt.Errorf("the file is the record %q, not the one in its name", s.ID)
 	}
 	if s.modifyIndex, err = checkDefinition(s.Job, s.Definition); err != nil {
 		return s, err

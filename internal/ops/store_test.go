@@ -68,7 +68,7 @@ func TestOpen_RejectsFile(t *testing.T) {
 			1), "the signature does not match"},
 		"another name": {
 			sign(bytes.Replace(good, []byte(`"abcd"`), []byte(`"ef01"`), 1), testKey),
-			`record of operation "ef01"`,
+			`record "ef01"`,
 		},
 		"not JSON": {sign([]byte("{"), testKey), "unexpected end of JSON input"},
 		"another root": {
