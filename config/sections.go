@@ -17,7 +17,7 @@ func (l *loader) general(t *table) General {
 	g := General{
 		HostKeys:    l.hostKeys(t),
 		Bind:        l.listenAddress(t.text("bind", `bind = ":2222"`)),
-		DockerPort:  l.dockerPort(t.textOrNumber("dockerport", `dockerport = "4243"`)),
+		DockerPort:  l.dockerPort(t.textOrNumber("dockerport", `dockerport = "2375"`)),
 		DockerAPI:   l.dockerAPIVersion(t.text("dockerapi", `dockerapi = "1.44", in quotes`)),
 		NomadBinary: t.text("nomadbinary", `nomadbinary = "/usr/bin/nomad"`).text,
 	}
@@ -48,7 +48,7 @@ func (l *loader) listenAddress(v value) string {
 // dockerPort checks a TCP port to connect to. "" is the same as an absent key.
 func (l *loader) dockerPort(v value) string {
 	if n, err := strconv.ParseUint(v.text, 10, 16); v.ok && v.text != "" && (err != nil || n == 0) {
-		l.errorf(v.at, `write dockerport = "4243"`, "%s is not a port from 1 to 65535: %s", v.name, quote(v.text))
+		l.errorf(v.at, `write dockerport = "2375"`, "%s is not a port from 1 to 65535: %s", v.name, quote(v.text))
 	}
 	return v.text
 }

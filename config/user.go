@@ -24,7 +24,7 @@ func (l *loader) users(t *table) []User {
 		users = append(users, l.user(sub))
 	}
 	if len(all) == 0 && l.cfg.Auth.UserCA == "" {
-		l.errorf(t.at(), `write [users.wim] with key = "ssh-ed25519 AAAA..." and prefix = ["lnx"]`,
+		l.errorf(t.at(), `write [users.ann] with key = "ssh-ed25519 AAAA..." and prefix = ["team1"]`,
 			"no user is configured, so nobody can log in")
 	}
 	return users
@@ -51,8 +51,8 @@ func (l *loader) user(t *table) User {
 	if !one.given && many.empty() && l.cfg.Auth.UserCA == "" {
 		l.errorf(t.node.key, "write "+example, "%s has no key, so nobody can log in as %s", t.name, quote(u.Name))
 	}
-	u.FullName = t.text("name", `name = "Wim"`).text
-	u.Groups = l.userGroups(t.texts("prefix", `prefix = ["lnx"]`), u.Name)
+	u.FullName = t.text("name", `name = "Ann"`).text
+	u.Groups = l.userGroups(t.texts("prefix", `prefix = ["team1"]`), u.Name)
 	return u
 }
 
@@ -90,7 +90,7 @@ func (l *loader) userGroups(names list, user string) []string {
 		}
 	}
 	if names.empty() {
-		l.warnf(names.at, `write prefix = ["lnx"]`,
+		l.warnf(names.at, `write prefix = ["team1"]`,
 			"%s is empty, so %s owns no jobs and cannot log in", names.name, quote(user))
 	} else if len(groups) == 0 && len(names.items) > 0 {
 		last := &l.diagnostics[len(l.diagnostics)-1]

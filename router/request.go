@@ -21,7 +21,7 @@ type Request struct {
 	Session     string // ID
 	Remote      string // address and port
 	Line        string // the command line as received
-	LimitErr    error  // a limit of the connection's user refuses all commands with this error; nil: no limit
+	LimitErr    error  // a limit that refuses this command; nil: none
 	Subsystem   bool   // Line is the name of an SSH subsystem
 
 	Stdin      io.Reader

@@ -17,8 +17,8 @@ import (
 // errPluginShutDown ends an exec whose task has exited.
 var errPluginShutDown = errors.New("plugin is shut down")
 
-// runExec runs the program until it exits, its task exits or the cluster is closed. It returns nil if the client
-// received the result or has disconnected.
+// runExec runs the program until it exits, its task exits, its output cannot be sent or the cluster is closed. It
+// returns nil if the result was sent or the cluster was closed.
 func (s *execStream) runExec(c *Cluster, e *execRequest) error {
 	pause := time.NewTimer(e.node.spec.Slow)
 	defer pause.Stop()

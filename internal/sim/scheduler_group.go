@@ -188,7 +188,7 @@ func (p *plan) migrate(g Group, a *allocation) {
 	p.addToDeployment(version, g, a.index(), p.stop(a, descMigrating))
 }
 
-// reschedule replaces a failed allocation after its delay.
+// reschedule replaces a failed allocation now: its delay has passed, or a request skips it.
 func (p *plan) reschedule(g Group, a *allocation) {
 	s := p.stop(a, "")
 	next := p.addToDeployment(p.job, g, a.index(), s)
