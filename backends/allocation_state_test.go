@@ -54,9 +54,9 @@ func TestAllocation_Rank(t *testing.T) {
 		{Status: "unknown", Desired: "run"},
 	}
 	for i, a := range ranked {
-		rank, named := a.Rank(running)
-		if !named {
-			t.Errorf("%+v: no name means it", a)
+		rank, matches := a.Rank(running)
+		if !matches {
+			t.Errorf("%+v: no selector matches it", a)
 		}
 		if i > 0 {
 			if before, _ := ranked[i-1].Rank(running); before >= rank {
@@ -65,12 +65,12 @@ func TestAllocation_Rank(t *testing.T) {
 		}
 	}
 	for _, status := range []string{"lost", "complete", "failed"} {
-		if _, named := (Allocation{Status: status, Desired: "stop"}).Rank(running); named {
-			t.Errorf("a name means a %s allocation", status)
+		if _, matches := (Allocation{Status: status, Desired: "stop"}).Rank(running); matches {
+			t.Errorf("a selector matches a %s allocation", status)
 		}
 	}
-	if _, named := (Allocation{Status: "running", Desired: "run"}).Rank(Task{State: "dead"}); named {
-		t.Error("a name means a dead task")
+	if _, matches := (Allocation{Status: "running", Desired: "run"}).Rank(Task{State: "dead"}); matches {
+		t.Error("a selector matches a dead task")
 	}
 }
 

@@ -16,7 +16,7 @@ type Raw struct {
 	Cluster func(tier string) (nomadcli.Cluster, error) // with the current token
 }
 
-// RedactRaw is Spec.Redact of the command whose arguments are a tier followed by those of the nomad binary.
+// RedactRaw is Spec.Redact of raw: its arguments are a tier, then those of the nomad binary.
 func RedactRaw(args []string) []string {
 	if len(args) == 0 {
 		return args

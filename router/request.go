@@ -55,7 +55,7 @@ type Request struct {
 	onResolved        func()                                // limitResults: called when the target is resolved; may be nil
 	redacted          redactedLine                          // auditRequest: the command line without secrets
 	writeStartEvent   func(durable bool) error              // auditRequest: writes the start event
-	expandedLine      string                                // expandAlias: the command line that has Words
+	expandedLine      string                                // expandAlias: the command line after alias expansion
 	runtimes          *RuntimeSelector                      // authorize
 	clusters          map[string]*backends.SharedCluster    // authorize
 	tiers             []acl.Tier                            // authorize

@@ -81,7 +81,8 @@ func (r *operationRunner) deleteOutdatedSaved(listed []backends.Job) {
 			continue
 		}
 		if err := registry.DropByID(entry.ID); err != nil {
-			r.log.Warn("cannot delete the saved definition of a restarted job", "job", entry.Job.ID, "error", err)
+			r.log.Warn("cannot delete the saved definition of a job that was registered again",
+				"job", entry.Job.ID, "error", err)
 		}
 	}
 }
