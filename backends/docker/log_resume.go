@@ -17,7 +17,7 @@ type resumePoint struct {
 	outputs   [2]struct {
 		lastTime   time.Time // of the last chunk
 		lastBytes  int64     // bytes with this time
-		knownUntil time.Time // chunks up to this time, and knownBytes of it, were already sent
+		knownUntil time.Time // everything before this time, and knownBytes at this time, were already sent
 		knownBytes int64
 		pending    bool // the chunk at knownUntil was requested again and has not come yet
 

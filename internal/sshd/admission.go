@@ -10,8 +10,8 @@ import (
 )
 
 // admission bounds the number of unauthenticated connections. It always accepts the newest client and may close an
-// older connection for it: a stalled client loses its slot, a client that logs in quickly keeps it. A network at
-// perNetwork closes one of its own.
+// older connection for it: a stalled client loses its slot, a client that logs in quickly keeps it. A client of a
+// network that has perNetwork connections closes one of these.
 //
 // From earlyStart connections on, a new client closes an older connection with a probability that rises from earlyRate
 // to 1 at full, as with MaxStartups of sshd. Below full, connections younger than earlyGrace stay, because an honest
@@ -19,7 +19,7 @@ import (
 // oldest, of the network with the most connections. A quarter of the slots is reserved for networks with a recent
 // login, so that strangers cannot close their connections.
 type admission struct {
-	earlyStart, full int                // number of connections of unknown networks
+	earlyStart, full int                // thresholds, in connections of unknown networks
 	reserved         int                // slots for known networks
 	perNetwork       int                // slots of one network
 	random           func() float64     // returns a number from 0 to 1
@@ -123,7 +123,8 @@ func countFrom(all []*pendingLogin, network netip.Prefix) (n int) {
 	return n
 }
 
-// busiestNetwork returns the network with the most connections. If there are several, it is the one with the oldest.
+// busiestNetwork returns the network with the most connections. Of several, it returns the one with the
+// oldest connection.
 func busiestNetwork(all []*pendingLogin) (network netip.Prefix) {
 	counts := map[netip.Prefix]int{}
 	for _, p := range all {
@@ -138,7 +139,8 @@ func busiestNetwork(all []*pendingLogin) (network netip.Prefix) {
 	return network
 }
 
-// firstVictim returns the connection from a network that is closed first.
+// firstVictim returns the connection from a network to close first: the oldest before the key exchange, or else the
+// oldest.
 func firstVictim(all []*pendingLogin, network netip.Prefix) (first *pendingLogin) {
 	for _, p := range all {
 		switch {

@@ -126,7 +126,7 @@ type outputStream struct {
 func (s *outputStream) Write(p []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.writing.Store(true) // before reading closed, and close sets before it reads: one of them sees the other
+	s.writing.Store(true) // set before closed is read; close also sets before it reads, so at least one sees the other
 	defer s.writing.Store(false)
 	if s.closed.Load() {
 		s.cancel(router.ErrOutputClosed)
@@ -142,7 +142,7 @@ func (s *outputStream) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// close blocks further writes and reports whether a write is in progress.
+// close makes further writes fail and reports whether a write is in progress.
 func (s *outputStream) close() (writing bool) {
 	s.closed.Store(true)
 	return s.writing.Load()
