@@ -127,8 +127,8 @@ func (x *execProcess) runOnPipes() error {
 	return nil
 }
 
-// runOnTerminal runs the program on a terminal. If the client closes stdin, the terminal is closed unnoticed by the
-// program. Only the next chunk of its output is then sent, and stdout is not closed.
+// runOnTerminal runs the program on a terminal. If the client closes stdin, the terminal is closed, which the
+// program does not notice. After that, only one more chunk of output is sent, and stdout is not closed.
 func (x *execProcess) runOnTerminal() error {
 	master, slave, err := pty.Open()
 	if err != nil {

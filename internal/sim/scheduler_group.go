@@ -130,7 +130,7 @@ func (p *plan) updateBudget(g Group, current []*allocation) int {
 }
 
 // stopSurplus stops one surplus allocation. It prefers an old allocation with a name that a current one has, then the
-// old or current one with the highest index.
+// last old one, or without old ones the current one with the highest index.
 func (p *plan) stopSurplus(old, current []*allocation, keepCanaries bool) (oldLeft, currentLeft []*allocation) {
 	for i, a := range old {
 		if slices.ContainsFunc(current, func(b *allocation) bool { return a.Name == b.Name }) && !keepCanaries {
