@@ -64,23 +64,23 @@ func TestStop_AsksForSeveralAllocations(t *testing.T) {
 		line, prompt, keys, confirmed string
 		code                          int
 	}{
-		{"stop p-team5-ask", "Stop p-team5-ask in tier production: 3 running allocations? [y/N] ", "n", "no", 1},
-		{"stop p-team5-ask", "Stop p-team5-ask in tier production: 3 running allocations? [y/N] ", "\r", "no", 1},
-		{"stop p-team5-ask/web", "Stop p-team5-ask/web in tier production: 3 running allocations? [y/N] ", "x", "no", 1},
-		{"stop p-team5-ask", "Stop p-team5-ask in tier production: 3 running allocations? [y/N] ", "\x03", "no", 130},
+		{"stop p-team5-ask", "Stop p-team5-ask in tier production, with 3 running allocations? [y/N] ", "n", "no", 1},
+		{"stop p-team5-ask", "Stop p-team5-ask in tier production, with 3 running allocations? [y/N] ", "\r", "no", 1},
+		{"stop p-team5-ask/web", "Stop p-team5-ask/web in tier production, with 3 running allocations? [y/N] ", "x", "no", 1},
+		{"stop p-team5-ask", "Stop p-team5-ask in tier production, with 3 running allocations? [y/N] ", "\x03", "no", 130},
 		{
-			"restart --full p-team5-ask", "Stop and start p-team5-ask in tier production: 3 running allocations? [y/N] ",
+			"restart --full p-team5-ask", "Stop and start p-team5-ask in tier production, with 3 running allocations? [y/N] ",
 			"n", "no", 1,
 		},
 		{
-			"restart --full p-team5-ask", "Stop and start p-team5-ask in tier production: 3 running allocations? [y/N] ",
+			"restart --full p-team5-ask", "Stop and start p-team5-ask in tier production, with 3 running allocations? [y/N] ",
 			"\x03", "no", 130,
 		},
 		{
-			"restart --full p-team5-ask", "Stop and start p-team5-ask in tier production: 3 running allocations? [y/N] ",
+			"restart --full p-team5-ask", "Stop and start p-team5-ask in tier production, with 3 running allocations? [y/N] ",
 			"Y", "yes", 0,
 		},
-		{"stop p-team5-ask", "Stop p-team5-ask in tier production: 3 running allocations? [y/N] ", "y", "yes", 0},
+		{"stop p-team5-ask", "Stop p-team5-ask in tier production, with 3 running allocations? [y/N] ", "y", "yes", 0},
 	} {
 		c := g.runUntil(t, tc.line, tc.prompt)
 		if got := writesTo(cluster.Sim, "p-team5-ask"); tc.confirmed == "no" && len(got) > 0 {
@@ -357,7 +357,7 @@ func TestRestart_ClientDisconnects(t *testing.T) {
 		out, err := g.ssh("wim", "ops", "--json").Output()
 		return err == nil && strings.Contains(string(out), `"state": "failed"`)
 	})
-	const want = "the restart of p-team5-left stopped after 1 of 3 allocations: halted: the client disconnected"
+	const want = "the restart of p-team5-left stopped after 1 of 3 allocations: the client disconnected"
 	found := false
 	for _, e := range g.events(t) {
 		found = found || e.Error == want
@@ -387,7 +387,7 @@ func TestPrompt_JobChanged(t *testing.T) {
 		cluster.Sim.ForgetWrites()
 		c.send("y")
 		code, rest := c.waitExit()
-		want := regexp.MustCompile(`p-team5-prompt was changed by someone else \(now version [0-9]+\); ` +
+		want := regexp.MustCompile(`p-team5-prompt was changed by somebody else and is now at version [0-9]+; ` +
 			`nothing was done \(see: history p-team5-prompt\)`)
 		if code != 1 || !want.MatchString(rest) {
 			t.Errorf("%s: got %d and %q, want that it was changed", line, code, rest)
@@ -427,7 +427,7 @@ func TestRestartFull_JobStoppedElsewhere(t *testing.T) {
 	}
 	c.send("y")
 	if code, rest := c.waitExit(); code != 1 || !strings.Contains(rest,
-		"p-team5-elsewhere was changed by someone else (now version 1); nothing was done") {
+		"p-team5-elsewhere was changed by somebody else and is now at version 1; nothing was done") {
 		t.Errorf("got %d and %q, want that it was changed", code, rest)
 	}
 	if now, _, err := client.Jobs().Info("p-team5-elsewhere", nil); err != nil || !*now.Stop {
@@ -501,7 +501,7 @@ func TestRestart_CtrlC(t *testing.T) {
 	c.send("\x03")
 	code, rest := c.waitExit()
 	if code != 130 || !strings.Contains(rest, "stopping after the current batch; press Ctrl-C again to detach") ||
-		!strings.Contains(rest, "the restart of p-team5-ctrlc stopped after 1 of 3 allocations: halted: interrupted") {
+		!strings.Contains(rest, "the restart of p-team5-ctrlc stopped after 1 of 3 allocations: cancelled with Ctrl-C") {
 		t.Errorf("got %d and %q", code, rest)
 	}
 	// The current batch never becomes healthy. The first Ctrl-C waits for it, the second does not.

@@ -42,7 +42,8 @@ func TestExec_PendingTask(t *testing.T) {
 	a.ClientStatus, a.Tasks = "pending", map[string]sim.TaskState{"box": {State: "pending"}}
 	cluster.Sim.AddJob(job)
 	g := startTestGateway(t, cluster.URL, "")
-	if got, want := g.runRefused(t, "exec", a.ID, "true"), "nomadctld: task is not running\n"; got != want {
+	got, want := g.runRefused(t, "exec", a.ID, "true"), "nomadctld: task box of p-team1-box."
+	if !strings.HasPrefix(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	if got := g.runRefused(t, "exec", "p-team1-box", "true"); !strings.Contains(got, "no task of p-team1-box is running") {

@@ -139,7 +139,7 @@ func TestDecide_Reason(t *testing.T) {
 		{"ps", "q-x", "", Decision{Reason: "prefix group none matches this job, but grants nothing"}},
 		{"raw", "p-raw-x", "", Decision{
 			true, "production",
-			"prefix group rawer grants @read, and raw on jobs whose IDs start with p-raw-",
+			"prefix group rawer grants raw, @read on jobs whose IDs start with p-raw-",
 		}},
 		{"raw", "p-only-x", "", Decision{
 			true, "production",

@@ -1,6 +1,7 @@
 package acl
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -65,19 +66,14 @@ func (u User) decideInTier(right, root, namespace string, tier Tier) (decision D
 // grantText describes what a group grants, in the words of the configuration. A list of prefixes
 // may contain "raw", which adds that right.
 func (g Group) grantText() string {
-	granted := strings.Join(g.Granted, ", ")
-	if g.Granted == nil {
-		granted = "everything except @admin"
+	granted := g.Granted
+	if granted == nil {
+		granted = []string{"everything except @admin"}
 	}
-	switch addsRaw := g.grants("raw") && !slices.Contains(g.Granted, "raw") && !slices.Contains(g.Granted, "@admin"); {
-	case addsRaw && granted == "":
-		return "raw"
-	case addsRaw:
-		return granted + ", and raw"
-	case granted == "":
-		return "nothing"
+	if g.grants("raw") && !slices.Contains(granted, "raw") && !slices.Contains(granted, "@admin") {
+		granted = append([]string{"raw"}, granted...) // first, so that "except" does not include it
 	}
-	return granted
+	return cmp.Or(strings.Join(granted, ", "), "nothing")
 }
 
 // longestPrefix returns the longest of the prefixes that s starts with, or "".

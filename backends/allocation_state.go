@@ -2,16 +2,16 @@ package backends
 
 import "time"
 
-// States of allocations and tasks.
+// States of tasks, as TaskState returns them, besides pending.
 const (
 	StateRunning = "running"
 	StateDead    = "dead"
 	StateUnknown = "unknown" // its node is disconnected: it may still be running
 )
 
-// Terminal reports whether the allocation is terminal in Nomad's sense: complete, failed or lost. An unknown
+// TerminalStatus reports whether the allocation is terminal in Nomad's sense: complete, failed or lost. An unknown
 // allocation, on a disconnected node, is not: it may still be running.
-func (a Allocation) Terminal() bool {
+func (a Allocation) TerminalStatus() bool {
 	switch a.Status {
 	case "complete", "failed", "lost":
 		return true
@@ -20,7 +20,7 @@ func (a Allocation) Terminal() bool {
 }
 
 // HiddenByDefault reports whether lists omit the allocation: it is complete or lost. Failed allocations are listed.
-func (a Allocation) HiddenByDefault() bool { return a.Terminal() && a.Status != "failed" }
+func (a Allocation) HiddenByDefault() bool { return a.TerminalStatus() && a.Status != "failed" }
 
 // TaskState returns the state of a task: pending, running, dead or unknown. Use it, not Task.State, to decide whether a
 // task is running: Nomad stores the state that the client agent reported last, which stays "running" if the agent is
@@ -45,10 +45,12 @@ func (a Allocation) MayRun(t Task) bool {
 }
 
 // Stopping reports whether Nomad has requested the allocation to stop and it has not stopped yet.
-func (a Allocation) Stopping() bool { return !a.Terminal() && a.Desired != "" && a.Desired != "run" }
+func (a Allocation) Stopping() bool {
+	return !a.TerminalStatus() && a.Desired != "" && a.Desired != "run"
+}
 
-// TaskFinishedAt returns when a dead task finished, as its client agent reported it. If the allocation was lost, it
-// is the time when Nomad marked it so. It is zero for a task that is not dead.
+// TaskFinishedAt returns when a dead task finished, as its client agent reported it. If it did not, that is the time of
+// the allocation's last change. It is zero for a task that is not dead.
 func (a Allocation) TaskFinishedAt(t Task) time.Time {
 	switch {
 	case a.TaskState(t) != StateDead:
@@ -72,7 +74,7 @@ const (
 func (a Allocation) Rank(t Task) (rank int, matches bool) {
 	rank = rankNone
 	switch {
-	case a.Terminal():
+	case a.TerminalStatus():
 	case a.TaskState(t) == StateUnknown:
 		rank = rankUnknown
 	case a.Runs(t) && a.Stopping():

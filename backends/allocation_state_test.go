@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-func TestTaskState(t *testing.T) {
+func TestAllocation_TaskState(t *testing.T) {
 	for _, tc := range []struct {
 		status, task string
 		want         string
@@ -28,9 +28,9 @@ func TestTaskState(t *testing.T) {
 	} {
 		a, task := Allocation{Status: tc.status}, Task{State: tc.task}
 		if got := a.TaskState(task); got != tc.want || a.Runs(task) != tc.runs || a.MayRun(task) != tc.mayRun ||
-			a.Terminal() != tc.terminal {
+			a.TerminalStatus() != tc.terminal {
 			t.Errorf("a %s task of a %s allocation: got %s, runs %t, may run %t, terminal %t", tc.task, tc.status, got,
-				a.Runs(task), a.MayRun(task), a.Terminal())
+				a.Runs(task), a.MayRun(task), a.TerminalStatus())
 		}
 	}
 }

@@ -7,22 +7,24 @@ import (
 	"fmt"
 )
 
-// Cluster reads the tiers that a user can reach. The failure of one tier is a *TierError. If several tiers are read,
+// Cluster reads the tiers that a user can reach. If several tiers are read, the failure of each is a *TierError, and
 // the results of the others are returned together with the joined errors.
 type Cluster interface {
 	// Jobs returns the selected jobs, sorted by ID, tier and namespace. For each namespace that cannot be read, the
 	// error holds a *NamespaceError; the jobs of the other namespaces are returned.
 	Jobs(ctx context.Context, s Selection) ([]Job, error)
 
-	// Job returns the full state of a job that Jobs has returned. ErrNotFound: the job has been purged since.
+	// Job returns the full state of a job that Jobs has returned. ErrNotFound: the job has been purged
+	// since then.
 	Job(ctx context.Context, job Job) (JobDetail, error)
 
-	// Schedules returns one Schedule for each job, in the order of jobs. If some cannot be read, the others are
-	// returned together with the error.
+	// Schedules returns one Schedule for each job, in the order of jobs. For a namespace that cannot be read, the error
+	// holds a *NamespaceError and its Schedules are empty. After another error, any Schedule may be empty.
 	Schedules(ctx context.Context, jobs []Job) ([]Schedule, error)
 
 	// Definition returns the job's JSON exactly as Nomad returns it: the given version, or the current one if version
-	// is nil. ErrNotFound: the job does not exist.
+	// is nil. ErrNotFound: the job does not exist. If only the version does not exist, the error lists those that Nomad
+	// has.
 	Definition(ctx context.Context, job Job, version *uint64) (json.RawMessage, error)
 
 	// Versions returns the versions of a job that Nomad retains, newest first, each with its changes.
@@ -55,7 +57,7 @@ type Selection struct {
 	IncludeHidden bool     // also return complete and lost allocations
 }
 
-// Errors of every call to a cluster. ErrForbidden: Nomad rejected the gateway's token.
+// Errors of every call to a cluster. ErrForbidden: the gateway's token is rejected or may not do this.
 var (
 	ErrNotFound    = errors.New("not found in Nomad")
 	ErrForbidden   = errors.New("Nomad rejected the gateway's token")

@@ -32,8 +32,9 @@ func NewSharedCluster(c Cluster) *SharedCluster {
 	return &SharedCluster{cluster: c, responses: map[string]*cachedResponse{}}
 }
 
-// WithMaxAge returns a view of the cluster that caches lists for maxAge, so that all watchers of the same list cost one
-// read. With 0 nothing is cached, but simultaneous calls share a read. No result is then older than its call.
+// WithMaxAge returns a view of the cluster that caches Jobs, Job, Schedules, Usage and Checks for maxAge, so that all
+// watchers of the same list cost one read. With 0 nothing is cached, but simultaneous calls of Jobs, Job, Definition,
+// Versions and Deployments share a read. No result is then older than its call.
 func (s *SharedCluster) WithMaxAge(maxAge time.Duration) Cluster {
 	if maxAge <= 0 {
 		return coalescedView{s}
@@ -41,7 +42,7 @@ func (s *SharedCluster) WithMaxAge(maxAge time.Duration) Cluster {
 	return cachedView{s, maxAge}
 }
 
-// cachedReadTimeout limits a shared read. The read does not end with the caller that started it.
+// cachedReadTimeout limits a shared read whose first caller has no deadline. Canceling that caller does not end it.
 const cachedReadTimeout = 15 * time.Second
 
 // cachedRead returns the response for key: a pending one, a cached one that is recent enough, or that of a new read. A
@@ -49,28 +50,28 @@ const cachedReadTimeout = 15 * time.Second
 func cachedRead[T any](
 	ctx context.Context, v cachedView, key string, read func(context.Context) (T, error),
 ) (T, error) {
-	a := v.response(key, func(a *cachedResponse) {
+	r := v.response(key, func(r *cachedResponse) {
 		timeout := cachedReadTimeout
 		if deadline, ok := ctx.Deadline(); ok {
 			timeout = time.Until(deadline) * 9 / 10 // leaves time to deliver partial results
 		}
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
 		defer cancel()
-		a.err = Protect(func() (err error) {
-			a.value, err = read(ctx)
+		r.err = Protect(func() (err error) {
+			r.value, err = read(ctx)
 			return err
 		})
-		a.received = time.Now()
-		close(a.done)
+		r.received = time.Now()
+		close(r.done)
 	})
 	var none T
 	select {
-	case <-a.done:
+	case <-r.done:
 	case <-ctx.Done():
 		return none, ctx.Err()
 	}
-	value, _ := a.value.(T)
-	return value, a.err
+	value, _ := r.value.(T)
+	return value, r.err
 }
 
 // response returns the response for key. If there is none that is recent enough, it calls read in the background. It
@@ -78,25 +79,25 @@ func cachedRead[T any](
 func (v cachedView) response(key string, read func(*cachedResponse)) *cachedResponse {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	for k, a := range v.responses {
-		if a.olderThan(time.Hour) {
+	for k, r := range v.responses {
+		if r.olderThan(time.Hour) {
 			delete(v.responses, k)
 		}
 	}
-	a := v.responses[key]
-	if a == nil || a.olderThan(v.maxAge) {
-		a = &cachedResponse{done: make(chan struct{})}
-		v.responses[key] = a
-		go read(a)
+	r := v.responses[key]
+	if r == nil || r.olderThan(v.maxAge) {
+		r = &cachedResponse{done: make(chan struct{})}
+		v.responses[key] = r
+		go read(r)
 	}
-	return a
+	return r
 }
 
 // olderThan reports whether the response was received longer than age ago.
-func (a *cachedResponse) olderThan(age time.Duration) bool {
+func (r *cachedResponse) olderThan(age time.Duration) bool {
 	select {
-	case <-a.done:
-		return time.Since(a.received) > age
+	case <-r.done:
+		return time.Since(r.received) > age
 	default:
 		return false
 	}

@@ -49,7 +49,7 @@ func TestSharedCluster_OneReadForAll(t *testing.T) {
 	}
 	wg.Wait()
 	if c.jobs.Load() != 1 || c.usage.Load() != 1 {
-		t.Errorf("asked %d times for jobs and %d for usage, want 1", c.jobs.Load(), c.usage.Load())
+		t.Errorf("read jobs %d times and usage %d times, want 1", c.jobs.Load(), c.usage.Load())
 	}
 }
 
@@ -67,7 +67,7 @@ func TestSharedCluster_KeysDiffer(t *testing.T) {
 		view.Jobs(context.Background(), s)
 	}
 	if c.jobs.Load() != 6 {
-		t.Errorf("asked %d times, want 6: somebody has seen what somebody else asked for", c.jobs.Load())
+		t.Errorf("read %d times, want 6: two selections shared a response", c.jobs.Load())
 	}
 }
 
@@ -83,7 +83,7 @@ func TestSharedCluster_MaxAge(t *testing.T) {
 		time.Sleep(60 * time.Millisecond)
 		view.Jobs(context.Background(), Selection{})
 		if c.jobs.Load() != 2 {
-			t.Errorf("asked %d times, want 2", c.jobs.Load())
+			t.Errorf("read %d times, want 2", c.jobs.Load())
 		}
 	})
 }
@@ -95,7 +95,7 @@ func TestSharedCluster_CallerCancels(t *testing.T) {
 	leave()
 	view.Jobs(gone, Selection{})
 	if _, err := view.Jobs(context.Background(), Selection{}); err != nil || c.jobs.Load() != 1 {
-		t.Errorf("got %v after %d questions", err, c.jobs.Load())
+		t.Errorf("got %v after %d reads", err, c.jobs.Load())
 	}
 }
 
@@ -108,7 +108,7 @@ func TestSharedCluster_SlowRead(t *testing.T) {
 	}
 	wg.Wait()
 	if c.jobs.Load() != 1 {
-		t.Errorf("asked %d times, want once", c.jobs.Load())
+		t.Errorf("read %d times, want once", c.jobs.Load())
 	}
 }
 
@@ -138,6 +138,6 @@ func TestSharedCluster_ZeroMaxAge(t *testing.T) {
 		NewSharedCluster(c).WithMaxAge(0).Jobs(context.Background(), Selection{})
 	}
 	if c.jobs.Load() != 2 {
-		t.Errorf("asked %d times, want 2", c.jobs.Load())
+		t.Errorf("read %d times, want 2", c.jobs.Load())
 	}
 }

@@ -21,7 +21,7 @@ type readCoalescer struct {
 
 // readQueue holds the reads of one key. It is guarded by readCoalescer.mu.
 type readQueue struct {
-	running, next *sharedRead // next is nil if no caller waits for it
+	current, next *sharedRead // next is nil if no caller waits for it
 }
 
 // sharedRead is one read with its callers.
@@ -66,11 +66,11 @@ func (rc *readCoalescer) join(ctx context.Context, key string, read func(context
 	}
 	queue := rc.queues[key]
 	if queue == nil {
-		queue = &readQueue{running: newRead()}
+		queue = &readQueue{current: newRead()}
 		rc.queues[key] = queue
 		go rc.run(key, queue)
 	}
-	r := queue.running
+	r := queue.current
 	if r.started {
 		if queue.next == nil {
 			queue.next = newRead()
@@ -92,7 +92,7 @@ func (rc *readCoalescer) leave(r *sharedRead) {
 
 // run makes the reads of a queue until it is empty.
 func (rc *readCoalescer) run(key string, queue *readQueue) {
-	for r := queue.running; r != nil; {
+	for r := queue.current; r != nil; {
 		select {
 		case rc.slots <- struct{}{}:
 			if rc.start(r) {
@@ -103,7 +103,7 @@ func (rc *readCoalescer) run(key string, queue *readQueue) {
 			}
 			<-rc.slots
 		case <-r.ctx.Done():
-			if rc.stillWanted(r) {
+			if rc.recheck(r) {
 				continue
 			}
 		}
@@ -115,21 +115,21 @@ func (rc *readCoalescer) run(key string, queue *readQueue) {
 func (rc *readCoalescer) start(r *sharedRead) bool {
 	rc.mu.Lock()
 	defer rc.mu.Unlock()
-	wanted := r.isWanted()
+	wanted := r.prepare()
 	r.started = true
 	return wanted
 }
 
-// stillWanted reports whether a read that has not started has callers. If all had left and another one joined, the read
-// gets a new context.
-func (rc *readCoalescer) stillWanted(r *sharedRead) bool {
+// recheck calls prepare for a read that has not started and whose context is canceled.
+func (rc *readCoalescer) recheck(r *sharedRead) bool {
 	rc.mu.Lock()
 	defer rc.mu.Unlock()
-	return r.isWanted()
+	return r.prepare()
 }
 
-// isWanted implements stillWanted. The caller holds readCoalescer.mu.
-func (r *sharedRead) isWanted() bool {
+// prepare ends a read without callers and returns false. Otherwise it replaces the context if the earlier callers
+// canceled it. The caller holds readCoalescer.mu.
+func (r *sharedRead) prepare() bool {
 	if r.waiting == 0 {
 		r.started, r.err = true, context.Canceled
 		return false
@@ -144,13 +144,13 @@ func (r *sharedRead) isWanted() bool {
 func (rc *readCoalescer) deliver(key string, queue *readQueue) *sharedRead {
 	rc.mu.Lock()
 	defer rc.mu.Unlock()
-	queue.running.cancel()
-	close(queue.running.done)
-	queue.running, queue.next = queue.next, nil
-	if queue.running == nil {
+	queue.current.cancel()
+	close(queue.current.done)
+	queue.current, queue.next = queue.next, nil
+	if queue.current == nil {
 		delete(rc.queues, key)
 	}
-	return queue.running
+	return queue.current
 }
 
 // coalescedView is a view of a SharedCluster without caching. It does not embed Cluster, so that a method added to

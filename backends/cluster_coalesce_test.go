@@ -71,7 +71,7 @@ func TestReadCoalescer_MaxReads(t *testing.T) {
 	})
 }
 
-// TestReadCoalescer_CallersCancel checks that a read continues while it has callers, that it is cancelled when the last
+// TestReadCoalescer_CallersCancel checks that a read continues while it has callers, that it is canceled when the last
 // one leaves, and that a read without callers is not started.
 func TestReadCoalescer_CallersCancel(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

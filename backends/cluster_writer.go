@@ -9,17 +9,20 @@ import (
 )
 
 // ClusterWriter changes jobs. Each method returns when Nomad has accepted the change, not when the change is complete.
-// Requests that Nomad has certainly not applied, because it had no leader, are retried for a while.
+// RestartTask and SignalTask return when the node has made the change. Requests that were certainly not applied are
+// retried for a while.
 //
 // Errors: ErrNotFound, if the job or allocation does not exist any more. *ChangedError, if the job has been changed
-// since it was read; nothing was done. *MissingCapabilityError, if the gateway's token lacks a capability.
-// *RejectedError, with Nomad's reason. ErrOutcomeUnknown, if Nomad's response was lost.
+// since it was read. *MissingCapabilityError, if the gateway's token lacks a capability. *RejectedError, with Nomad's
+// reason. ErrOutcomeUnknown, if Nomad's response was lost. ErrUnreachable, if Nomad or the node cannot be reached. The
+// cause of ctx.
 type ClusterWriter interface {
 	// Stop deregisters a job. With purge, Nomad deletes it.
 	Stop(ctx context.Context, job Job, purge bool) (WriteResult, error)
 
 	// CheckRegister returns an error if Nomad would reject the definition, because of the token or for another
 	// reason. It changes nothing. It covers every check that Nomad makes before it compares the job's index.
+	// ErrNotFound: the job does not exist.
 	CheckRegister(ctx context.Context, job Job, definition json.RawMessage) error
 
 	// Register makes a definition, as returned by Definition, the newest version of its job and starts it. The job must
@@ -39,11 +42,11 @@ type ClusterWriter interface {
 	// SignalTask sends a signal, such as SIGHUP, to a running task of an allocation.
 	SignalTask(ctx context.Context, a Allocation, task, signal string) error
 
-	// Promote, Fail, Pause and Resume change a deployment of the job.
-	Promote(ctx context.Context, job Job, deployment string) (WriteResult, error)
-	Fail(ctx context.Context, job Job, deployment string) (WriteResult, error)
-	Pause(ctx context.Context, job Job, deployment string) (WriteResult, error)
-	Resume(ctx context.Context, job Job, deployment string) (WriteResult, error)
+	// These four change a deployment of the job.
+	PromoteDeployment(ctx context.Context, job Job, deploymentID string) (WriteResult, error)
+	FailDeployment(ctx context.Context, job Job, deploymentID string) (WriteResult, error)
+	PauseDeployment(ctx context.Context, job Job, deploymentID string) (WriteResult, error)
+	ResumeDeployment(ctx context.Context, job Job, deploymentID string) (WriteResult, error)
 
 	// Revert makes an earlier version of a job the newest one.
 	Revert(ctx context.Context, job Job, version uint64) (WriteResult, error)
@@ -88,15 +91,15 @@ type Change struct {
 	Old, New string // Old is empty for an added field, New for a removed one
 }
 
-// ChangedError reports that a job has been changed since it was read.
+// ChangedError reports that a job has been changed since it was read. The request was not applied, unless an error that
+// wraps the ChangedError states that it may have been.
 type ChangedError struct {
 	Job     string
 	Version uint64 // the current one
 }
 
 func (e *ChangedError) Error() string {
-	return fmt.Sprintf("%s was changed by someone else (now version %d); nothing was done (see: history %s)",
-		e.Job, e.Version, e.Job)
+	return fmt.Sprintf("%s was changed by somebody else and is now at version %d", e.Job, e.Version)
 }
 
 // MissingCapabilityError reports that the gateway's token lacks a capability in a namespace or, if Namespace is

@@ -2,7 +2,8 @@ package backends
 
 import "strings"
 
-// ParseDetachKeys returns the bytes of detach keys in Docker's notation: x or ctrl-x, separated by commas.
+// ParseDetachKeys returns the bytes of detach keys in Docker's notation: x or ctrl-x, separated by commas. The notation
+// must be valid.
 func ParseDetachKeys(notation string) (keys []byte) {
 	for key := range strings.SplitSeq(notation, ",") {
 		switch {

@@ -13,7 +13,7 @@ type JobDetail struct {
 	Groups           []Group
 	LatestDeployment *Deployment  // nil: none
 	Evaluations      []Evaluation // newest first
-	Children         *Children    // of a periodic or parameterized job; nil for others
+	Children         *ChildCounts // of a periodic or parameterized job; nil for others
 	Schedule         Schedule
 }
 
@@ -24,24 +24,24 @@ type Group struct {
 	Counts        Counts
 	Tasks         map[string]string // name to driver
 	PoststopTasks []string          // the tasks that start after the others have stopped
-	Restart       Restart
-	Scaling       *Scaling // nil: any count
+	Restart       RestartPolicy
+	Scaling       *CountRange // nil: any count
 
-	Reschedules bool // Nomad may replace failed allocations
+	CanReschedule bool // Nomad may replace failed allocations
 }
 
-// Scaling is the range of counts that the job allows for a group.
-type Scaling struct{ Min, Max int }
+// CountRange is the range of counts that the job allows for a group.
+type CountRange struct{ Min, Max int }
 
-// Restart is a group's restart policy: how often a task is restarted in place before it fails.
-type Restart struct {
+// RestartPolicy is a group's restart policy: how often a task is restarted in place before it fails.
+type RestartPolicy struct {
 	Attempts int
 	Interval time.Duration
 	Mode     string // fail, or delay: retry in the next interval
 }
 
-// Children counts a job's child jobs by status.
-type Children struct{ Pending, Running, Dead int }
+// ChildCounts counts a job's child jobs by status.
+type ChildCounts struct{ Pending, Running, Dead int }
 
 // Deployment is the rollout of one version of a job.
 type Deployment struct {
@@ -70,7 +70,7 @@ type Evaluation struct {
 	Status      string
 	Description string
 	Created     time.Time
-	Unplaced    []Unplaced // the groups that could not be placed, by name
+	Unplaced    []UnplacedGroup // the groups that could not be placed, by name
 }
 
 // Schedule describes when a job runs. The zero value is a job that is neither periodic nor parameterized.

@@ -32,18 +32,18 @@ type Job struct {
 	// empty if the job has none.
 	DeploymentStatus string
 
-	Unplaced    []Unplaced   // by group name
-	Allocations []Allocation // by group, index in the group, then newest first
+	Unplaced    []UnplacedGroup // by group name
+	Allocations []Allocation    // by group, index in the group, then newest first
 }
 
 // Counts counts allocations by state. Failed, Complete and Lost include those that Nomad has garbage-collected.
 type Counts struct{ Queued, Starting, Running, Failed, Complete, Lost, Unknown int }
 
-// Unplaced is a task group with allocations that Nomad could not place.
-type Unplaced struct {
-	Group       string
-	Allocations int      // waiting for a node
-	Reasons     []string // sorted; such as "memory exhausted on 2 nodes"
+// UnplacedGroup is a task group with allocations that Nomad could not place.
+type UnplacedGroup struct {
+	Group   string
+	Count   int      // waiting for a node
+	Reasons []string // sorted; such as "memory exhausted on 2 nodes"
 }
 
 // Allocation is one instance of a task group.
@@ -63,7 +63,7 @@ type Allocation struct {
 	Version           uint64 // of the job
 	Created           time.Time
 	Modified          time.Time
-	Next              string // the allocation that replaces this one; empty: none
+	Next              string // ID of the allocation that replaces this one; empty: none
 	ReschedulePending bool   // it has failed and Nomad will replace it later
 
 	// Rescheduled lists the failed allocations that this one replaces, oldest first, as far as Nomad retains them.
@@ -111,8 +111,8 @@ type Usage struct {
 // childMarkers follow the parent's ID in the ID of a child job.
 var childMarkers = []string{"/periodic-", "/dispatch-"}
 
-// RootID returns the root of the job id: parent if Nomad returns one. A job that was purged while its allocations are
-// still running has none, so RootID derives it from the ID.
+// RootID returns the root of the job id: parent if Nomad returns one. Nomad returns no parent for a purged job with
+// running allocations, so RootID then derives the root from the ID.
 func RootID(id, parent string) string {
 	if parent != "" {
 		return parent

@@ -12,19 +12,19 @@ import (
 	"time"
 )
 
-// Release identifies the contents of a job definition. Two definitions with the same ID run the same tasks. The ID does
-// not include counts, because scaling changes them without a deployment.
+// Release identifies the contents of a job definition. Definitions whose releases have the same ID run the
+// same tasks. The ID does not include counts, because scaling changes them without a deployment.
 type Release struct {
 	ID     string
 	Groups []ReleaseGroup // by name
 }
 
-// ReleaseGroup is the part of a group that scaling changes.
+// ReleaseGroup is a group's count and scaling block, which are compared separately.
 type ReleaseGroup struct {
 	Name    string
 	Count   int
 	Scaling string // the scaling block, as JSON; empty: none
-	Range   *Scaling
+	Range   *CountRange
 }
 
 // Equal reports whether two releases are equal, including their counts.
@@ -44,13 +44,14 @@ func (r Release) Group(name string) (ReleaseGroup, bool) {
 	return ReleaseGroup{}, false
 }
 
-// SetByNomad contains the fields of a job that Nomad sets itself, and Stop.
-var SetByNomad = map[string]bool{
+// IgnoredFields contains the fields of a job that do not belong to its release: those that Nomad sets, Stop and
+// VersionTag.
+var IgnoredFields = map[string]bool{
 	"CreateIndex": true, "ModifyIndex": true, "JobModifyIndex": true, "Version": true, "Status": true,
 	"StatusDescription": true, "SubmitTime": true, "Stable": true, "NomadTokenID": true, "VersionTag": true, "Stop": true,
 }
 
-// ReleaseOf returns the release of a definition. It ignores empty fields and fields that Nomad sets itself.
+// ReleaseOf returns the release of a definition. It ignores empty fields and IgnoredFields.
 func ReleaseOf(definition json.RawMessage) (r Release, err error) {
 	d := json.NewDecoder(bytes.NewReader(definition))
 	d.UseNumber()
@@ -61,7 +62,7 @@ func ReleaseOf(definition json.RawMessage) (r Release, err error) {
 	if job == nil {
 		return r, errors.New("cannot read the definition: it is null")
 	}
-	for field := range SetByNomad {
+	for field := range IgnoredFields {
 		delete(job, field)
 	}
 	groups, _ := job["TaskGroups"].([]any)
@@ -104,8 +105,8 @@ func ReleaseOf(definition json.RawMessage) (r Release, err error) {
 }
 
 // rangeOf returns the count range of a scaling policy.
-func rangeOf(policy map[string]any) *Scaling {
-	var s Scaling
+func rangeOf(policy map[string]any) *CountRange {
+	var s CountRange
 	for field, p := range map[string]*int{"Min": &s.Min, "Max": &s.Max} {
 		if n, ok := policy[field].(json.Number); ok {
 			i, _ := n.Int64()
@@ -132,19 +133,22 @@ type reschedulePolicy struct {
 	Unlimited       bool
 }
 
-// oneAttempt is a reschedule policy that lets Nomad replace a failed allocation once.
-var oneAttempt = reschedulePolicy{Attempts: 1, Interval: time.Hour, Delay: 5 * time.Second, DelayFunction: "constant"}
+// rescheduleOnce is a reschedule policy that lets Nomad replace a failed allocation once.
+var rescheduleOnce = reschedulePolicy{
+	Attempts: 1, Interval: time.Hour, Delay: 5 * time.Second, DelayFunction: "constant",
+}
 
-// WithRescheduling returns the definition with the reschedule policy oneAttempt in the given groups. It changes nothing
-// else.
+// WithRescheduling returns the definition with a policy that lets Nomad replace a failed allocation once, in the given
+// groups. It changes nothing else.
 func WithRescheduling(definition json.RawMessage, groups map[string]bool) (json.RawMessage, error) {
 	return withField(definition, "ReschedulePolicy", func(group string) (any, bool) {
-		return oneAttempt, groups[group]
+		return rescheduleOnce, groups[group]
 	})
 }
 
-// HasRescheduling reports whether the definition is the result of WithRescheduling on original, for one or more groups.
-func HasRescheduling(definition, original json.RawMessage) bool {
+// IsWithRescheduling reports whether the definition is the result of WithRescheduling on original, for one or more
+// groups.
+func IsWithRescheduling(definition, original json.RawMessage) bool {
 	var job struct {
 		TaskGroups []struct {
 			Name             string
@@ -156,7 +160,7 @@ func HasRescheduling(definition, original json.RawMessage) bool {
 	}
 	groups := map[string]bool{}
 	for _, g := range job.TaskGroups {
-		if g.ReschedulePolicy == oneAttempt {
+		if g.ReschedulePolicy == rescheduleOnce {
 			groups[g.Name] = true
 		}
 	}

@@ -48,7 +48,7 @@ func TestReleaseOf_IgnoresServerFields(t *testing.T) {
 				tc.sameID, tc.same)
 		}
 	}
-	if web, ok := now.Group("web"); !ok || web.Count != 2 || web.Range == nil || *web.Range != (Scaling{1, 5}) {
+	if web, ok := now.Group("web"); !ok || web.Count != 2 || web.Range == nil || *web.Range != (CountRange{1, 5}) {
 		t.Errorf("got %+v", web)
 	}
 	if db, ok := now.Group("db"); !ok || db.Count != 1 || db.Range != nil || db.Scaling != "" {

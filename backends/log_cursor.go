@@ -8,7 +8,7 @@ import (
 // logCursor is a viewer's position in a stream. Arrays are indexed by output.
 type logCursor struct {
 	caughtUp    bool    // the viewer has got the CaughtUp chunk
-	joinedAt    int     // number of the next chunk when the viewer joined; older chunks are the past
+	joinedAt    int     // number of the next chunk when the viewer joined; older chunks come before CaughtUp
 	number      int     // of the next chunk
 	from        [2]int  // number of the first chunk to return
 	skip        [2]int  // bytes to skip in that chunk
@@ -88,10 +88,10 @@ func (s *logStream) next(at *logCursor) (batch []LogChunk, changed <-chan struct
 
 // advance moves the cursor past a chunk and returns the part of it that the viewer gets, if any.
 func (at *logCursor) advance(c bufferedChunk) (p LogChunk, visible bool) {
-	i := c.Output()
+	i := c.OutputIndex()
 	at.number = c.number + 1
 	switch {
-	case c.number < at.from[i]: // cursorFor has counted its lines
+	case c.number < at.from[i]: // its lines are in linesPassed already
 		return p, false
 	case c.number == at.from[i]:
 		c.Data = c.Data[at.skip[i]:]
@@ -140,9 +140,9 @@ func logChunks(chunks []bufferedChunk) []LogChunk {
 	return all
 }
 
-// cursorFor returns the start position of a viewer with query q. It returns false if the stream has not buffered
-// enough.
-func (s *logStream) cursorFor(q LogQuery) (at logCursor, enough bool) {
+// cursorFor returns the start position of a viewer with query q. It returns false if the viewer needs a stream of its
+// own.
+func (s *logStream) cursorFor(q LogQuery) (at logCursor, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {

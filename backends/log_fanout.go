@@ -9,7 +9,7 @@ import (
 )
 
 // LogFanout lets all viewers of a log share one stream of it. A slow viewer delays neither the stream nor the other
-// viewers: it misses lines and gets their number. The zero value is ready to use.
+// viewers: it misses lines and gets a count of them. The zero value is ready to use.
 //
 // Each stream reads its source in a goroutine and buffers the newest chunks of stdout and of stderr. Each viewer has a
 // logCursor, its position in the stream. If a viewer falls so far behind that the buffer drops chunks which it has not
@@ -22,7 +22,7 @@ type LogFanout struct {
 
 // logKey identifies a followed log. Viewers with different queries share it.
 type logKey struct {
-	runtime          LogSource
+	source           LogSource
 	allocation, task string
 }
 
@@ -32,10 +32,12 @@ var errTooManyStreams = fmt.Errorf("%w: %d logs are being followed", ErrLimitRea
 // Follow calls each with the selected chunks of a log until the log or ctx ends. If ctx ends, it returns the cause.
 // The first viewer starts the stream, and it runs until the last viewer leaves. A viewer who wants older lines than
 // the stream has buffered starts a new stream, which later viewers join.
+//
+// Other errors: the error of each, the error of the source, and ErrLimitReached if maxStreams streams have viewers.
 func (f *LogFanout) Follow(
-	ctx context.Context, runtime LogSource, in TaskRef, q LogQuery, each func(LogChunk) error,
+	ctx context.Context, source LogSource, in TaskRef, q LogQuery, each func(LogChunk) error,
 ) error {
-	key := logKey{runtime, in.Allocation.ID, in.Task}
+	key := logKey{source, in.Allocation.ID, in.Task}
 	s, cursor, err := f.join(ctx, key, in, q)
 	if err != nil {
 		return err
@@ -46,8 +48,8 @@ func (f *LogFanout) Follow(
 		if !q.Timestamps {
 			chunks = mergeChunks(chunks)
 		}
-		for _, p := range chunks {
-			if err := each(p); err != nil {
+		for _, c := range chunks {
+			if err := each(c); err != nil {
 				return err
 			}
 			if ctx.Err() != nil {
@@ -94,7 +96,7 @@ func (f *LogFanout) join(ctx context.Context, key logKey, in TaskRef, q LogQuery
 	}
 	f.streams[key] = s
 	go func() {
-		err := Protect(func() error { return key.runtime.Log(ctx, in, s.query, s.put) })
+		err := Protect(func() error { return key.source.Log(ctx, in, s.query, s.put) })
 		f.forget(key, s)
 		s.close(err)
 	}()
@@ -171,19 +173,19 @@ func (f *LogFanout) maxBuffer() int {
 }
 
 // put appends a chunk of the source. It is the callback of LogSource.Log.
-func (s *logStream) put(p LogChunk) error {
-	p.Data = bytes.Clone(p.Data)
+func (s *logStream) put(c LogChunk) error {
+	c.Data = bytes.Clone(c.Data)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if p.CaughtUp {
-		s.caughtUp, s.container, s.caughtUpAt = true, p.Container, s.nextNumber
+	if c.CaughtUp {
+		s.caughtUp, s.container, s.caughtUpAt = true, c.Container, s.nextNumber
 		s.notify()
 		return nil
 	}
-	b := &s.buffers[p.Output()]
-	b.chunks = append(b.chunks, bufferedChunk{p, s.nextNumber})
+	b := &s.buffers[c.OutputIndex()]
+	b.chunks = append(b.chunks, bufferedChunk{c, s.nextNumber})
 	s.nextNumber++
-	b.size += len(p.Data) + chunkOverhead
+	b.size += len(c.Data) + chunkOverhead
 	b.trim(s.maxBuffer())
 	s.notify()
 	return nil
@@ -234,16 +236,16 @@ func (s *logStream) notify() {
 func mergeChunks(chunks []LogChunk) []LogChunk {
 	var all []LogChunk
 	cloned := false // the last element is a copy, so data can be appended; other viewers share the original
-	for _, p := range chunks {
+	for _, c := range chunks {
 		n := len(all) - 1
-		if n < 0 || all[n].Stderr != p.Stderr || all[n].Skipped > 0 || p.Skipped > 0 || all[n].isNotice() || p.isNotice() {
-			all, cloned = append(all, p), false
+		if n < 0 || all[n].Stderr != c.Stderr || all[n].Skipped > 0 || c.Skipped > 0 || all[n].isNotice() || c.isNotice() {
+			all, cloned = append(all, c), false
 			continue
 		}
 		if !cloned {
 			all[n].Data, cloned = bytes.Clone(all[n].Data), true
 		}
-		all[n].Data, all[n].Time = append(all[n].Data, p.Data...), p.Time
+		all[n].Data, all[n].Time = append(all[n].Data, c.Data...), c.Time
 	}
 	return all
 }

@@ -50,31 +50,31 @@ type testViewer struct {
 	leave context.CancelFunc
 }
 
-func newTestViewer(v *LogFanout, s *fakeSource, lines int) testViewer {
-	return newTestViewerOf(v, s, LogQuery{Stdout: true, Stderr: true, Lines: lines, Follow: true})
+func newTestViewer(f *LogFanout, s *fakeSource, lines int) testViewer {
+	return newTestViewerWithQuery(f, s, LogQuery{Stdout: true, Stderr: true, Lines: lines, Follow: true})
 }
 
-func newTestViewerOf(v *LogFanout, s *fakeSource, q LogQuery) testViewer {
+func newTestViewerWithQuery(f *LogFanout, s *fakeSource, q LogQuery) testViewer {
 	ctx, leave := context.WithCancel(context.Background())
-	w := testViewer{make(chan LogChunk), make(chan error, 1), leave}
+	viewer := testViewer{make(chan LogChunk), make(chan error, 1), leave}
 	go func() {
-		w.ended <- v.Follow(ctx, s, TaskRef{Task: "web"}, q, func(p LogChunk) error {
+		viewer.ended <- f.Follow(ctx, s, TaskRef{Task: "web"}, q, func(p LogChunk) error {
 			select {
-			case w.got <- p:
+			case viewer.got <- p:
 			case <-ctx.Done():
 			}
 			return nil
 		})
 	}()
-	return w
+	return viewer
 }
 
-func (w testViewer) expect(t *testing.T, want string) {
+func (v testViewer) expect(t *testing.T, want string) {
 	t.Helper()
 	got := ""
 	for got != want {
 		select {
-		case p := <-w.got:
+		case p := <-v.got:
 			if p.Skipped > 0 {
 				got += fmt.Sprintf("<%d>", p.Skipped)
 			}
@@ -92,41 +92,41 @@ func (w testViewer) expect(t *testing.T, want string) {
 }
 
 func TestLogFanout_LateViewer(t *testing.T) {
-	var v LogFanout
+	var f LogFanout
 	s := newSource()
-	first := newTestViewer(&v, s, 2)
+	first := newTestViewer(&f, s, 2)
 	s.write("a\nb\n")
 	first.expect(t, "a\nb\n")
-	second := newTestViewer(&v, s, 2)
+	second := newTestViewer(&f, s, 2)
 	second.expect(t, "a\nb\n")
 	s.write("c\nd")
 	first.expect(t, "c\nd")
 	second.expect(t, "c\nd")
-	late := newTestViewer(&v, s, 2)
+	late := newTestViewer(&f, s, 2)
 	late.expect(t, "c\nd")
-	other := newTestViewer(&v, s, 3) // more lines than buffered: a new stream
+	other := newTestViewer(&f, s, 3) // more lines than buffered: a new stream
 	s.write("x")
 	for other.leave != nil && s.opened.Load() < 2 {
 		time.Sleep(time.Millisecond)
 	}
-	for _, w := range []testViewer{first, second, late, other} {
-		w.leave()
-		if err := <-w.ended; !errors.Is(err, context.Canceled) {
+	for _, viewer := range []testViewer{first, second, late, other} {
+		viewer.leave()
+		if err := <-viewer.ended; !errors.Is(err, context.Canceled) {
 			t.Errorf("got %v", err)
 		}
 	}
 	for range 2 {
 		<-s.closed // the streams end with their last viewers
 	}
-	if n := s.opened.Load(); n != 2 || len(v.streams) != 0 {
-		t.Errorf("%d streams were opened, %d remain", n, len(v.streams))
+	if n := s.opened.Load(); n != 2 || len(f.streams) != 0 {
+		t.Errorf("%d streams were opened, %d remain", n, len(f.streams))
 	}
 }
 
 func TestLogFanout_SlowViewer(t *testing.T) {
-	var v LogFanout
+	var f LogFanout
 	s := newSource()
-	fast, slow := newTestViewer(&v, s, -1), newTestViewer(&v, s, -1)
+	fast, slow := newTestViewer(&f, s, -1), newTestViewer(&f, s, -1)
 	s.write("start\n")
 	fast.expect(t, "start\n")
 	slow.expect(t, "start\n")
@@ -159,26 +159,26 @@ func TestLogFanout_SlowViewer(t *testing.T) {
 		t.Errorf("%d of %d lines skipped", skipped, lines)
 	}
 	close(s.chunks)
-	for _, w := range []testViewer{fast, slow} {
-		if err := <-w.ended; err == nil || err.Error() != "the end" {
+	for _, viewer := range []testViewer{fast, slow} {
+		if err := <-viewer.ended; err == nil || err.Error() != "the end" {
 			t.Errorf("got %v, want the stream's own error", err)
 		}
 	}
 }
 
-func TestLogFanout_UnendedLine(t *testing.T) {
-	var v LogFanout
+func TestLogFanout_UnterminatedLine(t *testing.T) {
+	var f LogFanout
 	s := newSource()
-	w := newTestViewer(&v, s, -1)
+	viewer := newTestViewer(&f, s, -1)
 	s.write("start\n")
-	w.expect(t, "start\n")
+	viewer.expect(t, "start\n")
 	for range 100 {
 		s.write(strings.Repeat("x", 32<<10))
 	}
 	s.write("\nend\n")
 	skipped := 0
 	for {
-		p := <-w.got
+		p := <-viewer.got
 		skipped += p.Skipped
 		if len(p.Data) > 0 && p.Data[0] != 'x' {
 			if string(p.Data) != "end\n" || skipped != 1 {
@@ -187,22 +187,22 @@ func TestLogFanout_UnendedLine(t *testing.T) {
 			break
 		}
 	}
-	w.leave()
+	viewer.leave()
 }
 
 // TestLogFanout_DifferentQueries checks that viewers with different queries share a stream as long as the lines that
 // they select are buffered.
 func TestLogFanout_DifferentQueries(t *testing.T) {
-	var v LogFanout
+	var f LogFanout
 	s := newSource()
 	at := func(second int) time.Time { return time.Unix(1000+int64(second), 0) }
-	first := newTestViewerOf(&v, s, LogQuery{Stderr: true, Lines: 3, Follow: true})
+	first := newTestViewerWithQuery(&f, s, LogQuery{Stderr: true, Lines: 3, Follow: true})
 	for i := range 6 {
 		s.chunks <- LogChunk{Stderr: i%2 == 1, Time: at(i), Data: fmt.Appendf(nil, "%d\n", i)}
 	}
 	first.expect(t, "1\n3\n5\n")
-	key := logKey{runtime: s, task: "web"}
-	if _, enough := v.streams[key].cursorFor(LogQuery{Stdout: true, Stderr: true}); enough {
+	key := logKey{source: s, task: "web"}
+	if _, enough := f.streams[key].cursorFor(LogQuery{Stdout: true, Stderr: true}); enough {
 		t.Error("a viewer with another query joined before the stream has caught up")
 	}
 	s.chunks <- LogChunk{CaughtUp: true, Container: "c1"}
@@ -227,9 +227,9 @@ func TestLogFanout_DifferentQueries(t *testing.T) {
 	} {
 		q := both
 		c.change(&q)
-		w := newTestViewerOf(&v, s, q)
-		w.expect(t, c.want+"[c1]")
-		others = append(others, w)
+		viewer := newTestViewerWithQuery(&f, s, q)
+		viewer.expect(t, c.want+"[c1]")
+		others = append(others, viewer)
 	}
 	if n := s.opened.Load(); n != 1 {
 		t.Errorf("%d streams were opened", n)
@@ -248,16 +248,16 @@ func TestLogFanout_DifferentQueries(t *testing.T) {
 		{Stdout: true, Lines: -1},
 		{Stderr: true, Lines: -1, Since: at(1)},
 	} {
-		if _, enough := v.streams[key].cursorFor(q); enough {
+		if _, enough := f.streams[key].cursorFor(q); enough {
 			t.Errorf("%+v: joined, want a new stream for older lines", q)
 		}
 	}
-	for _, w := range append(others, first) {
-		w.leave()
-		<-w.ended
+	for _, viewer := range append(others, first) {
+		viewer.leave()
+		<-viewer.ended
 	}
-	if len(v.streams) != 0 {
-		t.Errorf("%d streams remain", len(v.streams))
+	if len(f.streams) != 0 {
+		t.Errorf("%d streams remain", len(f.streams))
 	}
 }
 
@@ -391,28 +391,28 @@ func TestLogFanout_CountsEveryLine(t *testing.T) {
 
 func TestLogFanout_BufferShares(t *testing.T) {
 	for streams, want := range map[int64]int{0: 1 << 20, 1: 1 << 20, 16: 1 << 20, 32: 512 << 10, 256: 64 << 10} {
-		var v LogFanout
-		v.activeStreams.Store(streams)
-		if got := v.maxBuffer(); got != want {
+		var f LogFanout
+		f.activeStreams.Store(streams)
+		if got := f.maxBuffer(); got != want {
 			t.Errorf("%d streams: got %d bytes each, want %d", streams, got, want)
 		}
 	}
-	var v LogFanout
+	var f LogFanout
 	var viewers []testViewer
 	for range 3 { // different sources
 		source := newSource()
-		viewers = append(viewers, newTestViewer(&v, source, 1))
+		viewers = append(viewers, newTestViewer(&f, source, 1))
 		source.write("a\n")
 		viewers[len(viewers)-1].expect(t, "a\n")
 	}
-	if got := v.activeStreams.Load(); got != 3 {
+	if got := f.activeStreams.Load(); got != 3 {
 		t.Errorf("got %d streams, want 3", got)
 	}
-	for _, w := range viewers {
-		w.leave()
-		<-w.ended
+	for _, viewer := range viewers {
+		viewer.leave()
+		<-viewer.ended
 	}
-	if got := v.activeStreams.Load(); got != 0 {
+	if got := f.activeStreams.Load(); got != 0 {
 		t.Errorf("got %d streams after all viewers have left, want none", got)
 	}
 }
@@ -451,9 +451,9 @@ func TestLogFanout_ReportsLost(t *testing.T) {
 	}
 }
 
-// TestLogFanout_PastIsNotBuffered has a viewer that joins and does not read. The stream drops the lines that it
-// selected, and the viewer gets their number.
-func TestLogFanout_PastIsNotBuffered(t *testing.T) {
+// TestLogFanout_CountsDroppedPast has a viewer that joins and does not read. The stream drops the lines that it
+// selected, and the viewer gets a count of them.
+func TestLogFanout_CountsDroppedPast(t *testing.T) {
 	s := &logStream{maxBuffer: func() int { return 10_000 }, query: LogQuery{Lines: -1}}
 	write := func(from, to int) {
 		for i := from; i < to; i++ {
@@ -477,8 +477,8 @@ func TestLogFanout_PastIsNotBuffered(t *testing.T) {
 			break
 		}
 		for _, p := range batch {
-			skipped[p.Output()] += p.Skipped
-			seen[p.Output()] += strings.Count(string(p.Data), "\n")
+			skipped[p.OutputIndex()] += p.Skipped
+			seen[p.OutputIndex()] += strings.Count(string(p.Data), "\n")
 		}
 	}
 	if seen[0]+skipped[0] != 495 || seen[1]+skipped[1] != 495 || skipped[0] < 400 {
@@ -490,9 +490,9 @@ func TestLogFanout_PastIsNotBuffered(t *testing.T) {
 }
 
 func TestLogFanout_MaxStreams(t *testing.T) {
-	var v LogFanout
-	v.activeStreams.Store(maxStreams)
-	err := v.Follow(t.Context(), newSource(), TaskRef{}, LogQuery{Stdout: true}, nil)
+	var f LogFanout
+	f.activeStreams.Store(maxStreams)
+	err := f.Follow(t.Context(), newSource(), TaskRef{}, LogQuery{Stdout: true}, nil)
 	if !errors.Is(err, ErrLimitReached) {
 		t.Errorf("got %v", err)
 	}

@@ -15,15 +15,18 @@ type JoinedLog struct {
 	Files     LogFiles // nil: do not read log files
 }
 
-// errReadFiles stops reading a container's log: the files contain more, and the two logs cannot be joined.
-var errReadFiles = errors.New("read from files")
+// Reasons to stop reading a container's log before its end.
+var (
+	errReadFiles = errors.New("read from files") // the files contain more, and the two logs cannot be joined
+	errScanned   = errors.New("log scanned")     // scanContainer has the description
+)
 
 // Log implements LogSource.
 func (j JoinedLog) Log(ctx context.Context, in TaskRef, q LogQuery, each func(LogChunk) error) error {
 	started := false
-	emit := func(p LogChunk) error {
+	emit := func(c LogChunk) error {
 		started = true
-		return each(p)
+		return each(c)
 	}
 	containerQuery := q
 	containerQuery.OnRetained = func(ctx context.Context, retained RetainedLog) error {
@@ -37,7 +40,7 @@ func (j JoinedLog) Log(ctx context.Context, in TaskRef, q LogQuery, each func(Lo
 	switch {
 	case errors.Is(err, errReadFiles):
 		reason = "the container's log and Nomad's log files differ, and the files contain more: reading the files"
-	case errors.Is(err, ErrLogNotKept):
+	case errors.Is(err, ErrLogNotStored):
 		return j.readFilesInstead(ctx, in, q, err, each)
 	case errors.Is(err, ErrNoLog), errors.Is(err, ErrDeclined): // the container was deleted, or a proxy denies access
 	case errors.Is(err, ErrUnreachable), errors.Is(err, ErrForbidden), errors.Is(err, ErrLimitReached):
@@ -69,24 +72,25 @@ func (j JoinedLog) Log(ctx context.Context, in TaskRef, q LogQuery, each func(Lo
 	return filesErr
 }
 
-// readFilesInstead reads Nomad's log files for a task whose container has no log. It returns notKept if they are empty.
+// readFilesInstead reads Nomad's log files for a task whose container has no log. It returns notStored if they are
+// empty or q follows.
 func (j JoinedLog) readFilesInstead(
-	ctx context.Context, in TaskRef, q LogQuery, notKept error, each func(LogChunk) error,
+	ctx context.Context, in TaskRef, q LogQuery, notStored error, each func(LogChunk) error,
 ) error {
 	follow, found := q.Follow, false
 	q.Follow = false
-	err := j.Files.Log(ctx, in, q, func(p LogChunk) error {
-		found = found || len(p.Data) > 0
-		return each(p)
+	err := j.Files.Log(ctx, in, q, func(c LogChunk) error {
+		found = found || len(c.Data) > 0
+		return each(c)
 	})
 	if found && !follow {
 		return err
 	}
-	return notKept
+	return notStored
 }
 
-// readOlder calls each with the older lines that only the log files contain. Without files, or if they do not help, it
-// emits a note if older lines may be missing.
+// readOlder calls each with the older lines that only the log files contain. If lines may be missing that the files do
+// not provide, it emits a note.
 func (j JoinedLog) readOlder(
 	ctx context.Context, in TaskRef, q LogQuery, retained RetainedLog, each func(LogChunk) error,
 ) error {
@@ -102,7 +106,7 @@ func (j JoinedLog) readOlder(
 	}
 	final := !retained.Rotated
 	for i := range retained.Outputs {
-		retained.Outputs[i].Complete, retained.Outputs[i].Final = !retained.Rotated, final
+		retained.Outputs[i].HasStart, retained.Outputs[i].HasEnd = !retained.Rotated, final
 	}
 	noted := false
 	note := func() error {
@@ -113,11 +117,11 @@ func (j JoinedLog) readOlder(
 		return each(LogChunk{Note: boundaryNote(q, retained, task)})
 	}
 	before := func() error {
-		return j.Files.LogBefore(ctx, in, retained.Outputs, q, func(p LogChunk) error {
+		return j.Files.LogBefore(ctx, in, retained.Outputs, q, func(c LogChunk) error {
 			if err := note(); err != nil {
 				return err
 			}
-			return each(p)
+			return each(c)
 		})
 	}
 	err := before()
@@ -128,18 +132,18 @@ func (j JoinedLog) readOlder(
 			return scanErr
 		}
 		for i := range retained.Outputs {
-			retained.Outputs[i].Final = now.Outputs[i].Bytes == retained.Outputs[i].Bytes
+			retained.Outputs[i].HasEnd = now.Outputs[i].Bytes == retained.Outputs[i].Bytes
 		}
 		err = before()
 	}
-	var other interface{ FilesHoldMore() bool }
+	var mismatch *MismatchError
 	switch {
 	case err == nil:
 		return nil
 	case noted, ctx.Err() != nil, retained.Rotated && errors.Is(err, ErrLimitReached):
 		return err
-	case errors.Is(err, ErrLogMismatch) && errors.As(err, &other):
-		if (!q.Follow || final) && known && task.Restarts == 0 && other.FilesHoldMore() {
+	case errors.As(err, &mismatch):
+		if (!q.Follow || final) && known && task.Restarts == 0 && mismatch.FilesContainMore {
 			return errReadFiles
 		}
 	case !retained.Rotated: // nothing suggests that the container's log is incomplete
@@ -152,7 +156,7 @@ func (j JoinedLog) readOlder(
 		"cannot be used: %v", startNote(retained), err)})
 }
 
-// boundaryNote returns the note about the time up to which the lines come from log files.
+// boundaryNote returns the note about the lines that come from log files.
 func boundaryNote(q LogQuery, retained RetainedLog, task Task) string {
 	since := retained.Start.UTC().Format(time.RFC3339)
 	switch {
@@ -210,26 +214,26 @@ func (j JoinedLog) Previous(ctx context.Context, in TaskRef, q LogQuery, each fu
 	return j.Files.LogBefore(ctx, in, current.Outputs, q, each)
 }
 
-// scanContainer returns a description of the whole container's log.
+// scanContainer returns a description of the container's whole log.
 func (j JoinedLog) scanContainer(ctx context.Context, in TaskRef) (all RetainedLog, err error) {
 	found := false
 	q := LogQuery{Stdout: true, Stderr: true, Lines: -1, ScanAll: true}
 	q.OnRetained = func(_ context.Context, retained RetainedLog) error {
 		all, found = retained, true
-		return errReadFiles
+		return errScanned
 	}
-	err = j.Container.Log(ctx, in, q, func(LogChunk) error { return errReadFiles })
+	err = j.Container.Log(ctx, in, q, func(LogChunk) error { return errScanned })
 	if found {
 		return all, nil
 	}
 	return all, err
 }
 
-// task returns the task's state at the time when its allocation was read.
-func (p TaskRef) task() (Task, bool) {
-	i := slices.IndexFunc(p.Allocation.Tasks, func(t Task) bool { return t.Name == p.Task })
+// task returns the task as it was listed.
+func (in TaskRef) task() (Task, bool) {
+	i := slices.IndexFunc(in.Allocation.Tasks, func(t Task) bool { return t.Name == in.Task })
 	if i < 0 {
 		return Task{}, false
 	}
-	return p.Allocation.Tasks[i], true
+	return in.Allocation.Tasks[i], true
 }

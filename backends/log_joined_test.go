@@ -28,7 +28,7 @@ func (c fakeContainerLog) Log(ctx context.Context, _ TaskRef, q LogQuery, each f
 			Stderr: line[0] == 'e', Data: []byte(line[2:] + "\n"),
 			Time: logStart.Add(time.Duration(i) * time.Second),
 		}
-		o := &retained.Outputs[p.Output()]
+		o := &retained.Outputs[p.OutputIndex()]
 		o.Bytes += int64(len(p.Data))
 		o.Lines++
 		o.Head = append(o.Head, p.Data...)
@@ -73,12 +73,6 @@ func (f fakeFiles) Log(_ context.Context, _ TaskRef, q LogQuery, each func(LogCh
 	return nil
 }
 
-type fakeMismatch struct{}
-
-func (fakeMismatch) Error() string        { return "other" }
-func (fakeMismatch) Is(target error) bool { return target == ErrLogMismatch }
-func (fakeMismatch) FilesHoldMore() bool  { return true }
-
 func (f fakeFiles) LogBefore(_ context.Context, _ TaskRef, newest [2]RetainedOutput, _ LogQuery,
 	each func(LogChunk) error,
 ) error {
@@ -87,10 +81,10 @@ func (f fakeFiles) LogBefore(_ context.Context, _ TaskRef, newest [2]RetainedOut
 	}
 	for i, text := range []string{f.stdout, f.stderr} {
 		at := strings.LastIndex(text, string(newest[i].Head))
-		if at < 0 || newest[i].Final && at+int(newest[i].Bytes) < len(text) {
-			return fakeMismatch{}
+		if at < 0 || newest[i].HasEnd && at+int(newest[i].Bytes) < len(text) {
+			return &MismatchError{FilesContainMore: true}
 		}
-		if newest[i].Complete && at > 0 && strings.HasPrefix(text, string(newest[i].Head)) && len(newest[i].Head) > 0 {
+		if newest[i].HasStart && at > 0 && strings.HasPrefix(text, string(newest[i].Head)) && len(newest[i].Head) > 0 {
 			continue
 		}
 		if at > 0 {
@@ -142,11 +136,11 @@ func TestJoinedLog(t *testing.T) {
 		},
 		"rotated everywhere": {
 			fakeContainerLog{lines: []string{"o 3"}, rotated: true},
-			fakeFiles{err: fakeMismatch{}},
+			fakeFiles{err: &MismatchError{FilesContainMore: true}},
 			1,
-			nil, "<the log starts at 2026-11-30T12:00:00Z: " + olderLost + "other>3\n", nil,
+			nil, "<the log starts at 2026-11-30T12:00:00Z: " + olderLost + ErrLogMismatch.Error() + ">3\n", nil,
 		},
-		"no right to files": {
+		"files forbidden": {
 			fakeContainerLog{lines: []string{"o 3"}, rotated: true},
 			fakeFiles{err: ErrForbidden},
 			0,
@@ -199,12 +193,12 @@ func TestJoinedLog(t *testing.T) {
 		},
 		"no container": {fakeContainerLog{err: ErrNoLog}, fakeFiles{stdout: "1\n"}, 0, nil, "1\n", nil},
 		"no daemon":    {fakeContainerLog{err: ErrUnreachable}, fakeFiles{stdout: "1\n"}, 0, nil, "", ErrUnreachable},
-		"driver none":  {fakeContainerLog{err: ErrLogNotKept}, fakeFiles{}, 0, nil, "", ErrLogNotKept},
+		"driver none":  {fakeContainerLog{err: ErrLogNotStored}, fakeFiles{}, 0, nil, "", ErrLogNotStored},
 		"driver none, tail": {
-			fakeContainerLog{err: ErrLogNotKept},
+			fakeContainerLog{err: ErrLogNotStored},
 			fakeFiles{},
 			0, func(q *LogQuery) { q.Follow = true },
-			"", ErrLogNotKept,
+			"", ErrLogNotStored,
 		},
 	} {
 		q := LogQuery{Stdout: true, Stderr: true, Lines: -1}

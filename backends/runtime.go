@@ -129,8 +129,8 @@ type RetainedOutput struct {
 	Lines    int
 	Head     []byte // the first bytes, to find this part in another source
 	Tail     []byte // the last bytes
-	Complete bool   // never rotated: log files that start with Head contain nothing older
-	Final    bool   // complete up to now: log files that do not end with Tail are a different log
+	HasStart bool   // starts at the first line ever written: log files that start with Head contain nothing older
+	HasEnd   bool   // ends at the newest line: log files that do not end with Tail are a different log
 }
 
 // LogFiles is a source that reads log files. They may contain older lines than another source retains.
@@ -138,8 +138,8 @@ type LogFiles interface {
 	LogSource
 
 	// LogBefore calls each with the part of the log before its newest part, which another source has already returned.
-	// It returns as many lines as are missing to q.Lines, or all. It leaves out files that were last modified before
-	// q.Since, if it can find out. ErrLogMismatch: the files do not contain the newest part.
+	// It returns the lines of q.Lines that newest lacks, or all if q.Lines is negative. It leaves out files that were
+	// last modified before q.Since, if it can find out. *MismatchError: the files do not contain the newest part.
 	LogBefore(ctx context.Context, in TaskRef, newest [2]RetainedOutput, q LogQuery, each func(LogChunk) error) error
 }
 
@@ -161,17 +161,17 @@ type LogChunk struct {
 	Container string
 }
 
-// NeedsContainer reports whether only a container's log can answer q: log files have neither times nor containers.
+// NeedsContainer reports whether q needs a container's log: log files record neither times nor containers.
 func (q LogQuery) NeedsContainer() bool {
 	return q.Timestamps || !q.Since.IsZero() || q.AfterContainer != ""
 }
 
-// isNotice reports whether the chunk is not log data but a message about the log.
-func (p LogChunk) isNotice() bool { return p.Lost || p.Note != "" }
+// isNotice reports whether the chunk is a Note or Lost.
+func (c LogChunk) isNotice() bool { return c.Lost || c.Note != "" }
 
-// Output returns 0 for stdout and 1 for stderr.
-func (p LogChunk) Output() int {
-	if p.Stderr {
+// OutputIndex returns 0 for stdout and 1 for stderr.
+func (c LogChunk) OutputIndex() int {
+	if c.Stderr {
 		return 1
 	}
 	return 0
@@ -186,7 +186,7 @@ var (
 	ErrDetached         = errors.New("detached")
 	ErrNoLog            = errors.New("log not found")
 	ErrLogDisabled      = errors.New("the job disables logs for this task")
-	ErrLogNotKept       = errors.New("the log is not stored")
+	ErrLogNotStored     = errors.New("the log is not stored")
 	ErrLogMismatch      = errors.New("the container's log and Nomad's log files differ")
 	ErrRunsNotSeparable = errors.New("Nomad's log files do not separate the runs of a task")
 	ErrNoTimestamps     = errors.New("the log has no timestamps")
@@ -197,6 +197,14 @@ var (
 	ErrDeclined = errors.New("the runtime declined the request")
 )
 
+// MismatchError reports that log files do not contain the newest part of a log. It is an ErrLogMismatch.
+type MismatchError struct {
+	FilesContainMore bool // the files contain more bytes than the newest part
+}
+
+func (e *MismatchError) Error() string { return ErrLogMismatch.Error() }
+func (e *MismatchError) Unwrap() error { return ErrLogMismatch }
+
 // StillRunningError reports that a program could not be killed.
 type StillRunningError struct {
 	Cause error // why it was to be killed
@@ -204,7 +212,7 @@ type StillRunningError struct {
 }
 
 func (e *StillRunningError) Error() string {
-	return fmt.Sprintf("%v; the program may still be running: %v", e.Cause, e.Err)
+	return fmt.Sprintf("%v; the program may be running: %v", e.Cause, e.Err)
 }
 func (e *StillRunningError) Unwrap() error { return e.Cause }
 

@@ -9,19 +9,19 @@ import (
 	"time"
 )
 
-// Slots is a semaphore that is fair to users. A user may always use a third of the slots, and more only while another
-// third stays free, so that one user cannot take all. Waiting requests are served round robin by user: the user with
-// the fewest slots first, then the one who was served longest ago.
+// Slots is a semaphore that is fair to users. A user may use a third of the slots while any are free, and more only
+// while a third stays free, so that one user cannot take all. Waiting requests are served round robin by user: the
+// user with the fewest slots first, then the one who was served longest ago.
 type Slots struct {
 	label       string // completes the text of ErrLimitReached, as in "through Nomad"
 	capacity    int
-	guaranteed  int           // slots a user may always use; a user with more must leave as many free
+	fairShare   int           // a third of capacity; a user with more slots must leave as many free
 	waitTimeout time.Duration // 0: wait until the context ends, without a limit of waiting requests
 
 	mu         sync.Mutex // guards the fields below
 	inUse      int
-	heldBy     map[string]int // by user
-	lastServed map[string]int // serveCount at the last grant, by user with a slot or a request
+	usedBy     map[string]int // by user
+	lastServed map[string]int // by user: serveCount at the last grant; only users with slots or requests
 	serveCount int            // number of grants
 	queue      []*slotRequest // in order of arrival
 }
@@ -36,16 +36,18 @@ type slotRequest struct {
 // maxWaiting limits the waiting requests of one user.
 const maxWaiting = 16
 
-// NewSlots returns capacity slots. A request that waits longer than waitTimeout fails with ErrLimitReached.
+// NewSlots returns capacity slots. A request that waits longer than waitTimeout fails with ErrLimitReached. 0 waits
+// without limit. label completes the error's text.
 func NewSlots(label string, capacity int, waitTimeout time.Duration) *Slots {
 	return &Slots{
-		label: label, capacity: capacity, guaranteed: max(1, capacity/3), waitTimeout: waitTimeout,
-		heldBy: map[string]int{}, lastServed: map[string]int{},
+		label: label, capacity: capacity, fairShare: max(1, capacity/3), waitTimeout: waitTimeout,
+		usedBy: map[string]int{}, lastServed: map[string]int{},
 	}
 }
 
 // Acquire waits for n slots for the user of ctx and returns a function that releases them. It returns ErrLimitReached
-// if it waits too long or if too many requests of the user are already waiting.
+// if it waits longer than waitTimeout or the deadline of ctx, or if too many requests of the user are already waiting.
+// If ctx is canceled, it returns the cause.
 func (s *Slots) Acquire(ctx context.Context, n int) (release func(), err error) {
 	r := &slotRequest{user: UserOf(ctx), n: n, granted: make(chan struct{})}
 	s.mu.Lock()
@@ -124,8 +126,8 @@ func (s *Slots) release(r *slotRequest) {
 // takeBack marks the slots of r as free. The caller holds mu.
 func (s *Slots) takeBack(r *slotRequest) {
 	s.inUse -= r.n
-	if s.heldBy[r.user] -= r.n; s.heldBy[r.user] == 0 {
-		delete(s.heldBy, r.user)
+	if s.usedBy[r.user] -= r.n; s.usedBy[r.user] == 0 {
+		delete(s.usedBy, r.user)
 	}
 	s.forgetUser(r.user)
 }
@@ -138,7 +140,7 @@ func (s *Slots) dequeue(r *slotRequest) {
 
 // forgetUser deletes the state of a user without slots and requests. The caller holds mu.
 func (s *Slots) forgetUser(user string) {
-	if s.heldBy[user] == 0 && !slices.ContainsFunc(s.queue, func(r *slotRequest) bool { return r.user == user }) {
+	if s.usedBy[user] == 0 && !slices.ContainsFunc(s.queue, func(r *slotRequest) bool { return r.user == user }) {
 		delete(s.lastServed, user)
 	}
 }
@@ -152,7 +154,7 @@ func (s *Slots) grant() {
 			return
 		}
 		s.inUse += next.n
-		s.heldBy[next.user] += next.n
+		s.usedBy[next.user] += next.n
 		s.serveCount++
 		s.lastServed[next.user] = s.serveCount
 		s.queue = slices.DeleteFunc(s.queue, func(other *slotRequest) bool { return other == next })
@@ -163,11 +165,11 @@ func (s *Slots) grant() {
 // next returns the request to serve next, or nil. The caller holds mu.
 func (s *Slots) next() (next *slotRequest) {
 	for _, r := range s.queue {
-		if s.heldBy[r.user]+r.n > s.guaranteed && s.capacity-s.inUse-r.n < s.guaranteed {
+		if s.usedBy[r.user]+r.n > s.fairShare && s.capacity-s.inUse-r.n < s.fairShare {
 			continue
 		}
-		if next == nil || s.heldBy[r.user] < s.heldBy[next.user] ||
-			s.heldBy[r.user] == s.heldBy[next.user] && s.lastServed[r.user] < s.lastServed[next.user] {
+		if next == nil || s.usedBy[r.user] < s.usedBy[next.user] ||
+			s.usedBy[r.user] == s.usedBy[next.user] && s.lastServed[r.user] < s.lastServed[next.user] {
 			next = r
 		}
 	}
@@ -183,23 +185,23 @@ func (s *Slots) InUse() int {
 
 // limitError returns the error for a user who gets no slot. The caller holds mu.
 func (s *Slots) limitError(user string) error {
-	return fmt.Errorf("%w %s: %d of %d slots are in use, %d of them by you (more than %d only while %d stay free); "+
-		"close one or retry in a minute",
-		ErrLimitReached, s.label, s.inUse, s.capacity, s.heldBy[user], s.guaranteed, s.guaranteed)
+	return fmt.Errorf("%w %s: %d of %d slots are in use, %d of them by you "+
+		"(you get more than %d only while %d stay free); close one or retry in a minute",
+		ErrLimitReached, s.label, s.inUse, s.capacity, s.usedBy[user], s.fairShare, s.fairShare)
 }
 
-// Quota limits the number of something for each user on each cluster.
+// Quota limits how many programs, or logs, each user may have open on a cluster.
 type Quota struct {
 	label string // the limited things, such as programs
 	limit int
 
 	mu     sync.Mutex
-	heldBy map[string]int // by user and cluster; guarded by mu
+	usedBy map[string]int // by user and cluster; guarded by mu
 }
 
 // NewQuota returns a quota with a limit for each user and cluster.
 func NewQuota(label string, limit int) *Quota {
-	return &Quota{label: label, limit: limit, heldBy: map[string]int{}}
+	return &Quota{label: label, limit: limit, usedBy: map[string]int{}}
 }
 
 // Acquire counts one more for the user of ctx on a cluster and returns a function that releases it. It returns
@@ -211,16 +213,16 @@ func (q *Quota) Acquire(ctx context.Context, cluster string) (release func(), er
 	key := UserOf(ctx) + "\x00" + cluster
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.heldBy[key] >= q.limit {
+	if q.usedBy[key] >= q.limit {
 		return nil, fmt.Errorf("%w: user %s may open %d %s on one cluster; close one and retry",
 			ErrLimitReached, UserOf(ctx), q.limit, q.label)
 	}
-	q.heldBy[key]++
+	q.usedBy[key]++
 	return sync.OnceFunc(func() {
 		q.mu.Lock()
 		defer q.mu.Unlock()
-		if q.heldBy[key]--; q.heldBy[key] == 0 {
-			delete(q.heldBy, key)
+		if q.usedBy[key]--; q.usedBy[key] == 0 {
+			delete(q.usedBy, key)
 		}
 	}), nil
 }

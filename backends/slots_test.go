@@ -26,7 +26,7 @@ func TestSlots_UserLeavesAThird(t *testing.T) {
 					t.Errorf("refused after %s, want 5s", time.Since(begin))
 				}
 				want := "too many programs or logs are open through Nomad: 16 of 24 slots are in use, 16 of them by you " +
-					"(more than 8 only while 8 stay free); close one or retry in a minute"
+					"(you get more than 8 only while 8 stay free); close one or retry in a minute"
 				if !errors.Is(err, ErrLimitReached) || err.Error() != want {
 					t.Errorf("got %v, want %s", err, want)
 				}
@@ -135,8 +135,8 @@ func TestSlots_MaxWaiting(t *testing.T) {
 		all.Wait()
 		release()
 		<-served
-		if s.InUse() != 0 || len(s.queue)+len(s.heldBy)+len(s.lastServed) != 0 {
-			t.Errorf("left over: %d taken, %d waiting, %v, %v", s.InUse(), len(s.queue), s.heldBy, s.lastServed)
+		if s.InUse() != 0 || len(s.queue)+len(s.usedBy)+len(s.lastServed) != 0 {
+			t.Errorf("left over: %d taken, %d waiting, %v, %v", s.InUse(), len(s.queue), s.usedBy, s.lastServed)
 		}
 	})
 }
@@ -166,8 +166,8 @@ func TestSlots_NoStarvation(t *testing.T) {
 							mu.Lock()
 							longest[name] = max(longest[name], time.Since(begin))
 							s.mu.Lock()
-							if s.inUse > s.capacity || s.heldBy[name] > s.capacity-s.guaranteed && s.heldBy[name] > s.guaranteed {
-								t.Errorf("%d of %d are taken, %d by %s", s.inUse, s.capacity, s.heldBy[name], name)
+							if s.inUse > s.capacity || s.usedBy[name] > s.capacity-s.fairShare && s.usedBy[name] > s.fairShare {
+								t.Errorf("%d of %d are taken, %d by %s", s.inUse, s.capacity, s.usedBy[name], name)
 							}
 							s.mu.Unlock()
 							mu.Unlock()
@@ -179,10 +179,10 @@ func TestSlots_NoStarvation(t *testing.T) {
 			}
 			all.Wait()
 			if longest["user0"] > 3*time.Second {
-				t.Errorf("seed %d: who wants little waited for up to %s", seed, longest["user0"])
+				t.Errorf("seed %d: the user with one request waited up to %s", seed, longest["user0"])
 			}
-			if s.inUse != 0 || len(s.heldBy)+len(s.lastServed)+len(s.queue) != 0 {
-				t.Errorf("seed %d: something is left", seed)
+			if s.inUse != 0 || len(s.usedBy)+len(s.lastServed)+len(s.queue) != 0 {
+				t.Errorf("seed %d: slots or requests are left", seed)
 			}
 		})
 	}

@@ -25,8 +25,8 @@ const (
 	ModeEcho    = 53
 )
 
-// charModes maps the opcodes of control characters to the names of Linux's stty, flagModes those of flags. It omits
-// modes that Linux does not have or that some implementations of stty do not know (discard, pendin, the speeds).
+// charModes maps the opcodes of control characters to the names of Linux's stty, flagModes those of flags. Both
+// omit modes that Linux does not have or that some implementations of stty do not know (discard, pendin, the speeds).
 var (
 	charModes = map[byte]string{
 		1: "intr", 2: "quit", 3: "erase", 4: "kill", 5: "eof", 6: "eol", 7: "eol2", 8: "start", 9: "stop", 10: "susp",

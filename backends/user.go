@@ -4,7 +4,7 @@ import "context"
 
 type userKey struct{}
 
-// WithUser returns a context for work on behalf of a user. Slots and Quota share their capacity by user.
+// WithUser returns a context for work on behalf of a user. Slots and Quota count by user.
 func WithUser(ctx context.Context, login string) context.Context {
 	return context.WithValue(ctx, userKey{}, login)
 }

@@ -158,7 +158,7 @@ func childState(job *backends.Job) string {
 func allDisconnected(all []backends.Allocation) bool {
 	unknown := false
 	for _, a := range all {
-		if !a.Terminal() && a.Status != "unknown" {
+		if !a.TerminalStatus() && a.Status != "unknown" {
 			return false
 		}
 		unknown = unknown || a.Status == "unknown"

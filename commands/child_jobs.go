@@ -47,7 +47,7 @@ func (s *stop) askChildren(ctx context.Context, req *router.Request, children []
 		are = "is"
 	}
 	key, err := choose(ctx, req, "yk",
-		"%s of %s %s running in tier %s. Stop them too? (y)es, (k)eep them running, (N)o, cancel [y/k/N] ",
+		"%s of %s %s running in tier %s. Stop them too? (y)es, (k)eep them running, or do (N)othing [y/k/N] ",
 		childJobCount(len(children)), req.Job.ID, are, req.Job.Tier)
 	if err != nil {
 		return err

@@ -194,7 +194,7 @@ func (p *partialCommand) flagValues(ctx context.Context, req *router.Request, fl
 	return all
 }
 
-// command returns the command whose jobs are the possible arguments.
+// command returns the command whose right decides which jobs are offered.
 func (p *partialCommand) command() string {
 	if p.spec.Target == router.TargetNone && len(p.args) > 0 { // can-i COMMAND JOB
 		return p.args[0]
@@ -204,9 +204,9 @@ func (p *partialCommand) command() string {
 
 // tiersOf returns the tiers in which the user may run the command on some job.
 func tiersOf(req *router.Request, command string) (all []candidate) {
-	for _, reach := range req.GrantSummaries() {
-		if slices.Contains(reach.Rights, command) {
-			for _, tier := range reach.Tiers {
+	for _, grant := range req.GrantSummaries() {
+		if slices.Contains(grant.Rights, command) {
+			for _, tier := range grant.Tiers {
 				all = append(all, candidate{tier, ""})
 			}
 		}

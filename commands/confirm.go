@@ -34,7 +34,10 @@ func choose(ctx context.Context, req *router.Request, keys, format string, args 
 	return 0, errUnconfirmed
 }
 
-// confirm prompts for yes or no. It does not prompt without a terminal. The text may be untrusted.
+// ctrlC is the byte that a terminal sends for Ctrl-C.
+const ctrlC = 3
+
+// confirm prompts for yes or no. It does not prompt if skip is set or without a terminal. The text may be untrusted.
 func confirm(ctx context.Context, req *router.Request, skip bool, format string, args ...any) error {
 	if skip || req.Terminal == nil {
 		req.Event.Confirmed = "unasked"

@@ -9,59 +9,63 @@ import (
 )
 
 func init() {
-	for _, h := range []deploymentChange{
+	for _, c := range []deploymentChange{
 		{"fail", "failed", 3, "Fail a deployment", `
 Mark the active deployment of a job as failed. Nomad stops the deployment and, if
-the job sets auto_revert, reverts the job to its last stable version.`, backends.ClusterWriter.Fail},
+the job sets auto_revert, reverts the job to its last stable version.`, backends.ClusterWriter.FailDeployment},
 		{"pause", "paused", 4, "Pause a deployment", `
 Pause the active deployment of a job. Running allocations keep running, and
-Nomad places no more allocations until you resume it (see: resume).`, backends.ClusterWriter.Pause},
+Nomad places no more allocations until you resume it (see: resume).`, backends.ClusterWriter.PauseDeployment},
 		{
 			"resume", "resumed", 5, "Resume a deployment", "Resume the paused deployment of a job.",
-			backends.ClusterWriter.Resume,
+			backends.ClusterWriter.ResumeDeployment,
 		},
 	} {
-		router.Register(func() router.Command { return h })
+		router.Register(func() router.Command { return c })
 	}
 }
 
 // deploymentChange implements the commands that change the state of a job's active deployment.
 type deploymentChange struct {
-	name, doneStatus string
+	name, participle string
 	rank             int
 	short, long      string
 	apply            func(backends.ClusterWriter, context.Context, backends.Job, string) (backends.WriteResult, error)
 }
 
-func (h deploymentChange) Spec() router.Spec {
+func (c deploymentChange) Spec() router.Spec {
 	return router.Spec{
-		Name:          h.name,
+		Name:          c.name,
 		Args:          "JOB",
-		Short:         h.short,
+		Short:         c.short,
 		Group:         router.GroupDeployments,
-		Rank:          h.rank,
+		Rank:          c.rank,
 		Target:        router.TargetJob,
 		RightSet:      router.Operate,
 		WantsTerminal: true,
-		Long:          h.long,
-		Examples:      []router.Example{{Line: h.name + " p-team1-api"}},
+		Long:          c.long,
+		Examples:      []router.Example{{Line: c.name + " p-team1-api"}},
 	}
 }
 
-func (h deploymentChange) Run(ctx context.Context, req *router.Request) error {
+func (c deploymentChange) Run(ctx context.Context, req *router.Request) error {
 	d, err := activeDeployment(ctx, req)
 	if err != nil {
 		return err
 	}
-	if d.Status == h.doneStatus {
+	if d.Status == c.participle {
 		return printNotice(req, "deployment %s of %s is already %s", shortID(d.ID), req.Job.ID, d.Status)
 	}
-	if h.name == "resume" && d.Status != "paused" {
+	if c.name == "resume" && d.Status != "paused" {
 		return fmt.Errorf("deployment %s of %s is not paused: it is %s", shortID(d.ID), req.Job.ID, d.Status)
 	}
-	result, err := h.apply(req.Writer, ctx, req.Job, d.ID)
+	result, err := c.apply(req.Writer, ctx, req.Job, d.ID)
 	if err != nil {
 		return jobError(req.Job, err)
 	}
-	return printResult(req, "%s deployment %s of %s%s", h.doneStatus, shortID(d.ID), req.Job.ID, evaluationSuffix(result))
+	done := fmt.Sprintf("%s deployment %s of %s", c.participle, shortID(d.ID), req.Job.ID)
+	if c.name == "fail" { // "failed deployment" reads as an error
+		done = fmt.Sprintf("marked deployment %s of %s as failed", shortID(d.ID), req.Job.ID)
+	}
+	return printResult(req, "%s%s", done, evaluationSuffix(result))
 }

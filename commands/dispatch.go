@@ -106,10 +106,10 @@ func parseMeta(pairs []string) (map[string]string, error) {
 // for it.
 func fillMeta(job backends.JobDetail, meta map[string]string, login string) error {
 	required, optional := job.Schedule.MetaRequired, job.Schedule.MetaOptional
-	if _, ok := meta[callerMeta]; ok {
-		return fmt.Errorf("leave out the meta %s: the gateway sets it to your login", callerMeta)
-	}
 	if slices.Contains(required, callerMeta) || slices.Contains(optional, callerMeta) {
+		if _, ok := meta[callerMeta]; ok {
+			return fmt.Errorf("leave out the meta %s: the gateway sets it to your login", callerMeta)
+		}
 		meta[callerMeta] = login
 	}
 	var unknown, missing []string

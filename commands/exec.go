@@ -99,7 +99,11 @@ func (e *exec) Run(ctx context.Context, req *router.Request) error {
 		}
 	}
 	p.OptionalEnv = omitVars(p.OptionalEnv, p.Env)
-	return programExit(req.Runtime.Exec(ctx, p))
+	code, err := req.Runtime.Exec(ctx, p)
+	if err == backends.ErrTaskNotRunning { // Nomad's response does not name the task
+		err = fmt.Errorf("task %s of %s is not running (see: info %s)", req.Task.Name, req.Allocation.Name, req.Task.ExecID)
+	}
+	return programExit(code, err)
 }
 
 // omitVars returns the variables in all whose names are not in env.
@@ -130,9 +134,8 @@ func (e *exec) argv(req *router.Request) ([]string, error) {
 	case words[0] == "--" && len(words) > 1:
 		return words[1:], nil
 	case strings.HasPrefix(words[0], "-"):
-		return nil, fmt.Errorf("exec: put flags before the selector: exec %s %s "+
-			"(to run a program with that name: exec %s -- %s)",
-			words[0], req.Args[0], req.Args[0], words[0])
+		return nil, fmt.Errorf("exec: put the flag %s before the task %s (to run a program named %s: exec %s -- %s)",
+			words[0], req.Args[0], words[0], req.Args[0], words[0])
 	}
 	return words, nil
 }

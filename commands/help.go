@@ -2,6 +2,7 @@ package commands
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"slices"
 
@@ -34,7 +35,10 @@ func (help) Run(_ context.Context, req *router.Request) error {
 	allowed := req.AllowedCommands()
 	if len(req.Args) == 1 {
 		i := slices.IndexFunc(allowed, func(s router.Spec) bool { return s.Name == req.Args[0] })
-		if i < 0 {
+		switch isCommand := func(s router.Spec) bool { return s.Name == req.Args[0] && !s.Hidden }; {
+		case i < 0 && slices.ContainsFunc(router.Specs(), isCommand):
+			return router.Exit(2, fmt.Errorf("%s is not among your commands (see: help)", req.Args[0]))
+		case i < 0:
 			return router.UnknownCommand(req.Args[0], allowed)
 		}
 		_, err := io.WriteString(req.Stdout, allowed[i].Help())

@@ -55,7 +55,7 @@ func TestOverview_FitsScreen(t *testing.T) {
 		"many prefixes": strings.Fields(strings.Repeat("p-team-with-a-long-name- ", 20)),
 	} {
 		list := overview("Wim", prefixes, router.Specs())
-		if rows := strings.Count(list, "\n") + 1; rows > screenRows { // the prompt
+		if rows := strings.Count(list, "\n") + 1; rows > screenRows { // one more for the shell's prompt
 			t.Errorf("%s: %d rows with the prompt, want at most %d", name, rows, screenRows)
 		}
 		for _, line := range tooWide(list) {

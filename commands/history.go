@@ -86,7 +86,7 @@ func historyJSON(versions []backends.Version) historyOutput {
 	return out
 }
 
-func historyText(versions []backends.Version, look render.Style) string {
+func historyText(versions []backends.Version, style render.Style) string {
 	var b strings.Builder
 	for i, v := range versions {
 		if i > 0 {
@@ -94,29 +94,29 @@ func historyText(versions []backends.Version, look render.Style) string {
 		}
 		fmt.Fprintf(&b, "version %d, %s", v.Number, v.Submitted.UTC().Format("2006-01-02T15:04:05Z"))
 		if v.Stable {
-			b.WriteString(", " + look.Colorize(render.Good, "stable"))
+			b.WriteString(", " + style.Colorize(render.Good, "stable"))
 		}
 		if v.Stopped {
-			b.WriteString(", " + look.Colorize(render.Bad, "stopped"))
+			b.WriteString(", " + style.Colorize(render.Bad, "stopped"))
 		}
 		if v.Tag != "" {
 			b.WriteString(", " + escape.Text(v.Tag))
 		}
 		b.WriteString("\n")
 		for _, c := range v.Changes {
-			b.WriteString("  " + changeText(c, look) + "\n")
+			b.WriteString("  " + changeText(c, style) + "\n")
 		}
 	}
 	return b.String()
 }
 
-func changeText(c backends.Change, look render.Style) string {
+func changeText(c backends.Change, style render.Style) string {
 	path, before, after := escape.Text(c.Path), escape.Text(c.Old), escape.Text(c.New)
 	switch {
 	case c.Old == "":
-		return look.Colorize(render.Good, "+ "+path+": "+after)
+		return style.Colorize(render.Good, "+ "+path+": "+after)
 	case c.New == "":
-		return look.Colorize(render.Bad, "- "+path+": "+before)
+		return style.Colorize(render.Bad, "- "+path+": "+before)
 	}
-	return look.Colorize(render.Warn, "~ "+path+": "+before+" -> "+after)
+	return style.Colorize(render.Warn, "~ "+path+": "+before+" -> "+after)
 }

@@ -113,17 +113,17 @@ func selectAllocations(
 	return []backends.Allocation{one}
 }
 
-func restartPolicy(job backends.JobDetail, group string) backends.Restart {
+func restartPolicy(job backends.JobDetail, group string) backends.RestartPolicy {
 	for _, g := range job.Groups {
 		if g.Name == group {
 			return g.Restart
 		}
 	}
-	return backends.Restart{}
+	return backends.RestartPolicy{}
 }
 
-func jobText(job backends.JobDetail, look render.Style) string {
-	text := render.NewDetails(look)
+func jobText(job backends.JobDetail, style render.Style) string {
+	text := render.NewDetails(style)
 	state := job.Status
 	if job.Stopped {
 		state = "stopped"
@@ -156,12 +156,12 @@ func jobText(job backends.JobDetail, look render.Style) string {
 }
 
 func writeTask(
-	text *render.Details, a backends.Allocation, t backends.Task, u backends.Usage, restart backends.Restart,
+	text *render.Details, a backends.Allocation, t backends.Task, u backends.Usage, restart backends.RestartPolicy,
 	checks []backends.Check,
 ) {
 	text.Line(t.ExecID, a.Status, humanize.Time(ageStart(a, t)), strings.Trim(a.Group+"/"+t.Name, "/"))
 	cpu, memory := usageText(a, t, map[string]backends.Usage{t.ExecID: u})
-	text.Line("", cmp.Or(a.Node, "no node yet"), cpu+" Mhz", memory)
+	text.Line("", cmp.Or(a.Node, "no node yet"), cpu+" MHz", memory)
 	if a.Status == "unknown" {
 		text.Line("", "Disconnected", humanize.Time(a.Modified),
 			"the node has lost its connection to Nomad; the task may still be running")
@@ -190,10 +190,14 @@ func writeTask(
 	text.Blank()
 }
 
-// restartsLeft returns how many times Nomad may still restart the task in place. Nomad keeps the last ten events of a
-// task, so the number may be too high if the policy allows more than ten restarts.
-func restartsLeft(a backends.Allocation, t backends.Task, policy backends.Restart) string {
+// restartsLeft returns how many times Nomad may still restart the task in place, or "" for a task that has finished
+// without failing. Nomad keeps the last ten events of a task, and a restart adds several, so the number may be too high
+// after a few restarts.
+func restartsLeft(a backends.Allocation, t backends.Task, policy backends.RestartPolicy) string {
 	if a.TaskState(t) == backends.StateDead {
+		if !t.Failed {
+			return ""
+		}
 		return fmt.Sprintf("none left of %d in %s, then %s", policy.Attempts, policy.Interval, policy.Mode)
 	}
 	left := policy.Attempts

@@ -55,3 +55,13 @@ func fetchUsage(
 	}
 	return req.Cluster.Usage(statsCtx, allocations), ctx.Err()
 }
+
+// currentJob returns the current state of the request's job.
+func currentJob(ctx context.Context, req *router.Request) (backends.JobDetail, error) {
+	defer req.Progress("waiting for the cluster")()
+	job, err := req.Cluster.Job(ctx, req.Job)
+	if err != nil {
+		return job, jobError(req.Job, err)
+	}
+	return job, nil
+}

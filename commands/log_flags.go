@@ -11,7 +11,6 @@ import (
 
 	"nomadctld/backends"
 	"nomadctld/internal/pattern"
-	"nomadctld/router"
 )
 
 // logFlags are the flags of logs and tail.
@@ -37,24 +36,24 @@ func (l *logFlags) bind(f *pflag.FlagSet) {
 }
 
 // query returns the log query for the flags, and the pattern of the lines to print, or nil for all lines. Its errors
-// have exit code 2.
+// are usage errors.
 func (l *logFlags) query(now time.Time) (q backends.LogQuery, re *regexp.Regexp, err error) {
 	q = backends.LogQuery{Stdout: l.stdout || !l.stderr, Stderr: l.stderr || !l.stdout, Timestamps: l.times, Lines: -1}
 	if l.grep != "" {
 		if re, err = pattern.Compile(l.grep); err != nil {
-			return q, nil, router.Exit(2, fmt.Errorf("--grep: %w", err))
+			return q, nil, fmt.Errorf("--grep: %w", err)
 		}
 	}
 	if l.since != "" {
 		if q.Since, err = parseTime(l.since, now); err != nil {
-			return q, nil, router.Exit(2, fmt.Errorf("--since: %w", err))
+			return q, nil, fmt.Errorf("--since: %w", err)
 		}
 	}
 	// --since without --lines means all lines since then.
 	if l.lines != "all" && (l.since == "" || l.flagSet.Changed("lines")) {
 		var ok bool
 		if q.Lines, ok = parseNumber(l.lines); !ok {
-			return q, nil, router.Exit(2, fmt.Errorf("--lines takes a number or all, not %.100q", l.lines))
+			return q, nil, fmt.Errorf("--lines takes a number or all, not %.100q", l.lines)
 		}
 	}
 	return q, re, nil
@@ -64,7 +63,7 @@ var timeLayouts = []string{
 	time.RFC3339Nano, "2006-01-02T15:04:05", "2006-01-02T15:04", "2006-01-02 15:04:05", "2006-01-02 15:04", time.DateOnly,
 }
 
-// maxDays is older than any log.
+// maxDays is the maximum number of days before now. No log is older.
 const maxDays = 36500
 
 // parseTime parses a time in UTC, or a duration before now.
@@ -90,8 +89,8 @@ func explainLogError(err error, t logTask) error {
 	task := t.name()
 	switch {
 	case errors.Is(err, backends.ErrRunsNotSeparable):
-		return fmt.Errorf("log of %s: %w (for all runs: logs -n all; for the previous allocation: --previous-allocation)",
-			task, err)
+		return fmt.Errorf("log of %s: %w (for all runs: logs -n all %s; "+
+			"for the previous allocation: logs --previous-allocation %s)", task, err, t.task.ExecID, t.task.ExecID)
 	case errors.Is(err, backends.ErrNoLog):
 		return fmt.Errorf("log of %s: %w (see: info %s)", task, err, t.task.ExecID)
 	case errors.Is(err, backends.ErrNoTimestamps):

@@ -35,7 +35,7 @@ const (
 func follow(ctx context.Context, req *router.Request, flags *logFlags) error {
 	q, pattern, err := flags.query(time.Now())
 	if err != nil {
-		return err
+		return usageError(req, err)
 	}
 	q.Follow = true
 	printer := &logPrinter{req: req, pattern: pattern, times: flags.times, split: flags.split}
@@ -133,7 +133,7 @@ func (f *follower) followAll(ctx context.Context) error {
 			defer open.Add(-1)
 			withLog.Add(1)
 			err := backends.Protect(func() error { return f.followTask(ctx, t, q, log) })
-			if errors.Is(err, backends.ErrLogDisabled) || errors.Is(err, backends.ErrLogNotKept) {
+			if errors.Is(err, backends.ErrLogDisabled) || errors.Is(err, backends.ErrLogNotStored) {
 				withLog.Add(-1)
 				withoutLog.Add(1)
 			}
@@ -230,7 +230,7 @@ func (f *follower) followTask(ctx context.Context, t logTask, q backends.LogQuer
 			case err == nil:
 			case container != "":
 				log.note("the last lines of %s may be missing: the connection to its container's log was lost", t.name())
-			case !errors.Is(err, context.Canceled) && !errors.Is(err, backends.ErrNoLog): // otherwise the log is complete
+			case !errors.Is(err, context.Canceled) && !errors.Is(err, backends.ErrNoLog): // after these, the log is complete
 				log.note("the last lines of %s may be missing: %s", t.name(), escape.Text(err.Error()))
 			}
 			return f.noteFinished(t, log)
@@ -275,8 +275,9 @@ func (f *follower) streamLog(
 ) (container string, err error) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	var lastChunk atomic.Int64            // in Unix nanoseconds
-	var printing, isContainer atomic.Bool // the log of a container ends by itself when the container exits
+	var lastChunk atomic.Int64  // in Unix nanoseconds
+	var printing atomic.Bool    // a chunk is being printed
+	var isContainer atomic.Bool // the log of a container ends by itself when the container exits
 	go func() {
 		tick := time.NewTicker(logEndGrace / 3)
 		defer tick.Stop()
@@ -296,16 +297,16 @@ func (f *follower) streamLog(
 			}
 		}
 	}()
-	err = runtime.Log(ctx, q, func(p backends.LogChunk) error {
+	err = runtime.Log(ctx, q, func(c backends.LogChunk) error {
 		printing.Store(true)
 		defer printing.Store(false)
 		defer func() { lastChunk.Store(time.Now().UnixNano()) }()
-		if p.CaughtUp {
-			container = p.Container
+		if c.CaughtUp {
+			container = c.Container
 			isContainer.Store(container != "")
 			return nil
 		}
-		return log.print(p)
+		return log.print(c)
 	})
 	return container, err
 }

@@ -45,7 +45,7 @@ const maxLogLine = 64 << 10
 
 // print prints a chunk.
 func (t *taskLog) print(c backends.LogChunk) error {
-	l := &t.lines[c.Output()]
+	l := &t.lines[c.OutputIndex()]
 	switch {
 	case c.Note != "":
 		t.note("%s%s", t.prefix, escape.Text(c.Note))
@@ -174,7 +174,7 @@ func (t *taskLog) out(stderr bool) io.Writer {
 
 // finishOtherLine completes an incomplete line of the other output if both go to the same stream.
 func (t *taskLog) finishOtherLine(stderr bool, out io.Writer) error {
-	other := &t.lines[backends.LogChunk{Stderr: !stderr}.Output()]
+	other := &t.lines[backends.LogChunk{Stderr: !stderr}.OutputIndex()]
 	if !other.started || t.split && t.req.Terminal == nil {
 		return nil
 	}

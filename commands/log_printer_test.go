@@ -41,8 +41,8 @@ func TestLogPrinter_NotesGaps(t *testing.T) {
 			Stdout: &out, Stderr: &out,
 			ByteOutput: router.ByteOutput{Stdout: &out, Stderr: &out},
 		}}).forTask(tc.prefix)
-		for _, p := range []backends.LogChunk{{Data: []byte("start")}, tc.chunk, {Data: []byte("next\n")}} {
-			if err := log.print(p); err != nil {
+		for _, c := range []backends.LogChunk{{Data: []byte("start")}, tc.chunk, {Data: []byte("next\n")}} {
+			if err := log.print(c); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -75,8 +75,8 @@ func TestLogPrinter_BothOutputs(t *testing.T) {
 			Stdout: &out, Stderr: &errs, ByteOutput: router.ByteOutput{Stdout: &out, Stderr: &errs},
 		}
 		log := tc.printer.forTask("")
-		for _, p := range chunks {
-			if err := log.print(p); err != nil {
+		for _, c := range chunks {
+			if err := log.print(c); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -59,7 +59,7 @@ is 75 if a limit of the gateway refused the command.`,
 	}
 }
 
-// Follows implements router.Follower. Lines are printed as they are read.
+// Follows implements router.Follower. Lines are printed as they are read, even without --follow.
 func (l *logs) Follows() bool { return true }
 
 func (l *logs) Run(ctx context.Context, req *router.Request) error {
@@ -71,7 +71,7 @@ func (l *logs) Run(ctx context.Context, req *router.Request) error {
 	}
 	q, pattern, err := l.query(time.Now())
 	if err != nil {
-		return err
+		return usageError(req, err)
 	}
 	tasks, err := selectTasks(req)
 	if err != nil {
@@ -145,8 +145,8 @@ func (w wantedLog) show(ctx context.Context, req *router.Request, q backends.Log
 	return explainLogError(err, w.logTask)
 }
 
-// previousTasks returns the tasks whose previous run to print: the tasks with a previous run, and for other tasks the
-// same task of the previous allocation.
+// previousTasks returns the tasks to print: those with a previous run and, instead of each other one, the same task of
+// its previous allocation.
 func previousTasks(req *router.Request, tasks []wantedLog) (before []wantedLog, err error) {
 	for _, t := range tasks {
 		if t.previousRun {
@@ -156,7 +156,11 @@ func previousTasks(req *router.Request, tasks []wantedLog) (before []wantedLog, 
 		}
 	}
 	if len(before) == 0 {
-		return nil, fmt.Errorf("Nomad has no earlier allocation of %s (see: ps --all %s)", tasks[0].Name, req.Job.ID)
+		name := tasks[0].Name
+		if len(tasks) > 1 {
+			name = req.Job.ID
+		}
+		return nil, fmt.Errorf("Nomad has no earlier allocation of %s (see: ps --all %s)", name, req.Job.ID)
 	}
 	return before, nil
 }

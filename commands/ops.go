@@ -63,6 +63,7 @@ type opsOutput struct {
 	Operations []opOutput `json:"operations" doc:"oldest first"`
 }
 
+// opOutput is an operation in the output. Scripts depend on its JSON names.
 type opOutput struct {
 	ID        string     `json:"id" doc:""`
 	Tier      string     `json:"tier" doc:""`
@@ -120,14 +121,14 @@ func (o *opsCommand) Run(ctx context.Context, req *router.Request) error {
 	case op != nil && (o.restore || o.forget) && !isFinished(op):
 		return fmt.Errorf("operation %s is still running (see: ops %s)", one.ID, one.ID)
 	case o.restore, o.forget:
-		i := slices.IndexFunc(saved, func(s ops.SavedJob) bool { return s.ID == one.ID })
+		i := slices.IndexFunc(saved, func(s ops.SavedDefinition) bool { return s.ID == one.ID })
 		if i < 0 {
-			return fmt.Errorf("operation %s has no saved definition: %s was registered again", one.ID, one.Job)
+			return fmt.Errorf("operation %s has no saved definition to restore or delete (see: status %s)", one.ID, one.Job)
 		}
 		return o.restoreOrForget(ctx, req, saved[i])
 	case op == nil:
 		return fmt.Errorf("operation %s on %s was interrupted when the gateway stopped "+
-			"(bring the job back: ops %s --restore)",
+			"(bring the job back: ops --restore %s)",
 			one.ID, one.Job, one.ID)
 	case o.cancel:
 		return cancelOp(req, op)
@@ -139,7 +140,7 @@ func (o *opsCommand) Run(ctx context.Context, req *router.Request) error {
 }
 
 // listOps returns the operations of this gateway, and those of an earlier one that left a saved definition.
-func listOps(started []*ops.Op, saved []ops.SavedJob) (all []opOutput) {
+func listOps(started []*ops.Op, saved []ops.SavedDefinition) (all []opOutput) {
 	for _, op := range started {
 		one := opOutput{
 			op.ID, op.Job.Tier, op.Job.Namespace, op.Job.ID, "running", op.User, op.Started.UTC(), nil, op.Command,
@@ -154,7 +155,7 @@ func listOps(started []*ops.Op, saved []ops.SavedJob) (all []opOutput) {
 			}
 			// After a panic, the error does not contain the next step.
 			var caught *backends.PanicError
-			isSaved := slices.ContainsFunc(saved, func(s ops.SavedJob) bool { return s.ID == op.ID })
+			isSaved := slices.ContainsFunc(saved, func(s ops.SavedDefinition) bool { return s.ID == op.ID })
 			if errors.As(err, &caught) && isSaved {
 				one.Last += "; bring it back: " + restoreCommand(op.ID)
 			}
@@ -176,7 +177,7 @@ func listOps(started []*ops.Op, saved []ops.SavedJob) (all []opOutput) {
 }
 
 // restoreCommand returns the command that registers the definition saved by an operation.
-func restoreCommand(id string) string { return "ops " + id + " --restore" }
+func restoreCommand(id string) string { return "ops --restore " + id }
 
 func (o *opsCommand) showList(req *router.Request, all []opOutput) error {
 	if o.json {
@@ -193,7 +194,7 @@ func (o *opsCommand) showList(req *router.Request, all []opOutput) error {
 	return err
 }
 
-// minIDLength prevents an empty variable or a typo from matching the only operation.
+// minIDLength is the minimum length of an ID, so that an empty variable or a typo does not match the only operation.
 const minIDLength = 4
 
 func opByID(all []opOutput, id string) (opOutput, error) {
@@ -233,7 +234,7 @@ func cancelOp(req *router.Request, op *ops.Op) error {
 
 // restoreOrForget registers the saved definition of req.Job again unless somebody has done that, or deletes it with
 // --forget.
-func (o *opsCommand) restoreOrForget(ctx context.Context, req *router.Request, saved ops.SavedJob) error {
+func (o *opsCommand) restoreOrForget(ctx context.Context, req *router.Request, saved ops.SavedDefinition) error {
 	job := req.Job
 	if o.forget {
 		if err := req.DeleteDefinition(saved); err != nil {
@@ -252,7 +253,7 @@ func (o *opsCommand) restoreOrForget(ctx context.Context, req *router.Request, s
 	}
 	result, err := req.Writer.Register(ctx, job, saved.Definition, index)
 	if err != nil {
-		return err
+		return jobError(job, err)
 	}
 	if err := relinkRelease(ctx, req.Cluster, req.SavedDefinitions(), job, saved.Definition); err != nil {
 		newProgressPrinter(req).printf("warning: %v", err)
@@ -272,7 +273,9 @@ func (e notStoppedError) Error() string { return string(e) }
 // job stopped, or registered with one attempt to reschedule. It returns 0 if Nomad has no job with this ID, and a
 // notStoppedError if the job is not stopped. If the job was changed or purged since, it returns an error: a saved
 // definition must not replace a newer version, and may be the only copy of a purged job.
-func restoreIndex(ctx context.Context, req *router.Request, job backends.Job, saved ops.SavedJob) (uint64, error) {
+func restoreIndex(
+	ctx context.Context, req *router.Request, job backends.Job, saved ops.SavedDefinition,
+) (uint64, error) {
 	text, err := req.Cluster.Definition(ctx, job, nil)
 	if errors.Is(err, backends.ErrNotFound) {
 		return 0, nil
@@ -292,8 +295,8 @@ func restoreIndex(ctx context.Context, req *router.Request, job backends.Job, sa
 			state, hint = "is stopped", fmt.Sprintf("start that job: start %s; ", job.ID)
 		}
 		return 0, fmt.Errorf("the saved definition of %s is of a job that was purged; another job with its name %s "+
-			"(%sdelete the saved definition: ops %s --forget)", job.ID, state, hint, saved.ID)
-	case !now.Stop && now.Version == saved.Version+1 && backends.HasRescheduling(text, saved.Definition):
+			"(%sdelete the saved definition: ops --forget %s)", job.ID, state, hint, saved.ID)
+	case !now.Stop && now.Version == saved.Version+1 && backends.IsWithRescheduling(text, saved.Definition):
 		return now.JobModifyIndex, nil // restart has registered it with one attempt to reschedule
 	case !now.Stop && now.Version == saved.Version:
 		return 0, notStoppedError(fmt.Sprintf("%s is not stopped: it is still at version %d", job.ID, now.Version))
@@ -301,7 +304,7 @@ func restoreIndex(ctx context.Context, req *router.Request, job backends.Job, sa
 		return 0, notStoppedError(fmt.Sprintf("%s was already registered again, as version %d", job.ID, now.Version))
 	case now.Version > saved.Version+1:
 		return 0, fmt.Errorf("the saved definition of %s is version %d, but the job was changed to version %d and stopped "+
-			"(start that version: start %s; delete the saved definition: ops %s --forget)",
+			"(start that version: start %s; delete the saved definition: ops --forget %s)",
 			job.ID, saved.Version, now.Version, job.ID, saved.ID)
 	}
 	return now.JobModifyIndex, nil

@@ -11,8 +11,8 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// This file parses every number that a user types. The parsers of strconv and time accept too much: signs, hexadecimal
-// digits, underscores.
+// This file parses the numbers that users type, except inspect --version. The parsers of strconv and time accept too
+// much: signs, hexadecimal digits, underscores.
 
 // maxNumber is larger than any useful count, line number or version, and too small to overflow.
 const maxNumber = 999_999_999

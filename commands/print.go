@@ -1,7 +1,6 @@
 package commands
 
 import (
-	"context"
 	"fmt"
 
 	"nomadctld/backends"
@@ -9,14 +8,9 @@ import (
 	"nomadctld/router"
 )
 
-// currentJob returns the current state of the request's job.
-func currentJob(ctx context.Context, req *router.Request) (backends.JobDetail, error) {
-	defer req.Progress("waiting for the cluster")()
-	job, err := req.Cluster.Job(ctx, req.Job)
-	if err != nil {
-		return job, jobError(req.Job, err)
-	}
-	return job, nil
+// usageError returns err with the name of the command and the exit code 2.
+func usageError(req *router.Request, err error) error {
+	return router.Exit(2, fmt.Errorf("%s: %w", req.Command.Spec().Name, err))
 }
 
 // printResult prints the result of a change to stdout. The text may be untrusted.
@@ -26,25 +20,25 @@ func printResult(req *router.Request, format string, args ...any) error {
 }
 
 // evaluationSuffix returns the evaluation of a change in parentheses, or "".
-func evaluationSuffix(o backends.WriteResult) string {
-	if o.EvaluationID == "" {
+func evaluationSuffix(result backends.WriteResult) string {
+	if result.EvaluationID == "" {
 		return ""
 	}
-	return " (evaluation " + shortID(o.EvaluationID) + ")"
+	return " (evaluation " + shortID(result.EvaluationID) + ")"
 }
 
 // printEvaluation prints the ID of the evaluation, if there is one, for --detach.
-func (w *waitFlags) printEvaluation(req *router.Request, o backends.WriteResult) error {
-	if o.EvaluationID == "" {
+func (w *waitFlags) printEvaluation(req *router.Request, result backends.WriteResult) error {
+	if result.EvaluationID == "" {
 		return nil
 	}
-	return printResult(req, "%s", o.EvaluationID)
+	return printResult(req, "%s", result.EvaluationID)
 }
 
 // printWarnings prints Nomad's warnings.
-func printWarnings(req *router.Request, o backends.WriteResult) {
-	if o.Warnings != "" {
-		newProgressPrinter(req).printf("Nomad warns: %s", o.Warnings)
+func printWarnings(req *router.Request, result backends.WriteResult) {
+	if result.Warnings != "" {
+		newProgressPrinter(req).printf("Nomad warns: %s", result.Warnings)
 	}
 }
 

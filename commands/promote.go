@@ -37,7 +37,7 @@ the deployment is successful.`,
 }
 
 func (p *promote) Run(ctx context.Context, req *router.Request) error {
-	if err := p.waitFlags.check(); err != nil {
+	if err := p.waitFlags.check(req); err != nil {
 		return err
 	}
 	d, err := activeDeployment(ctx, req)
@@ -47,7 +47,7 @@ func (p *promote) Run(ctx context.Context, req *router.Request) error {
 	if !slices.ContainsFunc(d.Groups, func(g backends.DeploymentGroup) bool { return g.Canaries > 0 && !g.Promoted }) {
 		return fmt.Errorf("deployment %s of %s has no canaries to promote", shortID(d.ID), req.Job.ID)
 	}
-	result, err := req.Writer.Promote(ctx, req.Job, d.ID)
+	result, err := req.Writer.PromoteDeployment(ctx, req.Job, d.ID)
 	if err != nil {
 		return jobError(req.Job, err)
 	}

@@ -7,8 +7,8 @@ import (
 )
 
 // taskFlags returns the column Extra with the letters of the original nomadctld: F or P for a failed or pending
-// allocation, or lost, complete or unknown. Then one letter for each event, oldest first: T terminated, O terminated
-// for running out of memory, NR not restarting, KV killed because of Vault, U unhealthy.
+// allocation, or lost, complete or unknown. Then a code for each of these events, oldest first: T terminated, O
+// terminated for running out of memory, NR not restarting, KV killed because of Vault, U unhealthy.
 func taskFlags(a backends.Allocation, t backends.Task) []string {
 	flags := []string{}
 	switch a.Status {

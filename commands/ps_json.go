@@ -73,7 +73,7 @@ func taskState(a backends.Allocation, t backends.Task) string {
 	switch state := a.TaskState(t); {
 	case state != "":
 		return state
-	case a.Terminal():
+	case a.TerminalStatus():
 		return backends.StateDead
 	}
 	return "pending"

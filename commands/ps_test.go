@@ -22,16 +22,16 @@ func TestTaskFlags_OrderOfEvents(t *testing.T) {
 		want   []string
 	}{
 		{"nothing", "running", []backends.Event{event("Received", ""), event("Started", "")}, []string{}},
-		{"the README's helloworld2", "failed", []backends.Event{
+		{"the original README's helloworld2", "failed", []backends.Event{
 			event("Received", ""), event("Task Setup", ""), event("Killing", "vault: server error deriving vault token"),
 			event("Alloc Unhealthy", ""),
 		}, []string{"F", "KV", "U"}},
-		{"the README's iss-cluster1", "running", []backends.Event{
+		{"the original README's iss-cluster1", "running", []backends.Event{
 			event("Terminated", `Exit Code: 137, Exit Message: "OOM Killed"`), event("Restarting", ""), oom,
 			event("Started", ""), oom,
 		}, []string{"O", "O", "O"}},
 		{
-			"the README's lamp", "running",
+			"the original README's lamp", "running",
 			[]backends.Event{event("Alloc Unhealthy", ""), event("Terminated", "Exit Code: 1")},
 			[]string{"U", "T"},
 		},

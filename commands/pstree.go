@@ -73,13 +73,21 @@ func (p *pstree) draw(ctx context.Context, req *router.Request, out io.Writer) e
 	return cmp.Or(jobTree(jobs, usage).Write(out, clientStyle(req)), err)
 }
 
+// stateClause returns a state as a clause: "is lost". For a failure it adds the command that shows the cause.
+func stateClause(state, id string) string {
+	if state == "failed" {
+		return "has failed (see: info " + id + ")"
+	}
+	return "is " + state
+}
+
 // notRunningState returns the state of a task that is not running, or "". It is the state of the allocation if that is
 // terminal.
 func notRunningState(a backends.Allocation, t backends.Task) string {
 	switch state := a.TaskState(t); {
 	case state == backends.StateRunning:
 		return ""
-	case a.Terminal():
+	case a.TerminalStatus():
 		return a.Status
 	default:
 		return state

@@ -26,7 +26,7 @@ func currentVersion(job backends.JobDetail, versions []backends.Version) (backen
 		if len(versions) > 0 {
 			newest = versions[0].Number
 		}
-		return backends.Version{}, &backends.ChangedError{Job: job.ID, Version: newest}
+		return backends.Version{}, jobError(job.Job, &backends.ChangedError{Job: job.ID, Version: newest})
 	}
 	return versions[i], nil
 }
@@ -36,7 +36,7 @@ func currentVersion(job backends.JobDetail, versions []backends.Version) (backen
 func earlierReleases(current backends.Version, versions []backends.Version) (earlier []backends.Version) {
 	for _, v := range versions {
 		isEarlier := v.Number < current.Number && !v.Stopped && v.Release.ID != current.Release.ID
-		if isEarlier && !backends.HasRescheduling(v.Definition, current.Definition) {
+		if isEarlier && !backends.IsWithRescheduling(v.Definition, current.Definition) {
 			earlier = append(earlier, v)
 		}
 	}
@@ -63,11 +63,11 @@ func lastRelease(earlier []backends.Version) (backends.Version, bool) {
 	return backends.Version{}, false
 }
 
-// savedRelease returns the release that the gateway has saved for the job with the version now. The release has an
-// older CreateIndex than now if Nomad had deleted the job before it was registered again.
+// savedRelease returns the release that the gateway has saved for a job. now is the job's current version. The release
+// has an older CreateIndex than now if Nomad had deleted the job before it was registered again.
 func savedRelease(
 	definitions router.SavedDefinitions, now backends.Version,
-) (release backends.Version, saved ops.SavedJob, ok bool, err error) {
+) (release backends.Version, saved ops.SavedDefinition, ok bool, err error) {
 	if saved, ok := definitions.Find(ops.Released); !ok || saved.CreateIndex != now.CreateIndex {
 		return release, saved, false, nil
 	}
@@ -86,8 +86,8 @@ func savedRelease(
 	return release, saved, err == nil, err
 }
 
-// compareNewestFirst sorts versions newest first. Versions of a job that Nomad has deleted are older than all
-// versions of the job that was registered again.
+// compareNewestFirst compares versions, for sorting newest first. Versions of a job that Nomad has deleted are older
+// than all versions of the job that was registered again.
 func compareNewestFirst(a, b backends.Version) int {
 	return cmp.Or(cmp.Compare(b.CreateIndex, a.CreateIndex), cmp.Compare(b.Number, a.Number))
 }
@@ -148,8 +148,9 @@ func saveRelease(
 	if err == nil || isSaved || !willBeDeleted(last, versions, added) {
 		return "", nil
 	}
-	return fmt.Sprintf("Nomad keeps only %d versions of a job: this change makes it delete version %d of %s, "+
-		"the last release before the current one, and %s", trackedVersions, last.Number, job.ID, unsavedReason(err)), nil
+	return fmt.Sprintf("Nomad keeps only %d versions of a job: this change deletes version %d of %s, "+
+		"the last release before the current one, and %s",
+		trackedVersions, last.Number, job.ID, unsavedReason("that version", err)), nil
 }
 
 // willBeDeleted reports whether Nomad deletes a version when a number of versions are added.
@@ -163,12 +164,12 @@ func willBeDeleted(version backends.Version, versions []backends.Version, added 
 	return version.Tag == "" && newer+added >= trackedVersions
 }
 
-// unsavedReason explains why the gateway cannot save a definition.
-func unsavedReason(err error) string {
+// unsavedReason explains why the gateway cannot save something.
+func unsavedReason(what string, err error) string {
 	if errors.Is(err, ops.ErrNoFolder) {
-		return "the gateway cannot save it (ask its operator to set audit.jobs)"
+		return "the gateway cannot save " + what + " (ask its operator to set audit.jobs)"
 	}
-	return fmt.Sprintf("the gateway cannot save it: %v", err)
+	return fmt.Sprintf("the gateway cannot save %s (%v)", what, err)
 }
 
 // confirmWarnings prints warnings and, on a terminal, prompts whether to continue unless skip is set.
@@ -244,9 +245,8 @@ func saveStopped(
 		return "", "", nil // another stop of the same version has saved it
 	}
 	err = errors.Join(err, definitions.Delete(ops.Stopped))
-	return "", fmt.Sprintf("start %s works only until Nomad deletes the stopped job, by default 4 hours after the "+
-		"stop: %s",
-		job.ID, unsavedReason(err)), nil
+	return "", fmt.Sprintf("%s: start %s works only until Nomad deletes the stopped job, "+
+		"by default 4 hours after the stop", unsavedReason("the definition of "+job.ID, err), job.ID), nil
 }
 
 // relinkRelease assigns the saved release of a job to the job that was registered again from definition. If Nomad had

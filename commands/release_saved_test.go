@@ -119,11 +119,11 @@ func TestSaveRelease_KeepsBetter(t *testing.T) {
 			saved, _ := newSaved(t)
 			mustSaveRelease(t, saved, tc.first...)
 			mustSaveRelease(t, saved, tc.then...)
-			k, ok, err := saved.Load(ops.Released)
-			if err != nil || !ok || k.Version != tc.want || k.CreateIndex != tc.then[0].CreateIndex {
-				t.Errorf("got version %d of %d, %v, %v, want %d", k.Version, k.CreateIndex, ok, err, tc.want)
+			s, ok, err := saved.Load(ops.Released)
+			if err != nil || !ok || s.Version != tc.want || s.CreateIndex != tc.then[0].CreateIndex {
+				t.Errorf("got version %d, CreateIndex %d, %v, %v, want %d", s.Version, s.CreateIndex, ok, err, tc.want)
 			}
-			if is, _ := identify(k.Definition); name == "same release now stable" && !is.Stable {
+			if is, _ := identify(s.Definition); name == "same release now stable" && !is.Stable {
 				t.Error("the saved release is not marked stable")
 			}
 		})
@@ -138,8 +138,8 @@ func TestSaveRelease_JobRegisteredAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	mustSaveRelease(t, saved, savedVersion(t, 50, 1, "c", true), savedVersion(t, 50, 0, "b", true))
-	if k, ok := saved.Find(ops.Released); !ok || k.Version != 0 || k.CreateIndex != 50 {
-		t.Errorf("got version %d of %d, %v", k.Version, k.CreateIndex, ok)
+	if s, ok := saved.Find(ops.Released); !ok || s.Version != 0 || s.CreateIndex != 50 {
+		t.Errorf("got version %d, CreateIndex %d, %v", s.Version, s.CreateIndex, ok)
 	}
 }
 
@@ -156,16 +156,16 @@ func TestSaveRelease_SavedAgainDaily(t *testing.T) {
 				first, _ := saved.Find(ops.Released)
 				time.Sleep(time.Hour)
 				mustSaveRelease(t, saved, now...)
-				if k, _ := saved.Find(ops.Released); k.ID != first.ID {
+				if s, _ := saved.Find(ops.Released); s.ID != first.ID {
 					t.Error("saved again after one hour")
 				}
 				for range 40 {
 					time.Sleep(24 * time.Hour)
 					mustSaveRelease(t, saved, now...)
 				}
-				if k, ok, err := saved.Load(ops.Released); err != nil || !ok || k.Version != 0 ||
-					time.Since(k.Time) > 24*time.Hour {
-					t.Errorf("got %+v, %v, %v", k, ok, err)
+				if s, ok, err := saved.Load(ops.Released); err != nil || !ok || s.Version != 0 ||
+					time.Since(s.Time) > 24*time.Hour {
+					t.Errorf("got %+v, %v, %v", s, ok, err)
 				}
 			})
 		})
@@ -178,10 +178,10 @@ func TestAddSaved_NewestFirst(t *testing.T) {
 	}
 	now := v(9, "d", true)
 	for name, tc := range map[string]struct {
-		kept  []backends.Version
-		saved backends.Version
-		want  uint64
-		added bool
+		versions []backends.Version
+		saved    backends.Version
+		want     uint64
+		added    bool
 	}{
 		"newer than a tagged one": {[]backends.Version{now, v(0, "a", true)}, v(3, "c", true), 3, true},
 		"of a deleted job":        {[]backends.Version{now, v(0, "a", true)}, savedVersion(t, 1, 30, "c", true), 0, true},
@@ -190,7 +190,7 @@ func TestAddSaved_NewestFirst(t *testing.T) {
 		"deployed again, failed":  {[]backends.Version{now, v(8, "a", false)}, v(3, "a", true), 3, true},
 		"current":                 {[]backends.Version{now, v(8, "c", true)}, v(3, "d", true), 8, false},
 	} {
-		all, added := addSaved(earlierReleases(now, tc.kept), tc.saved, now, tc.kept)
+		all, added := addSaved(earlierReleases(now, tc.versions), tc.saved, now, tc.versions)
 		got, ok := lastRelease(all)
 		if !ok || got.Number != tc.want || added != tc.added {
 			t.Errorf("%s: got %d, %v, added %v; want %d, added %v", name, got.Number, ok, added, tc.want, tc.added)
@@ -212,8 +212,8 @@ func TestSaveStopped_FailureRemovesOlder(t *testing.T) {
 	if err != nil || !strings.Contains(warning, "start web works only until Nomad deletes the stopped job") {
 		t.Errorf("got %q, %v", warning, err)
 	}
-	if k, ok := saved.Find(ops.Stopped); ok {
-		t.Errorf("start would register version %d", k.Version)
+	if s, ok := saved.Find(ops.Stopped); ok {
+		t.Errorf("start would register version %d", s.Version)
 	}
 }
 
@@ -254,8 +254,8 @@ func TestRelinkRelease_OnlyOfThisJob(t *testing.T) {
 		if err := relinkRelease(t.Context(), cluster, saved, cluster.detail().Job, was.Definition); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
-		if k, ok := saved.Find(ops.Released); !ok || k.CreateIndex != tc.want || k.Version != 3 {
-			t.Errorf("%s: got version %d of %d, want of %d", name, k.Version, k.CreateIndex, tc.want)
+		if s, ok := saved.Find(ops.Released); !ok || s.CreateIndex != tc.want || s.Version != 3 {
+			t.Errorf("%s: got version %d, CreateIndex %d, want CreateIndex %d", name, s.Version, s.CreateIndex, tc.want)
 		}
 	}
 }
@@ -275,8 +275,8 @@ func TestSaveRelease_NoWarningIfSavedBefore(t *testing.T) {
 			now = append([]backends.Version{savedVersion(t, 1, n+2, "b", true)}, now...)
 		}
 		mustSaveRelease(t, saved, now...)
-		if k, ok := saved.Find(ops.Released); !ok || k.Version != 0 {
-			t.Errorf("got version %d, %v", k.Version, ok)
+		if s, ok := saved.Find(ops.Released); !ok || s.Version != 0 {
+			t.Errorf("got version %d, %v", s.Version, ok)
 		}
 	})
 }

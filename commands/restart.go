@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"nomadctld/backends"
+	"nomadctld/internal/escape"
 	"nomadctld/internal/ops"
 	"nomadctld/router"
 )
@@ -99,7 +100,7 @@ func (r *restart) Run(ctx context.Context, req *router.Request) error {
 			return err
 		}
 		if live := liveAllocations(job, ""); len(live) > 1 {
-			if err := confirm(ctx, req, r.yes, "Stop and start %s in tier %s: %s?",
+			if err := confirm(ctx, req, r.yes, "Stop and start %s in tier %s, with %s?",
 				job.ID, job.Tier, plural(len(live), "running allocation")); err != nil {
 				return err
 			}
@@ -131,8 +132,8 @@ func (r *restart) Run(ctx context.Context, req *router.Request) error {
 				return err
 			}
 			if err := confirm(ctx, req, r.yes, "The reschedule block does not let Nomad replace %s of %s. "+
-				"Register the job with one attempt, then restore it? This adds 2 versions.",
-				failedOrStopped(unreschedulable), job.ID); err != nil {
+				"Register the job with one attempt and then restore it (this adds 2 versions)?",
+				failedOrStoppedText(unreschedulable), job.ID); err != nil {
 				return err
 			}
 		}
@@ -150,7 +151,7 @@ func (r *restart) Run(ctx context.Context, req *router.Request) error {
 		return err
 	}
 	if r.background {
-		fmt.Fprintf(req.Stderr, "restarting in the background (see: ops %s)\n", op.ID)
+		fmt.Fprintf(req.Stderr, "restarting %s in the background (see: ops %s)\n", escape.Text(req.Args[0]), op.ID)
 		return printResult(req, "%s", op.ID)
 	}
 	unit := "batch"
@@ -187,7 +188,7 @@ func checkRestartable(job backends.JobDetail) error {
 	case job.LatestDeployment != nil && isActive(*job.LatestDeployment):
 		d := job.LatestDeployment
 		return fmt.Errorf("%s is being deployed: deployment %s of version %d is %s; wait until it finishes, or fail it "+
-			"(see: deployment %s, fail %s)", job.ID, shortID(d.ID), d.Version, d.Status, job.ID, job.ID)
+			"(see: deployment %s; fail it: fail %s)", job.ID, shortID(d.ID), d.Version, d.Status, job.ID, job.ID)
 	}
 	return nil
 }
@@ -284,7 +285,7 @@ func followOp(ctx context.Context, req *router.Request, op *ops.Op, unit string)
 		return err
 	}
 	code := router.ExitCode(err)
-	op.Halt("interrupted")
+	op.Halt("cancelled with Ctrl-C")
 	report.printf("stopping after the current %s; press Ctrl-C again to detach while it finishes in the background "+
 		"(see: ops %s)",
 		unit, op.ID)
@@ -314,5 +315,3 @@ func followOp(ctx context.Context, req *router.Request, op *ops.Op, unit string)
 	}
 	return nil
 }
-
-const ctrlC = 3

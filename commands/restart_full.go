@@ -69,7 +69,7 @@ func (r *restart) restartFull(ctx context.Context, w router.Operation, job backe
 		w.Note("%s was changed during this restart; registering version %d again", job.ID, version)
 		definition = newer
 	}
-	w.Note("stopped %s at version %d", job.ID, version)
+	w.Note("stopping %s at version %d", job.ID, version)
 	r.waitForStop(ctx, w, job.Job, now.ModifyIndex)
 	registered, err := registerAgain(ctx, w, job.Job, definition, now.ModifyIndex, true)
 	if err != nil {
@@ -102,9 +102,14 @@ func checkUnchanged(job backends.JobDetail, definition json.RawMessage) error {
 		return fmt.Errorf("%s: %w", job.ID, err)
 	}
 	if id.Stop || id.JobModifyIndex != job.ModifyIndex {
-		return &backends.ChangedError{Job: job.ID, Version: id.Version}
+		return jobError(job.Job, &backends.ChangedError{Job: job.ID, Version: id.Version})
 	}
 	return nil
+}
+
+// changedError returns the error for a job that somebody else has changed since the command changed or restarted it.
+func changedError(now backends.JobDetail) error {
+	return fmt.Errorf("%w (see: history %s)", &backends.ChangedError{Job: now.ID, Version: now.Version}, now.ID)
 }
 
 // errStopUnknown is returned if the outcome of a stop cannot be determined.
@@ -154,7 +159,7 @@ func (r *restart) waitForStop(ctx context.Context, w router.Operation, job backe
 	ctx, stop := cancelOnHalt(ctx, w)
 	defer stop()
 	if err := waitUntilStopped(ctx, w.Cluster, job, "", backends.WriteResult{ModifyIndex: index}, w.Progress); err != nil {
-		w.Note("some allocations are still running (%v); registering the job again anyway", err)
+		w.Note("some allocations of %s are still running (%v); registering it again anyway", job.ID, err)
 	}
 }
 
@@ -195,8 +200,7 @@ func recoveryError(w router.Operation, job backends.JobDetail, definition json.R
 	}
 	if readErr == nil && !now.Stop && now.CreateIndex == before.CreateIndex {
 		return errors.Join(fmt.Errorf("%s is not stopped: it is at version %d, registered by this restart or by "+
-			"somebody else: "+
-			"%w (see: history %s)", job.ID, now.Version, err, job.ID), w.DeleteDefinition())
+			"somebody else: %w (see: history %s)", job.ID, now.Version, err, job.ID), w.DeleteDefinition())
 	}
 	w.Note("the definition of %s, saved in %s:", job.ID, w.DefinitionPath())
 	if safe, err := escape.JSON(definition, ""); err == nil {
@@ -205,8 +209,8 @@ func recoveryError(w router.Operation, job backends.JobDetail, definition json.R
 	w.Note("%s", definition)
 	if readErr == nil && !now.Stop {
 		return fmt.Errorf("%s was stopped, and another job with its name is running now: %w "+
-			"(the definition stays saved until: ops %s --forget)", job.ID, err, w.ID)
+			"(the definition stays saved until: ops --forget %s)", job.ID, err, w.ID)
 	}
-	return fmt.Errorf("%s may be stopped and could not be registered again: %w (bring it back: ops %s --restore)",
+	return fmt.Errorf("%s may be stopped and could not be registered again: %w (bring it back: ops --restore %s)",
 		job.ID, err, w.ID)
 }

@@ -61,8 +61,10 @@ func TestRegisterAgain_RetriesUntilTimeout(t *testing.T) {
 		maxTime  time.Duration
 	}{
 		"at once": {func(int, uint64) error { return nil }, nil, 0, 0},
-		"never": {func(int, uint64) error { return errNoLeader }, errNoLeader, recoveryTimeout, recoveryTimeout +
-			2*recoveryInterval},
+		"never": {
+			func(int, uint64) error { return errNoLeader }, errNoLeader, recoveryTimeout,
+			recoveryTimeout + 2*recoveryInterval,
+		},
 		"permission denied": {
 			func(int, uint64) error { return errPermission }, errPermission, recoveryTimeout,
 			recoveryTimeout + 2*recoveryInterval,
@@ -133,7 +135,7 @@ func TestConfirmStopped(t *testing.T) {
 		"rejected":                 {errPermission, job(false, 7), "web was not stopped: Permission denied", 0},
 		"changed": {
 			errPermission, job(false, 8),
-			"web was changed by someone else (now version 8)", 0,
+			"web was changed by somebody else and is now at version 8", 0,
 		},
 		"registered again": {
 			nil, job(false, 9),

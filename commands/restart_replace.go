@@ -15,8 +15,8 @@ import (
 )
 
 // failedAllocations returns the selected allocations of a job that have failed or, in a system job, were stopped, and
-// were not replaced. Nomad replaces failed at the next evaluation. The reschedule block of unreschedulable allows no
-// attempts.
+// were not replaced. Nomad replaces those in failed at the next evaluation. The reschedule blocks of those in
+// unreschedulable allow no attempts.
 func failedAllocations(
 	job backends.JobDetail, isSelected func(backends.Allocation) bool,
 ) (failed, unreschedulable []backends.Allocation) {
@@ -31,7 +31,7 @@ func failedAllocations(
 		isStopped := a.Status == "complete" && a.Desired != "run" && system
 		switch {
 		case !ok || !isFailed && !isStopped || !isSelected(a) || !isNewest(job, a):
-		case system || group.Reschedules:
+		case system || group.CanReschedule:
 			failed = append(failed, a)
 		default:
 			unreschedulable = append(unreschedulable, a)
@@ -51,9 +51,9 @@ func checkReplaceable(job backends.JobDetail, unreschedulable []backends.Allocat
 		groups[a.Group] = true
 	}
 	return fmt.Errorf("%s of %s cannot be replaced: the reschedule block of %s allows no attempts, and changing it "+
-		"makes Nomad "+
-		"rerun the complete allocations of a %s job (rerun all: restart --full %s; restart a running allocation: restart ID)",
-		failedOrStopped(unreschedulable), job.ID, groupsText(groups), job.Type, job.ID)
+		"makes Nomad also rerun the allocations of a %s job that are complete (rerun all: restart --full %s; "+
+		"restart a running allocation: restart ID)",
+		failedOrStoppedText(unreschedulable), job.ID, groupsText(groups), job.Type, job.ID)
 }
 
 // replaceFailed makes Nomad replace the failed allocations and waits until their replacements are running.
@@ -62,7 +62,7 @@ func (r *rolling) replaceFailed(ctx context.Context, w router.Operation) error {
 	if len(replaced) == 0 {
 		return nil
 	}
-	w.Note("replacing %s of %s: %s", failedOrStopped(replaced), r.job.ID, allocationLabels(replaced))
+	w.Note("replacing %s of %s: %s", failedOrStoppedText(replaced), r.job.ID, allocationLabels(replaced))
 	if others := r.alsoReplaced(replaced); len(others) > 0 {
 		w.Note("Nomad replaces all failed or stopped allocations at once, also: %s", allocationLabels(others))
 	}
@@ -92,11 +92,11 @@ func (r *rolling) replaceFailed(ctx context.Context, w router.Operation) error {
 	if err != nil {
 		return fmt.Errorf("the restart of %s stopped before anything was restarted: %w", r.job.ID, err)
 	}
-	w.Note("replaced %s of %s: %s", failedOrStopped(replaced), r.job.ID, replacementsText(replaced, replacements))
+	w.Note("replaced %s of %s: %s", failedOrStoppedText(replaced), r.job.ID, replacementsText(replaced, replacements))
 	return nil
 }
 
-// alsoReplaced returns the allocations that Nomad replaces together with the allocations replaced.
+// alsoReplaced returns the other allocations that Nomad replaces at the same time.
 func (r *rolling) alsoReplaced(replaced []backends.Allocation) []backends.Allocation {
 	contains := func(all []backends.Allocation, a backends.Allocation) bool {
 		return slices.ContainsFunc(all, func(b backends.Allocation) bool { return a.ID == b.ID })
@@ -209,7 +209,7 @@ func (r *rolling) findRegistered(
 		switch {
 		case errors.Is(err, backends.ErrNotFound):
 			return 0, err
-		case err == nil && !now.Stop && now.Version == r.job.Version+1 && backends.HasRescheduling(text, original):
+		case err == nil && !now.Stop && now.Version == r.job.Version+1 && backends.IsWithRescheduling(text, original):
 			return now.JobModifyIndex, nil
 		case err == nil && now.JobModifyIndex > r.job.ModifyIndex:
 			return 0, &backends.ChangedError{Job: r.job.ID, Version: now.Version}
@@ -272,7 +272,7 @@ func (r *rolling) placeMissing(ctx context.Context, w router.Operation) error {
 		want, have, _ := allocationCounts(now)
 		switch {
 		case now.ModifyIndex != r.job.ModifyIndex:
-			return true, &backends.ChangedError{Job: now.ID, Version: now.Version}
+			return true, changedError(now)
 		case len(now.Unplaced) > 0:
 			return true, fmt.Errorf("cannot be placed: %s", unplacedReasons(now.Unplaced))
 		case len(missingAllocations(now, "")) == 0 && isIdle(now):
@@ -294,8 +294,8 @@ func (r *rolling) placeMissing(ctx context.Context, w router.Operation) error {
 	return err
 }
 
-// failedOrStopped returns the number of allocations in words, such as "2 failed allocations".
-func failedOrStopped(allocations []backends.Allocation) string {
+// failedOrStoppedText returns the number of allocations in words, such as "2 failed allocations".
+func failedOrStoppedText(allocations []backends.Allocation) string {
 	state := "failed"
 	if slices.ContainsFunc(allocations, func(a backends.Allocation) bool { return a.Status != "failed" }) {
 		state = "stopped"

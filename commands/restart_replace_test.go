@@ -1,10 +1,12 @@
 package commands
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -52,8 +54,8 @@ func TestFindRegistered_ResponseLost(t *testing.T) {
 		"applied":       {[]string{at(4, 1)}, 14, "", 0},
 		"applied late":  {[]string{original, "", at(4, 1)}, 14, "", 2 * recoveryInterval},
 		"not applied":   {[]string{original}, 0, "web was not registered with one attempt to reschedule: ", lateRequestGrace},
-		"changed":       {[]string{at(4, 2)}, 0, "web was changed by someone else (now version 4)", 0},
-		"changed since": {[]string{at(5, 1)}, 0, "web was changed by someone else (now version 5)", 0},
+		"changed":       {[]string{at(4, 2)}, 0, "web was changed by somebody else and is now at version 4", 0},
+		"changed since": {[]string{at(5, 1)}, 0, "web was changed by somebody else and is now at version 5", 0},
 		"deleted":       {[]string{"deleted"}, 0, backends.ErrNotFound.Error(), 0},
 		"no response":   {[]string{""}, 0, errRegisterUnknown.Error(), recoveryTimeout},
 	} {
@@ -81,5 +83,234 @@ func TestFindRegistered_ResponseLost(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// failedCluster is a cluster with a failed allocation. Its fields define how it responds.
+type failedCluster struct {
+	fakeCluster
+	detail     func() backends.JobDetail
+	definition json.RawMessage
+	evaluate   error
+	registered []string
+	rejectFrom int   // number of the first registration that is rejected; 0: none
+	rejection  error // the error of rejected registrations; nil: a ChangedError
+}
+
+func (f *failedCluster) Job(context.Context, backends.Job) (backends.JobDetail, error) {
+	return f.detail(), nil
+}
+
+func (f *failedCluster) Definition(context.Context, backends.Job, *uint64) (json.RawMessage, error) {
+	return f.definition, nil
+}
+
+func (f *failedCluster) Evaluate(context.Context, backends.Job) (backends.WriteResult, error) {
+	return backends.WriteResult{EvaluationID: "e1"}, f.evaluate
+}
+
+func (f *failedCluster) Register(
+	_ context.Context, _ backends.Job, definition json.RawMessage, index uint64,
+) (backends.WriteResult, error) {
+	if f.rejectFrom > 0 && len(f.registered)+1 >= f.rejectFrom {
+		return backends.WriteResult{}, cmp.Or[error](f.rejection, &backends.ChangedError{Job: "web", Version: 9})
+	}
+	f.registered = append(f.registered, string(definition))
+	return backends.WriteResult{ModifyIndex: index + 1}, nil
+}
+
+func failedJob(index uint64, others ...backends.Allocation) backends.JobDetail {
+	var job backends.JobDetail
+	job.ID, job.Type, job.ModifyIndex = "web", "service", index
+	job.Groups = []backends.Group{{Name: "web", Count: 1}}
+	job.Allocations = append([]backends.Allocation{{
+		ID: "a1a1a1a1", JobID: "web", Name: "web.web[0]", Group: "web",
+		Status: "failed", Desired: "run", Created: time.Unix(1, 0),
+	}}, others...)
+	return job
+}
+
+func TestWaitUntilReplaced_NothingReplaced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		job := failedJob(7)
+		f := &failedCluster{detail: func() backends.JobDetail { return job }}
+		start := time.Now()
+		_, err := waitUntilReplaced(t.Context(), f, job, job.Allocations, backends.WriteResult{EvaluationID: "e1"},
+			func(string, ...any) {})
+		if err == nil || err.Error() != "Nomad evaluated web but did not replace: web[0] a1a1a1a1 (see: info web)" ||
+			time.Since(start) < idleGrace {
+			t.Errorf("got %v after %s", err, time.Since(start))
+		}
+	})
+}
+
+func TestWaitUntilReplaced_RunsOrFails(t *testing.T) {
+	next := backends.Allocation{
+		ID: "b2b2b2b2", JobID: "web", Name: "web.web[0]", Group: "web", Desired: "run",
+		Created: time.Unix(2, 0),
+	}
+	for status, want := range map[string]string{
+		"running": "",
+		"failed":  "allocation b2b2b2b2, which replaces a1a1a1a1, is failed",
+		"lost":    "allocation b2b2b2b2, which replaces a1a1a1a1, is lost",
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			job := failedJob(7)
+			f := &failedCluster{detail: func() backends.JobDetail {
+				a := next
+				if f := time.Since(time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)); f > 3*time.Second {
+					a.Status = status
+				} else {
+					a.Status = "pending"
+				}
+				return failedJob(7, a)
+			}}
+			back, err := waitUntilReplaced(t.Context(), f, job, job.Allocations, backends.WriteResult{}, func(string, ...any) {})
+			if (err == nil) != (want == "") || err != nil && !strings.HasPrefix(err.Error(), want) ||
+				err == nil && (len(back) != 1 || back[0].ID != next.ID) {
+				t.Errorf("%s: got %+v, %v", status, back, err)
+			}
+		})
+	}
+	changed := failedJob(8)
+	f := &failedCluster{detail: func() backends.JobDetail { return changed }}
+	if _, err := waitUntilReplaced(t.Context(), f, failedJob(7), changed.Allocations, backends.WriteResult{},
+		func(string, ...any) {}); err == nil || !strings.Contains(err.Error(), "was changed by somebody else") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestAllowRescheduling_RestoresJob(t *testing.T) {
+	definition := `{"ID":"web","JobModifyIndex":7,"TaskGroups":[{"Name":"web","Count":1,` +
+		`"ReschedulePolicy":{"Attempts":0}}]}`
+	for name, tc := range map[string]struct {
+		replaced   error
+		rejectFrom int
+		rejection  error
+		want       string
+		saved      bool // whether the definition stays saved
+	}{
+		"replaced":       {nil, 0, nil, "", false},
+		"not replaced":   {errPermission, 0, nil, "Permission denied", false},
+		"purged":         {backends.ErrNotFound, 0, nil, backends.ErrNotFound.Error(), false},
+		"first rejected": {nil, 1, nil, "web was changed by somebody else", false},
+		"second rejected": {
+			nil, 2, nil,
+			"web was registered with one attempt to reschedule in group web, and could not be restored: ", false,
+		},
+		"second rejected, not replaced": {
+			errPermission, 2, nil, "Permission denied\nweb was registered with one attempt",
+			false,
+		},
+		"no leader": {
+			nil, 2, errNoLeader,
+			"web is registered with one attempt to reschedule in group web, and could not be restored: No cluster leader " +
+				"(see: history web; restore it: ops ", true,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				job := failedJob(7)
+				f := &failedCluster{
+					definition: json.RawMessage(definition), rejectFrom: tc.rejectFrom, rejection: tc.rejection,
+					detail: func() backends.JobDetail {
+						is := failedJob(9)
+						is.Groups[0].Count, is.Allocations = 0, nil
+						return is
+					},
+				}
+				w := f.work(t)
+				w.Cluster, w.Writer = f, f
+				r := &rolling{job: job, unreschedulable: job.Allocations, timeout: time.Minute}
+				index := uint64(0)
+				err := r.allowRescheduling(t.Context(), w, func(job backends.JobDetail) error {
+					index = job.ModifyIndex
+					if _, err := os.Stat(w.DefinitionPath()); err != nil {
+						t.Errorf("the definition is not saved: %v", err)
+					}
+					return tc.replaced
+				})
+				if (err == nil) != (tc.want == "") || err != nil && !strings.HasPrefix(err.Error(), tc.want) {
+					t.Errorf("got %v, want %q", err, tc.want)
+				}
+				if tc.rejectFrom != 1 && index != 8 {
+					t.Errorf("evaluated with index %d, want that of the registration", index)
+				}
+				if _, err := os.Stat(w.DefinitionPath()); (err == nil) != tc.saved {
+					t.Errorf("saved: got %v, want %v", err == nil, tc.saved)
+				}
+				if tc.replaced == backends.ErrNotFound && len(f.registered) != 1 {
+					t.Errorf("registered a job that was purged: %q", f.registered)
+				}
+				if tc.rejectFrom == 0 && tc.replaced != backends.ErrNotFound &&
+					(len(f.registered) != 2 || !strings.Contains(f.registered[0], `"Attempts":1`) || f.registered[1] != definition) {
+					t.Errorf("registered %q", f.registered)
+				}
+			})
+		})
+	}
+}
+
+func TestCheckReplaced(t *testing.T) {
+	job := failedJob(7)
+	if err := checkReplaced(job, ""); err == nil ||
+		!strings.Contains(err.Error(), "Nomad does not replace 1 failed allocation: web[0] a1a1a1a1") {
+		t.Errorf("got %v", err)
+	}
+	if err := checkReplaced(job, "db"); err != nil {
+		t.Errorf("of another group: got %v", err)
+	}
+	job.Evaluations = []backends.Evaluation{{Status: "pending"}}
+	if err := checkReplaced(job, ""); err != nil {
+		t.Errorf("pending evaluation: got %v", err)
+	}
+	replaced := failedJob(7, backends.Allocation{
+		ID: "b2", JobID: "web", Name: "web.web[0]", Group: "web",
+		Status: "running", Desired: "run", Created: time.Unix(2, 0),
+	})
+	if err := checkReplaced(replaced, ""); err != nil {
+		t.Errorf("replaced: got %v", err)
+	}
+	awaited := failedJob(7)
+	awaited.Allocations[0].ReschedulePending = true
+	if err := checkReplaced(awaited, ""); err != nil {
+		t.Errorf("reschedule pending: got %v", err)
+	}
+}
+
+func TestMissingAllocations_OnlyIfIdle(t *testing.T) {
+	running := backends.Allocation{
+		ID: "b2", JobID: "web", Name: "web.web[1]", Group: "web", Status: "running",
+		Desired: "run", Created: time.Unix(2, 0),
+	}
+	unknown := running
+	unknown.Status = "unknown"
+	lost := running
+	lost.Status = "lost"
+	for name, tc := range map[string]struct {
+		change func(*backends.JobDetail)
+		group  string
+		want   int
+	}{
+		"one is missing":   {func(*backends.JobDetail) {}, "", 1},
+		"of another group": {func(*backends.JobDetail) {}, "db", 0},
+		"none is missing":  {func(j *backends.JobDetail) { j.Groups[0].Count = 2 }, "", 0},
+		"an evaluation is pending": {func(j *backends.JobDetail) {
+			j.Evaluations = []backends.Evaluation{{Status: "pending"}}
+		}, "", 0},
+		"one cannot be placed": {
+			func(j *backends.JobDetail) { j.Unplaced = []backends.UnplacedGroup{{Group: "web"}} },
+			"", 0,
+		},
+		"a system job":                  {func(j *backends.JobDetail) { j.Type = "system" }, "", 0},
+		"one is on a disconnected node": {func(j *backends.JobDetail) { j.Allocations[1] = unknown }, "", 0},
+		"another is lost":               {func(j *backends.JobDetail) { j.Allocations[1] = lost }, "", 2},
+	} {
+		job := failedJob(7, running) // the failed allocation counts too
+		job.Groups[0].Count = 3
+		tc.change(&job)
+		if got := missingAllocations(job, tc.group); got["web"] != tc.want || tc.want == 0 && len(got) > 0 {
+			t.Errorf("%s: got %v, want %d", name, got, tc.want)
+		}
 	}
 }

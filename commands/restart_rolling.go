@@ -38,7 +38,7 @@ type rolling struct {
 
 const (
 	minUptime     = 2 * time.Second // time that tasks must run to count as healthy
-	checksTimeout = 5 * time.Second
+	checksTimeout = 5 * time.Second // maximum time to fetch the check results of a batch
 
 	maxParallelRequests = 4 // a restart request occupies a connection until its tasks have stopped
 )
@@ -96,7 +96,7 @@ func (r *rolling) explainStop(w router.Operation, err error) error {
 		r.job.ID, len(r.restarted), len(r.targets), err)
 }
 
-// beforeBatch waits for --wait unless no batch was restarted yet, and returns the job's current state. It returns an
+// beforeBatch waits for --wait, except before the first batch, and returns the job's current state. It returns an
 // error if the operation was halted, or if the job was changed or can no longer be restarted.
 func (r *rolling) beforeBatch(ctx context.Context, w router.Operation) (now backends.JobDetail, err error) {
 	ctx, stop := cancelOnHalt(ctx, w)
@@ -109,7 +109,7 @@ func (r *rolling) beforeBatch(ctx context.Context, w router.Operation) (now back
 	}
 	err = pollJob(ctx, w.Cluster, r.job.Job, w.Progress, func(job backends.JobDetail) (bool, error) {
 		if now = job; now.ModifyIndex != r.job.ModifyIndex {
-			return true, &backends.ChangedError{Job: now.ID, Version: now.Version}
+			return true, changedError(now)
 		}
 		return true, checkRestartable(now)
 	})
@@ -132,7 +132,7 @@ func cancelOnHalt(ctx context.Context, w router.Operation) (context.Context, con
 	return ctx, func() { cancel(nil) }
 }
 
-// restartBatch restarts a batch and waits until it is healthy. It polls the job and asks for each target what it still
+// restartBatch restarts a batch and waits until it is healthy. It polls the job and checks what each target still
 // waits for. The batch is healthy if every target has been ready for minUptime without a task being started again.
 func (r *rolling) restartBatch(ctx context.Context, w router.Operation, batch []target) error {
 	if len(batch) == 0 {
@@ -180,7 +180,7 @@ func (r *rolling) restartBatch(ctx context.Context, w router.Operation, batch []
 	return err
 }
 
-// upState holds when a target was first seen ready, and the start of its tasks at that time. A later start resets
+// upState is the time when a target was first seen ready, and the last start of its tasks then. A later start resets
 // seen, so that a task that keeps restarting never counts as healthy.
 type upState struct{ seen, started time.Time }
 
@@ -282,8 +282,8 @@ func (r *rolling) notReady(now backends.JobDetail, t target, checks map[string][
 		return "pending", nil
 	case a.Status == "unknown":
 		return "on a disconnected node", nil
-	case a.Terminal() || a.Desired != "run":
-		return "", fmt.Errorf("allocation %s was stopped by somebody else: it is %s", shortID(a.ID), a.Status)
+	case a.TerminalStatus() || a.Desired != "run":
+		return "", fmt.Errorf("allocation %s was stopped during this restart (see: status %s)", shortID(a.ID), a.JobID)
 	case a.Healthy != nil && !*a.Healthy && r.replace:
 		return "", fmt.Errorf("allocation %s is unhealthy (see: info %s)", shortID(a.ID), shortID(a.ID))
 	}

@@ -55,7 +55,7 @@ terminal, it keeps the current counts; if only the counts differ, it fails.`,
 }
 
 func (r *revert) Run(ctx context.Context, req *router.Request) error {
-	if err := r.waitFlags.check(); err != nil {
+	if err := r.waitFlags.check(req); err != nil {
 		return err
 	}
 	if r.keepCounts && r.yes {
@@ -143,7 +143,7 @@ func (r *revert) targetVersion(
 	isEarlier := func(v backends.Version) bool { return v.Number < now.Number }
 	switch needsStable := job.Type == "service" || slices.ContainsFunc(versions, isStable); {
 	case !ok && !slices.ContainsFunc(versions, isEarlier):
-		return now, false, fmt.Errorf("Nomad has no version of %s before %d", job.ID, now.Number)
+		return now, false, fmt.Errorf("%s has no version before %d: nothing to revert to", job.ID, now.Number)
 	case !ok:
 		return now, false, fmt.Errorf("no earlier version of %s differs from version %d except in counts "+
 			"(see: history %s)",
@@ -229,7 +229,7 @@ func (r *revert) chooseCounts(
 			req.Job.ID, req.Job.Tier, then.Number)
 	}
 	key, err := choose(ctx, req, "yk",
-		"Revert %s in tier %s: (y)es and apply these counts, (k)eep the current counts, or (N)o? [y/k/N] ",
+		"Revert %s in tier %s: (y)es and apply these counts, (k)eep the current counts, or do (N)othing? [y/k/N] ",
 		req.Job.ID, req.Job.Tier)
 	return key == 'k', err
 }

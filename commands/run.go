@@ -2,10 +2,12 @@ package commands
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/spf13/pflag"
 
+	"nomadctld/backends"
 	"nomadctld/router"
 )
 
@@ -59,10 +61,13 @@ func (r *run) Run(ctx context.Context, req *router.Request) error {
 			return err
 		case len(children) > 0:
 			return fmt.Errorf("an earlier run of %s is still running, and the job prohibits overlap "+
-				"(see: ps %s); to launch it anyway, use --force", job.ID, job.ID)
+				"(see: ps %s; run it anyway: run --force %s)", job.ID, job.ID, job.ID)
 		}
 	}
 	result, err := req.Writer.Force(ctx, job.Job)
+	if _, ok := errors.AsType[*backends.RejectedError](err); ok && job.Schedule.Disabled {
+		return fmt.Errorf("%s cannot run, because its schedule is disabled (see: batch %s)", job.ID, job.ID)
+	}
 	if err != nil {
 		return jobError(job.Job, err)
 	}

@@ -2,7 +2,6 @@ package commands
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/spf13/pflag"
@@ -48,14 +47,14 @@ removes one. The count must be within the limits of the group's scaling block.`,
 }
 
 func (s *scale) Run(ctx context.Context, req *router.Request) error {
-	if err := s.waitFlags.check(); err != nil {
+	if err := s.waitFlags.check(req); err != nil {
 		return err
 	}
 	if _, _, ok := splitCount(req.Args[1]); !ok {
 		return router.Exit(2, fmt.Errorf("scale: COUNT is a number of allocations, not %q", req.Args[1]))
 	}
 	if req.Allocation != nil || req.Part.Task != "" {
-		return router.Exit(2, errors.New("scale: name a group: JOB/GROUP"))
+		return router.Exit(2, fmt.Errorf("scale: %s is not a group; write JOB/GROUP", req.Args[0]))
 	}
 	job, err := currentJob(ctx, req)
 	if err != nil {

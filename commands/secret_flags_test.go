@@ -19,7 +19,7 @@ func TestFlags_KeyValuesAreSecret(t *testing.T) {
 				return
 			}
 			if found++; len(f.Annotations) == 0 {
-				t.Errorf("%s --%s takes KEY=VALUE: call router.Secret", spec.Name, f.Name)
+				t.Errorf("%s --%s takes KEY=VALUE: call router.MarkSecret", spec.Name, f.Name)
 			}
 		})
 	}

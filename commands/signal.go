@@ -49,7 +49,8 @@ func (signal) Run(ctx context.Context, req *router.Request) error {
 			req.Args[1], strings.ReplaceAll(strings.Join(signals, ", "), "SIG", "")))
 	}
 	if a := *req.Allocation; !a.MayRun(*req.Task) {
-		return fmt.Errorf("task %s of %s is not running: it is %s", req.Task.Name, a.Name, notRunningState(a, *req.Task))
+		return fmt.Errorf("task %s of %s is not running: it %s",
+			req.Task.Name, a.Name, stateClause(notRunningState(a, *req.Task), req.Task.ExecID))
 	}
 	if err := req.Writer.SignalTask(ctx, *req.Allocation, req.Task.Name, name); err != nil {
 		return jobError(req.Job, err)

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/spf13/pflag"
 
@@ -56,7 +55,7 @@ If a system job is not stopped, start replaces its stopped and failed allocation
 }
 
 func (s *start) Run(ctx context.Context, req *router.Request) error {
-	if err := s.waitFlags.check(); err != nil {
+	if err := s.waitFlags.check(req); err != nil {
 		return err
 	}
 	job, err := currentJob(ctx, req)
@@ -95,20 +94,20 @@ func (s *start) Run(ctx context.Context, req *router.Request) error {
 	if err != nil {
 		return jobError(job.Job, err)
 	}
-	return s.finishStart(ctx, req, job.Job, result, fmt.Sprintf("from version %d", last.Number))
+	return s.finishStart(ctx, req, job.Job, result, fmt.Sprintf("at version %d", last.Number))
 }
 
 // startDeleted starts a job that Nomad has deleted.
-func (s *start) startDeleted(ctx context.Context, req *router.Request, gone error) error {
+func (s *start) startDeleted(ctx context.Context, req *router.Request, notFound error) error {
 	saved, ok, err := req.SavedDefinitions().Load(ops.Stopped)
 	if err != nil {
 		return fmt.Errorf("Nomad has deleted %s, and the definition that the gateway saved cannot be used: %w",
 			req.Job.ID, err)
 	}
 	if !ok {
-		return gone
+		return notFound
 	}
-	from := fmt.Sprintf("from version %d, which %s stopped on %s",
+	from := fmt.Sprintf("at version %d, which %s stopped on %s",
 		saved.Version, saved.User, saved.Time.UTC().Format("2006-01-02 15:04Z"))
 	if err := confirm(ctx, req, s.yes, "Nomad has deleted %s. Start it in tier %s %s?",
 		req.Job.ID, req.Job.Tier, from); err != nil {
@@ -148,7 +147,7 @@ func (s *start) finishStart(
 ) error {
 	printWarnings(req, result)
 	if err := req.SavedDefinitions().Delete(ops.Stopped); err != nil {
-		newProgressPrinter(req).printf("warning: the gateway cannot remove the definition that it saved: %v", err)
+		newProgressPrinter(req).printf("warning: the gateway cannot remove the saved definition of %s: %v", job.ID, err)
 	}
 	if s.detach {
 		return s.printEvaluation(req, result)
@@ -163,7 +162,7 @@ func (s *start) finishStart(
 // with a count of 0, it returns an error with the command to scale it.
 func (s *start) startRunning(ctx context.Context, req *router.Request, job backends.JobDetail) error {
 	if err := req.SavedDefinitions().Delete(ops.Stopped); err != nil { // the job was registered since it was saved
-		newProgressPrinter(req).printf("warning: the gateway cannot remove the definition that it saved: %v", err)
+		newProgressPrinter(req).printf("warning: the gateway cannot remove the saved definition of %s: %v", job.ID, err)
 	}
 	if stopped := stoppedSystemAllocations(job); len(stopped) > 0 {
 		return s.startAllocations(ctx, req, job, stopped)
@@ -233,99 +232,4 @@ func stoppedSystemAllocations(job backends.JobDetail) (stopped []backends.Alloca
 		}
 	}
 	return stopped
-}
-
-// isNewest reports whether no other allocation has replaced this one.
-func isNewest(job backends.JobDetail, a backends.Allocation) bool {
-	for _, b := range job.Allocations {
-		if b.ID != a.ID && b.SameInstance(a) && b.Group == a.Group && b.Created.After(a.Created) {
-			return false
-		}
-	}
-	return a.Next == ""
-}
-
-// idleGrace is the time for which Nomad may appear to be idle, because an evaluation completes before its allocations
-// are visible.
-const idleGrace = 5 * time.Second
-
-// waitUntilReplaced waits until the replacements of allocations are running, and returns them in the same order.
-// change is the result of the request that makes Nomad replace them.
-func waitUntilReplaced(
-	ctx context.Context, cluster backends.Cluster, job backends.JobDetail, replaced []backends.Allocation,
-	change backends.WriteResult, progress progressFunc,
-) (replacements []backends.Allocation, err error) {
-	var idle time.Time // since when Nomad has evaluated the job without replacing the allocations
-	err = pollJob(ctx, cluster, job.Job, progress, func(now backends.JobDetail) (bool, error) {
-		if now.ModifyIndex != job.ModifyIndex {
-			return true, &backends.ChangedError{Job: now.ID, Version: now.Version}
-		}
-		replacements = nil
-		var missing []string
-		waiting := 0
-		poststop := poststopTasks(now)
-		for _, a := range replaced {
-			b, ok := replacementOf(now, a)
-			switch {
-			case !ok:
-				missing = append(missing, allocationLabel(a))
-			case b.Status == "failed" || b.Status == "lost":
-				return true, fmt.Errorf("allocation %s, which replaces %s, is %s (see: info %s, logs %s)",
-					shortID(b.ID), shortID(a.ID), b.Status, shortID(b.ID), shortID(b.ID))
-			case b.Status == "running" && isStarted(b, poststop), b.Status == "complete" && b.Desired == "run":
-				replacements = append(replacements, b)
-			default:
-				waiting++
-			}
-		}
-		switch {
-		case len(missing) == 0 && waiting == 0:
-			return true, nil
-		case len(missing) == 0 || !isEvaluated(now, change.EvaluationID) || len(now.Unplaced) > 0:
-			idle = time.Time{}
-		case idle.IsZero():
-			idle = time.Now()
-		case time.Since(idle) > idleGrace:
-			return true, fmt.Errorf("Nomad evaluated %s but did not replace: %s (see: info %s)",
-				job.ID, strings.Join(missing, ", "), job.ID)
-		}
-		if len(now.Unplaced) > 0 {
-			progress("cannot be placed: %s", unplacedReasons(now.Unplaced))
-		} else {
-			progress("%d of %s running again", len(replacements), plural(len(replaced), "allocation"))
-		}
-		return false, nil
-	})
-	return replacements, err
-}
-
-// replacementOf returns the newest allocation that replaced another one.
-func replacementOf(job backends.JobDetail, a backends.Allocation) (newest backends.Allocation, ok bool) {
-	for _, b := range job.Allocations {
-		isLater := b.SameInstance(a) && b.Group == a.Group && b.Created.After(a.Created)
-		if b.ID != a.ID && (b.ID == a.Next || isLater) && (!ok || b.Created.After(newest.Created)) {
-			newest, ok = b, true
-		}
-	}
-	return newest, ok
-}
-
-// allocationLabel names an allocation by its index, or for a system job by its node, and by its ID.
-func allocationLabel(a backends.Allocation) string {
-	name := strings.TrimPrefix(a.Name, a.JobID+".")
-	if a.JobType == "system" || a.JobType == "sysbatch" {
-		name = a.Group + " on " + a.Node
-	}
-	return name + " " + shortID(a.ID)
-}
-
-// replacementsText lists allocations and their replacements.
-func replacementsText(replaced, replacements []backends.Allocation) string {
-	var all []string
-	for i, a := range replaced {
-		if i < len(replacements) {
-			all = append(all, allocationLabel(a)+" by "+shortID(replacements[i].ID))
-		}
-	}
-	return strings.Join(all, ", ")
 }

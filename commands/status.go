@@ -75,14 +75,23 @@ func (s *status) Run(ctx context.Context, req *router.Request) error {
 	})
 }
 
-// jobError adds the job's ID or the next step to an error of the cluster that lacks it.
+// jobError adds the job's ID or the next step to an error of the cluster. A ChangedError that nothing else wraps means
+// that nothing was done.
 func jobError(job backends.Job, err error) error {
+	cause := err
+	if tier, ok := err.(*backends.TierError); ok {
+		cause = tier.Err
+	}
+	if _, ok := cause.(*backends.ChangedError); ok {
+		return fmt.Errorf("%w; nothing was done (see: history %s)", err, job.ID)
+	}
 	if errors.Is(err, backends.ErrNotFound) {
 		return fmt.Errorf("job %s: %w", job.ID, backends.ErrNotFound)
 	}
 	rejected, ok := errors.AsType[*backends.RejectedError](err)
 	if ok && strings.Contains(rejected.Reason, "active deployment") {
-		return fmt.Errorf("%w; wait until it finishes, or fail it (see: deployment %s, fail %s)", err, job.ID, job.ID)
+		return fmt.Errorf("%w; wait until the deployment finishes, or fail it (see: deployment %s; fail it: fail %s)",
+			err, job.ID, job.ID)
 	}
 	return err
 }
@@ -93,7 +102,7 @@ func shortID(id string) string { return id[:min(8, len(id))] }
 // maxRecent is the maximum number of evaluations and of finished allocations in the output of status.
 const maxRecent = 10
 
-func statusText(job backends.JobDetail, launched []backends.Job, look render.Style) string {
+func statusText(job backends.JobDetail, launched []backends.Job, style render.Style) string {
 	var b strings.Builder
 	facts := func(pairs ...string) {
 		width := 0
@@ -101,9 +110,9 @@ func statusText(job backends.JobDetail, launched []backends.Job, look render.Sty
 			width = max(width, len(pairs[i]))
 		}
 		for i := 0; i < len(pairs); i += 2 {
-			text := look.Truncate(escape.Text(pairs[i+1]), width+3)
+			text := style.Truncate(escape.Text(pairs[i+1]), width+3)
 			if pairs[i] == "Status" {
-				text = look.Colorize(render.StateColor(pairs[i+1]), text)
+				text = style.Colorize(render.StateColor(pairs[i+1]), text)
 			}
 			fmt.Fprintf(&b, "%-*s = %s\n", width, pairs[i], text)
 		}
@@ -132,7 +141,7 @@ func statusText(job backends.JobDetail, launched []backends.Job, look render.Sty
 			"Optional Metadata", cmp.Or(strings.Join(s.MetaOptional, ", "), "<none>"))
 	}
 	if job.Children != nil {
-		section(&b, "Children Job Summary", look, [][]string{
+		section(&b, "Children Job Summary", style, [][]string{
 			{"Pending", "Running", "Dead"},
 			{fmt.Sprint(job.Children.Pending), fmt.Sprint(job.Children.Running), fmt.Sprint(job.Children.Dead)},
 		})
@@ -147,7 +156,7 @@ func statusText(job backends.JobDetail, launched []backends.Job, look render.Sty
 		if len(rows) == 1 {
 			rows = [][]string{{"No child jobs in Nomad"}}
 		}
-		section(&b, heading, look, rows)
+		section(&b, heading, style, rows)
 	} else {
 		rows := [][]string{{"Task Group", "Queued", "Starting", "Running", "Failed", "Complete", "Lost", "Unknown"}}
 		for _, g := range job.Groups {
@@ -155,14 +164,14 @@ func statusText(job backends.JobDetail, launched []backends.Job, look render.Sty
 			rows = append(rows, append([]string{g.Name},
 				numberCells(c.Queued, c.Starting, c.Running, c.Failed, c.Complete, c.Lost, c.Unknown)...))
 		}
-		section(&b, "Summary", look, rows)
+		section(&b, "Summary", style, rows)
 	}
 	if len(job.Unplaced) > 0 {
 		b.WriteString("\nPlacement Failure\n")
 		for _, u := range job.Unplaced {
 			fmt.Fprintf(&b, "Task Group \"%s\":\n", escape.Text(u.Group))
 			for _, reason := range u.Reasons {
-				b.WriteString("  * " + look.Truncate(escape.Text(reason), 4) + "\n")
+				b.WriteString("  * " + style.Truncate(escape.Text(reason), 4) + "\n")
 			}
 		}
 	}
@@ -178,7 +187,7 @@ func statusText(job backends.JobDetail, launched []backends.Job, look render.Sty
 			rows = append(rows, append(append([]string{g.Group}, numberCells(g.Desired, g.Placed, g.Healthy, g.Unhealthy)...),
 				deadline))
 		}
-		section(&b, "Deployed", look, rows)
+		section(&b, "Deployed", style, rows)
 	}
 	if len(job.Evaluations) > 0 {
 		rows := [][]string{{"ID", "Priority", "Triggered By", "Status", "Placement Failures", "Created"}}
@@ -189,16 +198,16 @@ func statusText(job backends.JobDetail, launched []backends.Job, look render.Sty
 			}
 			rows = append(rows, []string{shortID(e.ID), fmt.Sprint(e.Priority), e.Trigger, e.Status, failures, ago(e.Created)})
 		}
-		section(&b, "Evaluations", look, rows)
+		section(&b, "Evaluations", style, rows)
 	}
 	if job.Children == nil {
-		b.WriteString(allocationsText(job.Allocations, look))
+		b.WriteString(allocationsText(job.Allocations, style))
 	}
 	return b.String()
 }
 
 // allocationsText lists the allocations that are not finished, and the newest finished ones.
-func allocationsText(all []backends.Allocation, look render.Style) string {
+func allocationsText(all []backends.Allocation, style render.Style) string {
 	var b strings.Builder
 	finished := slices.DeleteFunc(slices.Clone(all), func(a backends.Allocation) bool { return !a.HiddenByDefault() })
 	slices.SortFunc(finished, func(x, y backends.Allocation) int { return y.Created.Compare(x.Created) })
@@ -218,7 +227,7 @@ func allocationsText(all []backends.Allocation, look render.Style) string {
 	if len(rows) == 1 {
 		return "\nAllocations\nNo allocations placed\n"
 	}
-	section(&b, "Allocations", look, rows)
+	section(&b, "Allocations", style, rows)
 	if len(old) > 0 {
 		fmt.Fprintf(&b, "... and %d older finished allocations (see: ps --all)\n", len(old))
 	}
@@ -251,7 +260,7 @@ func ago(t time.Time) string {
 }
 
 // section writes a heading and a table with two spaces between columns.
-func section(b *strings.Builder, heading string, look render.Style, rows [][]string) {
+func section(b *strings.Builder, heading string, style render.Style, rows [][]string) {
 	b.WriteString("\n" + heading + "\n")
-	render.Columns(b, rows, look)
+	render.Columns(b, rows, style)
 }

@@ -76,7 +76,7 @@ func (s *stop) Run(ctx context.Context, req *router.Request) error {
 		return s.stopDeleted(req, err)
 	}
 	if err != nil {
-		return err
+		return notStopped(req, err)
 	}
 	if err := req.CheckNoPendingRestore(); err != nil { // an operation that has stopped the job registers it again
 		return err
@@ -100,7 +100,7 @@ func (s *stop) Run(ctx context.Context, req *router.Request) error {
 	}
 	warning, err := saveRelease(ctx, req.Cluster, req.SavedDefinitions(), job, 1)
 	if err != nil {
-		return err
+		return notStopped(req, err)
 	}
 	if err := confirmWarnings(ctx, req, s.yes, warning); err != nil {
 		return err
@@ -113,7 +113,7 @@ func (s *stop) Run(ctx context.Context, req *router.Request) error {
 			job.ID, group.Name, group.Scaling.Min, req.Args[0], group.Scaling.Min)
 	}
 	if err != nil {
-		return jobError(job.Job, err)
+		return notStopped(req, jobError(job.Job, err))
 	}
 	if s.detach {
 		return s.printEvaluation(req, result)
@@ -121,8 +121,17 @@ func (s *stop) Run(ctx context.Context, req *router.Request) error {
 	if err := s.waitUntilScaled(ctx, req, job.Job, group.Name, 0, result); err != nil {
 		return err
 	}
-	return printResult(req, "stopped %s: %s%s",
+	return printResult(req, "stopped %s%s%s",
 		req.Args[0], stoppedText(ctx, req, job, group.Name), evaluationSuffix(result))
+}
+
+// notStopped adds to an error without a response of the cluster that nothing was stopped. It does not if the response
+// to a change was lost.
+func notStopped(req *router.Request, err error) error {
+	if errors.Is(err, backends.ErrUnreachable) && !errors.Is(err, backends.ErrOutcomeUnknown) {
+		return fmt.Errorf("%s was not stopped: %w", req.Args[0], err)
+	}
+	return err
 }
 
 // confirmStop prompts if several allocations would be stopped.
@@ -132,7 +141,7 @@ func (s *stop) confirmStop(
 	if len(live) <= 1 {
 		return nil
 	}
-	return confirm(ctx, req, s.yes, "Stop %s in tier %s: %s?",
+	return confirm(ctx, req, s.yes, "Stop %s in tier %s, with %s?",
 		req.Args[0], job.Tier, plural(len(live), "running allocation"))
 }
 
@@ -140,7 +149,7 @@ func (s *stop) confirmStop(
 func (s *stop) stopJob(ctx context.Context, req *router.Request, job backends.JobDetail) error {
 	children, err := runningChildren(ctx, req, job)
 	if err != nil {
-		return err
+		return notStopped(req, err)
 	}
 	if err := s.askChildren(ctx, req, children); err != nil {
 		return err
@@ -157,7 +166,7 @@ func (s *stop) stopJob(ctx context.Context, req *router.Request, job backends.Jo
 	}
 	result, saved, err := s.saveAndStop(ctx, req, job)
 	if err != nil {
-		return jobError(job.Job, err)
+		return notStopped(req, jobError(job.Job, err))
 	}
 	if saved {
 		defer printNotice(req, "%s", startableText(job))
@@ -181,7 +190,7 @@ func (s *stop) stopJob(ctx context.Context, req *router.Request, job backends.Jo
 	if len(left) > 0 {
 		running = "; " + childJobsAre(len(left)) + " still running"
 	}
-	return printResult(req, "%s %s: %s%s%s",
+	return printResult(req, "%s %s%s%s%s",
 		done, req.Args[0], stoppedText(ctx, req, job, ""), running, evaluationSuffix(result))
 }
 
@@ -193,7 +202,7 @@ func (s *stop) saveAndStop(
 	if s.purge {
 		result, err = req.Writer.Stop(ctx, job.Job, true)
 		if err == nil {
-			err = s.dropSaved(req)
+			err = s.deleteSaved(req)
 		}
 		return result, false, err
 	}
@@ -216,7 +225,7 @@ func (s *stop) saveAndStop(
 		result, err = req.Writer.Stop(ctx, job.Job, false)
 	}
 	if err != nil && !errors.Is(err, backends.ErrOutcomeUnknown) {
-		err = errors.Join(err, req.SavedDefinitions().DeleteByID(id)) // not a definition that another stop has saved since
+		err = errors.Join(err, req.SavedDefinitions().DeleteByID(id)) // by ID: another stop may have saved a newer one
 	}
 	_, saved = req.SavedDefinitions().Find(ops.Stopped)
 	return result, saved, err
@@ -233,22 +242,24 @@ func (s *stop) stopDeleted(req *router.Request, notFound error) error {
 		return printNotice(req, "%s is already stopped, and Nomad has deleted it; start %s brings it back until %s",
 			req.Job.ID, req.Job.ID, saved.Time.Add(ops.Retention).Format("2006-01-02 15:04Z"))
 	}
-	if err := s.dropSaved(req); err != nil {
+	if err := s.deleteSaved(req); err != nil {
 		return err
 	}
 	return printResult(req, "purged %s: deleted the gateway's saved definition", req.Job.ID)
 }
 
-// dropSaved deletes the saved definitions of a job.
-func (s *stop) dropSaved(req *router.Request) error {
+// deleteSaved deletes the saved definitions of a job.
+func (s *stop) deleteSaved(req *router.Request) error {
 	err := errors.Join(req.SavedDefinitions().Delete(ops.Stopped), req.SavedDefinitions().Delete(ops.Released))
 	if err != nil {
-		return fmt.Errorf("%s is purged, but the gateway cannot remove the definition that it saved: %w", req.Job.ID, err)
+		return fmt.Errorf("%s is purged, but the gateway cannot remove its saved definition: %w (try again: stop --purge %s)",
+			req.Job.ID, err, req.Job.ID)
 	}
 	return nil
 }
 
-// stoppedText returns the number of stopped allocations of a job or group in words. job is the state before the stop.
+// stoppedText returns the number of stopped allocations of a job or group in words, or "". job is the state before the
+// stop.
 // The current state shows which allocations are on nodes that have disconnected since.
 func stoppedText(ctx context.Context, req *router.Request, job backends.JobDetail, group string) string {
 	n, disconnected := len(liveAllocations(job, group)), disconnectedText(job, group)
@@ -262,10 +273,13 @@ func stoppedText(ctx context.Context, req *router.Request, job backends.JobDetai
 			}
 		}
 	}
-	if n == 0 && disconnected != "" {
-		return strings.TrimPrefix(disconnected, "; ")
+	switch {
+	case n == 0 && disconnected == "":
+		return ""
+	case n == 0:
+		return ": " + strings.TrimPrefix(disconnected, "; ")
 	}
-	return plural(n, "allocation") + disconnected
+	return ": " + plural(n, "allocation") + disconnected
 }
 
 // disconnectedText returns the number of allocations on disconnected nodes in words, or "".
@@ -283,7 +297,7 @@ func disconnectedText(job backends.JobDetail, group string) string {
 }
 
 func (s *stop) check(req *router.Request) error {
-	if err := s.waitFlags.check(); err != nil {
+	if err := s.waitFlags.check(req); err != nil {
 		return err
 	}
 	switch {
@@ -304,12 +318,13 @@ func (s *stop) check(req *router.Request) error {
 // stopAllocation stops one allocation with all its tasks.
 func (s *stop) stopAllocation(ctx context.Context, req *router.Request, job backends.JobDetail) error {
 	a := *req.Allocation
-	if a.Terminal() {
-		return fmt.Errorf("allocation %s of %s is not running: it is %s", shortID(a.ID), job.ID, a.Status)
+	if a.TerminalStatus() {
+		return fmt.Errorf("allocation %s of %s is not running: it %s",
+			shortID(a.ID), job.ID, stateClause(a.Status, shortID(a.ID)))
 	}
 	result, err := req.Writer.StopAllocation(ctx, a)
 	if err != nil {
-		return jobError(job.Job, err)
+		return notStopped(req, jobError(job.Job, err))
 	}
 	if s.detach {
 		return s.printEvaluation(req, result)
@@ -323,7 +338,7 @@ func (s *stop) stopAllocation(ctx context.Context, req *router.Request, job back
 		for _, b := range now.Allocations {
 			if b.ID == a.ID {
 				next = b.Next
-				return b.Terminal(), checkReachable(b)
+				return b.TerminalStatus(), checkReachable(b)
 			}
 		}
 		return true, nil
@@ -350,8 +365,7 @@ func checkReachable(a backends.Allocation) error {
 	switch a.Status {
 	case "unknown":
 		return fmt.Errorf("allocation %s is not stopped: its node %s is disconnected from Nomad, and the allocation may "+
-			"still be "+
-			"running there; Nomad stops it when the node reconnects (see: status %s)", shortID(a.ID), a.Node, a.JobID)
+			"still be running there; Nomad stops it when the node reconnects (see: status %s)", shortID(a.ID), a.Node, a.JobID)
 	case "lost":
 		return fmt.Errorf("allocation %s is lost: its node %s is down, and the allocation may still be running there "+
 			"(see: status %s)", shortID(a.ID), a.Node, a.JobID)

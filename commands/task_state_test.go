@@ -58,11 +58,13 @@ func TestPsJSON_States(t *testing.T) {
 		state string
 		flags []string
 		ended bool
-	}{{"running", nil, false}, {"dead", []string{"lost"}, true}, {"unknown", []string{"unknown"}, false}, {
-		"dead",
-		[]string{"complete"},
-		true,
-	}, {"dead", []string{"F"}, true}} {
+	}{
+		{"running", nil, false},
+		{"dead", []string{"lost"}, true},
+		{"unknown", []string{"unknown"}, false},
+		{"dead", []string{"complete"}, true},
+		{"dead", []string{"F"}, true},
+	} {
 		task := out.Jobs[0].Tasks[i]
 		if task.State != want.state || !slices.Equal(task.Flags, want.flags) || (task.Ended != nil) != want.ended ||
 			task.Started == nil {
@@ -102,7 +104,7 @@ func TestInfo_States(t *testing.T) {
 	job.Allocations = selectAllocations(job.Allocations, nil, nil)
 	text := render.NewDetails(render.Style{})
 	for _, a := range job.Allocations {
-		writeTask(text, a, a.Tasks[0], backends.Usage{}, backends.Restart{Mode: "fail"}, nil)
+		writeTask(text, a, a.Tasks[0], backends.Usage{}, backends.RestartPolicy{Mode: "fail"}, nil)
 	}
 	got := text.String()
 	for _, want := range []string{

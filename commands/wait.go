@@ -25,9 +25,9 @@ func (w *waitFlags) bind(f *pflag.FlagSet) {
 	durationVar(f, &w.timeout, "timeout", 5*time.Minute, "`DURATION` maximum time to wait")
 }
 
-func (w *waitFlags) check() error {
+func (w *waitFlags) check(req *router.Request) error {
 	if w.timeout <= 0 {
-		return router.Exit(2, errors.New("--timeout takes a duration above 0, such as 5m"))
+		return usageError(req, errors.New("--timeout takes a duration above 0, such as 5m"))
 	}
 	return nil
 }

@@ -38,7 +38,7 @@ func (w *watchFlag) run(ctx context.Context, req *router.Request, draw func(cont
 		return draw(ctx, req.Stdout)
 	}
 	if !(w.seconds >= 1 && w.seconds <= 3600) { // this form also rejects NaN
-		return router.Exit(2, errors.New("--watch takes 1 to 3600 seconds"))
+		return usageError(req, errors.New("--watch takes 1 to 3600 seconds"))
 	}
 	interval := time.Duration(w.seconds * float64(time.Second))
 	req.AllowCached(interval * 9 / 10)

@@ -40,22 +40,22 @@ type whoamiOutput struct {
 }
 
 func (w *whoami) Run(_ context.Context, req *router.Request) error {
-	reaches := req.GrantSummaries()
+	grants := req.GrantSummaries()
 	if w.json {
-		return render.JSON(req.Stdout, whoamiOutput{req.User.Login, req.User.Name, req.Fingerprint, reaches})
+		return render.JSON(req.Stdout, whoamiOutput{req.User.Login, req.User.Name, req.Fingerprint, grants})
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s (%s)\nkey %s\n", escape.Text(req.User.Login), escape.Text(req.User.Name),
 		escape.Text(req.Fingerprint))
-	for _, r := range reaches {
-		fmt.Fprintf(&b, "\ngroup %s\n", escape.Text(r.Group))
+	for _, g := range grants {
+		fmt.Fprintf(&b, "\ngroup %s\n", escape.Text(g.Group))
 		line := func(what, text string) { fmt.Fprintf(&b, "  %-11s %s\n", what, escape.Text(text)) }
-		line("jobs", prefixPatterns(r.Prefixes))
-		if r.Namespaces != nil {
-			line("namespaces", listOrNone(r.Namespaces))
+		line("jobs", prefixPatterns(g.Prefixes))
+		if g.Namespaces != nil {
+			line("namespaces", listOrNone(g.Namespaces))
 		}
-		line("tiers", listOrNone(r.Tiers))
-		line("rights", rightsText(r.Rights))
+		line("tiers", listOrNone(g.Tiers))
+		line("rights", rightsText(g.Rights))
 	}
 	_, err := io.WriteString(req.Stdout, b.String())
 	return err

@@ -28,7 +28,7 @@ func (l *loader) aliases(t *table) map[string]string {
 		case err != nil:
 			l.errorf(v.at, "close every quote", "%s cannot be split into words", v.name)
 		case len(words) == 0:
-			l.errorf(v.at, "write "+example, "%s contains no command", v.name)
+			l.errorf(v.at, "write the command, as in "+example, "%s contains no command", v.name)
 		case slices.Contains(l.commands, n.name):
 			l.warnf(n.key, "rename or remove it", "%s has the name of a built-in command, which always wins", v.name)
 		default:

@@ -77,7 +77,8 @@ func dockerSample(host string) string {
 	return strings.NewReplacer("{node}", "node", "{address}", "192.0.2.1").Replace(host)
 }
 
-// dockerHost checks an address that may contain placeholders, and returns its scheme.
+// dockerHost checks an address that may contain placeholders, and returns its scheme. For an invalid address it returns
+// https, so that no other message is about the scheme.
 func (l *loader) dockerHost(v value) string {
 	sample := dockerSample(v.text)
 	u, err := url.Parse(sample)
@@ -95,7 +96,7 @@ func (l *loader) dockerHost(v value) string {
 	if !valid {
 		const hint = `write "tcp://{address}:2376" or "unix:///var/run/docker.sock" (placeholders: {node}, {address})`
 		l.errorf(v.at, hint, "%s is not the address of a Docker daemon", v.name)
-		return "tcp"
+		return "https"
 	}
 	return u.Scheme
 }

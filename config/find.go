@@ -22,7 +22,8 @@ func find(explicit string, candidates []string) (string, error) {
 	}
 	if explicit != "" {
 		if missing(explicit) {
-			return "", fmt.Errorf("config file %s does not exist (given with -config)", quote(explicit))
+			return "", fmt.Errorf("config file %s (from -config) does not exist; create it, or correct the path",
+				quote(explicit))
 		}
 		return explicit, nil
 	}

@@ -18,7 +18,7 @@ func TestFind_FirstExistingFile(t *testing.T) {
 			"to one of these paths, use -config FILE, or run `nomadctld demo`, which needs none"},
 		{make: etc, want: etc},
 		{make: "nomadctld.toml", want: "./nomadctld.toml"},
-		{explicit: "my.toml", wrong: `config file "my.toml" does not exist (given with -config)`},
+		{explicit: "my.toml", wrong: `config file "my.toml" (from -config) does not exist; create it, or correct the path`},
 		{make: "my.toml", explicit: "my.toml", want: "my.toml"},
 	} {
 		if test.make != "" {

@@ -67,7 +67,7 @@ func (l *loader) groupCommands(names list) []string {
 	for _, v := range names.items {
 		if !slices.Contains(known, v.text) {
 			l.errorf(v.at, didYouMean(v.text, slices.Compact(slices.Sorted(slices.Values(known)))),
-				"%s is not a command or a set of commands: %s", v.name, quote(v.text))
+				"%s is not a right or a set of rights: %s", v.name, quote(v.text))
 		}
 		commands = append(commands, v.text)
 	}

@@ -125,7 +125,7 @@ func TestLoad_AtMostOneWarning(t *testing.T) {
 	}{
 		{
 			"prefix without a dash in a group", `prefix = ["p-"]` + "\n[users", `prefix = ["p-team1"]` + "\n[users",
-			`item 1 of prefix.lnx.prefix ("p-team1") also matches p-team10; write "p-team1-"`,
+			`item 1 of prefix.lnx.prefix ("p-team1") also matches jobs such as p-team10; write "p-team1-"`,
 		},
 		{"raw as the prefix of a tier", `["p-"]`, `["raw"]`, `write "raw-"`},
 		{"raw in a group", "[\"p-\"]\n[users", "[\"p-\", \"raw\"]\n[users", ""},

@@ -16,7 +16,7 @@ func (l *loader) general(t *table) General {
 	defer t.reportUnknownKeys()
 	g := General{
 		HostKeys:    l.hostKeys(t),
-		Bind:        l.listenAddress(t.text("bind", `bind = ":2222"`)),
+		Bind:        l.listenAddress(t.text("bind", `bind = ":2222"`), "2222"),
 		DockerPort:  l.dockerPort(t.textOrNumber("dockerport", `dockerport = "2375"`)),
 		DockerAPI:   l.dockerAPIVersion(t.text("dockerapi", `dockerapi = "1.44", in quotes`)),
 		NomadBinary: t.text("nomadbinary", `nomadbinary = "/usr/bin/nomad"`).text,
@@ -33,12 +33,12 @@ func (l *loader) general(t *table) General {
 	return g
 }
 
-// listenAddress checks an address to listen on.
-func (l *loader) listenAddress(v value) string {
+// listenAddress checks an address to listen on. Its hint contains the port.
+func (l *loader) listenAddress(v value, port string) string {
 	if v.ok && v.text != "" {
-		_, port, err := net.SplitHostPort(v.text)
-		if _, e := strconv.ParseUint(port, 10, 16); err != nil || e != nil {
-			l.errorf(v.at, `write host:port or :port, such as "127.0.0.1:2222"`,
+		_, got, err := net.SplitHostPort(v.text)
+		if _, e := strconv.ParseUint(got, 10, 16); err != nil || e != nil {
+			l.errorf(v.at, `write host:port or :port, such as "127.0.0.1:`+port+`"`,
 				"%s is not a listen address: %s", v.name, quote(v.text))
 		}
 	}
@@ -222,7 +222,7 @@ func (l *loader) metrics(t *table) Metrics {
 	defer t.reportUnknownKeys()
 	v := t.text("bind", `bind = "127.0.0.1:9122"`)
 	before := len(l.diagnostics)
-	m := Metrics{Bind: l.listenAddress(v)}
+	m := Metrics{Bind: l.listenAddress(v, "9122")}
 	if len(l.diagnostics) == before {
 		l.notImplemented(v, "metrics are not supported yet")
 	}

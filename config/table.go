@@ -143,7 +143,7 @@ func (t *table) number(key string, defaultValue int) int {
 	}
 	i, err := strconv.ParseInt(n.text, 0, strconv.IntSize)
 	if err != nil || i < 1 || i > 1<<30 {
-		t.r.errorf(n.at, "write a number such as "+example, "%s is not between 1 and %d", n.path(), 1<<30)
+		t.r.errorf(n.at, "write a number such as "+example, "%s is not between 1 and %d: %s", n.path(), 1<<30, n.text)
 		return defaultValue
 	}
 	return int(i)

@@ -34,7 +34,7 @@ func (l *loader) tiers(t *table) []Tier {
 		tiers = append(tiers, l.tier(sub, prefixes, names))
 	}
 	if len(all) == 0 {
-		l.errorf(t.at(), `write [nomad.production] with url = "http://..." and prefix = ["p-"]`,
+		l.errorf(t.at(), `write [nomad.production] with url = "https://..." and prefix = ["p-"]`,
 			"no tier is configured, so no job is accessible")
 	}
 	return tiers
@@ -46,7 +46,7 @@ func (l *loader) tier(t *table, prefixes, names map[string]firstUse) Tier {
 	l.checkName(t.node, "tier")
 	l.checkReserved(tier.Name, t.name, t.node.key)
 	var scheme string
-	address := t.text("url", `url = "http://nomad.service.consul:4646"`)
+	address := t.text("url", `url = "https://nomad.service.consul:4646"`)
 	tier.URL, scheme = l.clusterURL(address)
 	listed := t.texts("prefix", `prefix = ["p-"]`)
 	for _, v := range listed.items {
@@ -115,8 +115,7 @@ func isRemote(address string) bool {
 // checkName checks the name of a tier or a prefix group, which users type on the command line.
 func (l *loader) checkName(n *node, kind string) {
 	if lower := strings.ToLower(n.name); namePattern.MatchString(lower) && lower != n.name {
-		l.errorf(n.key, "write "+lower+", as the original nomadctld read it",
-			"%s is not lowercase, as the name of a %s must be", n.path(), kind)
+		l.errorf(n.key, "write "+lower, "%s: the name of a %s must be lowercase", n.path(), kind)
 	} else if lower != n.name || !namePattern.MatchString(n.name) {
 		l.errorf(n.key, "use lowercase letters, digits, - and _", "%s is not a valid %s name", n.path(), kind)
 	}
@@ -131,7 +130,7 @@ func (l *loader) checkReserved(name, path string, at int) {
 // clusterURL checks the url of a tier. The messages do not contain it, because it may contain a password.
 func (l *loader) clusterURL(v value) (address, scheme string) {
 	u, err := url.Parse(v.text)
-	const hint = `write url = "http://nomad.service.consul:4646"`
+	const hint = `write url = "https://nomad.service.consul:4646"`
 	switch {
 	case !v.given:
 		l.errorf(v.at, hint, "%s is missing", v.name)
@@ -157,7 +156,7 @@ func (l *loader) checkPrefix(v value) {
 		l.errorf(v.at, `write the start of the job IDs, such as "p-team1-"`,
 			"%s contains a character that job IDs should not have: %s", v.name, quote(v.text))
 	case !strings.HasSuffix(v.text, "-"):
-		l.warnf(v.at, "write "+quote(v.text+"-"), "%s (%s) also matches %s0", v.name, quote(v.text), v.text)
+		l.warnf(v.at, "write "+quote(v.text+"-"), "%s (%s) also matches jobs such as %s0", v.name, quote(v.text), v.text)
 	}
 }
 

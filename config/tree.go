@@ -104,7 +104,7 @@ func (r *report) findOrAddTable(parent *node, p keyPart, kind tableKind) *node {
 		return child
 	}
 	if old.name != p.name {
-		r.errorf(p.at, "use lowercase for both",
+		r.errorf(p.at, "use "+strings.ToLower(p.name)+" everywhere",
 			"%s is spelled %s on line %d", quote(p.name), quote(old.name), r.line(old.key))
 	}
 	if kind == headerTable {

@@ -102,7 +102,7 @@ func (r *Request) opsJob() ops.Job {
 
 // OwnedOperations returns the operations on the user's jobs in the selected tier and namespace, and the saved
 // definitions of such operations. Each list is sorted by age, the oldest first.
-func (r *Request) OwnedOperations() (all []*ops.Op, saved []ops.SavedJob, err error) {
+func (r *Request) OwnedOperations() (all []*ops.Op, saved []ops.SavedDefinition, err error) {
 	tiers, err := r.Cluster.(*scopedCluster).tiers(r.Tier)
 	if err != nil {
 		return nil, nil, err
@@ -111,12 +111,13 @@ func (r *Request) OwnedOperations() (all []*ops.Op, saved []ops.SavedJob, err er
 		return !r.ownsJob(j) || !slices.Contains(tiers, j.Tier) || r.Namespace != "" && r.Namespace != j.Namespace
 	}
 	all = slices.DeleteFunc(r.runner.operations.Ops(), func(o *ops.Op) bool { return excluded(o.Job) })
-	saved = slices.DeleteFunc(r.runner.operations.Restorable(), func(j ops.SavedJob) bool { return excluded(j.Job) })
+	saved = r.runner.operations.Restorable()
+	saved = slices.DeleteFunc(saved, func(s ops.SavedDefinition) bool { return excluded(s.Job) })
 	return all, saved, nil
 }
 
 // DeleteDefinition deletes the saved definition of an operation on one of the user's jobs.
-func (r *Request) DeleteDefinition(saved ops.SavedJob) error {
+func (r *Request) DeleteDefinition(saved ops.SavedDefinition) error {
 	if !r.ownsJob(saved.Job) {
 		return errNotOwned
 	}

@@ -1,9 +1,11 @@
 package router
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -176,7 +178,7 @@ func notFoundError(jobs []backends.Job, selector string, target Target) error {
 	if target != TargetTask {
 		return noJobError(selector, jobs)
 	}
-	return fmt.Errorf("no task %s (see: ps)", selector)
+	return fmt.Errorf("no task %s%s (see: ps)", selector, shortIDHint(selector))
 }
 
 // mayContain reports whether one of the tiers that failed with err may contain a job whose ID is a prefix of the
@@ -264,7 +266,7 @@ func matchID(jobs []backends.Job, id string) (found []candidate) {
 				case task.ExecID == id:
 					return []candidate{c}
 				case !strings.HasPrefix(task.ExecID, id) && !strings.HasPrefix(a.ID, id):
-				case a.ID != id && a.Terminal():
+				case a.ID != id && a.TerminalStatus():
 					terminal = append(terminal, c)
 				default:
 					found = append(found, c)
@@ -284,7 +286,17 @@ func noJobError(name string, jobs []backends.Job) error {
 	for _, job := range jobs {
 		ids = append(ids, job.ID)
 	}
-	return fmt.Errorf("no job %s%s (see: ps --all)", name, didYouMean(name, ids))
+	return fmt.Errorf("no job %s%s (see: ps --all)", name, cmp.Or(didYouMean(name, ids), shortIDHint(name)))
+}
+
+var shortIDPattern = regexp.MustCompile(fmt.Sprintf("^[0-9a-fA-F]{1,%d}$", minIDPrefix-1))
+
+// shortIDHint returns a hint for a selector that is too short for an ID.
+func shortIDHint(selector string) string {
+	if !shortIDPattern.MatchString(selector) {
+		return ""
+	}
+	return fmt.Sprintf("; an ID needs at least %d digits", minIDPrefix)
 }
 
 // maxListed limits the candidates that an error lists.

@@ -122,6 +122,8 @@ func (s Spec) checkArgs(args []string) error {
 	switch {
 	case len(args) < minArgs:
 		return errors.New("an argument is missing")
+	case maxArgs >= 0 && len(args) > maxArgs && s.RunsProgram && strings.HasPrefix(args[maxArgs], "-"):
+		return fmt.Errorf("put flags before the task: %q", args[maxArgs])
 	case maxArgs >= 0 && len(args) > maxArgs:
 		return fmt.Errorf("unexpected argument %q", args[maxArgs])
 	}

@@ -40,12 +40,12 @@ func (s SavedDefinitions) Save(kind ops.Kind, definition json.RawMessage,
 }
 
 // Find returns the saved entry of a kind without the definition.
-func (s SavedDefinitions) Find(kind ops.Kind) (ops.SavedJob, bool) {
+func (s SavedDefinitions) Find(kind ops.Kind) (ops.SavedDefinition, bool) {
 	return s.operations.FindSaved(kind, s.job)
 }
 
 // Load is Find with the definition, which it reads from disk.
-func (s SavedDefinitions) Load(kind ops.Kind) (entry ops.SavedJob, ok bool, err error) {
+func (s SavedDefinitions) Load(kind ops.Kind) (entry ops.SavedDefinition, ok bool, err error) {
 	return s.operations.LoadSaved(kind, s.job)
 }
 

@@ -120,35 +120,35 @@ func (o *scopedWriter) SignalTask(ctx context.Context, a backends.Allocation, ta
 	return err
 }
 
-func (o *scopedWriter) Promote(ctx context.Context, job backends.Job,
+func (o *scopedWriter) PromoteDeployment(ctx context.Context, job backends.Job,
 	deployment string,
 ) (backends.WriteResult, error) {
 	return o.change(job, func(c backends.ClusterWriter) (backends.WriteResult, error) {
-		return c.Promote(ctx, job, deployment)
+		return c.PromoteDeployment(ctx, job, deployment)
 	})
 }
 
-func (o *scopedWriter) Fail(ctx context.Context, job backends.Job,
+func (o *scopedWriter) FailDeployment(ctx context.Context, job backends.Job,
 	deployment string,
 ) (backends.WriteResult, error) {
 	return o.change(job, func(c backends.ClusterWriter) (backends.WriteResult, error) {
-		return c.Fail(ctx, job, deployment)
+		return c.FailDeployment(ctx, job, deployment)
 	})
 }
 
-func (o *scopedWriter) Pause(ctx context.Context, job backends.Job,
+func (o *scopedWriter) PauseDeployment(ctx context.Context, job backends.Job,
 	deployment string,
 ) (backends.WriteResult, error) {
 	return o.change(job, func(c backends.ClusterWriter) (backends.WriteResult, error) {
-		return c.Pause(ctx, job, deployment)
+		return c.PauseDeployment(ctx, job, deployment)
 	})
 }
 
-func (o *scopedWriter) Resume(ctx context.Context, job backends.Job,
+func (o *scopedWriter) ResumeDeployment(ctx context.Context, job backends.Job,
 	deployment string,
 ) (backends.WriteResult, error) {
 	return o.change(job, func(c backends.ClusterWriter) (backends.WriteResult, error) {
-		return c.Resume(ctx, job, deployment)
+		return c.ResumeDeployment(ctx, job, deployment)
 	})
 }
 

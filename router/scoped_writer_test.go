@@ -59,19 +59,19 @@ func (o *fakeWriter) SignalTask(_ context.Context, a backends.Allocation, _, _ s
 	return err
 }
 
-func (o *fakeWriter) Promote(_ context.Context, job backends.Job, _ string) (backends.WriteResult, error) {
+func (o *fakeWriter) PromoteDeployment(_ context.Context, job backends.Job, _ string) (backends.WriteResult, error) {
 	return o.record("promote", job.ID)
 }
 
-func (o *fakeWriter) Fail(_ context.Context, job backends.Job, _ string) (backends.WriteResult, error) {
+func (o *fakeWriter) FailDeployment(_ context.Context, job backends.Job, _ string) (backends.WriteResult, error) {
 	return o.record("fail", job.ID)
 }
 
-func (o *fakeWriter) Pause(_ context.Context, job backends.Job, _ string) (backends.WriteResult, error) {
+func (o *fakeWriter) PauseDeployment(_ context.Context, job backends.Job, _ string) (backends.WriteResult, error) {
 	return o.record("pause", job.ID)
 }
 
-func (o *fakeWriter) Resume(_ context.Context, job backends.Job, _ string) (backends.WriteResult, error) {
+func (o *fakeWriter) ResumeDeployment(_ context.Context, job backends.Job, _ string) (backends.WriteResult, error) {
 	return o.record("resume", job.ID)
 }
 
@@ -104,10 +104,10 @@ func everyWrite(ctx context.Context, o backends.ClusterWriter, job backends.Job)
 	collect(o.Scale(ctx, job, "g", 1))
 	collect(o.StopAllocation(ctx, a))
 	errs = append(errs, o.RestartTask(ctx, a, ""), o.SignalTask(ctx, a, "t", "SIGHUP"))
-	collect(o.Promote(ctx, job, "d"))
-	collect(o.Fail(ctx, job, "d"))
-	collect(o.Pause(ctx, job, "d"))
-	collect(o.Resume(ctx, job, "d"))
+	collect(o.PromoteDeployment(ctx, job, "d"))
+	collect(o.FailDeployment(ctx, job, "d"))
+	collect(o.PauseDeployment(ctx, job, "d"))
+	collect(o.ResumeDeployment(ctx, job, "d"))
 	collect(o.Revert(ctx, job, 0))
 	collect(o.Evaluate(ctx, job))
 	collect(o.Force(ctx, job))

@@ -72,7 +72,7 @@ func TestExecModeAuto_DockerDeclines(t *testing.T) {
 	unsupported := fmt.Errorf("attach: %w through Nomad (needs Docker)", backends.ErrUnsupported)
 	for name, c := range map[string]struct {
 		mode              ExecMode
-		docker, inspected error
+		docker, inspectErr error
 		nomad             error
 		inDocker, inNomad int
 		code              int
@@ -91,7 +91,7 @@ func TestExecModeAuto_DockerDeclines(t *testing.T) {
 		"declines, and is the only mode": {ExecModeDocker, declined, declined, nil, 1, 0, 7, []error{declined}},
 	} {
 		w := newTestGateway()
-		docker, nomad := &fakeRuntime{err: c.docker, inspectErr: c.inspected}, &fakeRuntime{err: c.nomad}
+		docker, nomad := &fakeRuntime{err: c.docker, inspectErr: c.inspectErr}, &fakeRuntime{err: c.nomad}
 		files := map[string]backends.Runtime{"production": fakeFiles{nomad}}
 		r := &RuntimeSelector{Docker: docker, Nomad: files, Mode: c.mode}
 		for i, do := range []func(TaskRuntime) (int, error){

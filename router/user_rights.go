@@ -19,7 +19,7 @@ func (r *Request) Require(right string) error {
 	if r.may(right) {
 		return nil
 	}
-	return r.Deny(fmt.Errorf("%s is not among your rights on %s (see: can-i %s %s)", right, r.Job.ID, right, r.Job.ID))
+	return r.Deny(fmt.Errorf("you do not have the right %s on %s (see: can-i %s %s)", right, r.Job.ID, right, r.Job.ID))
 }
 
 // Deny records that err is a refusal, and returns it.

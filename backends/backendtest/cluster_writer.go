@@ -15,9 +15,9 @@ type WritableCluster interface {
 	backends.ClusterWriter
 }
 
-// Fixture creates the jobs that ClusterWriter changes. Creating a job again makes a new version of it. All jobs are
-// deleted after the test.
-type Fixture struct {
+// WriteFixture creates the jobs that ClusterWriter changes. Creating a job again makes a new version of it. All jobs
+// are deleted after the test.
+type WriteFixture struct {
 	WritableCluster
 
 	// Limited returns the same cluster with a token that has only these capabilities.
@@ -29,14 +29,14 @@ type Fixture struct {
 	Periodic      func(t *testing.T, id string)       // prohibits overlap and does not run by itself
 	Parameterized func(t *testing.T, id string)       // requires the meta "file"
 
-	// ScalesStopped: stopping a job leaves its scaling policies enabled, as in Nomad 1.6.
-	ScalesStopped bool
+	// ScalingSurvivesStop: stopping a job leaves its scaling policies enabled, as before Nomad 1.10.
+	ScalingSurvivesStop bool
 }
 
 // ClusterWriter tests all changes, with jobs of its own.
-func ClusterWriter(t *testing.T, g Fixture) {
+func ClusterWriter(t *testing.T, f WriteFixture) {
 	t.Helper()
-	for name, test := range map[string]func(*testing.T, Fixture){
+	for name, test := range map[string]func(*testing.T, WriteFixture){
 		"stop": testStop, "register": testRegister, "scale": testScale, "revert": testRevert,
 		"allocations": testAllocations, "deployments": testDeployments,
 		"promotion": testPromote, "versions": testVersions, "dispatch": testDispatch,
@@ -45,15 +45,15 @@ func ClusterWriter(t *testing.T, g Fixture) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			test(t, g)
+			test(t, f)
 		})
 	}
 }
 
-// job returns a job from a list.
-func (g Fixture) job(t *testing.T, id string) backends.Job {
+// job returns the job with this ID, as listed.
+func (f WriteFixture) job(t *testing.T, id string) backends.Job {
 	t.Helper()
-	jobs, err := g.Jobs(context.Background(),
+	jobs, err := f.Jobs(context.Background(),
 		backends.Selection{Prefixes: []string{id}, Namespace: "default", IncludeHidden: true})
 	if err != nil {
 		t.Fatal(err)
@@ -67,17 +67,17 @@ func (g Fixture) job(t *testing.T, id string) backends.Job {
 	return backends.Job{}
 }
 
-// waitForDeployment waits until the job's latest deployment has this status and a healthy allocation. It returns the
-// job.
-func (g Fixture) waitForDeployment(t *testing.T, id, status string) backends.Job {
+// waitForDeployment waits until the job's latest deployment has this status and a healthy allocation, and no allocation
+// is pending. It returns the job.
+func (f WriteFixture) waitForDeployment(t *testing.T, id, status string) backends.Job {
 	t.Helper()
 	var job backends.Job
 	eventually(t, id+" is "+status, func() bool {
-		job = g.job(t, id)
+		job = f.job(t, id)
 		if job.DeploymentStatus != status {
 			return false
 		}
-		d, err := g.Job(context.Background(), job)
+		d, err := f.Job(context.Background(), job)
 		if err != nil || d.LatestDeployment == nil || d.LatestDeployment.Version != d.Version ||
 			d.LatestDeployment.Status != status {
 			return false
@@ -130,8 +130,8 @@ func wantChanged(t *testing.T, what string, err error, version uint64) {
 
 func wantRejected(t *testing.T, what string, err error, reason string) {
 	t.Helper()
-	var refused *backends.RejectedError
-	if !errors.As(err, &refused) || refused.Reason != reason {
+	var rejection *backends.RejectedError
+	if !errors.As(err, &rejection) || rejection.Reason != reason {
 		t.Errorf("%s: got %v, want a rejection: %s", what, err, reason)
 	}
 }

@@ -20,15 +20,13 @@ import (
 type Features struct {
 	User, Env, Dir bool // of backends.Program
 	Signals        bool // can be sent to a program without a terminal
-	SeparateStderr bool // stdout and stderr are separate streams
-	SignalStatus   bool // the exit code is 128+n if signal n killed the program
 }
 
 // testTimeout limits steps that take no time on an idle machine.
 const testTimeout = 60 * time.Second
 
-// Runtime tests Exec in a task with a POSIX shell and the usual programs. open returns a task that runs until the end
-// of its test.
+// Runtime tests Exec and Kill in a task with a POSIX shell and the usual programs. open returns a task that runs until
+// the end of its test.
 func Runtime(t *testing.T, open func(t *testing.T) (backends.Runtime, backends.TaskRef), can Features) {
 	t.Helper()
 	for name, test := range map[string]func(*taskFixture){
@@ -71,7 +69,7 @@ func Runtime(t *testing.T, open func(t *testing.T) (backends.Runtime, backends.T
 type taskFixture struct {
 	*testing.T
 	runtime  backends.Runtime
-	in       backends.TaskRef
+	task     backends.TaskRef
 	features Features
 }
 
@@ -98,7 +96,7 @@ func (p *taskFixture) exec(program backends.Program) result {
 	}
 	program.Stderr = &stderr
 	program.Session = newSession()
-	code, err := p.runtime.Exec(ctx, p.in, program)
+	code, err := p.runtime.Exec(ctx, p.task, program)
 	return result{stdout.String(), stderr.String(), code, err}
 }
 
@@ -132,9 +130,7 @@ func argumentsUnchanged(p *taskFixture) {
 		"", " ", "a b", `"`, `'`, `\`, "$HOME", "`id`", "*", "new\nline", "\t", "é日本", "-n", "--", "#x",
 		";", "&", "|", "%s", "{}",
 	}
-	if p.features.SeparateStderr { // other runtimes use JSON, which cannot represent bytes that are not UTF-8
-		args = append(args, string(bytes[:127]))
-	}
+	args = append(args, string(bytes[:127]))
 	p.want(p.sh(`for a; do printf '[%s]' "$a"; done`, args...), 0, "["+strings.Join(args, "][")+"]")
 }
 
@@ -148,9 +144,6 @@ func everyByte(p *taskFixture) {
 
 func separateStderr(p *taskFixture) {
 	r := p.sh("echo out; echo err >&2; echo out; echo err >&2")
-	if !p.features.SeparateStderr {
-		p.Skip("this runtime does not separate stdout and stderr")
-	}
 	p.want(r, 0, "out\nout\n")
 	if r.stderr != "err\nerr\n" {
 		p.Errorf("stderr: got %q", r.stderr)
@@ -187,9 +180,6 @@ func exitCodes(p *taskFixture) {
 }
 
 func exitSignals(p *taskFixture) {
-	if !p.features.SignalStatus {
-		p.Skip("this runtime does not report signals")
-	}
 	for signal, code := range map[string]int{"KILL": 137, "TERM": 143} {
 		p.want(p.sh("echo x; kill -s "+signal+" $$; sleep 60"), code, "x\n")
 	}
@@ -203,18 +193,18 @@ func endOfInput(p *taskFixture) {
 
 func inputError(p *taskFixture) {
 	for _, terminal := range []backends.Terminal{nil, newTerminal(80, 24)} {
-		marker := newSession()
+		tag := newSession()
 		r := p.start(backends.Program{
-			Argv:     []string{"sh", "-c", "echo ready; cat >/dev/null && echo whole", marker},
+			Argv:     []string{"sh", "-c", "echo ready; cat >/dev/null && echo whole", tag},
 			Terminal: terminal,
 		})
 		r.waitFor("ready")
 		r.typeText("half\n")
-		r.in.CloseWithError(errors.New("the connection broke"))
+		r.stdin.CloseWithError(errors.New("the connection broke"))
 		time.Sleep(500 * time.Millisecond) // for output that must not appear
 		r.cancel(errSessionOver)
-		p.wantKilled(r, marker)
-		if out := r.out.String(); strings.Contains(out, "whole") {
+		p.wantKilled(r, tag)
+		if out := r.stdout.String(); strings.Contains(out, "whole") {
 			p.Errorf("got %q", out)
 		}
 	}
@@ -292,7 +282,7 @@ func environment(p *taskFixture) {
 }
 
 func taskNotFound(p *taskFixture) {
-	p.in.Task = "no-such-task"
+	p.task.Task = "no-such-task"
 	if r := p.sh("echo x"); r.err == nil || r.stdout != "" {
 		p.Errorf("got %v, %q", r.err, r.stdout)
 	}
@@ -312,16 +302,16 @@ type syncBuffer struct {
 	text bytes.Buffer
 }
 
-func (c *syncBuffer) Write(p []byte) (int, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.text.Write(p)
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
 }
 
-func (c *syncBuffer) String() string {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.text.String()
+func (b *syncBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
 }
 
 // terminal is a user's terminal. The test changes its size.
@@ -356,8 +346,8 @@ func (t *terminal) resize(columns, rows int) {
 // process is a running program with its input and output.
 type process struct {
 	t       *testing.T
-	in      *io.PipeWriter
-	out     *syncBuffer
+	stdin   *io.PipeWriter
+	stdout  *syncBuffer
 	signals chan string
 	cancel  context.CancelCauseFunc
 	done    chan result
@@ -367,24 +357,24 @@ type process struct {
 func (p *taskFixture) start(program backends.Program) *process {
 	p.Helper()
 	ctx, cancel := context.WithCancelCause(context.Background())
-	in, out := io.Pipe()
+	stdin, input := io.Pipe()
 	r := &process{
-		t: p.T, in: out, out: &syncBuffer{}, signals: make(chan string, 4), cancel: cancel,
+		t: p.T, stdin: input, stdout: &syncBuffer{}, signals: make(chan string, 4), cancel: cancel,
 		done: make(chan result, 1),
 	}
 	var stderr syncBuffer
-	program.Stdin, program.Stdout, program.Stderr = in, r.out, &stderr
+	program.Stdin, program.Stdout, program.Stderr = stdin, r.stdout, &stderr
 	if program.Session == "" {
 		program.Session = newSession()
 	}
 	program.Signals = r.signals
 	go func() {
-		code, err := p.runtime.Exec(ctx, p.in, program)
-		r.done <- result{r.out.String(), stderr.String(), code, err}
+		code, err := p.runtime.Exec(ctx, p.task, program)
+		r.done <- result{r.stdout.String(), stderr.String(), code, err}
 	}()
 	p.Cleanup(func() {
 		cancel(errors.New("the test is over"))
-		out.Close()
+		input.Close()
 	})
 	return r
 }
@@ -392,25 +382,25 @@ func (p *taskFixture) start(program backends.Program) *process {
 // waitFor waits until the output contains want.
 func (r *process) waitFor(want string) {
 	r.t.Helper()
-	for startTime := time.Now(); !strings.Contains(r.out.String(), want); time.Sleep(20 * time.Millisecond) {
+	for startTime := time.Now(); !strings.Contains(r.stdout.String(), want); time.Sleep(20 * time.Millisecond) {
 		select {
 		case res := <-r.done:
 			r.done <- res
-			if !strings.Contains(r.out.String(), want) {
+			if !strings.Contains(r.stdout.String(), want) {
 				r.t.Fatalf("exited with %d, %v, %s, want %q", res.code, res.err, brief(res.stdout), want)
 			}
 			return
 		default:
 		}
 		if time.Since(startTime) > testTimeout {
-			r.t.Fatalf("got %s, want %q", brief(r.out.String()), want)
+			r.t.Fatalf("got %s, want %q", brief(r.stdout.String()), want)
 		}
 	}
 }
 
 func (r *process) typeText(text string) {
 	r.t.Helper()
-	if _, err := io.WriteString(r.in, text); err != nil {
+	if _, err := io.WriteString(r.stdin, text); err != nil {
 		r.t.Fatal(err)
 	}
 }
@@ -422,7 +412,7 @@ func (r *process) waitExit() result {
 	case res := <-r.done:
 		return res
 	case <-time.After(testTimeout):
-		r.t.Fatalf("the program does not exit; output %s", brief(r.out.String()))
+		r.t.Fatalf("the program does not exit; output %s", brief(r.stdout.String()))
 		return result{}
 	}
 }
@@ -497,9 +487,7 @@ func terminalProgram(p *taskFixture) {
 			p.Errorf("%s: got %v, %q, want %v", argv0, r.err, r.stdout, want)
 		}
 	}
-	if p.features.SignalStatus {
-		p.want(p.exec(with("sh", "-c", "kill -s TERM $$; sleep 60")), 143, "")
-	}
+	p.want(p.exec(with("sh", "-c", "kill -s TERM $$; sleep 60")), 143, "")
 	if p.features.Dir {
 		program := with("sh", "-c", "pwd; ps -o ppid= -p $$ 2>/dev/null | tr -d ' ' | head -c 0")
 		program.Dir = "/tmp"
@@ -596,8 +584,8 @@ func programSignals(p *taskFixture) {
 	for _, name := range []string{"USR1", "INT", "USR2", "HUP", "TERM"} {
 		r.waitFor("got " + name)
 	}
-	if strings.Index(r.out.String(), "USR1") > strings.Index(r.out.String(), "USR2") {
-		p.Errorf("not in order: %q", r.out.String())
+	if strings.Index(r.stdout.String(), "USR1") > strings.Index(r.stdout.String(), "USR2") {
+		p.Errorf("not in order: %q", r.stdout.String())
 	}
 	r.signals <- "KILL"
 	if res := r.waitExit(); res.code != 137 || res.err != nil {
@@ -608,7 +596,7 @@ func programSignals(p *taskFixture) {
 var errSessionOver = errors.New("the session is over")
 
 // wantKilled fails unless the program was killed because of errSessionOver and none of its processes remains.
-func (p *taskFixture) wantKilled(r *process, marker string) {
+func (p *taskFixture) wantKilled(r *process, tag string) {
 	p.Helper()
 	res := r.waitExit()
 	var zombies *backends.ZombiesError
@@ -621,7 +609,7 @@ func (p *taskFixture) wantKilled(r *process, marker string) {
 	// The program's children may exit a little later.
 	for end := time.Now().Add(testTimeout); ; time.Sleep(100 * time.Millisecond) {
 		left := p.sh("ps -o args 2>/dev/null || ps")
-		if !strings.Contains(left.stdout, marker) {
+		if !strings.Contains(left.stdout, tag) {
 			return
 		}
 		if time.Now().After(end) {
@@ -632,42 +620,42 @@ func (p *taskFixture) wantKilled(r *process, marker string) {
 }
 
 func killedByHUP(p *taskFixture) {
-	marker := newSession()
+	tag := newSession()
 	r := p.start(backends.Program{Argv: []string{
 		"sh", "-c",
-		"trap 'echo bye; exit 0' HUP; echo ready; while :; do sleep 0.1; done", marker,
+		"trap 'echo bye; exit 0' HUP; echo ready; while :; do sleep 0.1; done", tag,
 	}})
 	r.waitFor("ready")
 	r.cancel(errSessionOver)
-	p.wantKilled(r, marker)
-	if out := r.out.String(); out != "ready\nbye\n" {
+	p.wantKilled(r, tag)
+	if out := r.stdout.String(); out != "ready\nbye\n" {
 		p.Errorf("got %q", out)
 	}
 }
 
 func killedByKILL(p *taskFixture) {
-	marker := newSession()
+	tag := newSession()
 	r := p.start(backends.Program{Argv: []string{
 		"sh", "-c",
-		"trap '' HUP TERM; sh -c 'while :; do sleep 0.1; done' " + marker +
-			" & echo ready; while :; do sleep 0.1; done", marker,
+		"trap '' HUP TERM; sh -c 'while :; do sleep 0.1; done' " + tag +
+			" & echo ready; while :; do sleep 0.1; done", tag,
 	}})
 	r.waitFor("ready")
 	startTime := time.Now()
 	r.cancel(errSessionOver)
-	p.wantKilled(r, marker)
+	p.wantKilled(r, tag)
 	if took := time.Since(startTime); took > testTimeout/2 {
 		p.Errorf("took %s", took)
 	}
 }
 
 func killedWithTerminal(p *taskFixture) {
-	marker := newSession()
+	tag := newSession()
 	r := p.start(backends.Program{
-		Argv:     []string{"sh", "-c", "echo ready; sleep 300; echo " + marker, marker},
+		Argv:     []string{"sh", "-c", "echo ready; sleep 300; echo " + tag, tag},
 		Terminal: newTerminal(80, 24),
 	})
 	r.waitFor("ready")
 	r.cancel(errSessionOver)
-	p.wantKilled(r, marker)
+	p.wantKilled(r, tag)
 }

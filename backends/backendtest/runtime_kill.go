@@ -6,7 +6,7 @@ import (
 	"nomadctld/backends"
 )
 
-// killBySession checks that Kill kills programs that have lost their connection, and no other program.
+// killBySession checks that Kill kills the program with a session, and no other.
 func killBySession(p *taskFixture) {
 	killer, ok := p.runtime.(backends.Killer)
 	if !ok {
@@ -31,12 +31,12 @@ func killBySession(p *taskFixture) {
 		}
 		r := p.start(program)
 		r.waitFor("started")
-		if found, err := killer.Kill(ctx, p.in, program.Session); !found || err != nil {
+		if found, err := killer.Kill(ctx, p.task, program.Session); !found || err != nil {
 			p.Errorf("%s: got found %v, %v", left.name, found, err)
 			continue
 		}
 		r.waitExit()
-		if found, err := killer.Kill(ctx, p.in, program.Session); found || err != nil {
+		if found, err := killer.Kill(ctx, p.task, program.Session); found || err != nil {
 			p.Errorf("%s, again: got found %v, %v", left.name, found, err)
 		}
 	}
@@ -47,7 +47,7 @@ func killBySession(p *taskFixture) {
 		bystander.typeText("still here\n")
 		bystander.waitFor("still here")
 	}
-	in := p.in
+	in := p.task
 	in.Allocation.ID, in.Task = "5c27c9a4-0000-0000-0000-000000000000", "nosuch"
 	if found, err := killer.Kill(ctx, in, newSession()); found || err == nil {
 		p.Errorf("in a task that does not exist: got found %v, %v", found, err)

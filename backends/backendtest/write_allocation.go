@@ -9,17 +9,17 @@ import (
 	"nomadctld/backends"
 )
 
-func testAllocations(t *testing.T, g Fixture) {
+func testAllocations(t *testing.T, f WriteFixture) {
 	ctx := context.Background()
-	g.Scalable(t, "p-team4-alloc", "a")
-	job := g.waitForDeployment(t, "p-team4-alloc", "successful")
+	f.Scalable(t, "p-team4-alloc", "a")
+	job := f.waitForDeployment(t, "p-team4-alloc", "successful")
 	a := runningAllocations(job)[0]
 
-	if err := g.SignalTask(ctx, a, "web", "SIGHUP"); err != nil {
+	if err := f.SignalTask(ctx, a, "web", "SIGHUP"); err != nil {
 		t.Errorf("signal: %v", err)
 	}
 	had := func(event string) bool {
-		for _, now := range g.job(t, job.ID).Allocations {
+		for _, now := range f.job(t, job.ID).Allocations {
 			for _, e := range now.Tasks[0].Events {
 				if now.ID == a.ID && e.Type == event {
 					return true
@@ -29,143 +29,59 @@ func testAllocations(t *testing.T, g Fixture) {
 		return false
 	}
 	eventually(t, "the task has the signal event", func() bool { return had("Signaling") })
-	wantRejected(t, "signal an unknown task", g.SignalTask(ctx, a, "nope", "SIGHUP"), "Task not found")
-	if err := g.SignalTask(ctx, a, "web", "SIGNOPE"); err == nil || errors.Is(err, backends.ErrOutcomeUnknown) {
+	wantRejected(t, "signal an unknown task", f.SignalTask(ctx, a, "nope", "SIGHUP"), "Task not found")
+	if err := f.SignalTask(ctx, a, "web", "SIGNOPE"); err == nil || errors.Is(err, backends.ErrOutcomeUnknown) {
 		t.Errorf("an unknown signal: got %v, want a rejection: Nomad would send SIGINT", err)
 	}
 
-	if err := g.RestartTask(ctx, a, "web"); err != nil {
+	if err := f.RestartTask(ctx, a, "web"); err != nil {
 		t.Errorf("restart: %v", err)
 	}
 	eventually(t, "the task runs again", func() bool {
-		now := g.job(t, job.ID).Allocations[0]
+		now := f.job(t, job.ID).Allocations[0]
 		return now.ID == a.ID && now.Tasks[0].State == "running" && now.Tasks[0].Started.After(a.Tasks[0].Started)
 	})
 	if !had("Restart Signaled") {
 		t.Error("no restart event")
 	}
-	if err := g.RestartTask(ctx, a, ""); err != nil {
+	if err := f.RestartTask(ctx, a, ""); err != nil {
 		t.Errorf("restart all tasks: %v", err)
 	}
-	wantRejected(t, "restart an unknown task", g.RestartTask(ctx, a, "nope"), "Could not find task runner for task: nope")
+	wantRejected(t, "restart an unknown task", f.RestartTask(ctx, a, "nope"), "Could not find task runner for task: nope")
 
-	o, err := g.StopAllocation(ctx, a)
-	if err != nil || o.EvaluationID == "" {
-		t.Errorf("stop: got %+v, %v", o, err)
+	result, err := f.StopAllocation(ctx, a)
+	if err != nil || result.EvaluationID == "" {
+		t.Errorf("stop: got %+v, %v", result, err)
 	}
 	eventually(t, "it is replaced", func() bool {
-		now := runningAllocations(g.job(t, job.ID))
+		now := runningAllocations(f.job(t, job.ID))
 		return len(now) == 1 && now[0].ID != a.ID
 	})
-	if now := g.job(t, job.ID); now.ModifyIndex != job.ModifyIndex {
+	if now := f.job(t, job.ID); now.ModifyIndex != job.ModifyIndex {
 		t.Errorf("got the index %d, want %d: the job has not changed", now.ModifyIndex, job.ModifyIndex)
 	}
 
-	g.Completed(t, "p-team4-ended")
+	f.Completed(t, "p-team4-ended")
 	var dead backends.Allocation
 	eventually(t, "the job is complete", func() bool {
-		all := g.job(t, "p-team4-ended").Allocations
+		all := f.job(t, "p-team4-ended").Allocations
 		if len(all) == 1 {
 			dead = all[0]
 		}
 		return dead.Status == "complete"
 	})
-	var refused *backends.RejectedError
-	if err := g.RestartTask(ctx, dead, "run"); !errors.As(err, &refused) {
+	var rejection *backends.RejectedError
+	if err := f.RestartTask(ctx, dead, "run"); !errors.As(err, &rejection) {
 		t.Errorf("restart in a dead allocation: got %v, want a rejection", err)
 	}
-	if err := g.SignalTask(ctx, dead, "run", "SIGHUP"); !errors.As(err, &refused) ||
+	if err := f.SignalTask(ctx, dead, "run", "SIGHUP"); !errors.As(err, &rejection) ||
 		!strings.Contains(err.Error(), "not running") {
 		t.Errorf("signal in a dead allocation: got %v, want a rejection because the task is not running", err)
 	}
 	missing := a
 	missing.ID = "00000000-0000-0000-0000-000000000000"
-	_, err = g.StopAllocation(ctx, missing)
+	_, err = f.StopAllocation(ctx, missing)
 	wantNotFound(t, "stop a missing allocation", err)
-	wantNotFound(t, "restart in a missing allocation", g.RestartTask(ctx, missing, "web"))
-	wantNotFound(t, "signal in a missing allocation", g.SignalTask(ctx, missing, "web", "SIGHUP"))
-}
-
-func testDispatch(t *testing.T, g Fixture) {
-	ctx := context.Background()
-	g.Periodic(t, "p-team4-cron")
-	job := g.job(t, "p-team4-cron")
-	o, err := g.Force(ctx, job)
-	if err != nil || o.EvaluationID == "" || !strings.HasPrefix(o.ChildID, job.ID+"/periodic-") {
-		t.Errorf("force: got %+v, %v", o, err)
-	} else if child := g.job(t, o.ChildID); child.Parent != job.ID {
-		t.Errorf("got the child %+v", child)
-	}
-	if d, err := g.Job(ctx, job); err != nil || !d.Schedule.ProhibitOverlap {
-		t.Errorf("got %+v, %v, want no overlap", d.Schedule, err)
-	}
-	_, err = g.Force(ctx, missingJob(job))
-	wantNotFound(t, "force a missing job", err)
-
-	g.Parameterized(t, "p-team4-import")
-	job = g.job(t, "p-team4-import")
-	_, err = g.Force(ctx, job)
-	wantRejected(t, "force a job that is not periodic", err, "can't force launch non-periodic job")
-	o, err = g.Dispatch(ctx, job, map[string]string{"file": "a b&<.csv"}, []byte("payload\n"))
-	if err != nil || o.EvaluationID == "" || !strings.HasPrefix(o.ChildID, job.ID+"/dispatch-") {
-		t.Errorf("dispatch: got %+v, %v", o, err)
-	} else if raw, err := g.Definition(ctx, g.job(t, o.ChildID), nil); err != nil ||
-		!strings.Contains(string(raw), `a b&<.csv`) && !strings.Contains(string(raw), `a b\u0026\u003c.csv`) {
-		t.Errorf("got the child %s, %v", raw, err)
-	}
-	if next, err := g.Dispatch(ctx, job, map[string]string{"file": "b"}, nil); err != nil || next.ChildID == o.ChildID {
-		t.Errorf("dispatch again: got %+v, %v, want another child", next, err)
-	}
-	_, err = g.Dispatch(ctx, job, nil, nil)
-	wantRejected(t, "a missing meta", err, "Dispatch did not provide required meta keys: [file]")
-	_, err = g.Dispatch(ctx, job, map[string]string{"file": "a", "x": "y"}, nil)
-	wantRejected(t, "an unknown meta", err, "Dispatch request included unpermitted metadata keys: [x]")
-	_, err = g.Dispatch(ctx, missingJob(job), nil, nil)
-	wantNotFound(t, "dispatch a missing job", err)
-}
-
-// testAnyJobID uses a job ID with special characters of URLs. A change must affect this job and no other one.
-func testAnyJobID(t *testing.T, g Fixture) {
-	ctx := context.Background()
-	const near, id = "p-team4-odd", "p-team4-odd/scale?purge=true#x%2F&b+c"
-	g.Scalable(t, near, "a")
-	beside := g.waitForDeployment(t, near, "successful")
-	g.Scalable(t, id, "a")
-	job := g.waitForDeployment(t, id, "successful")
-	if o, err := g.Scale(ctx, job, "web", 2); err != nil || o.ModifyIndex == 0 {
-		t.Fatalf("scale: got %+v, %v", o, err)
-	}
-	job = g.waitForDeployment(t, id, "successful")
-	if v, err := g.Versions(ctx, job); err != nil || len(v) != 2 {
-		t.Errorf("versions: got %+v, %v, want two", v, err)
-	}
-	if d, err := g.Deployments(ctx, job); err != nil || len(d) == 0 {
-		t.Errorf("deployments: got %+v, %v", d, err)
-	}
-	if _, err := g.Revert(ctx, job, 0); err != nil {
-		t.Errorf("revert: %v", err)
-	}
-	if _, err := g.Stop(ctx, g.job(t, id), false); err != nil {
-		t.Errorf("stop: %v", err)
-	}
-	stopped := g.job(t, id)
-	raw, err := g.Definition(ctx, stopped, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := g.Register(ctx, stopped, raw, stopped.ModifyIndex); err != nil || g.job(t, id).Stopped {
-		t.Errorf("register: %v", err)
-	}
-	g.Parameterized(t, id+"/import")
-	if o, err := g.Dispatch(ctx, g.job(t, id+"/import"), map[string]string{"file": "a"}, nil); err != nil ||
-		!strings.HasPrefix(o.ChildID, id+"/import/dispatch-") {
-		t.Errorf("dispatch: got %+v, %v", o, err)
-	}
-	g.Periodic(t, id+"/cron")
-	if o, err := g.Force(ctx, g.job(t, id+"/cron")); err != nil || !strings.HasPrefix(o.ChildID, id+"/cron/periodic-") {
-		t.Errorf("force: got %+v, %v", o, err)
-	}
-	if now := g.job(t, near); now.ModifyIndex != beside.ModifyIndex || now.Stopped {
-		t.Errorf("the other job was changed: got %+v", now)
-	}
+	wantNotFound(t, "restart in a missing allocation", f.RestartTask(ctx, missing, "web"))
+	wantNotFound(t, "signal in a missing allocation", f.SignalTask(ctx, missing, "web", "SIGHUP"))
 }

@@ -2,20 +2,19 @@ package backendtest
 
 import (
 	"context"
-	"strings"
 	"testing"
 
 	"nomadctld/backends"
 )
 
 // canaryDeployment returns a job with a deployment that waits for the promotion of its canary.
-func (g Fixture) canaryDeployment(t *testing.T, id string) (backends.Job, backends.Deployment) {
+func (f WriteFixture) canaryDeployment(t *testing.T, id string) (backends.Job, backends.Deployment) {
 	t.Helper()
-	g.Canary(t, id, "a")
-	g.waitForDeployment(t, id, "successful")
-	g.Canary(t, id, "b")
-	job := g.waitForDeployment(t, id, "running")
-	all, err := g.Deployments(context.Background(), job)
+	f.Canary(t, id, "a")
+	f.waitForDeployment(t, id, "successful")
+	f.Canary(t, id, "b")
+	job := f.waitForDeployment(t, id, "running")
+	all, err := f.Deployments(context.Background(), job)
 	if err != nil || len(all) != 2 {
 		t.Fatalf("got %+v, %v, want two deployments", all, err)
 	}
@@ -26,9 +25,9 @@ func (g Fixture) canaryDeployment(t *testing.T, id string) (backends.Job, backen
 	return job, all[0]
 }
 
-func (g Fixture) deployment(t *testing.T, job backends.Job, id string) backends.Deployment {
+func (f WriteFixture) deployment(t *testing.T, job backends.Job, id string) backends.Deployment {
 	t.Helper()
-	all, err := g.Deployments(context.Background(), job)
+	all, err := f.Deployments(context.Background(), job)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,30 +40,30 @@ func (g Fixture) deployment(t *testing.T, job backends.Job, id string) backends.
 	return backends.Deployment{}
 }
 
-func testDeployments(t *testing.T, g Fixture) {
+func testDeployments(t *testing.T, f WriteFixture) {
 	ctx := context.Background()
-	job, d := g.canaryDeployment(t, "p-team4-rollout")
-	o, err := g.Pause(ctx, job, d.ID)
-	if now := g.deployment(t, job, d.ID); err != nil || o.DeploymentID != d.ID || now.Status != "paused" {
-		t.Errorf("pause: got %+v, %v; it is %+v", o, err, now)
+	job, d := f.canaryDeployment(t, "p-team4-rollout")
+	result, err := f.PauseDeployment(ctx, job, d.ID)
+	if now := f.deployment(t, job, d.ID); err != nil || result.DeploymentID != d.ID || now.Status != "paused" {
+		t.Errorf("pause: got %+v, %v; it is %+v", result, err, now)
 	}
-	o, err = g.Resume(ctx, job, d.ID)
-	if now := g.deployment(t, job, d.ID); err != nil || o.DeploymentID != d.ID || now.Status != "running" {
-		t.Errorf("resume: got %+v, %v; it is %+v", o, err, now)
+	result, err = f.ResumeDeployment(ctx, job, d.ID)
+	if now := f.deployment(t, job, d.ID); err != nil || result.DeploymentID != d.ID || now.Status != "running" {
+		t.Errorf("resume: got %+v, %v; it is %+v", result, err, now)
 	}
-	o, err = g.Fail(ctx, job, d.ID)
-	if now := g.deployment(t, job, d.ID); err != nil || o.EvaluationID == "" || now.Status != "failed" {
-		t.Errorf("fail: got %+v, %v; it is %+v", o, err, now)
+	result, err = f.FailDeployment(ctx, job, d.ID)
+	if now := f.deployment(t, job, d.ID); err != nil || result.EvaluationID == "" || now.Status != "failed" {
+		t.Errorf("fail: got %+v, %v; it is %+v", result, err, now)
 	}
 	for _, tc := range []struct {
 		action string
 		do     func(context.Context, backends.Job, string) (backends.WriteResult, error)
 		reason string
 	}{
-		{"promote", g.Promote, "can't promote terminal deployment"},
-		{"fail", g.Fail, "can't fail terminal deployment"},
-		{"pause", g.Pause, "can't pause terminal deployment"},
-		{"resume", g.Resume, "can't resume terminal deployment"},
+		{"promote", f.PromoteDeployment, "can't promote terminal deployment"},
+		{"fail", f.FailDeployment, "can't fail terminal deployment"},
+		{"pause", f.PauseDeployment, "can't pause terminal deployment"},
+		{"resume", f.ResumeDeployment, "can't resume terminal deployment"},
 	} {
 		_, err := tc.do(ctx, job, d.ID)
 		wantRejected(t, tc.action+" a terminal deployment", err, tc.reason)
@@ -73,162 +72,21 @@ func testDeployments(t *testing.T, g Fixture) {
 		_, err = tc.do(ctx, missingJob(job), d.ID)
 		wantNotFound(t, tc.action+" another job's deployment", err)
 	}
-	_, err = g.Deployments(ctx, missingJob(job))
+	_, err = f.Deployments(ctx, missingJob(job))
 	wantNotFound(t, "deployments of a missing job", err)
 }
 
-func testPromote(t *testing.T, g Fixture) {
+func testPromote(t *testing.T, f WriteFixture) {
 	ctx := context.Background()
-	job, d := g.canaryDeployment(t, "p-team4-canary")
-	o, err := g.Promote(ctx, job, d.ID)
-	if now := g.deployment(t, job, d.ID); err != nil || o.EvaluationID == "" || o.DeploymentID != d.ID ||
+	job, d := f.canaryDeployment(t, "p-team4-canary")
+	result, err := f.PromoteDeployment(ctx, job, d.ID)
+	if now := f.deployment(t, job, d.ID); err != nil || result.EvaluationID == "" || result.DeploymentID != d.ID ||
 		!now.Groups[0].Promoted {
-		t.Errorf("got %+v, %v; it is %+v", o, err, now)
+		t.Errorf("got %+v, %v; it is %+v", result, err, now)
 	}
-	g.waitForDeployment(t, job.ID, "successful")
+	f.waitForDeployment(t, job.ID, "successful")
 	eventually(t, "only the canary is running", func() bool {
-		now := runningAllocations(g.job(t, job.ID))
+		now := runningAllocations(f.job(t, job.ID))
 		return len(now) == 1 && now[0].Version == 1
 	})
-}
-
-func testVersions(t *testing.T, g Fixture) {
-	ctx := context.Background()
-	g.Scalable(t, "p-team4-history", "a")
-	g.waitForDeployment(t, "p-team4-history", "successful")
-	g.Scalable(t, "p-team4-history", "b")
-	job := g.waitForDeployment(t, "p-team4-history", "successful")
-	if _, err := g.Stop(ctx, job, false); err != nil {
-		t.Fatal(err)
-	}
-	all, err := g.Versions(ctx, job)
-	if err != nil || len(all) != 3 {
-		t.Fatalf("got %+v, %v, want three", all, err)
-	}
-	for i, v := range all {
-		if v.Number != uint64(2-i) || v.Stopped != (i == 0) || v.Submitted.IsZero() || v.Tag != "" {
-			t.Errorf("version %d: got %+v", 2-i, v)
-		}
-		if i > 0 && v.Submitted.After(all[i-1].Submitted) {
-			t.Errorf("version %d is newer than the one before it", v.Number)
-		}
-	}
-	if !all[1].Stable || !all[2].Stable {
-		t.Errorf("got %+v, want two stable versions", all)
-	}
-	// Stopping a job disables its scaling policies.
-	for i, want := range []string{
-		"Stop: false > true; web > Scaling > Enabled: true > false",
-		"web > task web > Env[MODE]: a > b", "",
-	} {
-		var got []string
-		for _, c := range all[i].Changes {
-			got = append(got, c.Path+": "+c.Old+" > "+c.New)
-		}
-		if i == 0 && g.ScalesStopped {
-			want = "Stop: false > true"
-		}
-		if strings.Join(got, "; ") != want {
-			t.Errorf("version %d: got %q, want %q", all[i].Number, got, want)
-		}
-	}
-	if all[2].Changes != nil {
-		t.Errorf("the oldest: got %+v, want none", all[2].Changes)
-	}
-	_, err = g.Versions(ctx, missingJob(job))
-	wantNotFound(t, "versions of a missing job", err)
-}
-
-// testCapabilities checks which capability each change needs, and that it is sufficient together with read-job.
-func testCapabilities(t *testing.T, g Fixture) {
-	ctx := context.Background()
-	job, d := g.canaryDeployment(t, "p-team4-rights")
-	g.Parameterized(t, "p-team4-rights-import")
-	imports := g.job(t, "p-team4-rights-import")
-	g.Periodic(t, "p-team4-rights-cron")
-	cron := g.job(t, "p-team4-rights-cron")
-	definition, err := g.Definition(ctx, job, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	a := runningAllocations(job)[0]
-	changes := []struct {
-		name, capability string
-		do               func(WritableCluster) error
-	}{
-		{"signal", "alloc-lifecycle", func(c WritableCluster) error { return c.SignalTask(ctx, a, "web", "SIGHUP") }},
-		{"restart", "alloc-lifecycle", func(c WritableCluster) error { return c.RestartTask(ctx, a, "web") }},
-		{"dispatch", "dispatch-job", func(c WritableCluster) error {
-			_, err := c.Dispatch(ctx, imports, map[string]string{"file": "a"}, nil)
-			return err
-		}},
-		{"force", "dispatch-job", func(c WritableCluster) error { _, err := c.Force(ctx, cron); return err }},
-		{"pause", "submit-job", func(c WritableCluster) error { _, err := c.Pause(ctx, job, d.ID); return err }},
-		{"resume", "submit-job", func(c WritableCluster) error { _, err := c.Resume(ctx, job, d.ID); return err }},
-		{"promote", "submit-job", func(c WritableCluster) error { _, err := c.Promote(ctx, job, d.ID); return err }},
-		{"scale", "scale-job", func(c WritableCluster) error {
-			g.waitForDeployment(t, job.ID, "successful")
-			_, err := c.Scale(ctx, job, "web", 2)
-			return err
-		}},
-		{"fail", "submit-job", func(c WritableCluster) error {
-			g.Canary(t, "p-team4-rights", "c")
-			job = g.waitForDeployment(t, "p-team4-rights", "running")
-			all, err := g.Deployments(ctx, job)
-			if err != nil {
-				return err
-			}
-			_, err = c.Fail(ctx, job, all[0].ID)
-			return err
-		}},
-		{"evaluate", "submit-job", func(c WritableCluster) error { _, err := c.Evaluate(ctx, g.job(t, job.ID)); return err }},
-		{"revert", "submit-job", func(c WritableCluster) error { _, err := c.Revert(ctx, job, 0); return err }},
-		{"register", "submit-job", func(c WritableCluster) error {
-			_, err := c.Register(ctx, job, definition, g.job(t, job.ID).ModifyIndex)
-			return err
-		}},
-		{
-			"check a registration", "submit-job",
-			func(c WritableCluster) error { return c.CheckRegister(ctx, job, definition) },
-		},
-		{
-			"stop an allocation", "alloc-lifecycle",
-			func(c WritableCluster) error { _, err := c.StopAllocation(ctx, a); return err },
-		},
-		{"stop", "submit-job", func(c WritableCluster) error {
-			job.ModifyIndex = 0
-			_, err := c.Stop(ctx, job, false)
-			return err
-		}},
-	}
-	weak := g.Limited(t, "read-job", "list-jobs", "read-logs")
-	for _, o := range changes {
-		if o.name != "scale" && o.name != "fail" { // these depend on the other changes
-			wantMissingCapability(t, o.name, o.do(weak), o.capability)
-		}
-	}
-	_, err = weak.Scale(ctx, job, "web", 2)
-	wantMissingCapability(t, "scale", err, "scale-job")
-	_, err = weak.Fail(ctx, job, d.ID)
-	wantMissingCapability(t, "fail", err, "submit-job")
-	job = g.job(t, job.ID)
-	for _, o := range changes {
-		if err := o.do(g.Limited(t, "read-job", o.capability)); err != nil {
-			t.Errorf("%s with %s: %v", o.name, o.capability, err)
-		}
-	}
-
-	noRead := g.Limited(t, "submit-job", "scale-job", "alloc-lifecycle")
-	_, err = noRead.Stop(ctx, job, false)
-	wantMissingCapability(t, "stop without read-job", err, "read-job")
-	_, err = noRead.Versions(ctx, job)
-	wantMissingCapability(t, "versions without read-job", err, "read-job")
-	_, err = noRead.Deployments(ctx, job)
-	wantMissingCapability(t, "deployments without read-job", err, "read-job")
-	_, err = noRead.Job(ctx, job)
-	wantMissingCapability(t, "the job without read-job", err, "read-job")
-	_, err = noRead.Jobs(ctx, backends.Selection{Namespace: "default"})
-	if _, ok := missingCapability(err); !ok {
-		t.Errorf("a list without read-job: got %v, want a missing capability", err)
-	}
 }

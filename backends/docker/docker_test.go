@@ -45,7 +45,7 @@ func TestDaemonDown_ErrorHidesAddress(t *testing.T) {
 	for host, want := range map[string]string{
 		"tcp://" + closed.Addr().String():                     "connection refused",
 		"unix://" + filepath.Join(t.TempDir(), "docker.sock"): "no such file or directory",
-		"tcp://{node}.invalid":                                "its name cannot be resolved",
+		"tcp://{node}.invalid":                                "the name of the node cannot be resolved",
 	} {
 		_, err := inspect(t, Settings{Host: host}, "web", "1")
 		want := "the Docker daemon of node node-1 cannot be reached: " + want

@@ -141,9 +141,9 @@ func rootCause(err error) error {
 	var system *os.SyscallError
 	switch {
 	case errors.As(err, &dns) && dns.IsNotFound:
-		return errors.New("its name cannot be resolved")
+		return errors.New("the name of the node cannot be resolved")
 	case errors.As(err, &dns):
-		return errors.New("its name cannot be resolved at the moment")
+		return errors.New("the name of the node cannot be resolved at the moment")
 	case errors.As(err, &name):
 		return errors.New("its certificate is for another host")
 	case errors.As(err, &slow) && slow.Timeout():

@@ -182,14 +182,14 @@ func (l *logReader) read(ctx context.Context) error {
 // deliver sends the part of a chunk that the caller wants and does not have yet.
 func (l *logReader) deliver(p backends.LogChunk, _ bool) error {
 	wanted := p.Stderr && l.query.Stderr || !p.Stderr && l.query.Stdout
-	if wanted && (p.Time.IsZero() || !p.Time.Before(l.from[p.Output()])) {
+	if wanted && (p.Time.IsZero() || !p.Time.Before(l.from[p.OutputIndex()])) {
 		var lost bool
 		if p, lost = l.resume.takeUnseen(p); lost {
 			if l.callbackErr = l.send(backends.LogChunk{Stderr: p.Stderr, Lost: true}); l.callbackErr != nil {
 				return l.callbackErr
 			}
 		}
-		if toSkip := &l.skip[p.Output()]; *toSkip > 0 {
+		if toSkip := &l.skip[p.OutputIndex()]; *toSkip > 0 {
 			*toSkip -= dropLines(&p, *toSkip)
 		}
 		if len(p.Data) > 0 {
@@ -285,7 +285,7 @@ func (l *logReader) explainNoLog(err error) error {
 		return kindErrorf(backends.ErrNoLog, "the log of task %s was deleted: its container was removed",
 			displayName(l.ref.Task))
 	case hasAnyStatus(err) && strings.Contains(err.Error(), "does not support reading"):
-		return kindErrorf(backends.ErrLogNotKept,
+		return kindErrorf(backends.ErrLogNotStored,
 			"the log of task %s cannot be read: log driver %s does not support reading",
 			displayName(l.ref.Task), displayName(l.container.HostConfig.LogConfig.Type))
 	}

@@ -40,7 +40,7 @@ func (s *storedLog) add(p backends.LogChunk, first bool) {
 	for _, b := range p.Data {
 		s.size += int64(jsonLen[b])
 	}
-	o := &s.outputs[p.Output()]
+	o := &s.outputs[p.OutputIndex()]
 	o.Bytes += int64(len(p.Data))
 	o.Lines += bytes.Count(p.Data, newline)
 	if room := maxHead - len(o.Head); room > 0 {
@@ -50,7 +50,7 @@ func (s *storedLog) add(p backends.LogChunk, first bool) {
 	if len(o.Tail) > maxTail {
 		o.Tail = append(o.Tail[:0], o.Tail[len(o.Tail)-maxTail:]...)
 	}
-	s.partialLine[p.Output()] = p.Data[len(p.Data)-1] != '\n'
+	s.partialLine[p.OutputIndex()] = p.Data[len(p.Data)-1] != '\n'
 }
 
 // jsonLen is the maximum number of bytes that Docker writes for a byte of a log.

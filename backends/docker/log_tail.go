@@ -28,8 +28,8 @@ func (l *logReader) countTail(ctx context.Context, wanted *logRequest) error {
 		var partialLine [2]bool
 		count := 0
 		err := l.fetch(ctx, r, func(p backends.LogChunk, first bool) error {
-			if firstTimes[p.Output()].IsZero() {
-				firstTimes[p.Output()] = p.Time
+			if firstTimes[p.OutputIndex()].IsZero() {
+				firstTimes[p.OutputIndex()] = p.Time
 			}
 			if first {
 				count++
@@ -37,8 +37,8 @@ func (l *logReader) countTail(ctx context.Context, wanted *logRequest) error {
 			l.newest = p.Time
 			l.stored.add(p, first)
 			if len(p.Data) > 0 {
-				lines[p.Output()] += bytes.Count(p.Data, newline)
-				partialLine[p.Output()] = p.Data[len(p.Data)-1] != '\n'
+				lines[p.OutputIndex()] += bytes.Count(p.Data, newline)
+				partialLine[p.OutputIndex()] = p.Data[len(p.Data)-1] != '\n'
 			}
 			return nil
 		})

@@ -285,7 +285,7 @@ func TestLog_DriverKeepsNone(t *testing.T) {
 	in, id := startTaskWith(t, dockerclient.Config{Cmd: []string{"sleep", "600"}},
 		&dockerclient.HostConfig{LogConfig: dockerclient.LogConfig{Type: "none"}})
 	for _, q := range []backends.LogQuery{{Stdout: true, Lines: 5}, {Stderr: true, Lines: -1, Follow: true}} {
-		if _, _, err := readLog(t, d, in, q); !errors.Is(err, backends.ErrLogNotKept) {
+		if _, _, err := readLog(t, d, in, q); !errors.Is(err, backends.ErrLogNotStored) {
 			t.Errorf("%+v: got %v", q, err)
 		}
 	}

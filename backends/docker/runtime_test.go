@@ -25,5 +25,5 @@ func TestRuntime(t *testing.T) {
 	d := mustOpen(t, Settings{Host: host})
 	in, _ := startTask(t, "sleep", "3600")
 	backendtest.Runtime(t, func(t *testing.T) (backends.Runtime, backends.TaskRef) { return d, in },
-		backendtest.Features{User: true, Env: true, Dir: true, Signals: true, SeparateStderr: true, SignalStatus: true})
+		backendtest.Features{User: true, Env: true, Dir: true, Signals: true})
 }

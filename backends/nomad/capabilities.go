@@ -11,7 +11,8 @@ import (
 	"nomadctld/backends"
 )
 
-// Capabilities that the gateway needs. If newer versions of Nomad have finer ones, the one that all versions accept.
+// Capabilities that the gateway needs. Where newer versions of Nomad have finer ones, these are the ones that all
+// versions accept.
 const (
 	capListJobs       = "list-jobs"
 	capReadJob        = "read-job"
@@ -26,13 +27,13 @@ const (
 // forbiddenError explains Nomad's 403. Nomad returns it for unknown tokens and for missing capabilities, so
 // forbiddenError reads the token to find out. capability is what the request needs, or a rule; empty: not known.
 func (c *Client) forbiddenError(ctx context.Context, namespace, capability string, err error) error {
-	ctx, cancel := context.WithTimeout(ctx, listTimeout)
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
-	q, tokenErr := c.query(ctx, "")
+	q, tokenErr := c.queryOptions(ctx, "")
 	if tokenErr != nil || q.AuthToken == "" {
 		return explain(err)
 	}
-	_, _, selfErr := c.api.ACLTokens().Self(q)
+	_, _, selfErr := c.reads.ACLTokens().Self(q)
 	var response api.UnexpectedResponseError
 	switch {
 	case selfErr == nil && capability != "":

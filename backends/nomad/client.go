@@ -32,13 +32,13 @@ const (
 	maxNodeWriteConns = 5 // changes on nodes: they may take as long as a task needs to stop
 
 	dialTimeout = 3 * time.Second
-	listTimeout = 10 * time.Second // for all requests of one list
+	readTimeout = 10 * time.Second // for all requests of one read
 )
 
-// Client is one tier.
+// Client is the client of one tier.
 type Client struct {
 	tier       Tier
-	api        *api.Client // for reads
+	reads      *api.Client
 	writes     *api.Client
 	nodeWrites *api.Client
 	conns      *streamConns
@@ -80,7 +80,7 @@ func Open(tiers ...Tier) (map[string]*Client, error) {
 			transport *http.Transport
 			redirect  func(*http.Request, []*http.Request) error
 		}{
-			{&client.api, transports[at].reads, sameHost},
+			{&client.reads, transports[at].reads, sameHost},
 			{&client.writes, transports[at].writes, noRedirect},
 			{&client.nodeWrites, transports[at].nodeWrites, noRedirect},
 		} {
@@ -132,8 +132,8 @@ func newTransport(settings backends.TLS) (*http.Transport, error) {
 	}, nil
 }
 
-// query returns the options for a read, with the current token.
-func (c *Client) query(ctx context.Context, namespace string) (*api.QueryOptions, error) {
+// queryOptions returns the options for a read, with the current token.
+func (c *Client) queryOptions(ctx context.Context, namespace string) (*api.QueryOptions, error) {
 	token, err := readToken(c.tier.TokenFile)
 	if err != nil {
 		return nil, err

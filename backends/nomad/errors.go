@@ -15,8 +15,8 @@ import (
 	"nomadctld/backends"
 )
 
-// isTransient reports whether a read may succeed a moment later: the cluster is electing a leader, or a connection was
-// refused or closed because of a limit. Timeouts are not retried, because they have already taken long.
+// isTransient reports whether a request may succeed a moment later: the cluster is electing a leader, or a connection
+// was refused or closed because of a limit. Timeouts are not retried, because they have already taken long.
 func isTransient(err error) bool {
 	var response api.UnexpectedResponseError
 	if errors.As(err, &response) && response.HasStatusCode() {
@@ -51,7 +51,7 @@ func explain(err error) error {
 		return fmt.Errorf("Nomad returned %d %s", response.StatusCode(), body)
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
-		return fmt.Errorf("%w: timed out after %s", backends.ErrUnreachable, listTimeout)
+		return fmt.Errorf("%w: timed out", backends.ErrUnreachable)
 	}
 	var request *url.Error
 	if !errors.As(err, &request) {

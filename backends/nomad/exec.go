@@ -32,11 +32,12 @@ func (c *Client) Exec(ctx context.Context, in backends.TaskRef, p backends.Progr
 	case ctx.Err() != nil:
 		return 0, context.Cause(ctx)
 	}
-	s, err := wrapProgram(p, in.Driver)
+	w, err := wrapProgram(p, in.Driver)
 	if err != nil {
 		return 0, err
 	}
-	if _, err := c.query(ctx, ""); err != nil {
+	// Fail before taking a slot if the token cannot be read.
+	if _, err := c.queryOptions(ctx, ""); err != nil {
 		return 0, err
 	}
 	release, err := c.conns.programSlots.Acquire(ctx, 1)
@@ -47,11 +48,11 @@ func (c *Client) Exec(ctx context.Context, in backends.TaskRef, p backends.Progr
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	failed := func(err error) { cancel(fmt.Errorf("cannot write the program's output: %w", err)) }
-	stdout, stderr := newCoalescer(p.Stdout, failed), newCoalescer(p.Stderr, failed)
+	stdout, stderr := newBatchWriter(p.Stdout, failed), newBatchWriter(p.Stderr, failed)
 	defer stdout.close(errWriterClosed)
 	defer stderr.close(errWriterClosed)
 	p.Stdout, p.Stderr = stdout, stderr
-	code, err := c.runProgram(ctx, in, p, &s)
+	code, err := c.runProgram(ctx, in, p, &w)
 	if errors.Is(err, errNoShell) {
 		if needsShell(p) {
 			return 0, fmt.Errorf("exec with a directory or environment: %w in a task without /bin/sh (needs Docker)",
@@ -83,7 +84,7 @@ type programState struct {
 	exitCode   int
 }
 
-// runProgram runs p under the wrapper s, or directly if s is nil.
+// runProgram runs p under the wrapper w, or directly if w is nil.
 //
 // A goroutine runs the websocket; it copies input and output. The output passes markerFilters, which remove the
 // wrapper's markers and close the channels of programState. The loop below handles the events, in any order, until it
@@ -97,29 +98,29 @@ type programState struct {
 //   - killed: the program has been killed, or could not be.
 //   - signals and resized: forwarded to the program. The size is sent again after the start, because Docker ignores
 //     it before.
-//   - startTimer: the wrapper has reported nothing.
+//   - startTimer: the wrapper has reported nothing, so the loop gives up.
 //
 // cause is set once the program is being killed. The connection stays open until runProgram returns, even if ctx
 // ends, because closing it does not kill the program.
 func (c *Client) runProgram(
-	ctx context.Context, in backends.TaskRef, p backends.Program, s *wrappedCommand,
+	ctx context.Context, in backends.TaskRef, p backends.Program, w *wrappedCommand,
 ) (int, error) {
 	r := &programState{
 		started: make(chan struct{}), running: make(chan struct{}), exited: make(chan struct{}),
 		outputErr: make(chan error, 2), sizes: make(chan api.TerminalSize, 1),
 	}
-	out := r.newOutputs(p, s)
+	out := r.newOutputs(p, w)
 	done := make(chan struct{})
 	defer close(done)
 	command := p.Argv
-	if s != nil {
-		command = s.command
+	if w != nil {
+		command = w.command
 	} else {
 		close(r.started)
 		close(r.running)
 	}
 	connCtx, disconnect := context.WithCancel(context.WithoutCancel(ctx))
-	stdin := newStdinReader(p, r, done, s != nil)
+	stdin := newStdinReader(p, r, done, w != nil)
 	results := make(chan error, 1)
 	var nomadCode int // set before a value is sent to results
 	responded := false
@@ -134,11 +135,11 @@ func (c *Client) runProgram(
 			return err
 		})
 	})
-	killer := terminator{c: c, task: in, wrapper: s, state: r}
+	killer := programKiller{c: c, task: in, wrapper: w, state: r}
 	defer func() {
 		killer.stop()
 		if !responded && needsFramedStdin(in.Driver) {
-			c.killShell(ctx, in, r, s)
+			c.killShell(ctx, in, r, w)
 		}
 		disconnect()
 		websocket.Wait()
@@ -159,14 +160,14 @@ func (c *Client) runProgram(
 		select {
 		case err := <-results:
 			responded = err == nil
-			if cause == nil && err != nil && r.mayBeRunning(s) {
+			if cause == nil && err != nil && r.mayBeRunning(w) {
 				cause, ctxDone, signals = streamError(err, true), nil, nil
-				killed = killer.start(ctx)
+				killed = killer.startKill(ctx)
 				continue
 			}
 			if cause == nil {
 				out.flush()
-				return r.result(p, out, s, nomadCode, err)
+				return r.result(p, out, w, nomadCode, err)
 			}
 			if err == nil || !r.hasStarted() || exited == nil {
 				return 0, cause
@@ -175,20 +176,20 @@ func (c *Client) runProgram(
 		case <-exited:
 			exited, grace = nil, time.After(exitGrace)
 		case <-grace:
-			if s != nil && p.Terminal == nil && !stdin.complete.Load() {
-				c.killShell(ctx, in, r, s) // it may be reading input, and would never get EOF
+			if w != nil && p.Terminal == nil && !stdin.sourceEOF.Load() {
+				c.killShell(ctx, in, r, w) // it may be reading input, and would never get EOF
 			}
 			if cause != nil {
 				return 0, cause
 			}
-			return r.result(p, out, s, r.exitCode, nil)
+			return r.result(p, out, w, r.exitCode, nil)
 		case <-ctxDone:
 			cause, ctxDone, signals = context.Cause(ctx), nil, nil
-			killed = killer.start(ctx)
+			killed = killer.startKill(ctx)
 		case err := <-r.outputErr:
 			if cause == nil {
 				cause, ctxDone, signals = fmt.Errorf("cannot write the program's output: %w", err), nil, nil
-				killed = killer.start(ctx)
+				killed = killer.startKill(ctx)
 			}
 		case err := <-killed:
 			if err != nil {
@@ -217,10 +218,11 @@ func (c *Client) runProgram(
 	}
 }
 
-// killShell kills the wrapper processes that may still be waiting for input after the program.
-func (c *Client) killShell(ctx context.Context, in backends.TaskRef, r *programState, s *wrappedCommand) {
-	if s != nil && r.hasStarted() {
-		_, _ = c.signal(context.WithoutCancel(ctx), in, "KILL", r.shellPID, s.session, "shell", stepTimeout)
+// killShell kills the wrapper processes that may still be waiting for input after the program has
+// exited.
+func (c *Client) killShell(ctx context.Context, in backends.TaskRef, r *programState, w *wrappedCommand) {
+	if w != nil && r.hasStarted() {
+		_, _ = c.signal(context.WithoutCancel(ctx), in, "KILL", r.shellPID, w.session, "shell", stepTimeout)
 	}
 }
 
@@ -234,13 +236,13 @@ func (r *programState) hasStarted() bool {
 	}
 }
 
-// mayBeRunning reports whether the wrapper s has reported that the program is running, and not that it has exited.
-func (r *programState) mayBeRunning(s *wrappedCommand) bool {
+// mayBeRunning reports whether the wrapper w has reported that the program is running, and not that it has exited.
+func (r *programState) mayBeRunning(w *wrappedCommand) bool {
 	select {
 	case <-r.exited:
 		return false
 	default:
-		return s != nil && r.hasStarted() && r.startState == 'R'
+		return w != nil && r.hasStarted() && r.startState == 'R'
 	}
 }
 

@@ -9,5 +9,5 @@ import (
 
 // Attach fails: Nomad's API has no access to the main process of a task.
 func (c *Client) Attach(context.Context, backends.TaskRef, backends.Attachment) (int, error) {
-	return 0, fmt.Errorf("attach: %w through Nomad (needs Docker)", backends.ErrUnsupported)
+	return 0, fmt.Errorf("attach: %w through Nomad (needs Docker; to read the output: tail)", backends.ErrUnsupported)
 }

@@ -39,7 +39,7 @@ func TestRuntimeConformance(t *testing.T) {
 		t.Run(cluster.Kind, func(t *testing.T) {
 			backendtest.Runtime(t, func(t *testing.T) (backends.Runtime, backends.TaskRef) {
 				return clusterTask(t, cluster, "p-team3-shell", "box")
-			}, backendtest.Features{Env: true, Dir: true, Signals: true, SeparateStderr: true, SignalStatus: true})
+			}, backendtest.Features{Env: true, Dir: true, Signals: true})
 		})
 	}
 }
@@ -60,7 +60,7 @@ func TestRuntimeConformance_FramedStdin(t *testing.T) {
 				client, in := clusterTask(t, cluster, job, "box")
 				in.Driver = "podman"
 				return client, in
-			}, backendtest.Features{Env: true, Dir: true, Signals: true, SeparateStderr: true, SignalStatus: true})
+			}, backendtest.Features{Env: true, Dir: true, Signals: true})
 		})
 	}
 }

@@ -9,9 +9,9 @@ import (
 	"nomadctld/backends"
 )
 
-// terminator sends signals to a program and kills it. Each signal is a program of its own in the task, run through
+// programKiller sends signals to a program and kills it. Each signal is a program of its own in the task, run through
 // another websocket.
-type terminator struct {
+type programKiller struct {
 	c       *Client
 	task    backends.TaskRef
 	wrapper *wrappedCommand
@@ -27,7 +27,7 @@ type terminator struct {
 var errCannotSignal = errors.New("Nomad cannot signal programs in a task without /bin/sh")
 
 // signal forwards a signal in the background, in order. It drops a signal that repeatedly cannot be sent.
-func (t *terminator) signal(ctx context.Context, name string) {
+func (t *programKiller) signal(ctx context.Context, name string) {
 	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
 	t.cancels = append(t.cancels, stop)
 	before, done := t.lastSent, make(chan struct{})
@@ -49,9 +49,9 @@ func (t *terminator) signal(ctx context.Context, name string) {
 	})
 }
 
-// start kills the program in the background. The channel receives nil when it has exited, or an error if it could not
-// be killed.
-func (t *terminator) start(ctx context.Context) <-chan error {
+// startKill kills the program in the background. The channel receives nil when it has exited, or an error if it could
+// not be killed.
+func (t *programKiller) startKill(ctx context.Context) <-chan error {
 	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), terminateTimeout)
 	t.cancels = append(t.cancels, stop)
 	killed := make(chan error, 1)
@@ -59,7 +59,7 @@ func (t *terminator) start(ctx context.Context) <-chan error {
 	return killed
 }
 
-// killStep is a signal and the time when it is sent, after the first one.
+// killStep is a signal and its delay after the first one.
 type killStep struct {
 	signal string
 	after  time.Duration
@@ -77,7 +77,7 @@ var killSteps = []killStep{
 }
 
 // terminate kills the program and waits for its exit.
-func (t *terminator) terminate(ctx context.Context) error {
+func (t *programKiller) terminate(ctx context.Context) error {
 	start := time.Now()
 	if t.wrapper == nil {
 		return errCannotSignal
@@ -105,7 +105,7 @@ func (t *terminator) terminate(ctx context.Context) error {
 }
 
 // send sends one signal and returns the number of the program's processes.
-func (t *terminator) send(ctx context.Context, name string, timeout time.Duration) (int, error) {
+func (t *programKiller) send(ctx context.Context, name string, timeout time.Duration) (int, error) {
 	if t.wrapper == nil {
 		return 0, errCannotSignal
 	}
@@ -115,7 +115,7 @@ func (t *terminator) send(ctx context.Context, name string, timeout time.Duratio
 }
 
 // stop cancels all pending signals and waits for them to return.
-func (t *terminator) stop() {
+func (t *programKiller) stop() {
 	for _, cancel := range t.cancels {
 		cancel()
 	}

@@ -13,10 +13,10 @@ import (
 	"nomadctld/backends"
 )
 
-// findScript finds the wrappers of a session, whose parameters contain NOMADCTLD_SESSION. For each it prints two
-// process IDs with a dot between them: the process whose child is the program, and the first process. They differ if
-// the input is framed: then the wrapper has two child processes, and the later one runs the program. Parameter: the
-// session.
+// findScript finds the wrappers with NOMADCTLD_SESSION=session in their parameters. It prints "found" and, for each,
+// two process IDs with a dot between them: the process whose child is the program, and the first process. They differ
+// if the input is framed: then the wrapper has two child processes, and the later one runs the program. If /proc
+// cannot be read, it prints "none". Parameter: the session.
 //
 //go:embed exec_find.sh
 var findScript string
@@ -83,7 +83,7 @@ func findError(err error) error {
 	return streamError(err, false)
 }
 
-// killWrapper kills a program and its wrapper.
+// killWrapper kills a program and its wrapper. It returns false if the program was not running.
 func (c *Client) killWrapper(
 	ctx context.Context, in backends.TaskRef, w wrapperIDs, session string,
 ) (found bool, err error) {

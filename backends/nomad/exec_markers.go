@@ -10,11 +10,11 @@ import (
 )
 
 const (
-	maxPreamble = 4 << 10 // bytes stored of the output before the start marker
+	maxPreamble = 4 << 10 // bytes buffered of output that is not the program's
 
-	// The wrapper writes a marker at once, so the rest follows the first bytes immediately. A shorter prefix that is
-	// followed by nothing for markerTimeout is the program's own output, and is forwarded. A prefix of minMarkerPrefix
-	// bytes is always the start of a marker.
+	// The wrapper writes a marker in one write, so the rest follows the first bytes immediately. A prefix of fewer than
+	// minMarkerPrefix bytes that is followed by nothing for markerTimeout is the program's own output and is forwarded.
+	// A longer one starts a marker.
 	markerTimeout   = 2 * time.Second
 	minMarkerPrefix = 6
 
@@ -173,8 +173,8 @@ func (f *markerFilter) flush() {
 	f.buffered = nil
 }
 
-// unstartedOutput returns all output so far if the start marker has not arrived.
-func (f *markerFilter) unstartedOutput() []byte {
+// outputBeforeStart returns all output so far if the start marker has not arrived.
+func (f *markerFilter) outputBeforeStart() []byte {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.seenStart {

@@ -18,14 +18,14 @@ type outputs struct {
 }
 
 // newOutputs returns the writers for Nomad's output. The markers in it update r.
-func (r *programState) newOutputs(p backends.Program, s *wrappedCommand) outputs {
+func (r *programState) newOutputs(p backends.Program, w *wrappedCommand) outputs {
 	onError := func(err error) {
 		select {
 		case r.outputErr <- err:
 		default:
 		}
 	}
-	if s == nil {
+	if w == nil {
 		out := &directOutput{dst: p.Stdout, onError: onError}
 		errs := &directOutput{dst: p.Stderr, onError: onError, accepted: true}
 		if p.Terminal != nil {
@@ -43,7 +43,7 @@ func (r *programState) newOutputs(p backends.Program, s *wrappedCommand) outputs
 			close(r.exited)
 		}
 	}
-	out := newMarkerFilter(p.Stdout, s.marker)
+	out := newMarkerFilter(p.Stdout, w.marker)
 	out.onStart = func(state byte, processes string) {
 		r.startState = state
 		r.pid, r.shellPID, r.framed = strings.Cut(processes, ".")
@@ -60,7 +60,7 @@ func (r *programState) newOutputs(p backends.Program, s *wrappedCommand) outputs
 		open = 1
 		return outputs{stdout: out, stderr: out, filters: []*markerFilter{out}}
 	}
-	errs := newMarkerFilter(p.Stderr, s.marker)
+	errs := newMarkerFilter(p.Stderr, w.marker)
 	errs.onEnd, errs.onError = onEnd, onError
 	return outputs{stdout: out, stderr: errs, filters: []*markerFilter{out, errs}}
 }
@@ -88,7 +88,7 @@ func (o outputs) mute() {
 func (o outputs) preamble() []byte {
 	var all []byte
 	for _, f := range o.filters {
-		all = append(all, f.unstartedOutput()...)
+		all = append(all, f.outputBeforeStart()...)
 	}
 	return all
 }

@@ -16,8 +16,8 @@ import (
 var errNoShell = errors.New("the task has no /bin/sh")
 
 // result returns the result of a program after Nomad has finished the websocket with this code or error.
-func (r *programState) result(p backends.Program, out outputs, s *wrappedCommand, code int, err error) (int, error) {
-	if s == nil {
+func (r *programState) result(p backends.Program, out outputs, w *wrappedCommand, code int, err error) (int, error) {
+	if w == nil {
 		return directResult(p, out, code, err)
 	}
 	if !r.hasStarted() {
@@ -53,10 +53,10 @@ func (r *programState) result(p backends.Program, out outputs, s *wrappedCommand
 	return 0, errors.New("the program exited, but Nomad lost the end of its output; exit code unknown")
 }
 
-// directResult is result for a program that ran without the wrapper.
+// directResult is like result, for a program that ran without the wrapper.
 func directResult(p backends.Program, out outputs, code int, err error) (int, error) {
 	if err != nil {
-		out.direct.startError(0)
+		out.direct.startError(0) // forwards the output
 		switch text := err.Error(); {
 		case isNotFound(text):
 			return 0, fmt.Errorf("%s: %w", p.Argv[0], backends.ErrProgramNotFound)

@@ -15,9 +15,9 @@ import (
 )
 
 // signalScript sends a signal to the processes of a program and prints how many there are and how many it could not
-// signal. The processes are the wrapper's children, even if they have changed their session or environment, and all
-// processes in the wrapper's session with the NOMADCTLD_SESSION of the program. The children come first, because a scan
-// of all processes of a busy node takes time.
+// signal. The processes are the wrapper's children, even if they have left its Unix session or changed their
+// environment, and the processes of that Unix session with the program's NOMADCTLD_SESSION. The children come first,
+// because a scan of all processes of a busy node takes time. If /proc cannot be read, the script prints "none".
 //
 // A task may see the processes of the whole node, and a process ID may have been reused, so the script also checks the
 // wrapper's parameters.
@@ -44,7 +44,7 @@ func (c *Client) signal(
 ) (int, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	if !isEnvName(name) && name != "0" {
+	if !isIdentifier(name) && name != "0" {
 		return 0, fmt.Errorf("not a signal: %q", name)
 	}
 	release, err := c.conns.signalSlots.Acquire(ctx, 1)
@@ -78,15 +78,15 @@ type limitedBuffer struct {
 	text []byte // guarded by mu
 }
 
-func (a *limitedBuffer) Write(b []byte) (int, error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.text = append(a.text, b[:min(len(b), maxPreamble-len(a.text))]...)
-	return len(b), nil
+func (b *limitedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.text = append(b.text, p[:min(len(p), maxPreamble-len(b.text))]...)
+	return len(p), nil
 }
 
-func (a *limitedBuffer) String() string {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return string(a.text)
+func (b *limitedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return string(b.text)
 }

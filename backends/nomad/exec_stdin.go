@@ -21,88 +21,88 @@ type stdinReader struct {
 	exited   <-chan struct{} // closed when the program has exited
 	done     <-chan struct{} // closed when the library does not read any more
 
-	complete     atomic.Bool // the source has been read until EOF
+	sourceEOF    atomic.Bool // the source has been read until EOF
 	chunks       chan []byte
 	pending      []byte
-	last         byte
-	eof          bool
+	lastByte     byte
+	chunksClosed bool
 	endFrameSent bool // the end frame is in pending or has been read
 }
 
 // newStdinReader returns a reader for p's input. hasShell reports whether a shell has set the modes of p's terminal.
 func newStdinReader(p backends.Program, r *programState, done <-chan struct{}, hasShell bool) *stdinReader {
-	in := &stdinReader{
+	s := &stdinReader{
 		src: p.Stdin, terminal: p.Terminal != nil, eofKey: ctrlD, state: r, running: r.running, exited: r.exited,
-		done: done, last: '\n',
+		done: done, lastByte: '\n',
 	}
 	if key, ok := p.Modes.Char(backends.ModeEOF); ok && hasShell {
-		in.eofKey = key
+		s.eofKey = key
 	}
-	return in
+	return s
 }
 
-func (in *stdinReader) Read(b []byte) (int, error) {
-	if in.chunks == nil {
+func (s *stdinReader) Read(b []byte) (int, error) {
+	if s.chunks == nil {
 		select {
-		case <-in.running:
-		case <-in.exited:
-			return in.finish(b)
-		case <-in.done:
+		case <-s.running:
+		case <-s.exited:
+			return s.finish(b)
+		case <-s.done:
 			return 0, io.EOF
 		}
-		in.chunks = make(chan []byte)
-		go in.pump()
+		s.chunks = make(chan []byte)
+		go s.pump()
 	}
 	select {
-	case <-in.exited:
-		return in.finish(b)
+	case <-s.exited:
+		return s.finish(b)
 	default:
 	}
-	for len(in.pending) == 0 {
-		if in.eof {
-			return in.finish(b)
+	for len(s.pending) == 0 {
+		if s.chunksClosed {
+			return s.finish(b)
 		}
 		select {
-		case chunk, more := <-in.chunks:
+		case chunk, more := <-s.chunks:
 			switch {
 			case !more:
-				in.eof = true
-				in.pending = in.eofKeys()
-			case in.state.framed:
-				in.pending = append(fmt.Appendln(nil, len(chunk)), chunk...)
+				s.chunksClosed = true
+				s.pending = s.eofKeys()
+			case s.state.framed:
+				s.pending = append(fmt.Appendln(nil, len(chunk)), chunk...)
 			default:
-				in.pending = chunk
+				s.pending = chunk
 			}
-		case <-in.exited:
-			return in.finish(b)
-		case <-in.done:
+		case <-s.exited:
+			return s.finish(b)
+		case <-s.done:
 			return 0, io.EOF
 		}
 	}
-	return in.copyPending(b), nil
+	return s.copyPending(b), nil
 }
 
 // copyPending moves pending bytes to b.
-func (in *stdinReader) copyPending(b []byte) int {
-	n := copy(b, in.pending)
-	in.last, in.pending = in.pending[n-1], in.pending[n:]
+func (s *stdinReader) copyPending(b []byte) int {
+	n := copy(b, s.pending)
+	s.lastByte, s.pending = s.pending[n-1], s.pending[n:]
 	return n
 }
 
-// finish returns the rest of the input and then EOF: the rest of the current frame and the end frame. With a
-// terminal, EOF comes only when the connection closes: an earlier EOF would make Nomad drop pending output.
-func (in *stdinReader) finish(b []byte) (int, error) {
-	if in.state.hasStarted() && in.state.framed {
-		if !in.endFrameSent {
-			in.endFrameSent = true
-			in.pending = append(in.pending, "0\n"...)
+// finish ends the input: with frames, after the rest of the current frame and the end frame; with a terminal, only when
+// the connection closes, because an earlier EOF would make Nomad drop pending output.
+func (s *stdinReader) finish(b []byte) (int, error) {
+	if s.state.hasStarted() && s.state.framed {
+		if !s.endFrameSent {
+			s.endFrameSent = true
+			s.pending = append(s.pending, "0\n"...)
 		}
-		if len(in.pending) > 0 {
-			return in.copyPending(b), nil
+		if len(s.pending) > 0 {
+			return s.copyPending(b), nil
 		}
 	}
-	if in.terminal {
-		<-in.done
+	if s.terminal {
+		<-s.done
 	}
 	return 0, io.EOF
 }
@@ -110,40 +110,40 @@ func (in *stdinReader) finish(b []byte) (int, error) {
 const ctrlD = 4
 
 // eofKeys returns the keys that a terminal takes for EOF: one Ctrl-D at the start of a line, two elsewhere.
-func (in *stdinReader) eofKeys() []byte {
+func (s *stdinReader) eofKeys() []byte {
 	switch {
-	case !in.terminal || in.eofKey == 0:
+	case !s.terminal || s.eofKey == 0:
 		return nil
-	case in.last == '\n' || in.last == '\r':
-		return []byte{in.eofKey}
+	case s.lastByte == '\n' || s.lastByte == '\r':
+		return []byte{s.eofKey}
 	}
-	return []byte{in.eofKey, in.eofKey}
+	return []byte{s.eofKey, s.eofKey}
 }
 
 // pump reads the source in its own goroutine, which may still be blocked in Read after the program has exited.
-func (in *stdinReader) pump() {
-	if in.src == nil {
-		in.markComplete()
+func (s *stdinReader) pump() {
+	if s.src == nil {
+		s.markComplete()
 		return
 	}
 	for {
 		buffer := make([]byte, 32<<10)
-		n, err := in.src.Read(buffer)
+		n, err := s.src.Read(buffer)
 		if n > 0 {
 			select {
-			case in.chunks <- buffer[:n]:
-			case <-in.done:
+			case s.chunks <- buffer[:n]:
+			case <-s.done:
 				return
 			}
 		}
 		if err == io.EOF {
-			in.markComplete()
+			s.markComplete()
 		}
 		if err != nil { // a read error is not EOF: the program must not take partial input for complete
 			return
 		}
 		select {
-		case <-in.done:
+		case <-s.done:
 			return
 		default:
 		}
@@ -151,7 +151,7 @@ func (in *stdinReader) pump() {
 }
 
 // markComplete records that the source has been read until EOF.
-func (in *stdinReader) markComplete() {
-	in.complete.Store(true)
-	close(in.chunks)
+func (s *stdinReader) markComplete() {
+	s.sourceEOF.Store(true)
+	close(s.chunks)
 }

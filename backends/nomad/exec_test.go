@@ -254,7 +254,7 @@ func TestExec_NoLeaks(t *testing.T) {
 					for range 25 {
 						ctx, cancel := context.WithCancel(context.Background())
 						argv := [][]string{{"true"}, {"nope"}, {"sh", "-c", "echo x; exit 4"}, {"cat"}}[i%4]
-						if i == 7 { // cancelled while it is running
+						if i == 7 { // canceled while it is running
 							argv = []string{"sleep", "300"}
 							time.AfterFunc(30*time.Millisecond, cancel)
 						}
@@ -343,8 +343,7 @@ func TestExec_StdoutFails(t *testing.T) {
 	}
 }
 
-// TestExec_StdoutFailsAfterExit has stdout fail while the shell is being killed, which reads input for a background
-// child.
+// TestExec_StdoutFailsAfterExit has stdout fail while the gateway kills the shell that waits for input after the exit.
 func TestExec_StdoutFailsAfterExit(t *testing.T) {
 	for _, cluster := range nomadtest.Clusters(t) {
 		t.Run(cluster.Kind, func(t *testing.T) {

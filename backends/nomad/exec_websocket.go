@@ -21,7 +21,7 @@ type execRequest struct {
 // execWebsocket runs a command and returns the exit code that Nomad reports. When ctx ends, it closes the connection
 // and returns. The caller must hold a slot for the connection.
 func (c *Client) execWebsocket(ctx context.Context, in backends.TaskRef, r execRequest) (int, error) {
-	q, err := c.query(ctx, in.Allocation.Namespace)
+	q, err := c.queryOptions(ctx, in.Allocation.Namespace)
 	if err != nil {
 		return 0, err
 	}

@@ -48,7 +48,7 @@ type wrappedCommand struct {
 }
 
 // needsFramedStdin reports whether the driver may fail to pass on EOF of a program's input. The podman driver fails;
-// the drivers that are part of Nomad do not. Other drivers are assumed to fail, and an unknown one ("") not.
+// the listed drivers do not. Other drivers are assumed to fail, and an unknown one ("") not.
 func needsFramedStdin(driver string) bool {
 	switch driver {
 	case "", "docker", "exec", "exec2", "java", "qemu", "raw_exec":
@@ -59,9 +59,9 @@ func needsFramedStdin(driver string) bool {
 
 // wrapProgram returns the command that runs p in a task of a driver.
 func wrapProgram(p backends.Program, driver string) (wrappedCommand, error) {
-	s := wrappedCommand{marker: randomDigits(), session: p.Session}
-	if s.session == "" {
-		s.session = randomHex()
+	w := wrappedCommand{marker: randomDigits(), session: p.Session}
+	if w.session == "" {
+		w.session = randomHex()
 	}
 	terminal, size, chars, flags, frames := "0", "", "", "", ""
 	if p.Terminal != nil {
@@ -77,29 +77,29 @@ func wrapProgram(p backends.Program, driver string) (wrappedCommand, error) {
 	if dir != "" && !strings.HasPrefix(dir, "/") {
 		dir = "./" + dir // cd must not take it for an option
 	}
-	s.command = []string{
-		"/bin/sh", "-c", randomizeNames(wrapperScript), "sh", s.marker, terminal, dir, size, chars, flags, frames,
+	w.command = []string{
+		"/bin/sh", "-c", randomizeNames(wrapperScript), "sh", w.marker, terminal, dir, size, chars, flags, frames,
 	}
 	for _, variable := range p.OptionalEnv {
-		if name, _, ok := strings.Cut(variable, "="); ok && isEnvName(name) {
-			s.command = append(s.command, variable)
+		if name, _, ok := strings.Cut(variable, "="); ok && isIdentifier(name) {
+			w.command = append(w.command, variable)
 		}
 	}
 	for _, variable := range p.Env {
 		name, _, ok := strings.Cut(variable, "=")
-		if !ok || !isEnvName(name) {
-			return s, fmt.Errorf("environment variable %q: %w through Nomad (a shell cannot set it)",
+		if !ok || !isIdentifier(name) {
+			return w, fmt.Errorf("environment variable %q: %w through Nomad (a shell cannot set it)",
 				name, backends.ErrUnsupported)
 		}
-		s.command = append(s.command, variable)
+		w.command = append(w.command, variable)
 	}
-	s.command = append(s.command, backends.SessionVariable+"="+s.session, "--")
-	s.command = append(s.command, p.Argv...)
-	return s, nil
+	w.command = append(w.command, backends.SessionVariable+"="+w.session, "--")
+	w.command = append(w.command, p.Argv...)
+	return w, nil
 }
 
-// isEnvName reports whether a shell can export a variable with this name.
-func isEnvName(name string) bool {
+// isIdentifier reports whether name can be a shell variable. Signal names have the same form.
+func isIdentifier(name string) bool {
 	for i, r := range name {
 		switch {
 		case r == '_', 'a' <= r && r <= 'z', 'A' <= r && r <= 'Z', i > 0 && '0' <= r && r <= '9':
@@ -123,7 +123,7 @@ func randomDigits() string {
 	return new(big.Int).SetBytes(b[:]).String()
 }
 
-// randomHex returns a random session or token.
+// randomHex returns a random session ID or idempotency token.
 func randomHex() string {
 	var b [16]byte
 	rand.Read(b[:])

@@ -7,7 +7,7 @@ import (
 	"nomadctld/backends"
 )
 
-// jobState is the part of a job that changes depend on.
+// jobState holds the fields of a job that are checked before and after a change.
 type jobState struct {
 	Version        uint64
 	JobModifyIndex uint64
@@ -26,26 +26,26 @@ func (c *Client) currentState(ctx context.Context, job backends.Job) (jobState, 
 	if err != nil {
 		return jobState{}, err
 	}
-	h := jobState{definition: raw}
-	if err := json.Unmarshal(raw, &h); err != nil {
+	state := jobState{definition: raw}
+	if err := json.Unmarshal(raw, &state); err != nil {
 		return jobState{}, explain(err)
 	}
-	return h, nil
+	return state, nil
 }
 
 // requireUnchanged reads a job. It returns a *ChangedError if the job's index is not job.ModifyIndex, unless that is 0.
 func (c *Client) requireUnchanged(ctx context.Context, job backends.Job) (jobState, error) {
-	h, err := c.currentState(ctx, job)
-	if err == nil && job.ModifyIndex != 0 && h.JobModifyIndex != job.ModifyIndex {
-		err = &backends.ChangedError{Job: job.ID, Version: h.Version}
+	state, err := c.currentState(ctx, job)
+	if err == nil && job.ModifyIndex != 0 && state.JobModifyIndex != job.ModifyIndex {
+		err = &backends.ChangedError{Job: job.ID, Version: state.Version}
 	}
-	return h, err
+	return state, err
 }
 
 // findEvaluation returns the ID of the evaluation that a change of the job has created, or "" if it cannot be found.
 // index is the job's index after the change.
 func (c *Client) findEvaluation(ctx context.Context, job backends.Job, index uint64) string {
-	ctx, cancel := context.WithTimeout(ctx, listTimeout)
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	found, err := c.evaluations(ctx, job)
 	if err != nil {

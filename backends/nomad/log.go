@@ -20,37 +20,38 @@ func (c *Client) Log(
 	if q.NeedsContainer() {
 		return fmt.Errorf("%w (Nomad's log files store none)", backends.ErrNoTimestamps)
 	}
-	if _, err := c.query(ctx, ""); err != nil {
+	// Fail before taking a slot if the token cannot be read.
+	if _, err := c.queryOptions(ctx, ""); err != nil {
 		return err
 	}
-	var kinds []string
+	var selected []string
 	if q.Stdout {
-		kinds = append(kinds, "stdout")
+		selected = append(selected, "stdout")
 	}
 	if q.Stderr {
-		kinds = append(kinds, "stderr")
+		selected = append(selected, "stderr")
 	}
 	client, err := c.conns.logClient()
 	if err != nil {
 		return err
 	}
-	slots := min(len(kinds), 1)
+	slots := min(len(selected), 1)
 	if q.Follow {
-		slots = len(kinds)
+		slots = len(selected)
 	}
 	release, err := c.conns.logSlots.Acquire(ctx, slots)
 	if err != nil {
 		return err
 	}
 	defer release()
-	var mu sync.Mutex    // serializes calls of each
-	behind := len(kinds) // logs that have not caught up; guarded by mu
+	var mu sync.Mutex       // serializes calls of each
+	behind := len(selected) // logs that have not caught up; guarded by mu
 	group, groupCtx := errgroup.WithContext(ctx)
 	if !q.Follow {
 		group.SetLimit(1) // stdout first
 	}
-	for _, kind := range kinds {
-		r := logReader{c: c, client: client, task: in, kind: kind, follow: q.Follow}
+	for _, output := range selected {
+		r := logReader{c: c, client: client, task: in, output: output, follow: q.Follow}
 		pass := func(p backends.LogChunk) error {
 			mu.Lock()
 			defer mu.Unlock()
@@ -60,20 +61,20 @@ func (c *Client) Log(
 			return each(p)
 		}
 		lines := lineBuffer{emit: func(data []byte) error {
-			return pass(backends.LogChunk{Stderr: kind == "stderr", Data: data, Unordered: true})
+			return pass(backends.LogChunk{Stderr: output == "stderr", Data: data, Unordered: true})
 		}}
 		r.emit, r.onIdle = lines.emit, func() error { return nil }
-		if len(kinds) > 1 {
+		if len(selected) > 1 {
 			r.emit, r.onIdle = lines.write, lines.flush
 		}
-		r.onStart = func(s logSection) error { return noteRotated(kind, q, s, pass) }
+		r.onStart = func(s logSection) error { return noteRotated(output, q, s, pass) }
 		r.onGap = func() error {
 			if err := lines.flush(); err != nil { // the data after the gap does not continue this line
 				return err
 			}
 			mu.Lock()
 			defer mu.Unlock()
-			return each(backends.LogChunk{Stderr: kind == "stderr", Lost: true})
+			return each(backends.LogChunk{Stderr: output == "stderr", Lost: true})
 		}
 		r.onCaughtUp = func() error {
 			if err := lines.flush(); err != nil {

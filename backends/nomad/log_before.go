@@ -20,7 +20,7 @@ import (
 
 var _ backends.LogFiles = (*Client)(nil)
 
-// searchMargin is added to the size of the newest part when it is searched: the task may write more in the meantime.
+// searchMargin is added to the newest part's size to search for it: the task may write more in the meantime.
 const searchMargin = 1 << 20
 
 // LogBefore implements backends.LogFiles. It needs the capability read-logs. With read-fs it can leave out old files.
@@ -28,7 +28,8 @@ func (c *Client) LogBefore(
 	ctx context.Context, in backends.TaskRef, newest [2]backends.RetainedOutput, q backends.LogQuery,
 	each func(backends.LogChunk) error,
 ) error {
-	if _, err := c.query(ctx, ""); err != nil {
+	// Fail before taking a slot if the token cannot be read.
+	if _, err := c.queryOptions(ctx, ""); err != nil {
 		return err
 	}
 	client, err := c.conns.logClient()
@@ -41,7 +42,7 @@ func (c *Client) LogBefore(
 	}
 	defer release()
 	var readers []*logReader
-	for i, kind := range []string{"stdout", "stderr"} {
+	for i, output := range []string{"stdout", "stderr"} {
 		lines := q.Lines
 		if lines >= 0 {
 			lines = max(0, lines-newest[i].Lines)
@@ -49,16 +50,16 @@ func (c *Client) LogBefore(
 		if i == 0 && !q.Stdout || i == 1 && !q.Stderr || lines == 0 {
 			continue
 		}
-		r := &logReader{c: c, client: client, task: in, kind: kind}
+		r := &logReader{c: c, client: client, task: in, output: output}
 		err := r.retry(ctx, false, func() (err error) {
-			r.section, err = c.sectionBefore(ctx, in, kind, newest[i], lines, q.Since)
+			r.section, err = c.sectionBefore(ctx, in, output, newest[i], lines, q.Since)
 			return err
 		})
 		if err != nil {
 			return err
 		}
 		if r.section.empty {
-			if err := noteRotated(kind, q, r.section, each); err != nil {
+			if err := noteRotated(output, q, r.section, each); err != nil {
 				return err
 			}
 			continue
@@ -66,13 +67,13 @@ func (c *Client) LogBefore(
 		readers = append(readers, r)
 	}
 	for _, r := range readers {
-		stderr := r.kind == "stderr"
+		stderr := r.output == "stderr"
 		r.emit = func(data []byte) error {
 			return each(backends.LogChunk{Stderr: stderr, Data: data, Unordered: true})
 		}
 		r.onGap = func() error { return each(backends.LogChunk{Stderr: stderr, Lost: true}) }
 		r.onCaughtUp = func() error { return nil }
-		if err := noteRotated(r.kind, q, r.section, each); err != nil {
+		if err := noteRotated(r.output, q, r.section, each); err != nil {
 			return err
 		}
 		if err := r.readSection(ctx); err != nil {
@@ -83,36 +84,36 @@ func (c *Client) LogBefore(
 }
 
 // noteRotated emits a note if the whole log is selected and its first file has been deleted.
-func noteRotated(kind string, q backends.LogQuery, s logSection, each func(backends.LogChunk) error) error {
+func noteRotated(output string, q backends.LogQuery, s logSection, each func(backends.LogChunk) error) error {
 	if q.Lines >= 0 || !q.Since.IsZero() || s.firstFile == 0 {
 		return nil
 	}
-	note := fmt.Sprintf("the start of %s is lost: Nomad has rotated it away", kind)
-	return each(backends.LogChunk{Stderr: kind == "stderr", Note: note})
+	note := fmt.Sprintf("the start of %s is lost: Nomad has rotated it away", output)
+	return each(backends.LogChunk{Stderr: output == "stderr", Note: note})
 }
 
 // sectionBefore finds the last lines before the newest part of a log, or all of them if lines is negative.
 func (c *Client) sectionBefore(
-	ctx context.Context, in backends.TaskRef, kind string, newest backends.RetainedOutput, lines int, since time.Time,
+	ctx context.Context, in backends.TaskRef, output string, newest backends.RetainedOutput, lines int, since time.Time,
 ) (logSection, error) {
-	end, err := c.findNewest(ctx, in, kind, newest)
+	end, err := c.findNewest(ctx, in, output, newest)
 	if err != nil {
 		return logSection{}, err
 	}
-	start, head, err := c.logStart(ctx, in, kind)
-	whole := newest.Complete && start.file == 0 && len(newest.Head) > 0 && bytes.HasPrefix(head, newest.Head)
+	start, head, err := c.logStart(ctx, in, output)
+	whole := newest.HasStart && start.file == 0 && len(newest.Head) > 0 && bytes.HasPrefix(head, newest.Head)
 	if err != nil || whole || !start.before(end) {
 		return logSection{empty: true, firstFile: start.file}, err
 	}
 	if lines < 0 {
 		s := logSection{start: logPos{-1, 0}, end: end, firstFile: start.file}
 		if !since.IsZero() {
-			s.start, s.lookback = c.modifiedSince(ctx, in, kind, since)
+			s.start, s.lookback = c.modifiedSince(ctx, in, output, since)
 		}
 		return s, nil
 	}
 	for lookback := newest.Bytes + searchMargin; ; lookback *= 8 {
-		w, err := c.readWindow(ctx, in, kind, lookback, &end)
+		w, err := c.readWindow(ctx, in, output, lookback, &end)
 		switch {
 		case err != nil:
 			return logSection{}, err
@@ -126,9 +127,9 @@ func (c *Client) sectionBefore(
 
 // logStart returns the position of a log's first file and its first bytes, or logPos{} if the log is empty.
 func (c *Client) logStart(
-	ctx context.Context, in backends.TaskRef, kind string,
+	ctx context.Context, in backends.TaskRef, output string,
 ) (start logPos, head []byte, err error) {
-	f, err := c.openLog(ctx, c.api, in, kind, false, -1)
+	f, err := c.openLog(ctx, c.reads, in, output, false, -1)
 	if err != nil {
 		return logPos{}, nil, err
 	}
@@ -140,13 +141,13 @@ func (c *Client) logStart(
 	return logPos{start.file, 0}, head, err
 }
 
-// findNewest finds the start of the newest part of a log by its first bytes: newest.Bytes before the end of the log,
-// or a little more if the task has written in the meantime.
+// findNewest searches the log for newest.Head, newest.Bytes or a little more before the end, and returns where it
+// starts. If newest.HasEnd and the log does not end with newest.Tail, it returns a *MismatchError as well.
 func (c *Client) findNewest(
-	ctx context.Context, in backends.TaskRef, kind string, newest backends.RetainedOutput,
+	ctx context.Context, in backends.TaskRef, output string, newest backends.RetainedOutput,
 ) (logPos, error) {
 	lookback := newest.Bytes + searchMargin
-	f, err := c.openLog(ctx, c.api, in, kind, false, lookback)
+	f, err := c.openLog(ctx, c.reads, in, output, false, lookback)
 	if err != nil {
 		return logPos{}, err
 	}
@@ -164,25 +165,16 @@ func (c *Client) findNewest(
 	}
 	at, found, ok := s.bestMatch(newest.Bytes)
 	switch {
-	case ok && newest.Final && s.size-at > newest.Bytes && !bytes.HasSuffix(s.last, newest.Tail):
-		return found, mismatchError{filesHoldMore: true}
+	case ok && newest.HasEnd && s.size-at > newest.Bytes && !bytes.HasSuffix(s.last, newest.Tail):
+		return found, &backends.MismatchError{FilesContainMore: true}
 	case ok:
 		return found, nil
 	case newest.Bytes == 0:
 		return f.pos, nil
 	default:
-		return logPos{}, mismatchError{filesHoldMore: s.size >= lookback || s.size > newest.Bytes}
+		return logPos{}, &backends.MismatchError{FilesContainMore: s.size >= lookback || s.size > newest.Bytes}
 	}
 }
-
-// mismatchError is a backends.ErrLogMismatch.
-type mismatchError struct{ filesHoldMore bool }
-
-func (e mismatchError) Error() string        { return backends.ErrLogMismatch.Error() }
-func (e mismatchError) Is(target error) bool { return target == backends.ErrLogMismatch }
-
-// FilesHoldMore reports whether the files contain more bytes than the newest part.
-func (e mismatchError) FilesHoldMore() bool { return e.filesHoldMore }
 
 // headSearch searches a stream of log data for the start of the newest part. It stores only the matches and a few
 // bytes.
@@ -256,7 +248,7 @@ func (s *headSearch) add(data []byte, start logPos) {
 
 // bestMatch returns the last match that is at least size bytes before the end. If all matches are closer to the end,
 // the files lack a part of the data, and it returns the first match.
-func (s *headSearch) bestMatch(size int64) (at int64, in logPos, ok bool) {
+func (s *headSearch) bestMatch(size int64) (at int64, pos logPos, ok bool) {
 	want := s.size - size
 	for _, h := range s.heads {
 		for i, at := range slices.Backward(h.matches) {
@@ -285,15 +277,15 @@ func (s *headSearch) posOf(at int64) logPos {
 // modifiedSince returns the start of the first log file that was modified at or after since, and its distance from
 // the end of the log. If the files cannot be listed, it returns the start of the log.
 func (c *Client) modifiedSince(
-	ctx context.Context, in backends.TaskRef, kind string, since time.Time,
+	ctx context.Context, in backends.TaskRef, output string, since time.Time,
 ) (logPos, int64) {
 	whole := logPos{-1, 0}
-	q, err := c.query(ctx, in.Allocation.Namespace)
+	q, err := c.queryOptions(ctx, in.Allocation.Namespace)
 	if err != nil {
 		return whole, -1
 	}
 	q.Params = map[string]string{"path": "alloc/logs"}
-	body, err := c.api.Raw().Response("/v1/client/fs/ls/"+url.PathEscape(in.Allocation.ID), q)
+	body, err := c.reads.Raw().Response("/v1/client/fs/ls/"+url.PathEscape(in.Allocation.ID), q)
 	if err != nil {
 		return whole, -1
 	}
@@ -304,7 +296,7 @@ func (c *Client) modifiedSince(
 	}
 	start, lookback := whole, int64(0)
 	for _, f := range files {
-		number, ok := strings.CutPrefix(f.Name, in.Task+"."+kind+".")
+		number, ok := strings.CutPrefix(f.Name, in.Task+"."+output+".")
 		n, err := strconv.Atoi(number)
 		if !ok || err != nil || f.ModTime.Before(since) {
 			continue

@@ -71,11 +71,11 @@ func TestLogBefore(t *testing.T) {
 		"the task has written more": {lines(15_000, 19_990), -1, lines(0, 15_000), nil},
 		"final": {
 			lines(15_000, total), -1, lines(0, 15_000),
-			func(h *backends.RetainedOutput) { h.Final = true },
+			func(h *backends.RetainedOutput) { h.HasEnd = true },
 		},
 		"complete, and Nomad has duplicated lines": {
 			lines(0, total-10), -1, "",
-			func(h *backends.RetainedOutput) { h.Complete = true },
+			func(h *backends.RetainedOutput) { h.HasStart = true },
 		},
 		"Nomad lost the middle": {
 			"line 15000\nline lost\n" + lines(15_000, total), -1,
@@ -93,13 +93,13 @@ func TestLogBefore(t *testing.T) {
 		nil); err != nil || got != strings.Repeat("same\n", 8_000) {
 		t.Errorf("a log of equal lines: got %d bytes, %v", len(got), err)
 	}
-	var other interface{ FilesHoldMore() bool }
+	var mismatch *backends.MismatchError
 	if _, _, err := before("nobody wrote this\n", stdout, nil); !errors.Is(err, backends.ErrLogMismatch) ||
-		!errors.As(err, &other) || !other.FilesHoldMore() {
+		!errors.As(err, &mismatch) || !mismatch.FilesContainMore {
 		t.Errorf("different log: got %v", err)
 	}
 	if _, _, err := before(lines(15_000, 19_000), stdout,
-		func(h *backends.RetainedOutput) { h.Final = true }); !errors.Is(err, backends.ErrLogMismatch) {
+		func(h *backends.RetainedOutput) { h.HasEnd = true }); !errors.Is(err, backends.ErrLogMismatch) {
 		t.Errorf("log that ends early: got %v", err)
 	}
 	old := stdout

@@ -40,47 +40,47 @@ type fakeLog struct {
 // maxCuts limits the cuts between new data, so that the reader does not give up by chance.
 const maxCuts = 3
 
-func (k *fakeLog) write(b []byte) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
+func (l *fakeLog) write(b []byte) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	for len(b) > 0 {
-		if len(k.files[k.last]) >= k.maxFileSize {
-			k.last++
+		if len(l.files[l.last]) >= l.maxFileSize {
+			l.last++
 		}
-		n := min(len(b), k.maxFileSize-len(k.files[k.last]))
-		k.files[k.last] = append(k.files[k.last], b[:n]...)
+		n := min(len(b), l.maxFileSize-len(l.files[l.last]))
+		l.files[l.last] = append(l.files[l.last], b[:n]...)
 		b = b[n:]
 	}
-	for k.maxFiles > 0 && k.last-k.first >= k.maxFiles {
-		delete(k.files, k.first)
-		k.first++
+	for l.maxFiles > 0 && l.last-l.first >= l.maxFiles {
+		delete(l.files, l.first)
+		l.first++
 	}
 }
 
 // cutNow reports whether the log is cut before the next frame.
-func (k *fakeLog) cutNow() bool {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if k.framesUntilCut--; k.framesUntilCut > 0 {
+func (l *fakeLog) cutNow() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.framesUntilCut--; l.framesUntilCut > 0 {
 		return false
 	}
-	k.framesUntilCut = 1 + rand.IntN(2*k.cutEvery-1)
-	if k.cutsSinceProgress++; k.cutsSinceProgress > maxCuts {
+	l.framesUntilCut = 1 + rand.IntN(2*l.cutEvery-1)
+	if l.cutsSinceProgress++; l.cutsSinceProgress > maxCuts {
 		return false
 	}
-	k.cutsMade++
+	l.cutsMade++
 	return true
 }
 
 // startPos returns the position where a request starts.
-func (k *fakeLog) startPos(origin string, offset int64) (file int, at int64) {
+func (l *fakeLog) startPos(origin string, offset int64) (file int, at int64) {
 	if origin == "start" {
-		return k.first, 0 // this package uses no other offset
+		return l.first, 0 // this package uses no other offset
 	}
-	for file = k.last; ; file-- {
-		if size := int64(len(k.files[file])); offset <= size {
+	for file = l.last; ; file-- {
+		if size := int64(len(l.files[file])); offset <= size {
 			return file, size - offset
-		} else if file == k.first {
+		} else if file == l.first {
 			return file, 0
 		} else {
 			offset -= size
@@ -88,15 +88,15 @@ func (k *fakeLog) startPos(origin string, offset int64) (file int, at int64) {
 	}
 }
 
-func (k *fakeLog) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (l *fakeLog) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
 	offset, _ := strconv.ParseInt(q.Get("offset"), 10, 64)
 	follow := q.Get("follow") == "true"
-	k.mu.Lock()
-	k.requests++
-	file, at := k.startPos(q.Get("origin"), offset)
-	last := k.last
-	k.mu.Unlock()
+	l.mu.Lock()
+	l.requests++
+	file, at := l.startPos(q.Get("origin"), offset)
+	last := l.last
+	l.mu.Unlock()
 	var data []byte
 	var name string
 	var mark, end int64 // end of data, from the start of the log
@@ -105,8 +105,8 @@ func (k *fakeLog) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if n == 0 {
 			return true
 		}
-		if k.cutEvery > 0 && follow && k.cutNow() {
-			if !k.cutCleanly {
+		if l.cutEvery > 0 && follow && l.cutNow() {
+			if !l.cutCleanly {
 				panic(http.ErrAbortHandler)
 			}
 			return false
@@ -115,22 +115,22 @@ func (k *fakeLog) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Write(b)
 		out.Flush()
 		data, mark = data[n:], mark+int64(n)
-		k.mu.Lock()
-		k.sent += int64(n)
-		if sent := end - int64(len(data)); sent > k.furthest {
-			k.furthest, k.cutsSinceProgress = sent, 0
+		l.mu.Lock()
+		l.sent += int64(n)
+		if sent := end - int64(len(data)); sent > l.furthest {
+			l.furthest, l.cutsSinceProgress = sent, 0
 		}
-		k.mu.Unlock()
+		l.mu.Unlock()
 		return true
 	}
 	for idle := 0; r.Context().Err() == nil; {
-		k.mu.Lock()
-		if file < k.first {
-			file, at = k.first, 0
+		l.mu.Lock()
+		if file < l.first {
+			file, at = l.first, 0
 		}
-		chunk := bytes.Clone(k.files[file][at:min(int64(len(k.files[file])), at+frameSize)])
-		next := file < k.last
-		k.mu.Unlock()
+		chunk := bytes.Clone(l.files[file][at:min(int64(len(l.files[file])), at+frameSize)])
+		next := file < l.last
+		l.mu.Unlock()
 		at += int64(len(chunk))
 		if len(chunk) > 0 {
 			idle = 0
@@ -140,7 +140,7 @@ func (k *fakeLog) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 				}
 				name, mark = this, at
 			}
-			data, end = append(data, chunk...), int64(file)*int64(k.maxFileSize)+at
+			data, end = append(data, chunk...), int64(file)*int64(l.maxFileSize)+at
 			for len(data) >= frameSize {
 				if !flush(frameSize) {
 					return
@@ -170,12 +170,12 @@ func (k *fakeLog) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // serveFakeLog returns a client for a cluster with this log only.
-func serveFakeLog(t *testing.T, k *fakeLog) (*Client, backends.TaskRef) {
+func serveFakeLog(t *testing.T, l *fakeLog) (*Client, backends.TaskRef) {
 	t.Helper()
-	if k.files == nil {
-		k.files = map[int][]byte{}
+	if l.files == nil {
+		l.files = map[int][]byte{}
 	}
-	server := httptest.NewServer(k)
+	server := httptest.NewServer(l)
 	t.Cleanup(server.Close)
 	return open(t, Tier{URL: server.URL}), backends.TaskRef{
 		Task:       "web",

@@ -27,7 +27,7 @@ const (
 
 // logPos is a position in a log. Nomad stores a log as a sequence of numbered files and deletes the oldest ones.
 type logPos struct {
-	file   int
+	file   int // -1: the start of the log
 	offset int64
 }
 
@@ -55,12 +55,12 @@ type frameReader struct {
 // frames end where the log ends.
 //
 // The offset of a frame is unreliable: Nomad may join frames, and then reports the offset of the first part. The
-// offset of the very first frame is exact if lookback is at least frameSize: its file contains that much data or will
-// not grow any more, so nothing is joined. After it, frameReader counts bytes.
+// offset of the very first frame is exact if lookback is at least frameSize: the frame's file has that much data or is
+// complete, so nothing is joined. After it, frameReader counts bytes.
 func (c *Client) openLog(
-	ctx context.Context, client *api.Client, in backends.TaskRef, kind string, follow bool, lookback int64,
+	ctx context.Context, client *api.Client, in backends.TaskRef, output string, follow bool, lookback int64,
 ) (*frameReader, error) {
-	q, err := c.query(ctx, in.Allocation.Namespace)
+	q, err := c.queryOptions(ctx, in.Allocation.Namespace)
 	if err != nil {
 		return nil, err
 	}
@@ -69,7 +69,7 @@ func (c *Client) openLog(
 		origin, lookback = "start", 0
 	}
 	q.Params = map[string]string{
-		"task": in.Task, "type": kind, "follow": strconv.FormatBool(follow), "origin": origin,
+		"task": in.Task, "type": output, "follow": strconv.FormatBool(follow), "origin": origin,
 		"offset": strconv.FormatInt(lookback, 10),
 	}
 	ctx, cancel := context.WithCancel(ctx)

@@ -18,8 +18,8 @@ const (
 	// resumeTimeout is how long an interrupted log is retried. It covers the restart of an agent.
 	resumeTimeout = time.Minute
 
-	maxResumePause    = time.Second     // shorter than the time that followers wait after a task's exit
-	minHealthyRead    = 5 * time.Second // a read that fails later has been working in the meantime
+	maxResumePause    = time.Second     // shorter than logEndGrace in commands/log_follow.go
+	minHealthyRead    = 5 * time.Second // a read that fails later counts as progress
 	startPollInterval = time.Second     // between requests for the log of a task that has not started
 )
 
@@ -29,7 +29,7 @@ type logReader struct {
 	c          *Client
 	client     *api.Client
 	task       backends.TaskRef
-	kind       string // stdout or stderr
+	output     string // stdout or stderr
 	follow     bool
 	emit       func([]byte) error
 	onGap      func() error           // called where Nomad has, or may have, deleted data before it was read
@@ -48,7 +48,7 @@ type logReader struct {
 // read emits the last lines of the log, or all if lines is negative. With follow, it then emits new data.
 func (r *logReader) read(ctx context.Context, lines int) error {
 	err := r.retry(ctx, false, func() (err error) {
-		r.section, err = r.c.findSection(ctx, r.task, r.kind, lines)
+		r.section, err = r.c.findSection(ctx, r.task, r.output, lines)
 		return err
 	})
 	if err != nil || r.section.empty && !r.follow {
@@ -68,7 +68,7 @@ func (r *logReader) readSection(ctx context.Context) error {
 	if r.next.file < 0 {
 		r.lookback = -1
 	}
-	if err := r.markProgress(); err != nil {
+	if err := r.reportCaughtUp(); err != nil {
 		return err
 	}
 	return r.retry(ctx, true, func() error { return r.readOnce(ctx) })
@@ -131,7 +131,7 @@ var errLookFurtherBack = errors.New("larger lookback needed")
 // readOnce emits the log starting at r.next. Without follow, it returns nil at the end of the section. Otherwise it
 // returns the error that interrupted it.
 func (r *logReader) readOnce(ctx context.Context) error {
-	f, err := r.c.openLog(ctx, r.client, r.task, r.kind, r.follow, r.lookback)
+	f, err := r.c.openLog(ctx, r.client, r.task, r.output, r.follow, r.lookback)
 	if err != nil {
 		return err
 	}
@@ -190,7 +190,7 @@ func (r *logReader) readOnce(ctx context.Context) error {
 				}
 			}
 			r.lookback = frameSize
-			if err := r.markProgress(); err != nil {
+			if err := r.reportCaughtUp(); err != nil {
 				return err
 			}
 		}
@@ -214,8 +214,8 @@ func (r *logReader) isGap(start logPos, first bool) bool {
 	return start.file > r.next.file
 }
 
-// markProgress calls onCaughtUp once the section has been emitted.
-func (r *logReader) markProgress() error {
+// reportCaughtUp calls onCaughtUp once the section has been emitted.
+func (r *logReader) reportCaughtUp() error {
 	if !r.caughtUp && !r.next.before(r.section.end) {
 		r.caughtUp = true
 		r.callbackErr = r.onCaughtUp()

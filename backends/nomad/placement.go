@@ -12,21 +12,21 @@ import (
 	"nomadctld/backends"
 )
 
-// placementScope is the part of the cluster where a job may be placed. If the scheduler finds no node there, its result
-// does not contain the scope.
-type placementScope struct {
+// jobPlacement is the part of the cluster where a job may be placed. If no node is there, the scheduler's metrics do
+// not name them.
+type jobPlacement struct {
 	datacenters []string // patterns
 	pool        string   // empty: not known
 }
 
 // unplacedGroups returns the groups that a blocked evaluation could not place, by name.
-func unplacedGroups(evaluation *api.Evaluation, in placementScope) []backends.Unplaced {
-	var all []backends.Unplaced
+func unplacedGroups(evaluation *api.Evaluation, job jobPlacement) []backends.UnplacedGroup {
+	var all []backends.UnplacedGroup
 	for _, group := range slices.Sorted(maps.Keys(evaluation.FailedTGAllocs)) {
 		m := evaluation.FailedTGAllocs[group]
-		u := backends.Unplaced{Group: group, Allocations: 1, Reasons: placementReasons(m, in)}
+		u := backends.UnplacedGroup{Group: group, Count: 1, Reasons: placementReasons(m, job)}
 		if m != nil {
-			u.Allocations += m.CoalescedFailures
+			u.Count += m.CoalescedFailures
 		}
 		all = append(all, u)
 	}
@@ -34,18 +34,18 @@ func unplacedGroups(evaluation *api.Evaluation, in placementScope) []backends.Un
 }
 
 // placementReasons describes the scheduler's metrics, one clause for each.
-func placementReasons(m *api.AllocationMetric, in placementScope) []string {
+func placementReasons(m *api.AllocationMetric, job jobPlacement) []string {
 	if m == nil {
 		return nil
 	}
 	var all []string
-	add := func(counts map[string]int, describe func(what, nodes string) string) {
-		for _, what := range slices.Sorted(maps.Keys(counts)) {
-			all = append(all, describe(what, nodeCount(counts[what])))
+	add := func(counts map[string]int, describe func(cause, nodes string) string) {
+		for _, cause := range slices.Sorted(maps.Keys(counts)) {
+			all = append(all, describe(cause, nodeCount(counts[cause])))
 		}
 	}
-	in.pool = cmp.Or(m.NodePool, in.pool)
-	all = append(all, in.missingDatacenters(m)...)
+	job.pool = cmp.Or(m.NodePool, job.pool)
+	all = append(all, job.missingDatacenters(m)...)
 	add(m.ConstraintFiltered, filteredReason)
 	add(m.ClassFiltered, func(class, n string) string { return fmt.Sprintf("class %q filtered %s", class, n) })
 	add(m.DimensionExhausted, exhaustedReason)
@@ -68,21 +68,21 @@ func placementReasons(m *api.AllocationMetric, in placementScope) []string {
 }
 
 // missingDatacenters returns a clause for the job's datacenters without ready nodes in the job's node pool.
-func (in placementScope) missingDatacenters(m *api.AllocationMetric) []string {
+func (job jobPlacement) missingDatacenters(m *api.AllocationMetric) []string {
 	of := ""
-	switch in.pool {
+	switch job.pool {
 	case "", api.NodePoolDefault, api.NodePoolAll:
 	default:
-		of = " of node pool " + in.pool
+		of = " of node pool " + job.pool
 	}
 	var empty []string
 	for _, name := range slices.Sorted(maps.Keys(m.NodesAvailable)) {
-		if m.NodesAvailable[name] == 0 { // an older Nomad
+		if m.NodesAvailable[name] == 0 { // only an older Nomad lists empty datacenters
 			empty = append(empty, name)
 		}
 	}
-	everywhere := len(in.datacenters) == 0
-	for _, name := range in.datacenters {
+	everywhere := len(job.datacenters) == 0
+	for _, name := range job.datacenters {
 		everywhere = everywhere || name == "*"
 		_, known := m.NodesAvailable[name]
 		pattern := strings.Contains(name, "*") && len(m.NodesAvailable) > 0 // it may match another datacenter
@@ -95,8 +95,8 @@ func (in placementScope) missingDatacenters(m *api.AllocationMetric) []string {
 	case len(m.NodesAvailable) == 0 && !none: // the metrics do not contain datacenters
 		return nil
 	case none && everywhere && of != "":
-		return []string{"no nodes in node pool " + in.pool + " are ready"}
-	case none && everywhere && len(in.datacenters) > 0:
+		return []string{"no nodes in node pool " + job.pool + " are ready"}
+	case none && everywhere && len(job.datacenters) > 0:
 		return []string{"no nodes are ready"}
 	case everywhere, len(empty) == 0:
 		return nil
@@ -110,30 +110,30 @@ func (in placementScope) missingDatacenters(m *api.AllocationMetric) []string {
 // computed class is ineligible.
 const classIneligible = "computed class ineligible"
 
-// filteredReason explains why nodes were filtered. what is a constraint of the job or a phrase of the scheduler.
-func filteredReason(what, nodes string) string {
+// filteredReason explains why nodes were filtered. cause is a constraint of the job or a phrase of the scheduler.
+func filteredReason(cause, nodes string) string {
 	switch {
-	case what == classIneligible:
+	case cause == classIneligible:
 		return nodes + " in an ineligible class"
-	case strings.HasPrefix(what, "missing "), strings.HasPrefix(what, "invalid host network "),
-		strings.HasPrefix(what, "CSI "),
-		what == "did not meet topology requirement":
-		return what + " on " + nodes
+	case strings.HasPrefix(cause, "missing "), strings.HasPrefix(cause, "invalid host network "),
+		strings.HasPrefix(cause, "CSI "),
+		cause == "did not meet topology requirement":
+		return cause + " on " + nodes
 	}
-	return fmt.Sprintf("constraint %q filtered %s", what, nodes)
+	return fmt.Sprintf("constraint %q filtered %s", cause, nodes)
 }
 
-// exhaustedReason explains why nodes are exhausted. what is a resource or a phrase of the scheduler.
-func exhaustedReason(what, nodes string) string {
+// exhaustedReason explains why nodes are exhausted. cause is a resource or a phrase of the scheduler.
+func exhaustedReason(cause, nodes string) string {
 	for _, kind := range []string{"network: ", "devices: "} {
-		if problem, ok := strings.CutPrefix(what, kind); ok {
+		if problem, ok := strings.CutPrefix(cause, kind); ok {
 			return problem + " on " + nodes
 		}
 	}
-	if strings.Contains(what, " ") {
-		return what + " on " + nodes
+	if strings.Contains(cause, " ") {
+		return cause + " on " + nodes
 	}
-	return what + " exhausted on " + nodes
+	return cause + " exhausted on " + nodes
 }
 
 func nodeCount(n int) string {

@@ -19,7 +19,7 @@ func TestPlacementReasons(t *testing.T) {
 		DimensionExhausted: map[string]int{"memory": 2},
 		ClassExhausted:     map[string]int{"big": 2},
 		QuotaExhausted:     []string{"cpu"},
-	}, placementScope{})
+	}, jobPlacement{})
 	want := []string{
 		`constraint "${attr.kernel.name} = windows" filtered 1 node`, `constraint "${node.class} = b" filtered 2 nodes`,
 		`class "small" filtered 3 nodes`, "memory exhausted on 2 nodes", `class "big" exhausted on 2 nodes`,
@@ -28,11 +28,11 @@ func TestPlacementReasons(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	if got := placementReasons(&api.AllocationMetric{}, placementScope{}); !slices.Equal(got,
+	if got := placementReasons(&api.AllocationMetric{}, jobPlacement{}); !slices.Equal(got,
 		[]string{"no node is eligible"}) {
 		t.Errorf("no nodes: got %q", got)
 	}
-	if got := placementReasons(nil, placementScope{}); got != nil {
+	if got := placementReasons(nil, jobPlacement{}); got != nil {
 		t.Errorf("nothing: got %q", got)
 	}
 }
@@ -76,10 +76,10 @@ func TestUnplacedGroups_Recorded(t *testing.T) {
 			t.Fatal(err)
 		}
 		var got []string
-		for _, u := range unplacedGroups(&e.Evaluation, placementScope{datacenters: e.Datacenters}) {
+		for _, u := range unplacedGroups(&e.Evaluation, jobPlacement{datacenters: e.Datacenters}) {
 			got = append(got, strings.Join(u.Reasons, ", "))
-			if wait := max(waiting[e.JobID], 1); u.Allocations != wait {
-				t.Errorf("%s: %d allocations are waiting, want %d", e.JobID, u.Allocations, wait)
+			if wait := max(waiting[e.JobID], 1); u.Count != wait {
+				t.Errorf("%s: %d allocations are waiting, want %d", e.JobID, u.Count, wait)
 			}
 		}
 		if text := strings.Join(got, "; "); text != want[e.JobID] {
@@ -96,19 +96,19 @@ func TestPlacementReasons_Other(t *testing.T) {
 	one := func(what string) map[string]int { return map[string]int{what: 1} }
 	for _, tc := range []struct {
 		m    api.AllocationMetric
-		in   placementScope
+		in   jobPlacement
 		want string
 	}{
 		{
 			api.AllocationMetric{NodesAvailable: map[string]int{"dc9": 0}},
-			placementScope{datacenters: []string{"dc9"}},
+			jobPlacement{datacenters: []string{"dc9"}},
 			"no nodes in datacenter dc9 are ready",
 		}, // older versions of Nomad
-		{api.AllocationMetric{}, placementScope{[]string{"*"}, "default"}, "no nodes are ready"},
-		{api.AllocationMetric{}, placementScope{[]string{"*"}, "all"}, "no nodes are ready"},
+		{api.AllocationMetric{}, jobPlacement{[]string{"*"}, "default"}, "no nodes are ready"},
+		{api.AllocationMetric{}, jobPlacement{[]string{"*"}, "all"}, "no nodes are ready"},
 		{
 			api.AllocationMetric{},
-			placementScope{[]string{"*"}, "gpu"},
+			jobPlacement{[]string{"*"}, "gpu"},
 			"no nodes in node pool gpu are ready",
 		}, // versions of Nomad without the pool in the metrics
 		{
@@ -116,7 +116,7 @@ func TestPlacementReasons_Other(t *testing.T) {
 				NodesEvaluated: 2, NodesAvailable: map[string]int{"eu-1": 2}, NodesFiltered: 2,
 				ConstraintFiltered: one("missing drivers"),
 			},
-			placementScope{datacenters: []string{"eu-*"}},
+			jobPlacement{datacenters: []string{"eu-*"}},
 			"missing drivers on 1 node",
 		},
 		{
@@ -124,37 +124,37 @@ func TestPlacementReasons_Other(t *testing.T) {
 				NodesEvaluated: 2, NodesFiltered: 2,
 				ConstraintFiltered: one("did not meet topology requirement"),
 			},
-			placementScope{datacenters: []string{"dc1"}},
+			jobPlacement{datacenters: []string{"dc1"}},
 			"did not meet topology requirement on 1 node",
 		},
 		{
 			api.AllocationMetric{NodesEvaluated: 1, ConstraintFiltered: one(classIneligible)},
-			placementScope{},
+			jobPlacement{},
 			"1 node in an ineligible class",
 		},
 		{
 			api.AllocationMetric{NodesEvaluated: 1, DimensionExhausted: one("network: bandwidth exceeded")},
-			placementScope{},
+			jobPlacement{},
 			"bandwidth exceeded on 1 node",
 		},
 		{
 			api.AllocationMetric{NodesEvaluated: 1, DimensionExhausted: one("devices: no devices match request")},
-			placementScope{},
+			jobPlacement{},
 			"no devices match request on 1 node",
 		},
 		{
 			api.AllocationMetric{NodesEvaluated: 1, DimensionExhausted: one("device oversubscribed")},
-			placementScope{},
+			jobPlacement{},
 			"device oversubscribed on 1 node",
 		},
 		{
 			api.AllocationMetric{NodesEvaluated: 1, DimensionExhausted: one("cpu")},
-			placementScope{},
+			jobPlacement{},
 			"cpu exhausted on 1 node",
 		},
-		{api.AllocationMetric{NodesEvaluated: 3, NodesExhausted: 3}, placementScope{}, "resources exhausted on 3 nodes"},
-		{api.AllocationMetric{NodesEvaluated: 3, NodesFiltered: 3}, placementScope{}, "3 nodes filtered"},
-		{api.AllocationMetric{NodesEvaluated: 3}, placementScope{}, "the scheduler reports no reason"},
+		{api.AllocationMetric{NodesEvaluated: 3, NodesExhausted: 3}, jobPlacement{}, "resources exhausted on 3 nodes"},
+		{api.AllocationMetric{NodesEvaluated: 3, NodesFiltered: 3}, jobPlacement{}, "3 nodes filtered"},
+		{api.AllocationMetric{NodesEvaluated: 3}, jobPlacement{}, "the scheduler reports no reason"},
 	} {
 		if got := strings.Join(placementReasons(&tc.m, tc.in), ", "); got != tc.want {
 			t.Errorf("%+v of %+v: got %q, want %q", tc.m, tc.in, got, tc.want)

@@ -17,7 +17,7 @@ func (c *Client) Checks(ctx context.Context, allocations []backends.Allocation) 
 	results := map[string][]backends.Check{}
 	var mu sync.Mutex
 	c.queryNodes(ctx, allocations, func(a backends.Allocation, q *api.QueryOptions) error {
-		checks, err := c.api.Allocations().Checks(a.ID, q)
+		checks, err := c.reads.Allocations().Checks(a.ID, q)
 		if err != nil {
 			return err
 		}

@@ -27,7 +27,7 @@ type fetchFunc[T any] = func(*api.QueryOptions) (T, *api.QueryMeta, error)
 func readObject[T any](
 	ctx context.Context, c *Client, namespace, capability string, fetch fetchFunc[T],
 ) (T, error) {
-	q, err := c.query(ctx, namespace)
+	q, err := c.queryOptions(ctx, namespace)
 	if err != nil {
 		var none T
 		return none, err
@@ -47,7 +47,7 @@ func readObject[T any](
 
 // Job reads the job, its summary, allocations, deployment and evaluations concurrently.
 func (c *Client) Job(ctx context.Context, job backends.Job) (backends.JobDetail, error) {
-	ctx, cancel := context.WithTimeout(ctx, listTimeout)
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	var (
 		definition  *api.Job
@@ -61,7 +61,7 @@ func (c *Client) Job(ctx context.Context, job backends.Job) (backends.JobDetail,
 	start := func(f func() error) { g.Go(func() error { return backends.Protect(f) }) }
 	start(func() (err error) {
 		definition, err = c.definition(gctx, job)
-		if err == nil && launchesChildren(definition) {
+		if err == nil && canHaveChildren(definition) {
 			children, err = c.children(gctx, job)
 		}
 		return err
@@ -69,21 +69,21 @@ func (c *Client) Job(ctx context.Context, job backends.Job) (backends.JobDetail,
 	start(func() (err error) {
 		summary, err = readObject(gctx, c, job.Namespace, capReadJob,
 			func(q *api.QueryOptions) (*api.JobSummary, *api.QueryMeta, error) {
-				return c.api.Jobs().Summary(job.ID, q)
+				return c.reads.Jobs().Summary(job.ID, q)
 			})
 		return err
 	})
 	start(func() (err error) {
 		allocations, err = readObject(gctx, c, job.Namespace, capReadJob,
 			func(q *api.QueryOptions) ([]*api.AllocationListStub, *api.QueryMeta, error) {
-				return c.api.Jobs().Allocations(job.ID, false, q)
+				return c.reads.Jobs().Allocations(job.ID, false, q)
 			})
 		return err
 	})
 	start(func() (err error) {
 		deployment, err = readObject(gctx, c, job.Namespace, capReadJob,
 			func(q *api.QueryOptions) (*api.Deployment, *api.QueryMeta, error) {
-				return c.api.Jobs().LatestDeployment(job.ID, q)
+				return c.reads.Jobs().LatestDeployment(job.ID, q)
 			})
 		return err
 	})
@@ -97,19 +97,19 @@ func (c *Client) Job(ctx context.Context, job backends.Job) (backends.JobDetail,
 	return jobDetail(job, definition, summary, children, allocations, deployment, evaluations), nil
 }
 
-// launchesChildren reports whether a job has child jobs: whether it is periodic or parameterized.
-func launchesChildren(definition *api.Job) bool {
+// canHaveChildren reports whether a job has child jobs: whether it is periodic or parameterized.
+func canHaveChildren(definition *api.Job) bool {
 	return definition.Periodic != nil || definition.ParameterizedJob != nil && !definition.Dispatched
 }
 
 // children returns the child jobs that Nomad retains. The counts in the job's summary are unreliable: they drift, even
 // below zero.
 func (c *Client) children(ctx context.Context, job backends.Job) ([]*api.JobListStub, error) {
-	below := func(q *api.QueryOptions) ([]*api.JobListStub, *api.QueryMeta, error) {
+	listByPrefix := func(q *api.QueryOptions) ([]*api.JobListStub, *api.QueryMeta, error) {
 		q.Prefix = job.ID + "/" // not a filter, because job IDs cannot be escaped there
-		return c.api.Jobs().List(q)
+		return c.reads.Jobs().List(q)
 	}
-	stubs, err := readPages(ctx, c, job.Namespace, "", capListJobs, below)
+	stubs, err := readPages(ctx, c, job.Namespace, "", capListJobs, listByPrefix)
 	return slices.DeleteFunc(stubs, func(s *api.JobListStub) bool {
 		return s.ParentID != job.ID || s.Namespace != job.Namespace
 	}), err
@@ -118,14 +118,14 @@ func (c *Client) children(ctx context.Context, job backends.Job) ([]*api.JobList
 func (c *Client) definition(ctx context.Context, job backends.Job) (*api.Job, error) {
 	return readObject(ctx, c, job.Namespace, capReadJob,
 		func(q *api.QueryOptions) (*api.Job, *api.QueryMeta, error) {
-			return c.api.Jobs().Info(job.ID, q)
+			return c.reads.Jobs().Info(job.ID, q)
 		})
 }
 
 func (c *Client) evaluations(ctx context.Context, job backends.Job) ([]*api.Evaluation, error) {
 	return readObject(ctx, c, job.Namespace, capReadJob,
 		func(q *api.QueryOptions) ([]*api.Evaluation, *api.QueryMeta, error) {
-			return c.api.Jobs().Evaluations(job.ID, q)
+			return c.reads.Jobs().Evaluations(job.ID, q)
 		})
 }
 
@@ -149,7 +149,7 @@ func jobDetail(
 	}
 	slices.SortFunc(d.Allocations, compareAllocations)
 	slices.SortFunc(evaluations, func(a, b *api.Evaluation) int { return cmp.Compare(b.CreateIndex, a.CreateIndex) })
-	in := placementScope{d.Datacenters, d.NodePool}
+	in := jobPlacement{d.Datacenters, d.NodePool}
 	d.Unplaced = nil
 	for _, e := range evaluations {
 		d.Evaluations = append(d.Evaluations, backends.Evaluation{
@@ -166,10 +166,10 @@ func jobDetail(
 			Name: *g.Name, Count: *g.Count, Tasks: map[string]string{}, Restart: restartPolicy(g.RestartPolicy),
 		}
 		if p := g.ReschedulePolicy; p != nil {
-			group.Reschedules = deref(p.Attempts) > 0 || deref(p.Unlimited)
+			group.CanReschedule = deref(p.Attempts) > 0 || deref(p.Unlimited)
 		}
 		if p := g.Scaling; p != nil {
-			group.Scaling = &backends.Scaling{Min: int(deref(p.Min)), Max: int(deref(p.Max))}
+			group.Scaling = &backends.CountRange{Min: int(deref(p.Min)), Max: int(deref(p.Max))}
 		}
 		if summary != nil {
 			group.Counts = summaryCounts(summary.Summary[*g.Name])
@@ -192,8 +192,8 @@ func jobDetail(
 	}
 	slices.SortFunc(d.Groups, func(a, b backends.Group) int { return strings.Compare(a.Name, b.Name) })
 	d.Children = nil
-	if launchesChildren(definition) {
-		d.Children = &backends.Children{}
+	if canHaveChildren(definition) {
+		d.Children = &backends.ChildCounts{}
 		for _, child := range children {
 			switch child.Status {
 			case "pending":
@@ -214,12 +214,12 @@ func jobDetail(
 
 // mergeCounts corrects the counts of Nomad's summary, which drift, with those of the group's allocations.
 func mergeCounts(
-	c backends.Counts, group string, allocations []backends.Allocation, unplaced []backends.Unplaced,
+	c backends.Counts, group string, allocations []backends.Allocation, unplaced []backends.UnplacedGroup,
 ) backends.Counts {
 	c.Queued, c.Starting, c.Running, c.Unknown = 0, 0, 0, 0
 	for _, u := range unplaced {
 		if u.Group == group {
-			c.Queued += u.Allocations
+			c.Queued += u.Count
 		}
 	}
 	var failed, complete, lost int
@@ -266,11 +266,11 @@ func deploymentOf(deployment *api.Deployment) *backends.Deployment {
 	return d
 }
 
-func restartPolicy(policy *api.RestartPolicy) backends.Restart {
+func restartPolicy(policy *api.RestartPolicy) backends.RestartPolicy {
 	if policy == nil {
-		return backends.Restart{}
+		return backends.RestartPolicy{}
 	}
-	return backends.Restart{
+	return backends.RestartPolicy{
 		Attempts: deref(policy.Attempts), Interval: deref(policy.Interval), Mode: deref(policy.Mode),
 	}
 }
@@ -285,13 +285,13 @@ func deref[T any](p *T) (v T) {
 
 // Definition reads the job, or its versions, and returns Nomad's own bytes.
 func (c *Client) Definition(ctx context.Context, job backends.Job, version *uint64) (json.RawMessage, error) {
-	ctx, cancel := context.WithTimeout(ctx, listTimeout)
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	path := "/v1/job/" + url.PathEscape(job.ID)
 	if version == nil {
 		raw, err := readObject(ctx, c, job.Namespace, capReadJob,
 			func(q *api.QueryOptions) (raw json.RawMessage, meta *api.QueryMeta, err error) {
-				meta, err = c.api.Raw().Query(path, &raw, q)
+				meta, err = c.reads.Raw().Query(path, &raw, q)
 				return raw, meta, err
 			})
 		// Nomad interprets paths such as /v1/job/a/versions as a request about another job.
@@ -304,7 +304,7 @@ func (c *Client) Definition(ctx context.Context, job backends.Job, version *uint
 	var response struct{ Versions []json.RawMessage }
 	_, err := readObject(ctx, c, job.Namespace, capReadJob,
 		func(q *api.QueryOptions) (any, *api.QueryMeta, error) {
-			meta, err := c.api.Raw().Query(path+"/versions?diffs=false", &response, q)
+			meta, err := c.reads.Raw().Query(path+"/versions?diffs=false", &response, q)
 			return nil, meta, err
 		})
 	if err != nil {
@@ -336,11 +336,11 @@ func (e *versionNotFoundError) Error() string {
 
 // Allocation reads the whole allocation, including its version of the job.
 func (c *Client) Allocation(ctx context.Context, a backends.Allocation) (backends.AllocationDetail, error) {
-	ctx, cancel := context.WithTimeout(ctx, listTimeout)
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	full, err := readObject(ctx, c, a.Namespace, capReadJob,
 		func(q *api.QueryOptions) (*api.Allocation, *api.QueryMeta, error) {
-			return c.api.Allocations().Info(a.ID, q)
+			return c.reads.Allocations().Info(a.ID, q)
 		})
 	if err != nil {
 		return backends.AllocationDetail{}, err
@@ -362,10 +362,10 @@ func (c *Client) Allocation(ctx context.Context, a backends.Allocation) (backend
 
 // NodeAddress returns the address in the node's fingerprint, or that of its agent.
 func (c *Client) NodeAddress(ctx context.Context, a backends.Allocation) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, listTimeout)
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	node, err := readObject(ctx, c, "", ruleNodeRead,
-		func(q *api.QueryOptions) (*api.Node, *api.QueryMeta, error) { return c.api.Nodes().Info(a.NodeID, q) })
+		func(q *api.QueryOptions) (*api.Node, *api.QueryMeta, error) { return c.reads.Nodes().Info(a.NodeID, q) })
 	if err != nil {
 		return "", err
 	}

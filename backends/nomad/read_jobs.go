@@ -27,7 +27,7 @@ type jobKey struct{ namespace, id string }
 // each list by the selection's prefixes. Jobs determines unplaced groups from blocked evaluations, because the counts
 // in job summaries drift.
 func (c *Client) Jobs(ctx context.Context, s backends.Selection) ([]backends.Job, error) {
-	ctx, cancel := context.WithTimeout(ctx, listTimeout)
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	namespace := cmp.Or(s.Namespace, "*")
 	ofJobs := prefixFilter("JobID", s.Prefixes)
@@ -40,12 +40,12 @@ func (c *Client) Jobs(ctx context.Context, s backends.Selection) ([]backends.Job
 	g, gctx := errgroup.WithContext(ctx)
 	start := func(f func() error) { g.Go(func() error { return backends.Protect(f) }) }
 	start(func() (err error) {
-		stubs, err = readPages(gctx, c, namespace, prefixFilter("ID", s.Prefixes), capListJobs, c.api.Jobs().List)
+		stubs, err = readPages(gctx, c, namespace, prefixFilter("ID", s.Prefixes), capListJobs, c.reads.Jobs().List)
 		return err
 	})
 	start(func() (err error) {
 		filter := andFilters(`Status == "blocked"`, ofJobs)
-		blocked, err = readPages(gctx, c, namespace, filter, capReadJob, c.api.Evaluations().List)
+		blocked, err = readPages(gctx, c, namespace, filter, capReadJob, c.reads.Evaluations().List)
 		return err
 	})
 	start(func() (err error) {
@@ -53,11 +53,11 @@ func (c *Client) Jobs(ctx context.Context, s backends.Selection) ([]backends.Job
 		if !s.IncludeHidden {
 			filter = andFilters(filter, visibleAllocFilter)
 		}
-		allocations, err = readPages(gctx, c, namespace, filter, capReadJob, c.api.Allocations().List)
+		allocations, err = readPages(gctx, c, namespace, filter, capReadJob, c.reads.Allocations().List)
 		return err
 	})
 	start(func() (err error) {
-		deployments, err = readPages(gctx, c, namespace, ofJobs, capReadJob, c.api.Deployments().List)
+		deployments, err = readPages(gctx, c, namespace, ofJobs, capReadJob, c.reads.Deployments().List)
 		return err
 	})
 	if err := g.Wait(); err != nil {
@@ -90,7 +90,7 @@ func (c *Client) unreadableNamespaces(ctx context.Context, jobs []backends.Job) 
 		_, err := readObject(ctx, c, namespace, capReadJob,
 			func(q *api.QueryOptions) ([]*api.AllocationListStub, *api.QueryMeta, error) {
 				q.PerPage = 1
-				return c.api.Allocations().List(q)
+				return c.reads.Allocations().List(q)
 			})
 		if errors.Is(err, backends.ErrForbidden) {
 			errs = append(errs, &backends.NamespaceError{Namespace: namespace, Err: err})
@@ -167,9 +167,9 @@ func buildJobs(
 		key := jobKey{evaluation.Namespace, evaluation.JobID}
 		if job := jobs[key]; job != nil && evaluation.CreateIndex > latest[key] {
 			latest[key] = evaluation.CreateIndex
-			job.Unplaced = unplacedGroups(evaluation, placementScope{datacenters: datacenters[key]})
+			job.Unplaced = unplacedGroups(evaluation, jobPlacement{datacenters: datacenters[key]})
 			for _, u := range job.Unplaced {
-				job.Counts.Queued += u.Allocations
+				job.Counts.Queued += u.Count
 			}
 		}
 	}

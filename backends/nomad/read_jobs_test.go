@@ -176,7 +176,7 @@ func TestJob_CountsChildren(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got.Children == nil || *got.Children != (backends.Children{Pending: 1, Running: 1, Dead: 2}) {
+	if got.Children == nil || *got.Children != (backends.ChildCounts{Pending: 1, Running: 1, Dead: 2}) {
 		t.Errorf("got %+v, want 1 pending, 1 running and 2 dead", got.Children)
 	}
 	if want := (backends.Counts{Failed: 5}); got.Counts != want || got.Groups[0].Counts != want {
@@ -218,7 +218,7 @@ func TestJob_CountsAllocations(t *testing.T) {
 	}
 	drifted := backends.Counts{Queued: -1, Starting: 9, Running: -3, Failed: 0, Complete: 7, Lost: 3, Unknown: 2}
 	got := mergeCounts(drifted, "g", all,
-		[]backends.Unplaced{{Group: "g", Allocations: 3}, {Group: "other", Allocations: 1}})
+		[]backends.UnplacedGroup{{Group: "g", Count: 3}, {Group: "other", Count: 1}})
 	if want := (backends.Counts{
 		Queued: 3, Starting: 1, Running: 2, Failed: 1, Complete: 7, Lost: 3,
 		Unknown: 1,

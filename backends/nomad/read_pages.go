@@ -18,7 +18,7 @@ const (
 func readPages[T any](
 	ctx context.Context, c *Client, namespace, filter, capability string, fetch fetchFunc[[]T],
 ) ([]T, error) {
-	q, err := c.query(ctx, namespace)
+	q, err := c.queryOptions(ctx, namespace)
 	if err != nil {
 		return nil, err
 	}

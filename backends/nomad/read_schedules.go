@@ -20,7 +20,7 @@ const maxDefinitionReads = 16
 
 // Schedules reads the definition of each periodic or parameterized job.
 func (c *Client) Schedules(ctx context.Context, jobs []backends.Job) ([]backends.Schedule, error) {
-	ctx, cancel := context.WithTimeout(ctx, listTimeout)
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	schedules := make([]backends.Schedule, len(jobs))
 	var mu sync.Mutex

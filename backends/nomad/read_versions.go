@@ -16,7 +16,7 @@ import (
 
 // Versions reads the versions with Nomad's own diffs.
 func (c *Client) Versions(ctx context.Context, job backends.Job) ([]backends.Version, error) {
-	ctx, cancel := context.WithTimeout(ctx, listTimeout)
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	type found struct {
 		Versions []json.RawMessage
@@ -24,7 +24,7 @@ func (c *Client) Versions(ctx context.Context, job backends.Job) ([]backends.Ver
 	}
 	response, err := readObject(ctx, c, job.Namespace, capReadJob,
 		func(q *api.QueryOptions) (f found, meta *api.QueryMeta, err error) {
-			meta, err = c.api.Raw().Query(jobPath(job, "/versions?diffs=true"), &f, q)
+			meta, err = c.reads.Raw().Query(jobPath(job, "/versions?diffs=true"), &f, q)
 			return f, meta, err
 		})
 	if err != nil {
@@ -33,7 +33,7 @@ func (c *Client) Versions(ctx context.Context, job backends.Job) ([]backends.Ver
 	versions := make([]backends.Version, len(response.Versions))
 	for i, definition := range response.Versions {
 		if versions[i], err = parseVersion(definition); err != nil {
-			return nil, fmt.Errorf("version of %s: %w", job.ID, err)
+			return nil, fmt.Errorf("versions of %s: %w", job.ID, err)
 		}
 		if i < len(response.Diffs) && response.Diffs[i] != nil { // the oldest version has none
 			versions[i].Changes = changesOf(response.Diffs[i])
@@ -93,7 +93,7 @@ func changesOf(d *api.JobDiff) []backends.Change {
 // appendFields appends the changed fields of an object, except those that Nomad sets itself.
 func appendFields(all []backends.Change, path string, fields []*api.FieldDiff) []backends.Change {
 	for _, f := range fields {
-		if f.Type == "None" || f.Old == f.New || path == "" && f.Name != "Stop" && backends.SetByNomad[f.Name] {
+		if f.Type == "None" || f.Old == f.New || path == "" && f.Name != "Stop" && backends.IgnoredFields[f.Name] {
 			continue
 		}
 		all = append(all, backends.Change{Path: joinPath(path, f.Name), Old: f.Old, New: f.New})
@@ -104,7 +104,7 @@ func appendFields(all []backends.Change, path string, fields []*api.FieldDiff) [
 // appendObjects appends the changed fields of nested objects.
 func appendObjects(all []backends.Change, path string, objects []*api.ObjectDiff) []backends.Change {
 	for _, o := range objects {
-		if path == "" && backends.SetByNomad[o.Name] {
+		if path == "" && backends.IgnoredFields[o.Name] {
 			continue
 		}
 		all = appendFields(all, joinPath(path, o.Name), o.Fields)

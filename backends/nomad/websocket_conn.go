@@ -57,9 +57,9 @@ func (c *websocketConn) close() {
 	}
 }
 
-// heartbeatConn drops the library's heartbeats unless it is waiting in Read, where they keep the connection alive. If a
-// heartbeat reached Nomad after it has closed the connection, its kernel would reset the connection, and output that a
-// slow reader has not read yet would be lost.
+// heartbeatConn passes on the library's heartbeats only while the library waits in Read, where they keep the connection
+// alive. A heartbeat that arrived after Nomad's close would make Nomad's kernel reset the connection, and unread output
+// would be lost.
 type heartbeatConn struct {
 	net.Conn
 	reading atomic.Bool

@@ -12,7 +12,7 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-// TestHeartbeatConn write messages with the real websocket library, because heartbeats are detected by their length.
+// TestHeartbeatConn writes messages with the real websocket library, because heartbeats are detected by their length.
 func TestHeartbeatConn(t *testing.T) {
 	t.Parallel()
 	messages := make(chan string, 10)

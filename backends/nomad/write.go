@@ -16,7 +16,7 @@ import (
 	"nomadctld/backends"
 )
 
-// writeRequest is a request that changes a job or allocation.
+// writeRequest is a request that changes a job, allocation or deployment.
 type writeRequest struct {
 	job        backends.Job // the job, or a part of it if an allocation is changed
 	capability string       // that the token needs
@@ -59,8 +59,8 @@ var defaultWriteTimeouts = writeTimeouts{
 }
 
 // write sends a request until its outcome is known. It returns nil if Nomad has applied it. w.response is set then,
-// unless the response was lost and w.verify has found out. Other results are the errors of backends.ClusterWriter, the
-// cause of ctx, or an error whose text ends with "nothing was done".
+// unless the response was lost and only w.verify knows the outcome. Other results are the errors of
+// backends.ClusterWriter, the cause of ctx, or an error whose text ends with "nothing was done".
 //
 // Each attempt has one of four outcomes. A request that was certainly not applied is sent again for a while. A
 // request that was rejected fails. After a lost response the outcome is unknown: w.verify then reads the job, and
@@ -130,7 +130,9 @@ func (c *Client) verifyOutcome(ctx context.Context, w writeRequest, deadline tim
 		wasApplied, err := w.verify(ctx)
 		var changed *backends.ChangedError
 		switch {
-		case err == nil, errors.Is(err, backends.ErrNotFound), errors.As(err, &changed):
+		case errors.As(err, &changed): // an earlier attempt may have been applied before the other change
+			return false, fmt.Errorf("the request may or may not have been applied: %w", err)
+		case err == nil, errors.Is(err, backends.ErrNotFound):
 			return wasApplied, err
 		case errors.Is(err, backends.ErrForbidden), time.Now().After(deadline), !c.pause(ctx, attempt):
 			return false, outcomeUnknownError(lost, c.responseTimeout(w))
@@ -138,7 +140,7 @@ func (c *Client) verifyOutcome(ctx context.Context, w writeRequest, deadline tim
 	}
 }
 
-// pause waits before the next attempt, for a random time like retryRead. It returns false if ctx ends.
+// pause waits before the next attempt, for a random time, as retryRead does. It returns false if ctx ends.
 func (c *Client) pause(ctx context.Context, attempt int) bool {
 	pause := min(retryBackoff<<min(attempt, 10), c.timeouts.maxPause)
 	select {

@@ -15,17 +15,17 @@ func TestClusterWriterConformance(t *testing.T) {
 	for _, cluster := range nomadtest.Clusters(t) {
 		t.Run(cluster.Kind, func(t *testing.T) {
 			t.Parallel()
-			backendtest.ClusterWriter(t, backendtest.Fixture{
+			backendtest.ClusterWriter(t, backendtest.WriteFixture{
 				WritableCluster: open(t, Tier{URL: cluster.URL, TokenFile: nomadtest.TokenFile(t)}),
 				Limited: func(t *testing.T, capabilities ...string) backendtest.WritableCluster {
 					return open(t, Tier{URL: cluster.URL, TokenFile: cluster.LimitedTokenFile(t, capabilities...)})
 				},
-				Scalable:      func(t *testing.T, id, mode string) { cluster.Register(t, nomadtest.Scalable(id, mode)) },
-				Canary:        func(t *testing.T, id, mode string) { cluster.Register(t, nomadtest.Canary(id, mode)) },
-				Completed:     func(t *testing.T, id string) { cluster.Register(t, nomadtest.FinishedBatch(id)) },
-				Periodic:      func(t *testing.T, id string) { cluster.Register(t, nomadtest.Periodic(id)) },
-				Parameterized: func(t *testing.T, id string) { cluster.Register(t, nomadtest.Parameterized(id)) },
-				ScalesStopped: cluster.OlderThan(t, 1, 10),
+				Scalable:            func(t *testing.T, id, mode string) { cluster.Register(t, nomadtest.Scalable(id, mode)) },
+				Canary:              func(t *testing.T, id, mode string) { cluster.Register(t, nomadtest.Canary(id, mode)) },
+				Completed:           func(t *testing.T, id string) { cluster.Register(t, nomadtest.FinishedBatch(id)) },
+				Periodic:            func(t *testing.T, id string) { cluster.Register(t, nomadtest.Periodic(id)) },
+				Parameterized:       func(t *testing.T, id string) { cluster.Register(t, nomadtest.Parameterized(id)) },
+				ScalingSurvivesStop: cluster.OlderThan(t, 1, 10),
 			})
 		})
 	}

@@ -29,51 +29,59 @@ func (c *Client) Deployments(ctx context.Context, job backends.Job) ([]backends.
 
 // deployments returns the job's deployments, newest first.
 func (c *Client) deployments(ctx context.Context, job backends.Job) ([]*api.Deployment, error) {
-	ctx, cancel := context.WithTimeout(ctx, listTimeout)
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	found, err := readObject(ctx, c, job.Namespace, capReadJob,
 		func(q *api.QueryOptions) ([]*api.Deployment, *api.QueryMeta, error) {
-			return c.api.Jobs().Deployments(job.ID, false, q)
+			return c.reads.Jobs().Deployments(job.ID, false, q)
 		})
 	slices.SortFunc(found, func(a, b *api.Deployment) int { return cmp.Compare(b.CreateIndex, a.CreateIndex) })
 	return found, err
 }
 
-// Promote promotes the canaries of all groups.
-func (c *Client) Promote(ctx context.Context, job backends.Job, deployment string) (backends.WriteResult, error) {
-	body := &api.DeploymentPromoteRequest{DeploymentID: deployment, All: true}
-	return c.changeDeployment(ctx, job, deployment, "promote", body, isPromoted)
+// PromoteDeployment promotes the canaries of all groups.
+func (c *Client) PromoteDeployment(
+	ctx context.Context, job backends.Job, deploymentID string,
+) (backends.WriteResult, error) {
+	body := &api.DeploymentPromoteRequest{DeploymentID: deploymentID, All: true}
+	return c.changeDeployment(ctx, job, deploymentID, "promote", body, isPromoted)
 }
 
-// Fail fails a deployment. Nomad then reverts the job if its update block has auto_revert.
-func (c *Client) Fail(ctx context.Context, job backends.Job, deployment string) (backends.WriteResult, error) {
-	body := &api.DeploymentFailRequest{DeploymentID: deployment}
-	return c.changeDeployment(ctx, job, deployment, "fail", body, func(d *api.Deployment) bool {
+// FailDeployment fails a deployment. Nomad then reverts the job if its update block has auto_revert.
+func (c *Client) FailDeployment(
+	ctx context.Context, job backends.Job, deploymentID string,
+) (backends.WriteResult, error) {
+	body := &api.DeploymentFailRequest{DeploymentID: deploymentID}
+	return c.changeDeployment(ctx, job, deploymentID, "fail", body, func(d *api.Deployment) bool {
 		return d.Status == "failed"
 	})
 }
 
-// Pause pauses a deployment: Nomad places no more allocations of its version.
-func (c *Client) Pause(ctx context.Context, job backends.Job, deployment string) (backends.WriteResult, error) {
-	body := &api.DeploymentPauseRequest{DeploymentID: deployment, Pause: true}
-	return c.changeDeployment(ctx, job, deployment, "pause", body, func(d *api.Deployment) bool {
+// PauseDeployment pauses a deployment: Nomad places no more allocations of its version.
+func (c *Client) PauseDeployment(
+	ctx context.Context, job backends.Job, deploymentID string,
+) (backends.WriteResult, error) {
+	body := &api.DeploymentPauseRequest{DeploymentID: deploymentID, Pause: true}
+	return c.changeDeployment(ctx, job, deploymentID, "pause", body, func(d *api.Deployment) bool {
 		return d.Status == "paused"
 	})
 }
 
-// Resume resumes a paused deployment.
-func (c *Client) Resume(ctx context.Context, job backends.Job, deployment string) (backends.WriteResult, error) {
-	body := &api.DeploymentPauseRequest{DeploymentID: deployment}
-	return c.changeDeployment(ctx, job, deployment, "pause", body, func(d *api.Deployment) bool {
+// ResumeDeployment resumes a paused deployment.
+func (c *Client) ResumeDeployment(
+	ctx context.Context, job backends.Job, deploymentID string,
+) (backends.WriteResult, error) {
+	body := &api.DeploymentPauseRequest{DeploymentID: deploymentID}
+	return c.changeDeployment(ctx, job, deploymentID, "pause", body, func(d *api.Deployment) bool {
 		return d.Status != "paused"
 	})
 }
 
-// changeDeployment changes a deployment. applied reports from its state whether the change was applied. Nomad
+// changeDeployment changes a deployment. isApplied reports from its state whether the change was applied. Nomad
 // identifies a deployment by its ID only, so changeDeployment first checks that it belongs to the job, which the user
 // owns.
 func (c *Client) changeDeployment(
-	ctx context.Context, job backends.Job, id, action string, body any, applied func(*api.Deployment) bool,
+	ctx context.Context, job backends.Job, id, action string, body any, isApplied func(*api.Deployment) bool,
 ) (backends.WriteResult, error) {
 	if _, err := c.deployment(ctx, job, id); err != nil {
 		return backends.WriteResult{}, err
@@ -83,7 +91,7 @@ func (c *Client) changeDeployment(
 		job: job, capability: capSubmitJob, path: "/v1/deployment/" + action + "/" + id, body: body, response: &response,
 		verify: func(ctx context.Context) (bool, error) {
 			d, err := c.deployment(ctx, job, id)
-			return err == nil && applied(d), err
+			return err == nil && isApplied(d), err
 		},
 	})
 	if err != nil {

@@ -17,18 +17,18 @@ func (c *Client) Force(ctx context.Context, job backends.Job) (backends.WriteRes
 	if err != nil {
 		return backends.WriteResult{}, err
 	}
-	o := backends.WriteResult{EvaluationID: response.EvalID}
+	result := backends.WriteResult{EvaluationID: response.EvalID}
 	// The response does not contain the child's ID, but its evaluation does.
-	ctx, cancel := context.WithTimeout(ctx, listTimeout)
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	e, err := readObject(ctx, c, job.Namespace, capReadJob,
 		func(q *api.QueryOptions) (*api.Evaluation, *api.QueryMeta, error) {
-			return c.api.Evaluations().Info(response.EvalID, q)
+			return c.reads.Evaluations().Info(response.EvalID, q)
 		})
 	if err == nil && e.JobID != job.ID {
-		o.ChildID = e.JobID
+		result.ChildID = e.JobID
 	}
-	return o, nil
+	return result, nil
 }
 
 // Dispatch uses an idempotency token, with which Nomad detects a retry as long as it retains the child.
@@ -43,9 +43,10 @@ func (c *Client) Dispatch(
 	if err != nil {
 		return backends.WriteResult{}, err
 	}
-	o := backends.WriteResult{EvaluationID: response.EvalID, ChildID: response.DispatchedJobID}
-	if o.EvaluationID == "" { // the response to a retry contains only the child
-		o.EvaluationID = c.findEvaluation(ctx, backends.Job{Namespace: job.Namespace, ID: o.ChildID}, response.JobCreateIndex)
+	result := backends.WriteResult{EvaluationID: response.EvalID, ChildID: response.DispatchedJobID}
+	if result.EvaluationID == "" { // the response to a retry contains only the child
+		child := backends.Job{Namespace: job.Namespace, ID: result.ChildID}
+		result.EvaluationID = c.findEvaluation(ctx, child, response.JobCreateIndex)
 	}
-	return o, nil
+	return result, nil
 }

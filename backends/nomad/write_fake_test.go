@@ -14,15 +14,15 @@ import (
 	"nomadctld/backends"
 )
 
-// fakeServer is a Nomad with one job, "web", and one allocation. It can lose responses.
-type fakeServer struct {
-	mu         sync.Mutex
-	job        map[string]any
-	index      uint64
-	purged     bool
-	deployment string
-	promoted   bool
-	keys       map[string]string // child by idempotency token
+// fakeJobServer is a Nomad with one job, "web", and one allocation. It can lose responses.
+type fakeJobServer struct {
+	mu           sync.Mutex
+	job          map[string]any
+	index        uint64
+	purged       bool
+	deployment   string
+	promoted     bool
+	childByToken map[string]string // child by idempotency token
 
 	// replies are the replies to the next writes. "" is normal. "before" and "after" cut the connection before or
 	// after the change is applied. "changed" applies another change and cuts the connection. Others are a status and
@@ -31,23 +31,23 @@ type fakeServer struct {
 	record
 }
 
-// record is what a fakeServer has received.
+// record is what a fakeJobServer has received.
 type record struct {
 	requests []string // writes received
 	applied  []string // writes applied
 	body     []byte   // of the last write
 }
 
-func (f *fakeServer) snapshot() record {
+func (f *fakeJobServer) snapshot() record {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.record
 }
 
-// newFakeServer returns a fakeServer, a client with short pauses, and the job.
-func newFakeServer(t *testing.T, replies ...string) (*fakeServer, *Client, backends.Job) {
+// newFakeJobServer returns a fakeJobServer, a client with short pauses, and the job.
+func newFakeJobServer(t *testing.T, replies ...string) (*fakeJobServer, *Client, backends.Job) {
 	t.Helper()
-	f := &fakeServer{index: 7, replies: replies, deployment: "running", keys: map[string]string{}}
+	f := &fakeJobServer{index: 7, replies: replies, deployment: "running", childByToken: map[string]string{}}
 	f.job = map[string]any{
 		"ID": "web", "Namespace": "default", "Stop": false, "JobModifyIndex": 7, "Version": 0,
 		"Future": map[string]any{"Field": []any{1.5e300, "<&>"}}, "TaskGroups": []any{map[string]any{
@@ -65,7 +65,7 @@ func newFakeServer(t *testing.T, replies ...string) (*fakeServer, *Client, backe
 	return f, client, backends.Job{Namespace: "default", ID: "web", ModifyIndex: 7}
 }
 
-func (f *fakeServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (f *fakeJobServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if r.Method == "GET" {
@@ -102,7 +102,7 @@ func (f *fakeServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	conn.Close()
 }
 
-func (f *fakeServer) serveRead(w http.ResponseWriter, r *http.Request) {
+func (f *fakeJobServer) serveRead(w http.ResponseWriter, r *http.Request) {
 	switch path := r.URL.Path; {
 	case path == "/v1/job/web" && f.purged:
 		w.WriteHeader(404)
@@ -129,7 +129,7 @@ func (f *fakeServer) serveRead(w http.ResponseWriter, r *http.Request) {
 }
 
 // change changes fields of the job.
-func (f *fakeServer) change(fields map[string]any) {
+func (f *fakeJobServer) change(fields map[string]any) {
 	f.index++
 	f.job["JobModifyIndex"], f.job["Version"] = f.index, f.index-7
 	for name, value := range fields {
@@ -137,7 +137,7 @@ func (f *fakeServer) change(fields map[string]any) {
 	}
 }
 
-func (f *fakeServer) apply(r *http.Request) any {
+func (f *fakeJobServer) apply(r *http.Request) any {
 	response := map[string]any{"EvalID": "e1"}
 	path := r.URL.Path
 	switch {
@@ -163,10 +163,10 @@ func (f *fakeServer) apply(r *http.Request) any {
 		f.deployment = map[bool]string{true: "paused", false: "running"}[strings.Contains(string(f.body), `"Pause":true`)]
 	case path == "/v1/job/web/dispatch":
 		key := r.URL.Query().Get("idempotency_token")
-		if f.keys[key] == "" || key == "" {
-			f.keys[key] = fmt.Sprintf("web/dispatch-%d", len(f.keys)+1)
+		if f.childByToken[key] == "" || key == "" {
+			f.childByToken[key] = fmt.Sprintf("web/dispatch-%d", len(f.childByToken)+1)
 		}
-		response["DispatchedJobID"] = f.keys[key]
+		response["DispatchedJobID"] = f.childByToken[key]
 	}
 	response["JobModifyIndex"], response["EvalCreateIndex"] = f.index, f.index
 	return response

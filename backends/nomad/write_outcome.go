@@ -23,14 +23,15 @@ const (
 	outcomeUnknown              // the response was lost
 )
 
-// noLeaderErrors are parts of Nomad's messages if no leader has seen a request.
+// noLeaderErrors are parts of the messages that mean that no leader has seen the request.
 var noLeaderErrors = []string{
 	"No cluster leader", "Not ready to serve consistent reads", "node is not the leader",
 	"leadership transfer in progress", "timed out enqueuing operation", "failed to get conn",
 	"lead thread didn't get connection",
 }
 
-// lostResponseErrors are parts of Nomad's messages if a server has lost the response of the leader or of a node.
+// lostResponseErrors are parts of the messages that mean that a server has lost the response of the leader or of a
+// node.
 var lostResponseErrors = []string{
 	"EOF", "connection reset", "broken pipe", "i/o timeout", "i/o deadline", "session shutdown", "stream closed",
 	"stream reset", "connection write timeout", "keepalive timeout", "use of closed network connection",
@@ -96,7 +97,7 @@ func (c *Client) explainRejection(ctx context.Context, w writeRequest, err error
 	var response api.UnexpectedResponseError
 	switch isResponse := errors.As(err, &response) && response.HasStatusCode(); {
 	case !isResponse && errors.Is(err, context.DeadlineExceeded): // no connection was free: dialing has a shorter timeout
-		return fmt.Errorf("%w: too many changes to this cluster are in progress; nothing was done; retry later",
+		return fmt.Errorf("%w: too many changes to this cluster are in progress, retry later; nothing was done",
 			backends.ErrUnreachable)
 	case !isResponse:
 		return fmt.Errorf("%w; nothing was done", explain(err))
@@ -113,8 +114,8 @@ func (c *Client) explainRejection(ctx context.Context, w writeRequest, err error
 		reason == fmt.Sprintf("job %q not found", w.job.ID):
 		return backends.ErrNotFound
 	case strings.Contains(reason, "Enforcing job modify index"), strings.Contains(reason, "; enforcing version"):
-		if h, err := c.currentState(ctx, w.job); err == nil {
-			return &backends.ChangedError{Job: w.job.ID, Version: h.Version}
+		if state, err := c.currentState(ctx, w.job); err == nil {
+			return &backends.ChangedError{Job: w.job.ID, Version: state.Version}
 		} else if errors.Is(err, backends.ErrNotFound) {
 			return err
 		}

@@ -22,7 +22,7 @@ type registerRequest struct {
 	JobModifyIndex uint64
 }
 
-// Register sends the definition unchanged, except that the job is not stopped.
+// Register sends the definition unchanged, except for overriddenFields.
 func (c *Client) Register(
 	ctx context.Context, job backends.Job, definition json.RawMessage, index uint64,
 ) (backends.WriteResult, error) {
@@ -35,18 +35,18 @@ func (c *Client) Register(
 		job: job, capability: capSubmitJob, path: "/v1/jobs", response: &response, retryTimeout: c.timeouts.register,
 		body: registerRequest{Job: running, EnforceIndex: true, JobModifyIndex: index},
 		verify: func(ctx context.Context) (bool, error) {
-			h, err := c.currentState(ctx, job)
+			state, err := c.currentState(ctx, job)
 			switch {
 			case errors.Is(err, backends.ErrNotFound) && index == 0:
 				return false, nil
 			case err != nil:
 				return false, err
-			case h.JobModifyIndex == index:
+			case state.JobModifyIndex == index:
 				return false, nil
-			case h.Stop || !equalDefinitions(h.definition, definition):
-				return false, &backends.ChangedError{Job: job.ID, Version: h.Version}
+			case state.Stop || !equalDefinitions(state.definition, definition):
+				return false, &backends.ChangedError{Job: job.ID, Version: state.Version}
 			}
-			response = c.recoveredResponse(ctx, job, h)
+			response = c.recoveredResponse(ctx, job, state)
 			return true, nil
 		},
 	})
@@ -59,8 +59,8 @@ func (c *Client) Register(
 // impossibleIndex is an index that no job has.
 const impossibleIndex = math.MaxUint64
 
-// CheckRegister sends the definition with an index that the job cannot have. Nomad checks the index last, except for
-// Sentinel policies.
+// CheckRegister sends the definition with an index that the job cannot have. Only Sentinel policies are checked after
+// the index.
 func (c *Client) CheckRegister(ctx context.Context, job backends.Job, definition json.RawMessage) error {
 	running, err := runnableDefinition(job, definition)
 	if err != nil {
@@ -81,11 +81,11 @@ func (c *Client) CheckRegister(ctx context.Context, job backends.Job, definition
 	return err
 }
 
-// recoveredResponse reconstructs a lost response. h is the job's state after the change.
-func (c *Client) recoveredResponse(ctx context.Context, job backends.Job, h jobState) api.JobRegisterResponse {
+// recoveredResponse reconstructs a lost response. state is the job's state after the change.
+func (c *Client) recoveredResponse(ctx context.Context, job backends.Job, state jobState) api.JobRegisterResponse {
 	return api.JobRegisterResponse{
-		EvalID:          c.findEvaluation(ctx, job, h.JobModifyIndex),
-		EvalCreateIndex: h.JobModifyIndex, JobModifyIndex: h.JobModifyIndex,
+		EvalID:          c.findEvaluation(ctx, job, state.JobModifyIndex),
+		EvalCreateIndex: state.JobModifyIndex, JobModifyIndex: state.JobModifyIndex,
 	}
 }
 
@@ -94,12 +94,12 @@ func (c *Client) recoveredResponse(ctx context.Context, job backends.Job, h jobS
 func (c *Client) registerResult(
 	ctx context.Context, job backends.Job, response api.JobRegisterResponse,
 ) backends.WriteResult {
-	o := resultOf(response)
+	result := resultOf(response)
 	if response.EvalID == "" || response.EvalCreateIndex != response.JobModifyIndex {
-		h, _ := c.currentState(ctx, job)
-		o.ModifyIndex = h.JobModifyIndex
+		state, _ := c.currentState(ctx, job)
+		result.ModifyIndex = state.JobModifyIndex
 	}
-	return o
+	return result
 }
 
 // resultOf converts Nomad's response.

@@ -19,15 +19,15 @@ func (c *Client) Revert(ctx context.Context, job backends.Job, version uint64) (
 		job: job, capability: capSubmitJob, path: jobPath(job, "/revert"), response: &response,
 		body: &api.JobRevertRequest{JobID: job.ID, JobVersion: version, EnforcePriorVersion: &was.Version},
 		verify: func(ctx context.Context) (bool, error) {
-			h, err := c.currentState(ctx, job)
-			if err != nil || h.JobModifyIndex == was.JobModifyIndex {
+			state, err := c.currentState(ctx, job)
+			if err != nil || state.JobModifyIndex == was.JobModifyIndex {
 				return false, err
 			}
 			earlier, err := c.Definition(ctx, job, &version)
-			if err != nil || !equalDefinitions(h.definition, earlier) {
-				return false, &backends.ChangedError{Job: job.ID, Version: h.Version}
+			if err != nil || !equalDefinitions(state.definition, earlier) {
+				return false, &backends.ChangedError{Job: job.ID, Version: state.Version}
 			}
-			response = c.recoveredResponse(ctx, job, h)
+			response = c.recoveredResponse(ctx, job, state)
 			return true, nil
 		},
 	})

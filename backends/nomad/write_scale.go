@@ -23,17 +23,17 @@ func (c *Client) Scale(ctx context.Context, job backends.Job, group string, coun
 			JobModifyIndex: was.JobModifyIndex,
 		},
 		verify: func(ctx context.Context) (bool, error) {
-			h, err := c.currentState(ctx, job)
-			if err != nil || h.JobModifyIndex == was.JobModifyIndex {
+			state, err := c.currentState(ctx, job)
+			if err != nil || state.JobModifyIndex == was.JobModifyIndex {
 				return false, err
 			}
-			for _, g := range h.TaskGroups {
-				if g.Name == group && g.Count == count && !h.Stop {
-					response = c.recoveredResponse(ctx, job, h)
+			for _, g := range state.TaskGroups {
+				if g.Name == group && g.Count == count && !state.Stop {
+					response = c.recoveredResponse(ctx, job, state)
 					return true, nil
 				}
 			}
-			return false, &backends.ChangedError{Job: job.ID, Version: h.Version}
+			return false, &backends.ChangedError{Job: job.ID, Version: state.Version}
 		},
 	})
 	if err != nil {

@@ -29,19 +29,19 @@ func (c *Client) Stop(ctx context.Context, job backends.Job, purge bool) (backen
 			return nil // if the job cannot be read, try to stop it anyway
 		},
 		verify: func(ctx context.Context) (bool, error) {
-			h, err := c.currentState(ctx, job)
+			state, err := c.currentState(ctx, job)
 			switch {
 			case purge && errors.Is(err, backends.ErrNotFound):
 				return true, nil
 			case err != nil:
 				return false, err
-			case h.JobModifyIndex == was.JobModifyIndex:
+			case state.JobModifyIndex == was.JobModifyIndex:
 				return false, nil
-			case purge || !h.Stop:
-				return false, &backends.ChangedError{Job: job.ID, Version: h.Version}
+			case purge || !state.Stop:
+				return false, &backends.ChangedError{Job: job.ID, Version: state.Version}
 			}
 			response = api.JobDeregisterResponse{
-				JobModifyIndex: h.JobModifyIndex, EvalID: c.findEvaluation(ctx, job, h.JobModifyIndex),
+				JobModifyIndex: state.JobModifyIndex, EvalID: c.findEvaluation(ctx, job, state.JobModifyIndex),
 			}
 			return true, nil
 		},
@@ -49,9 +49,9 @@ func (c *Client) Stop(ctx context.Context, job backends.Job, purge bool) (backen
 	if err != nil {
 		return backends.WriteResult{}, err
 	}
-	o := backends.WriteResult{EvaluationID: response.EvalID, ModifyIndex: response.JobModifyIndex}
+	result := backends.WriteResult{EvaluationID: response.EvalID, ModifyIndex: response.JobModifyIndex}
 	if purge {
-		o.ModifyIndex = 0
+		result.ModifyIndex = 0
 	}
-	return o, nil
+	return result, nil
 }

@@ -123,7 +123,7 @@ func Listen(c *config.Config, log *slog.Logger) (*Gateway, error) {
 	}
 	registry, problems := ops.Open(c.Audit.Jobs, p.jobKeys...)
 	registry.Cluster = clusterOf(c.Tiers)
-	registry.OnEvict = func(k ops.SavedJob) {
+	registry.OnEvict = func(k ops.SavedDefinition) {
 		log.Warn("removed the oldest saved job definition to stay below the size limit", "kind", k.Kind,
 			"job", k.Job.ID, "tier", k.Job.Tier, "namespace", k.Job.Namespace, "user", k.User, "since", k.Time)
 	}
@@ -131,7 +131,7 @@ func Listen(c *config.Config, log *slog.Logger) (*Gateway, error) {
 		log.Error("ignoring an invalid saved job definition", "error", problem)
 	}
 	for _, k := range registry.Restorable() {
-		command := "ops " + k.ID + " --restore"
+		command := "ops --restore " + k.ID
 		log.Warn("a restart was interrupted, and the job may be stopped or changed; restore it with: "+command,
 			"job", k.Job.ID, "tier", k.Job.Tier, "namespace", k.Job.Namespace, "user", k.User, "since", k.Time)
 	}

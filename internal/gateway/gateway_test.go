@@ -25,7 +25,7 @@ func TestGroup_AcceptsEveryRight(t *testing.T) {
 	_, diagnostics := config.Load(file, Commands())
 	var unknown []string
 	for _, f := range diagnostics {
-		if strings.Contains(f.String(), "is not a command") {
+		if strings.Contains(f.String(), "is not a right") {
 			unknown = append(unknown, f.String())
 		}
 	}

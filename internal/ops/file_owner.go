@@ -9,8 +9,8 @@ import (
 	"syscall"
 )
 
-// maxFile is the maximum size of a file, larger than any definition that Nomad accepts.
-const maxFile = 16 << 20
+// maxFileSize is the maximum size of a file, larger than any definition that Nomad accepts.
+const maxFileSize = 16 << 20
 
 // checkFolder returns an error unless path is a folder of the gateway's user that no other user may write to.
 func checkFolder(path string) error {
@@ -59,12 +59,12 @@ func readFile(path string) ([]byte, error) {
 	if err := checkOwner("the file", info); err != nil {
 		return nil, err
 	}
-	content, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	content, err := io.ReadAll(io.LimitReader(f, maxFileSize+1))
 	if err != nil {
 		return nil, withoutPath(err)
 	}
-	if len(content) > maxFile {
-		return nil, fmt.Errorf("larger than %d MiB; remove it", maxFile>>20)
+	if len(content) > maxFileSize {
+		return nil, fmt.Errorf("larger than %d MiB; remove it", maxFileSize>>20)
 	}
 	return content, nil
 }

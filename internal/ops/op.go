@@ -37,7 +37,7 @@ type Op struct {
 	finishing  bool      // Finish has been called
 	finishedAt time.Time // zero: still running
 	err        error     // the result, valid if finishing is set
-	haltReason error     // an ErrHalted; nil: Halt has not been called
+	haltReason error     // an ErrHalted; nil: not halted
 }
 
 // Note is a message of an operation. A transient note reports progress and is replaced by the next note.
@@ -91,12 +91,18 @@ func (o *Op) wake() {
 // ErrHalted is the result of an operation that was halted.
 var ErrHalted = errors.New("halted")
 
+// haltError is an ErrHalted with the reason.
+type haltError string
+
+func (e haltError) Error() string        { return string(e) }
+func (e haltError) Is(target error) bool { return target == ErrHalted }
+
 // Halt requests that the operation stops after its current step. Only the first reason is recorded.
 func (o *Op) Halt(reason string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.haltReason == nil && o.finishedAt.IsZero() {
-		o.haltReason = fmt.Errorf("%w: %s", ErrHalted, reason)
+		o.haltReason = haltError(reason)
 		close(o.haltRequested)
 		o.wake()
 	}
@@ -105,7 +111,7 @@ func (o *Op) Halt(reason string) {
 // HaltRequested returns a channel that is closed when Halt is called.
 func (o *Op) HaltRequested() <-chan struct{} { return o.haltRequested }
 
-// HaltReason returns an ErrHalted with the reason, or nil if Halt has not been called.
+// HaltReason returns an ErrHalted with the reason, or nil if the operation was not halted.
 func (o *Op) HaltReason() error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -117,9 +123,9 @@ func (o *Op) HaltReason() error {
 func (o *Op) OnFinish(f func(error)) {
 	o.mu.Lock()
 	o.onFinish = f
-	ending, err := o.finishing, o.err
+	finishing, err := o.finishing, o.err
 	o.mu.Unlock()
-	if ending {
+	if finishing {
 		f(err)
 	}
 }
@@ -131,7 +137,7 @@ func (o *Op) Finish(err error) {
 		onFinish := o.onFinish
 		o.finishing, o.err = true, err
 		o.mu.Unlock()
-		if onFinish != nil { // without the lock, because f may write to a slow disk
+		if onFinish != nil { // without the lock, because onFinish may write to a slow disk
 			onFinish(err)
 		}
 		o.mu.Lock()
@@ -161,14 +167,14 @@ func (o *Op) LastNote() Note {
 	return o.notes[len(o.notes)-1]
 }
 
-// Follow calls each with every note from the start until the operation has finished, and returns its result. If ctx
+// Follow calls each with the notes from the start until the operation has finished, and returns its result. If ctx
 // is done first, Follow returns the cause.
 func (o *Op) Follow(ctx context.Context, each func(Note) error) error {
 	seen := 0 // notes that are not transient
 	for {
 		o.mu.Lock()
 		notes := append([]Note(nil), o.notes[min(seen, len(o.notes)):]...)
-		moved, ended, err := o.changed, !o.finishedAt.IsZero(), o.err
+		changed, finished, err := o.changed, !o.finishedAt.IsZero(), o.err
 		o.mu.Unlock()
 		for _, n := range notes {
 			if !n.Transient {
@@ -178,11 +184,11 @@ func (o *Op) Follow(ctx context.Context, each func(Note) error) error {
 				return err
 			}
 		}
-		if ended {
+		if finished {
 			return err
 		}
 		select {
-		case <-moved:
+		case <-changed:
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}

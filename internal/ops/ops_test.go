@@ -94,7 +94,7 @@ func TestHalt_FirstReasonWins(t *testing.T) {
 		t.Errorf("got %v, want %v", err, ErrClosed)
 	}
 	<-o.HaltRequested()
-	if err := o.HaltReason(); !errors.Is(err, ErrHalted) || err.Error() != "halted: cancelled by ann" {
+	if err := o.HaltReason(); !errors.Is(err, ErrHalted) || err.Error() != "cancelled by ann" {
 		t.Errorf("got %v", err)
 	}
 	o.Finish(o.HaltReason())

@@ -21,7 +21,7 @@ type Registry struct {
 	Cluster func(tier string) string
 
 	// OnEvict is called for each saved definition that Save removes to stay within the limit on their total size.
-	OnEvict func(SavedJob)
+	OnEvict func(SavedDefinition)
 
 	folder        string // for saved definitions; empty: none
 	keys          []Key  // the first key signs definitions, and a signature by any key is accepted
@@ -29,13 +29,13 @@ type Registry struct {
 
 	saving sync.Mutex // held by Save, because concurrent calls would remove each other's definitions
 
-	mu     sync.Mutex          // guards the fields below
-	closed bool                // no operation may start
-	ops    []*Op               // oldest first
-	saved  map[string]SavedJob // by ID; those saved by Save have a nil Definition, to save memory
+	mu     sync.Mutex                 // guards the fields below
+	closed bool                       // no operation may start
+	ops    []*Op                      // oldest first
+	saved  map[string]SavedDefinition // by ID; those saved by Save have a nil Definition, to save memory
 }
 
-// maxFinished is the maximum number of finished operations in the registry.
+// maxFinished is the number of operations above which Start removes finished ones.
 const maxFinished = 200
 
 // BusyError is returned if another operation on the job is running.
@@ -44,7 +44,7 @@ type BusyError struct{ Other *Op }
 func (e *BusyError) Error() string {
 	o := e.Other
 	return fmt.Sprintf("%s is busy: operation %s of %s has been running since %s: %s "+
-		"(see: ops %s; cancel it: ops %s --cancel)",
+		"(see: ops %s; cancel it: ops --cancel %s)",
 		o.Job.ID, o.ID, o.User, o.Started.UTC().Format(time.TimeOnly+"Z"), o.Command, o.ID, o.ID)
 }
 
@@ -104,7 +104,8 @@ func (r *Registry) SameJob(a, b Job) bool {
 	return a.ID == b.ID && a.Namespace == b.Namespace && (a.Tier == b.Tier || sameCluster())
 }
 
-// trimFinished removes the oldest finished operations if there are more than maxFinished. The caller holds r.mu.
+// trimFinished removes the oldest finished operations if there are more than maxFinished operations. The caller holds
+// r.mu.
 func (r *Registry) trimFinished() {
 	surplus := len(r.ops) - maxFinished
 	r.ops = slices.DeleteFunc(r.ops, func(o *Op) bool {
@@ -143,7 +144,7 @@ func (r *Registry) Wait(ctx context.Context) {
 		o.Follow(ctx, func(Note) error { return nil })
 		err := ErrAbandoned
 		if r.hasSaved(o.ID) {
-			err = fmt.Errorf("%w; %s may be stopped or temporarily changed (restore it: ops %s --restore)", err, o.Job.ID, o.ID)
+			err = fmt.Errorf("%w; %s may be stopped or temporarily changed (restore it: ops --restore %s)", err, o.Job.ID, o.ID)
 		}
 		o.Finish(err)
 	}
@@ -157,16 +158,18 @@ func (r *Registry) hasSaved(id string) bool {
 }
 
 // Restorable returns the definitions saved by SaveForRestore, oldest first.
-func (r *Registry) Restorable() []SavedJob {
+func (r *Registry) Restorable() []SavedDefinition {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	var all []SavedJob
+	var all []SavedDefinition
 	for _, s := range r.saved {
 		if s.Kind == "" {
 			all = append(all, s)
 		}
 	}
-	slices.SortFunc(all, func(a, b SavedJob) int { return cmp.Or(a.Time.Compare(b.Time), strings.Compare(a.ID, b.ID)) })
+	slices.SortFunc(all, func(a, b SavedDefinition) int {
+		return cmp.Or(a.Time.Compare(b.Time), strings.Compare(a.ID, b.ID))
+	})
 	return all
 }
 

@@ -35,7 +35,7 @@ func (r *Registry) folderOf(kind Kind) string {
 // maxSavedBytes is the maximum total size on disk of the definitions saved by Save.
 const maxSavedBytes = 256 << 20
 
-func (s SavedJob) expired() bool { return s.Kind != "" && time.Since(s.Time) > Retention }
+func (s SavedDefinition) expired() bool { return s.Kind != "" && time.Since(s.Time) > Retention }
 
 // Save saves a job's definition to disk and replaces an earlier one of the same kind. createIndex is the CreateIndex
 // of the job that the definition belongs to. Save returns the ID of the saved definition. If it returns no error, the
@@ -49,7 +49,7 @@ func (r *Registry) Save(
 	if job.ID != job.Root {
 		return "", fmt.Errorf("definitions of child jobs are not saved: %s is a child of %s", job.ID, job.Root)
 	}
-	s := SavedJob{
+	s := SavedDefinition{
 		ID: newID(), Job: job, User: user, Command: command, Time: time.Now().UTC(), Version: version, Definition: definition,
 		Kind: kind, CreateIndex: createIndex,
 	}
@@ -65,9 +65,9 @@ func (r *Registry) Save(
 // evictOld removes the definitions that saved replaces, expired definitions, and the oldest definitions if the total
 // size exceeds the limit. It returns an error only if a replaced definition cannot be removed. Other definitions that
 // cannot be removed stay until the next call.
-func (r *Registry) evictOld(saved SavedJob) error {
+func (r *Registry) evictOld(saved SavedDefinition) error {
 	r.mu.Lock()
-	var old, others []SavedJob
+	var old, others []SavedDefinition
 	total := 0
 	for _, s := range r.saved {
 		switch {
@@ -87,7 +87,7 @@ func (r *Registry) evictOld(saved SavedJob) error {
 			return err
 		}
 	}
-	slices.SortFunc(others, func(a, b SavedJob) int { return a.Time.Compare(b.Time) })
+	slices.SortFunc(others, func(a, b SavedDefinition) int { return a.Time.Compare(b.Time) })
 	for _, s := range others {
 		if total <= r.maxSavedBytes {
 			break
@@ -103,32 +103,34 @@ func (r *Registry) evictOld(saved SavedJob) error {
 	return nil
 }
 
-// ListSaved returns the saved jobs of a kind, newest first, without their definitions.
-func (r *Registry) ListSaved(kind Kind) []SavedJob {
+// ListSaved returns the saved definitions of a kind, newest first, without their text.
+func (r *Registry) ListSaved(kind Kind) []SavedDefinition {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	var all []SavedJob
+	var all []SavedDefinition
 	for _, s := range r.saved {
 		if s.Kind == kind && !s.expired() {
 			all = append(all, s)
 		}
 	}
-	slices.SortFunc(all, func(a, b SavedJob) int { return cmp.Or(b.Time.Compare(a.Time), strings.Compare(a.ID, b.ID)) })
+	slices.SortFunc(all, func(a, b SavedDefinition) int {
+		return cmp.Or(b.Time.Compare(a.Time), strings.Compare(a.ID, b.ID))
+	})
 	return all
 }
 
-// FindSaved returns the saved job of a kind, without its definition.
-func (r *Registry) FindSaved(kind Kind, job Job) (SavedJob, bool) {
+// FindSaved returns the saved definition of a job and a kind, without its text.
+func (r *Registry) FindSaved(kind Kind, job Job) (SavedDefinition, bool) {
 	for _, s := range r.ListSaved(kind) {
 		if r.SameJob(s.Job, job) && s.Job.Root == job.Root {
 			return s, true
 		}
 	}
-	return SavedJob{}, false
+	return SavedDefinition{}, false
 }
 
 // LoadSaved is like FindSaved, but reads the definition from disk and verifies it.
-func (r *Registry) LoadSaved(kind Kind, job Job) (s SavedJob, ok bool, err error) {
+func (r *Registry) LoadSaved(kind Kind, job Job) (s SavedDefinition, ok bool, err error) {
 	for {
 		if s, ok = r.FindSaved(kind, job); !ok {
 			return s, false, nil
@@ -137,10 +139,10 @@ func (r *Registry) LoadSaved(kind Kind, job Job) (s SavedJob, ok bool, err error
 		switch {
 		case errors.Is(err, fs.ErrNotExist): // a newer definition may have replaced it
 			if err := r.DropByID(s.ID); err != nil {
-				return SavedJob{}, false, err
+				return SavedDefinition{}, false, err
 			}
 		case err == nil && (loaded.Kind != kind || loaded.Job != s.Job):
-			return SavedJob{}, false, errWrongRecord
+			return SavedDefinition{}, false, errWrongRecord
 		default:
 			return loaded, err == nil, err
 		}

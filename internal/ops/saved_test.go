@@ -32,30 +32,30 @@ func TestSave_OnePerKind(t *testing.T) {
 	if saved := r.Restorable(); len(saved) != 0 {
 		t.Errorf("got definitions of operations: %+v", saved)
 	}
-	k, ok, err := r.LoadSaved(Stopped, web)
-	if err != nil || !ok || k.Version != 2 || k.CreateIndex != 7 || k.User != "wim" ||
-		string(k.Definition) != string(webDefinition) {
-		t.Errorf("got %+v, %v", k, ok)
+	s, ok, err := r.LoadSaved(Stopped, web)
+	if err != nil || !ok || s.Version != 2 || s.CreateIndex != 7 || s.User != "wim" ||
+		string(s.Definition) != string(webDefinition) {
+		t.Errorf("got %+v, %v", s, ok)
 	}
 	other := web
 	other.Root = "p-team2-web"
-	if k, ok := r.FindSaved(Stopped, other); ok {
-		t.Errorf("another owner gets %+v", k)
+	if s, ok := r.FindSaved(Stopped, other); ok {
+		t.Errorf("another owner gets %+v", s)
 	}
 	other = web
 	other.Namespace = "other"
-	if k, ok := r.FindSaved(Stopped, other); ok {
-		t.Errorf("another namespace gets %+v", k)
+	if s, ok := r.FindSaved(Stopped, other); ok {
+		t.Errorf("another namespace gets %+v", s)
 	}
-	if err := r.DropByID(k.ID); err != nil {
+	if err := r.DropByID(s.ID); err != nil {
 		t.Fatal(err)
 	}
 	r = open(t, folder)
-	if k, ok := r.FindSaved(Stopped, web); ok {
-		t.Errorf("still there after DropByID: %+v", k)
+	if s, ok := r.FindSaved(Stopped, web); ok {
+		t.Errorf("still there after DropByID: %+v", s)
 	}
-	if k, ok := r.FindSaved(Released, web); !ok || k.Version != 1 {
-		t.Errorf("got %+v, %v", k, ok)
+	if s, ok := r.FindSaved(Released, web); !ok || s.Version != 1 {
+		t.Errorf("got %+v, %v", s, ok)
 	}
 }
 
@@ -70,8 +70,8 @@ func TestSave_TiersOfOneCluster(t *testing.T) {
 	if _, err := r.Save(Stopped, twin, "wim", "stop", webDefinition, 2, 7); err != nil {
 		t.Fatal(err)
 	}
-	if k, ok := r.FindSaved(Stopped, web); !ok || k.Version != 2 || len(r.ListSaved(Stopped)) != 1 {
-		t.Errorf("got %+v, %v", k, ok)
+	if s, ok := r.FindSaved(Stopped, web); !ok || s.Version != 2 || len(r.ListSaved(Stopped)) != 1 {
+		t.Errorf("got %+v, %v", s, ok)
 	}
 }
 
@@ -87,8 +87,8 @@ func TestSave_ExpiresAfter30Days(t *testing.T) {
 			t.Error("expired too early")
 		}
 		time.Sleep(time.Second)
-		if k, ok := r.FindSaved(Stopped, web); ok {
-			t.Errorf("got %+v", k)
+		if s, ok := r.FindSaved(Stopped, web); ok {
+			t.Errorf("got %+v", s)
 		}
 		save(t, r, "p-team1-db", "")
 		if files, _ := os.ReadDir(folder + "-saved"); len(files) != 1 {
@@ -143,12 +143,12 @@ func TestSave_NoDefinitionInMemory(t *testing.T) {
 	r := open(t, folder)
 	job := save(t, r, "p-team1-db", "abc")
 	for _, r := range []*Registry{r, open(t, folder)} {
-		k, ok := r.FindSaved(Stopped, job)
-		if !ok || k.Definition != nil || r.saved[k.ID].Definition != nil || k.IsOutdated(7) || !k.IsOutdated(8) {
-			t.Errorf("got %+v, %v", k, ok)
+		s, ok := r.FindSaved(Stopped, job)
+		if !ok || s.Definition != nil || r.saved[s.ID].Definition != nil || s.IsOutdated(7) || !s.IsOutdated(8) {
+			t.Errorf("got %+v, %v", s, ok)
 		}
-		if k, ok, err := r.LoadSaved(Stopped, job); err != nil || !ok || !strings.Contains(string(k.Definition), "abc") {
-			t.Errorf("got %+v, %v, %v", k, ok, err)
+		if s, ok, err := r.LoadSaved(Stopped, job); err != nil || !ok || !strings.Contains(string(s.Definition), "abc") {
+			t.Errorf("got %+v, %v, %v", s, ok, err)
 		}
 	}
 }
@@ -172,7 +172,7 @@ func TestSave_OldestRemovedAtLimit(t *testing.T) {
 		r := open(t, folder)
 		r.maxSavedBytes = 3500
 		var evicted []string
-		r.OnEvict = func(k SavedJob) { evicted = append(evicted, k.Job.ID) }
+		r.OnEvict = func(s SavedDefinition) { evicted = append(evicted, s.Job.ID) }
 		if err := r.SaveForRestore(startOp(t, r, web), webDefinition, 1); err != nil {
 			t.Fatal(err)
 		}
@@ -230,20 +230,20 @@ func TestLoadSaved_FileChangedOrRemoved(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "jobs")
 	r := open(t, folder)
 	job := save(t, r, "p-team1-db", "abc")
-	k, _ := r.FindSaved(Stopped, job)
-	file := filepath.Join(folder+"-saved", k.ID+".json")
+	s, _ := r.FindSaved(Stopped, job)
+	file := filepath.Join(folder+"-saved", s.ID+".json")
 	content := must(os.ReadFile(file))
 	if err := os.WriteFile(file, bytes.Replace(content, []byte("abc"), []byte("xyz"), 1), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if k, ok, err := r.LoadSaved(Stopped, job); ok || !errors.Is(err, errForged) {
-		t.Errorf("got %+v, %v, %v", k, ok, err)
+	if s, ok, err := r.LoadSaved(Stopped, job); ok || !errors.Is(err, errForged) {
+		t.Errorf("got %+v, %v, %v", s, ok, err)
 	}
 	if err := os.Remove(file); err != nil {
 		t.Fatal(err)
 	}
-	if k, ok, err := r.LoadSaved(Stopped, job); ok || err != nil {
-		t.Errorf("got %+v, %v, %v", k, ok, err)
+	if s, ok, err := r.LoadSaved(Stopped, job); ok || err != nil {
+		t.Errorf("got %+v, %v, %v", s, ok, err)
 	}
 	if _, ok := r.FindSaved(Stopped, job); ok {
 		t.Error("the removed definition is still found")

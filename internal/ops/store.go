@@ -13,8 +13,8 @@ import (
 	"nomadctld/backends"
 )
 
-// SavedJob is a saved job definition. The JSON names are the format of the files.
-type SavedJob struct {
+// SavedDefinition is a saved job definition. The JSON names are the format of the files.
+type SavedDefinition struct {
 	ID         string          `json:"id"` // of the operation, or of the saved definition
 	Job        Job             `json:"job"`
 	User       string          `json:"user"`
@@ -31,7 +31,7 @@ type SavedJob struct {
 }
 
 // IsOutdated reports whether a job that Nomad lists with this JobModifyIndex was changed after the definition was read.
-func (s SavedJob) IsOutdated(index uint64) bool { return index > s.modifyIndex }
+func (s SavedDefinition) IsOutdated(index uint64) bool { return index > s.modifyIndex }
 
 // ErrNoFolder is returned if the registry has no folder to save definitions.
 var ErrNoFolder = errors.New("the gateway has no folder for job definitions")
@@ -47,7 +47,7 @@ const (
 // removed. The folder must belong to the gateway's user, and no other user may write to it. Without a folder nothing
 // can be saved.
 func Open(folder string, keys ...Key) (r *Registry, problems []error) {
-	r = &Registry{folder: folder, keys: keys, maxSavedBytes: maxSavedBytes, saved: map[string]SavedJob{}}
+	r = &Registry{folder: folder, keys: keys, maxSavedBytes: maxSavedBytes, saved: map[string]SavedDefinition{}}
 	if folder == "" {
 		return r, nil
 	}
@@ -66,7 +66,7 @@ func (r *Registry) loadFolder(kind Kind) (problems []error) {
 		files, err = os.ReadDir(folder)
 	}
 	if err != nil {
-		return []error{fmt.Errorf("saved jobs: %w", err)}
+		return []error{fmt.Errorf("saved definitions: %w", err)}
 	}
 	for _, file := range files {
 		id, ok := strings.CutSuffix(file.Name(), fileSuffix)
@@ -82,13 +82,13 @@ func (r *Registry) loadFolder(kind Kind) (problems []error) {
 			err = errors.New("the file is in the wrong folder")
 		}
 		if err != nil {
-			problems = append(problems, fmt.Errorf("saved job %q: %w", path, err))
+			problems = append(problems, fmt.Errorf("saved definition %q: %w", path, err))
 			continue
 		}
 		r.add(s)
 		if s.expired() {
 			if err := r.DropByID(id); err != nil {
-				problems = append(problems, fmt.Errorf("saved job %q has expired and cannot be removed: %w", path, err))
+				problems = append(problems, fmt.Errorf("saved definition %q has expired and cannot be removed: %w", path, err))
 			}
 		}
 	}
@@ -97,7 +97,7 @@ func (r *Registry) loadFolder(kind Kind) (problems []error) {
 
 // loadFile loads and verifies a saved definition. It uses nothing from the file before the signature is verified, and
 // takes the job's identity and owner only from the definition.
-func (r *Registry) loadFile(id, path string) (s SavedJob, err error) {
+func (r *Registry) loadFile(id, path string) (s SavedDefinition, err error) {
 	content, err := readFile(path)
 	if err != nil {
 		return s, err
@@ -110,7 +110,7 @@ func (r *Registry) loadFile(id, path string) (s SavedJob, err error) {
 		return s, err
 	}
 	if s.ID != id {
-		return s, fmt.Errorf("the file is the record %q, not the one in its name", s.ID)
+		return s, fmt.Errorf("the file holds the ID %q, not the ID in its name", s.ID)
 	}
 	if s.modifyIndex, err = checkDefinition(s.Job, s.Definition); err != nil {
 		return s, err
@@ -125,7 +125,7 @@ func (r *Registry) loadFile(id, path string) (s SavedJob, err error) {
 }
 
 // add adds a definition that is on disk to r.saved.
-func (r *Registry) add(s SavedJob) {
+func (r *Registry) add(s SavedDefinition) {
 	if s.Kind != "" {
 		s.Definition = nil
 	}
@@ -158,13 +158,13 @@ func checkDefinition(job Job, definition json.RawMessage) (index uint64, err err
 // SaveForRestore saves the definition of an operation's job to disk. If it returns nil, the definition survives a power
 // loss, and the next gateway accepts it.
 func (r *Registry) SaveForRestore(o *Op, definition json.RawMessage, version uint64) error {
-	return r.persist(SavedJob{
+	return r.persist(SavedDefinition{
 		ID: o.ID, Job: o.Job, User: o.User, Command: o.Command, Time: o.Started.UTC(), Version: version,
 		Definition: definition,
 	})
 }
 
-func (r *Registry) persist(s SavedJob) error {
+func (r *Registry) persist(s SavedDefinition) error {
 	if r.folder == "" {
 		return ErrNoFolder
 	}
@@ -180,8 +180,8 @@ func (r *Registry) persist(s SavedJob) error {
 		return err
 	}
 	content := sign(record, r.keys[0])
-	if len(content) > maxFile {
-		return fmt.Errorf("the definition is larger than %d MiB", maxFile>>20)
+	if len(content) > maxFileSize {
+		return fmt.Errorf("the definition is larger than %d MiB", maxFileSize>>20)
 	}
 	folder := r.folderOf(s.Kind)
 	if err := ensureFolder(folder); err != nil {

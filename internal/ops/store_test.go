@@ -25,7 +25,7 @@ var (
 
 // recordOf returns the record of operation abcd as the gateway writes it.
 func recordOf(job Job, definition string) []byte {
-	return must(json.Marshal(SavedJob{
+	return must(json.Marshal(SavedDefinition{
 		ID: "abcd", Job: job, User: "wim",
 		Time: time.Unix(1, 0), Definition: json.RawMessage(definition),
 	}))
@@ -68,7 +68,7 @@ func TestOpen_RejectsFile(t *testing.T) {
 			1), "the signature does not match"},
 		"another name": {
 			sign(bytes.Replace(good, []byte(`"abcd"`), []byte(`"ef01"`), 1), testKey),
-			`record "ef01"`,
+			`the file holds the ID "ef01"`,
 		},
 		"not JSON": {sign([]byte("{"), testKey), "unexpected end of JSON input"},
 		"another root": {
@@ -85,7 +85,7 @@ func TestOpen_RejectsFile(t *testing.T) {
 		},
 		"no definition": {sign(recordOf(web, `null`), testKey), `is for job "", not "p-team1-web"`},
 		"too large": {
-			append(bytes.Repeat([]byte(" "), maxFile), sign(good, testKey)...),
+			append(bytes.Repeat([]byte(" "), maxFileSize), sign(good, testKey)...),
 			"larger than 16 MiB; remove it",
 		},
 	} {
@@ -257,7 +257,7 @@ func TestSaveForRestore_Rejects(t *testing.T) {
 	}
 }
 
-func huge() string { return strings.Repeat("x", maxFile) }
+func huge() string { return strings.Repeat("x", maxFileSize) }
 
 // TestOpen_HostKeyReplaced checks the two steps to replace a host key: while both keys are configured, every file is
 // accepted and signed again with the first key. Then the old key can be removed.

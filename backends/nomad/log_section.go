@@ -16,19 +16,19 @@ const maxLogSize = 1 << 50
 type logSection struct {
 	start     logPos
 	skip      int    // lines to skip after start
-	end       logPos // the end of the log when the section was searched
+	end       logPos // where the section ends
 	empty     bool   // the log was empty, or no line is selected
 	lookback  int64  // minimum distance of start from the end of the log; 0: not known
-	firstFile int    // number of the log's first file, if the section is the whole log
+	firstFile int    // number of the log's first file; 0: the first file still exists, or not known
 }
 
 // findSection finds the last lines of a log, or the whole log if lines is negative.
 //
 // It reads windows of increasing size before the end of the log, counts their lines and stores none. The position of a
 // window and its number of lines identify the last lines, however long they are, even if the log grows later.
-func (c *Client) findSection(ctx context.Context, in backends.TaskRef, kind string, lines int) (logSection, error) {
+func (c *Client) findSection(ctx context.Context, in backends.TaskRef, output string, lines int) (logSection, error) {
 	for lookback := int64(frameSize); ; lookback *= 8 {
-		w, err := c.readWindow(ctx, in, kind, lookback, nil)
+		w, err := c.readWindow(ctx, in, output, lookback, nil)
 		if err != nil {
 			return logSection{}, err
 		}
@@ -37,7 +37,7 @@ func (c *Client) findSection(ctx context.Context, in backends.TaskRef, kind stri
 		case w.size == 0:
 			return logSection{empty: true}, nil
 		case lines < 0:
-			start, _, err := c.logStart(ctx, in, kind)
+			start, _, err := c.logStart(ctx, in, output)
 			return logSection{start: logPos{-1, 0}, end: w.end, firstFile: start.file}, err
 		case lines == 0:
 			return logSection{start: w.end, end: w.end, empty: true}, nil
@@ -58,9 +58,9 @@ type logWindow struct {
 
 // readWindow reads lookback bytes before the end of a log, but not beyond until if that is not nil.
 func (c *Client) readWindow(
-	ctx context.Context, in backends.TaskRef, kind string, lookback int64, until *logPos,
+	ctx context.Context, in backends.TaskRef, output string, lookback int64, until *logPos,
 ) (w logWindow, err error) {
-	f, err := c.openLog(ctx, c.api, in, kind, false, lookback)
+	f, err := c.openLog(ctx, c.reads, in, output, false, lookback)
 	if err != nil {
 		return w, err
 	}

@@ -91,7 +91,7 @@ func onlyGroup(job backends.JobDetail, group string) backends.JobDetail {
 	job.Allocations = slices.DeleteFunc(slices.Clone(job.Allocations), func(a backends.Allocation) bool {
 		return a.Group != group
 	})
-	job.Unplaced = slices.DeleteFunc(slices.Clone(job.Unplaced), func(u backends.Unplaced) bool {
+	job.Unplaced = slices.DeleteFunc(slices.Clone(job.Unplaced), func(u backends.UnplacedGroup) bool {
 		return u.Group != group
 	})
 	return job
@@ -150,7 +150,7 @@ func deploymentDone(job backends.JobDetail, d backends.Deployment, progress prog
 		return true, nil
 	case "running", "pending", "initializing", "unblocking", "blocked":
 		if healthyCanaries > 0 && unhealthyCanaries == 0 {
-			return true, fmt.Errorf("%s is waiting for promotion: %s healthy (promote %s, or fail %s)",
+			return true, fmt.Errorf("%s is waiting for promotion: %s healthy (promote it: promote %s; fail it: fail %s)",
 				name, canariesAre(healthyCanaries), job.ID, job.ID)
 		}
 		if len(job.Unplaced) == 0 {
@@ -236,7 +236,7 @@ func checkNoneFailed(job backends.JobDetail) error {
 	return nil
 }
 
-func unplacedReasons(all []backends.Unplaced) string {
+func unplacedReasons(all []backends.UnplacedGroup) string {
 	var groups []string
 	for _, u := range all {
 		groups = append(groups, u.Group+": "+strings.Join(u.Reasons, ", "))

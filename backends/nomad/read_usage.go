@@ -23,7 +23,7 @@ func (c *Client) Usage(ctx context.Context, allocations []backends.Allocation) m
 	usage := map[string]backends.Usage{}
 	var mu sync.Mutex
 	c.queryNodes(ctx, allocations, func(a backends.Allocation, q *api.QueryOptions) error {
-		stats, err := c.api.Allocations().Stats(&api.Allocation{ID: a.ID}, q)
+		stats, err := c.reads.Allocations().Stats(&api.Allocation{ID: a.ID}, q)
 		if err != nil {
 			return err
 		}
@@ -42,7 +42,7 @@ func (c *Client) queryNodes(
 	ctx context.Context, allocations []backends.Allocation,
 	request func(backends.Allocation, *api.QueryOptions) error,
 ) {
-	shared, err := c.query(ctx, "")
+	shared, err := c.queryOptions(ctx, "")
 	if err != nil {
 		return
 	}
@@ -91,7 +91,7 @@ func (c *Client) queryNodes(
 // noPathToNode is part of Nomad's response if its servers have no connection to the node.
 const noPathToNode = "No path to node"
 
-// hasResponse reports whether an error is a response of Nomad or of the node, so that it concerns one allocation only.
+// hasResponse reports whether err is a response that concerns one allocation only: any but noPathToNode.
 func hasResponse(err error) bool {
 	var response api.UnexpectedResponseError
 	return errors.As(err, &response) && response.HasStatusCode() && !strings.Contains(response.Body(), noPathToNode)

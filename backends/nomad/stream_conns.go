@@ -22,8 +22,8 @@ const (
 	handshakeTimeout = 10 * time.Second
 )
 
-// streamConns makes the long-lived connections to a cluster, for programs and logs, and limits their number. Each has
-// its own connection, which does not count for the transport of short reads. The tiers of a cluster share one
+// streamConns makes the long-lived connections to a cluster, for programs and logs, and limits their number. Each
+// program or log has its own connection, which does not count towards maxConns. The tiers of a cluster share one
 // streamConns.
 type streamConns struct {
 	url                                 string
@@ -41,7 +41,7 @@ func newStreamConns(url string, config *tls.Config) *streamConns {
 		signalSlots:  backends.NewSlots("through Nomad", maxSignals, 0), // all callers have a deadline
 		logTransport: &http.Transport{
 			DialContext: newDialer().DialContext, TLSClientConfig: config.Clone(), TLSHandshakeTimeout: dialTimeout,
-			ResponseHeaderTimeout: frameTimeout, DisableKeepAlives: true, // a slot is a connection
+			ResponseHeaderTimeout: frameTimeout, DisableKeepAlives: true, // each slot allows one connection
 		},
 	}
 }
@@ -74,7 +74,8 @@ func (s *streamConns) websocketClient() (*api.Client, *websocketConn, error) {
 	return client, conn, err
 }
 
-// splitTLS returns the address as http, and the TLS config for the connection below; nil if the address is not https.
+// splitTLS returns the address as http, and the TLS config for the underlying connection; nil if the address is not
+// https.
 func splitTLS(address string, config *tls.Config) (string, *tls.Config, error) {
 	u, err := url.Parse(address)
 	if err != nil || u.Scheme != "https" {
