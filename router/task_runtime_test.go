@@ -71,12 +71,12 @@ func TestExecModeAuto_DockerDeclines(t *testing.T) {
 	declined := fmt.Errorf("the docker daemon of node n answers 403 Forbidden: %w", backends.ErrDeclined)
 	unsupported := fmt.Errorf("attach: %w through Nomad (needs Docker)", backends.ErrUnsupported)
 	for name, c := range map[string]struct {
-		mode              ExecMode
+		mode               ExecMode
 		docker, inspectErr error
-		nomad             error
-		inDocker, inNomad int
-		code              int
-		want              []error
+		nomad              error
+		inDocker, inNomad  int
+		code               int
+		want               []error
 	}{
 		"serves":                     {ExecModeAuto, nil, nil, nil, 1, 0, 7, nil},
 		"declines":                   {ExecModeAuto, declined, nil, nil, 1, 1, 7, nil},
