@@ -88,7 +88,7 @@ func (e *exec) Run(ctx context.Context, req *router.Request) error {
 	p := backends.Program{
 		Argv: argv, User: e.user, Dir: e.dir, Session: req.ProgramSession(), Env: e.env, OptionalEnv: req.Locale,
 	}
-	var out router.Bytes
+	var out router.ByteOutput
 	p.Stdin, p.Signals, out = req.ProgramIO()
 	p.Stdout, p.Stderr = out.Stdout, out.Stderr
 	if t := req.Terminal; t != nil {
