@@ -52,7 +52,7 @@ is the task's if it exits first, 75 if a limit of the gateway refused the comman
 		},
 		Flags: func(f *pflag.FlagSet) {
 			f.BoolVar(&a.stdin, "stdin", false, "send your input; the job must set interactive = true")
-			f.StringVar(&a.keys, "detach-keys", "", "`KEYS` keys that detach, as for docker: ctrl-p,ctrl-q")
+			f.StringVar(&a.keys, "detach-keys", "", "`KEYS` keys that detach, such as ctrl-p,ctrl-q")
 		},
 	}
 }

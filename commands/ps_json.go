@@ -19,7 +19,7 @@ type (
 		Status     string   `json:"status" doc:"pending, running or dead"`
 		Deployment string   `json:"deployment" doc:"Nomad's status of the latest deployment; empty: none"`
 		NotPlaced  []string `json:"not_placed" doc:"the groups that cannot be placed, with the reason"`
-		Tasks      []psTask `json:"tasks" doc:"by group, index, age of the allocation, name"`
+		Tasks      []psTask `json:"tasks" doc:"by group, index, newest allocation, name"`
 	}
 	psTask struct {
 		ExecID     string     `json:"exec_id" doc:"empty until the client agent has started the allocation"`

@@ -35,12 +35,12 @@ Revert a job to an earlier version and wait until it is running. The job gets a 
 version with the contents of the earlier one.
 
 Without VERSION, the job goes back to its last release: the newest stable version
-that differs from the current one in more than counts (see: history). If Nomad has
-deleted that version because of restart, stop, start or scale, revert uses
-the definition that the gateway saved.
+that differs from the current one in more than counts (see: history). If versions
+added by restart, stop, start or scale displaced it in Nomad, revert uses the
+definition that the gateway saved.
 
 If counts or scaling blocks differ, revert shows them and prompts. Without a
-terminal, it keeps the current counts; if only the counts differ, it fails.`,
+terminal, it keeps the current counts, or fails if only they differ.`,
 		Examples: []router.Example{
 			{Line: "revert p-team1-web", Comment: "to the last release"},
 			{Line: "revert p-team1-web 3", Comment: "to version 3"},

@@ -165,8 +165,8 @@ var Reference = []Section{
 		},
 		{
 			"required = true", false,
-			"Refuse a command if its start event cannot be written. In a file, the start event of a command that " +
-				"changes something or runs a program is synced to disk before the command runs. Default false.",
+			"Refuse a command if its start event cannot be written. For a file, and a command that changes something " +
+				"or runs a program, also if the event cannot be synced to disk. Default false.",
 		},
 		{
 			`jobs = "/var/lib/nomadctld/jobs"`, false,
