@@ -64,7 +64,7 @@ func (b *batch) Run(ctx context.Context, req *router.Request) error {
 
 func (b *batch) draw(ctx context.Context, req *router.Request, out io.Writer) error {
 	jobs, err := listJobs(ctx, req, false)
-	if !isPartial(err) {
+	if !canShow(err) {
 		return err
 	}
 	last := latestChildren(jobs)

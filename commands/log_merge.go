@@ -88,7 +88,7 @@ func mergeGroup(
 		oldest.advance(ctx)
 	}
 	for _, m := range heads {
-		if errors.Is(m.err, backends.ErrNoTimestamps) && !withTimes && !m.hasPrinted {
+		if errors.Is(m.err, backends.ErrNoTimestamps) && !withTimes && !m.hasStarted {
 			continue // the caller prints it without timestamps
 		}
 		m.wanted.done = true
@@ -111,7 +111,7 @@ type mergedLog struct {
 	head       backends.LogChunk
 	hasHead    bool      // head is set
 	time       time.Time // the latest time of head and all earlier chunks, to keep the order of the log
-	hasPrinted bool      // at least one chunk was printed
+	hasStarted bool      // at least one chunk was printed
 }
 
 // send hands over a chunk and waits until it is printed.
@@ -138,7 +138,7 @@ func (m *mergedLog) peek(ctx context.Context) bool {
 	if !more {
 		return false
 	}
-	m.head, m.hasHead, m.hasPrinted = c, true, true
+	m.head, m.hasHead, m.hasStarted = c, true, true
 	if c.Time.After(m.time) {
 		m.time = c.Time
 	}
