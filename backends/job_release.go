@@ -19,7 +19,7 @@ type Release struct {
 	Groups []ReleaseGroup // by name
 }
 
-// ReleaseGroup is a group's count and scaling block, which are compared separately.
+// ReleaseGroup is a group's count, which is not part of the release's ID, and its scaling block, which is.
 type ReleaseGroup struct {
 	Name    string
 	Count   int

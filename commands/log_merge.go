@@ -111,7 +111,7 @@ type mergedLog struct {
 	head       backends.LogChunk
 	hasHead    bool      // head is set
 	time       time.Time // the latest time of head and all earlier chunks, to keep the order of the log
-	hasStarted bool      // at least one chunk was printed
+	hasStarted bool      // at least one chunk was received
 }
 
 // send hands over a chunk and waits until it is printed.

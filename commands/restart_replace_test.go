@@ -20,7 +20,7 @@ import (
 // definitionsCluster returns one definition of a job after another, and then repeats the last one.
 type definitionsCluster struct {
 	backends.Cluster
-	all []string // empty: the cluster does not respond
+	all []string // "": the cluster does not respond; "deleted": the job is not found
 }
 
 func (d *definitionsCluster) Definition(context.Context, backends.Job, *uint64) (json.RawMessage, error) {

@@ -91,7 +91,7 @@ func (c *Client) queryNodes(
 // noPathToNode is part of Nomad's response if its servers have no connection to the node.
 const noPathToNode = "No path to node"
 
-// hasAllocationResponse reports whether err is a response that concerns one allocation only: any but noPathToNode.
+// hasAllocationResponse reports whether err is a response of Nomad other than noPathToNode.
 func hasAllocationResponse(err error) bool {
 	var response api.UnexpectedResponseError
 	return errors.As(err, &response) && response.HasStatusCode() && !strings.Contains(response.Body(), noPathToNode)
