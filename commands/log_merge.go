@@ -51,8 +51,8 @@ func mergeLogs(ctx context.Context, req *router.Request, q backends.LogQuery, lo
 }
 
 // mergeGroup prints logs merged by time. A reader for each log hands over one chunk at a time, and mergeGroup prints
-// the oldest of these chunks, until all logs have ended. A log without timestamps is left to the caller unless
-// withTimes demands them.
+// the oldest of these chunks, until all logs have ended. A log without timestamps is left to the caller or, with
+// withTimes, is an error.
 func mergeGroup(
 	ctx context.Context, req *router.Request, q backends.LogQuery, withTimes bool, logs []wantedLog,
 ) (errs []error) {

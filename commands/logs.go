@@ -145,8 +145,8 @@ func (w wantedLog) show(ctx context.Context, req *router.Request, q backends.Log
 	return explainLogError(err, w.logTask)
 }
 
-// previousLogs returns the tasks to print: those with a previous run and, instead of each other one, the same task of
-// its previous allocation.
+// previousLogs returns the logs to print: of a task with a previous run, that run; of any other, the same task in the
+// previous allocation.
 func previousLogs(req *router.Request, tasks []wantedLog) (before []wantedLog, err error) {
 	for _, t := range tasks {
 		if t.previousRun {

@@ -225,9 +225,9 @@ func (r *rollingRestart) findRegistered(
 	}
 }
 
-// missingAllocations returns by group how many allocations are missing although Nomad is idle, of one group or, for
-// "", of all groups. This happens if Nomad has deleted a failed allocation that it did not replace, and has not
-// evaluated the job since.
+// missingAllocations returns how many allocations of a group, or of all groups for "", are missing although Nomad is
+// idle, by group. This happens if Nomad has deleted a failed allocation that it did not replace, and has not evaluated
+// the job since.
 func missingAllocations(job backends.JobDetail, group string) map[string]int {
 	if job.Type != "service" && job.Type != "batch" || !isIdle(job) {
 		return nil

@@ -18,7 +18,7 @@ import (
 
 // writeRequest is a request that changes a job, allocation or deployment.
 type writeRequest struct {
-	job        backends.Job // the job, or a part of it if an allocation is changed
+	job        backends.Job // if an allocation is changed, only with the fields that a write needs
 	capability string       // that the token needs
 	method     string       // PUT if empty
 	path       string
