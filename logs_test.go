@@ -424,7 +424,7 @@ func TestLogs_TerminalAllowsOnlyColours(t *testing.T) {
 	}
 }
 
-func TestTail_KilledClosesStream(t *testing.T) {
+func TestTail_KilledClientEndsTail(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
 	cluster := nomadtest.Simulated(t)

@@ -151,7 +151,7 @@ func checkRequests(ts *testscript.TestScript, _ bool, args []string) {
 }
 
 // checkRequestRate is requestsin SPAN every INTERVAL PATH N...: it waits for the span and checks the number of requests
-// for each path: at least N in total, and at most N per interval.
+// for each path: at least N, and at most N per interval plus two more intervals.
 func checkRequestRate(ts *testscript.TestScript, _ bool, args []string) {
 	span, err := time.ParseDuration(args[0])
 	ts.Check(err)

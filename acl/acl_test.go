@@ -67,7 +67,7 @@ func TestScope_Owns(t *testing.T) {
 	}
 }
 
-func TestScope_OneRight(t *testing.T) {
+func TestScope_PerRight(t *testing.T) {
 	u := user(
 		Group{Prefixes: []string{"p-a-"}, Rights: []string{"ps"}},
 		Group{Prefixes: []string{"p-b-"}},

@@ -63,8 +63,8 @@ func (u User) decideInTier(right, root, namespace string, tier Tier) (decision D
 	return Decision{Reason: strings.Join(own, "; ")}, len(own) > 0
 }
 
-// grantText describes what a group grants, in the words of the configuration. The item "raw" of a list
-// of prefixes adds that right.
+// grantText describes what a group grants, in the words of the configuration. A list of prefixes
+// may contain "raw", which adds that right.
 func (g Group) grantText() string {
 	granted := g.Granted
 	if granted == nil {

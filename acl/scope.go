@@ -43,7 +43,8 @@ func (u User) Scope(right string, tiers []Tier) Scope {
 	return s
 }
 
-// Owns reports whether the job with this root ID, in this tier and namespace, is in the scope.
+// Owns reports whether the job with this root ID (for a child job, its parent's ID), in this tier and namespace, is in
+// the scope.
 func (s Scope) Owns(tier, namespace, root string) bool {
 	return slices.ContainsFunc(s.grants[tier], func(g grant) bool {
 		inNamespace := g.namespaces == nil || slices.Contains(g.namespaces, namespace)

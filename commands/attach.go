@@ -67,7 +67,7 @@ func (a *attach) Run(ctx context.Context, req *router.Request) error {
 		return router.Exit(2, errors.New("attach: --detach-keys takes keys in docker's format, such as ctrl-p,ctrl-q"))
 	}
 	at := backends.Attachment{
-		Stdout: req.Bytes.Stdout, Stderr: req.Bytes.Stderr, DetachKeys: a.keys, PlainStdout: req.Stdout,
+		Stdout: req.ByteOutput.Stdout, Stderr: req.ByteOutput.Stderr, DetachKeys: a.keys, PlainStdout: req.Stdout,
 		PlainStderr: req.Stderr,
 	}
 	if !a.stdin {

@@ -35,8 +35,8 @@ func (e *exec) Spec() router.Spec {
 		RunsProgram:   true,
 		TracksProgram: true,
 		Long: `
-Run a command in a task, or a shell if there is no command. After the task, -c LINE
-runs LINE in the shell. Flags of exec come before the task.
+Run a command in a task, or a shell if there is no command. With -c LINE as the
+command, the shell runs LINE. Flags of exec come before the task.
 
 ` + taskHelp + `
 
@@ -45,9 +45,9 @@ unchanged. On a terminal (ssh -t), exec behaves like a local shell,
 including Ctrl-C, Ctrl-P and Ctrl-Z. Otherwise
 stdin, stdout and stderr are separate and are passed on byte for byte.
 
-If you disconnect, the program gets HUP, then TERM, then KILL. Its input ends only if
-you send EOF, if the task has no shell, or if the gateway dies or loses its connection
-to the task. The gateway finds the program by
+If you disconnect, the program gets HUP, then TERM, then KILL. Its input ends only
+if you send EOF, if you disconnect and the task has no shell, or if the gateway
+dies or loses its connection to the task. The gateway finds the program by
 ` + backends.SessionVariable + ` in its environment, so do not unset it.
 
 The exit code is the program's, or 128+n if signal n killed it. Otherwise:
@@ -88,7 +88,7 @@ func (e *exec) Run(ctx context.Context, req *router.Request) error {
 	p := backends.Program{
 		Argv: argv, User: e.user, Dir: e.dir, Session: req.ProgramSession(), Env: e.env, OptionalEnv: req.Locale,
 	}
-	var out router.Bytes
+	var out router.ByteOutput
 	p.Stdin, p.Signals, out = req.ProgramIO()
 	p.Stdout, p.Stderr = out.Stdout, out.Stderr
 	if t := req.Terminal; t != nil {

@@ -48,7 +48,7 @@ groups that cannot be placed and why. For each task it shows:
   - Nomad's service checks
   - all events that Nomad still has, with their messages
 
-Complete and lost allocations are shown only if you select one by ID.`,
+info JOB leaves out complete and lost allocations: select one by ID.`,
 		Examples: []router.Example{
 			{Line: "info p-team1-web", Comment: "a job with all its tasks"},
 			{Line: "info 45fed1138a", Comment: "one task"},

@@ -96,9 +96,9 @@ type (
 		Started   *time.Time    `json:"started" doc:"the last start; null: not started"`
 		Ended     *time.Time    `json:"ended" doc:"null: not finished, or may still be running"`
 		Restarts  int           `json:"restarts"`
-		CPU       *float64      `json:"cpu_mhz" doc:"null: not measured, or not requested"`
-		Memory    *uint64       `json:"memory_bytes" doc:"null: not measured, or not requested"`
-		MemoryMax *uint64       `json:"memory_max_bytes" doc:"the peak; null: not measured, or not requested"`
+		CPU       *float64      `json:"cpu_mhz" doc:"null: not measured; status: always"`
+		Memory    *uint64       `json:"memory_bytes" doc:"null: not measured; status: always"`
+		MemoryMax *uint64       `json:"memory_max_bytes" doc:"the peak; null: not measured; status: always"`
 		Flags     []string      `json:"flags" doc:"the column Extra of ps"`
 		Events    []eventOutput `json:"events" doc:"oldest first"`
 	}

@@ -57,9 +57,9 @@ func (t *taskLog) print(c backends.LogChunk) error {
 		return t.noteGap(c.Stderr, l, "lines may be missing here: the log was rotated before they were read")
 	}
 	if t.isRaw() {
-		out := t.req.Bytes.Stdout
+		out := t.req.ByteOutput.Stdout
 		if c.Stderr && t.split {
-			out = t.req.Bytes.Stderr
+			out = t.req.ByteOutput.Stderr
 		}
 		if c.Unordered {
 			if err := t.finishOtherLine(c.Stderr, out); err != nil {

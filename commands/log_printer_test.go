@@ -39,7 +39,7 @@ func TestLogPrinter_NotesGaps(t *testing.T) {
 		var out bytes.Buffer
 		log := (&logPrinter{req: &router.Request{
 			Stdout: &out, Stderr: &out,
-			Bytes: router.Bytes{Stdout: &out, Stderr: &out},
+			ByteOutput: router.ByteOutput{Stdout: &out, Stderr: &out},
 		}}).forTask(tc.prefix)
 		for _, c := range []backends.LogChunk{{Data: []byte("start")}, tc.chunk, {Data: []byte("next\n")}} {
 			if err := log.print(c); err != nil {
@@ -71,7 +71,9 @@ func TestLogPrinter_BothOutputs(t *testing.T) {
 		"with times": {&logPrinter{times: true}, "out 1\nerr 1\nerr 2\nprompt: out 2\n", "nomadctld: a note\\x1b\n"},
 	} {
 		var out, errs bytes.Buffer
-		tc.printer.req = &router.Request{Stdout: &out, Stderr: &errs, Bytes: router.Bytes{Stdout: &out, Stderr: &errs}}
+		tc.printer.req = &router.Request{
+			Stdout: &out, Stderr: &errs, ByteOutput: router.ByteOutput{Stdout: &out, Stderr: &errs},
+		}
 		log := tc.printer.forTask("")
 		for _, c := range chunks {
 			if err := log.print(c); err != nil {

@@ -144,7 +144,7 @@ func listOps(started []*ops.Op, saved []ops.SavedDefinition) (all []opOutput) {
 	for _, op := range started {
 		one := opOutput{
 			op.ID, op.Job.Tier, op.Job.Namespace, op.Job.ID, "running", op.User, op.Started.UTC(), nil, op.Command,
-			op.Last().Text, op.Job.Root,
+			op.LastNote().Text, op.Job.Root,
 		}
 		switch at, err := op.Finished(); {
 		case !at.IsZero():

@@ -38,7 +38,7 @@ func (p *ps) Spec() router.Spec {
 		WantsTerminal: true,
 		JSON:          psOutput{},
 		Long: `
-List your jobs and their tasks. --all adds stopped and complete jobs. "batch" lists
+List your jobs and their tasks. --all adds complete and lost allocations. "batch" lists
 periodic and parameterized jobs.
 
 ` + filterHelp + `

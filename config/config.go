@@ -98,7 +98,7 @@ type Raw struct {
 // Limits bounds the connections and sessions of clients.
 type Limits struct {
 	Sessions        int           // per connection
-	Connections     int           // in total
+	Connections     int           // authenticated, of all users
 	Unauthenticated int           // connections that have not completed the handshake
 	Idle            time.Duration // 0: no timeout
 	User            UserLimits    // [limits.user]

@@ -55,18 +55,18 @@ func readProblem(err error) *problem {
 	return &problem{"cannot be read: " + err.Error(), "correct the path"}
 }
 
-// loadFile reads the file that v names. It reports a file that cannot be read, is empty, or is writable by other users,
-// and a secret that other users can read.
-func (l *loader) loadFile(v value, isSecret bool) ([]byte, bool) {
-	data, info, ok := l.loadContent(v)
+// loadCheckedFile reads the file that v names. It reports a file that cannot be read, is empty, or is writable by other
+// users, and a secret that other users can read.
+func (l *loader) loadCheckedFile(v value, isSecret bool) ([]byte, bool) {
+	data, info, ok := l.loadUncheckedFile(v)
 	if ok {
 		l.checkFileAccess(v.at, v.name, v.text, info, isSecret)
 	}
 	return data, ok
 }
 
-// loadContent is loadFile without the check of the permissions.
-func (l *loader) loadContent(v value) ([]byte, fs.FileInfo, bool) {
+// loadUncheckedFile is loadCheckedFile without the check of the permissions.
+func (l *loader) loadUncheckedFile(v value) ([]byte, fs.FileInfo, bool) {
 	if !v.ok {
 		return nil, nil, false
 	}

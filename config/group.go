@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// builtinRights are the commands and sets of the original, which a group may always name. Load gets the names of the
-// other commands from its caller.
-var builtinRights = strings.Fields("ps batch pstree info status inspect di logs tail exec exec-user attach stop " +
+// alwaysKnownRights are commands and sets that a group may always name. Load gets the names of the other commands from
+// its caller.
+var alwaysKnownRights = strings.Fields("ps batch pstree info status inspect di logs tail exec exec-user attach stop " +
 	"restart raw purge @read @enter @operate @admin")
 
 var namespacePattern = regexp.MustCompile(`^[A-Za-z0-9-]{1,128}$`) // as in Nomad
@@ -63,7 +63,7 @@ func (l *loader) group(t *table) Group {
 
 func (l *loader) groupCommands(names list) []string {
 	commands := []string{} // not nil, which would grant the default commands
-	known := slices.Concat(builtinRights, l.commands)
+	known := slices.Concat(alwaysKnownRights, l.commands)
 	for _, v := range names.items {
 		if !slices.Contains(known, v.text) {
 			l.errorf(v.at, didYouMean(v.text, slices.Compact(slices.Sorted(slices.Values(known)))),

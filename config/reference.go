@@ -201,7 +201,7 @@ var Reference = []Section{
 		"the defaults.", Keys: []Key{
 		{
 			fmt.Sprintf("connections = %d", defaultUserConnections), false,
-			"Connections. On five more, commands only report the limit. Beyond that, the login fails.",
+			"Connections. On the next five, commands only report the limit. Beyond that, the login fails.",
 		},
 		{fmt.Sprintf("sessions = %d", defaultUserSessions), false, "Running commands, over all connections."},
 		{

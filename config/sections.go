@@ -17,7 +17,7 @@ func (l *loader) general(t *table) General {
 	g := General{
 		HostKeys:    l.hostKeys(t),
 		Bind:        l.listenAddress(t.text("bind", `bind = ":2222"`), "2222"),
-		DockerPort:  l.dockerPort(t.textOrNumber("dockerport", `dockerport = "4243"`)),
+		DockerPort:  l.dockerPort(t.textOrNumber("dockerport", `dockerport = "2375"`)),
 		DockerAPI:   l.dockerAPIVersion(t.text("dockerapi", `dockerapi = "1.44", in quotes`)),
 		NomadBinary: t.text("nomadbinary", `nomadbinary = "/usr/bin/nomad"`).text,
 	}
@@ -48,7 +48,7 @@ func (l *loader) listenAddress(v value, port string) string {
 // dockerPort checks a TCP port to connect to. "" is the same as an absent key.
 func (l *loader) dockerPort(v value) string {
 	if n, err := strconv.ParseUint(v.text, 10, 16); v.ok && v.text != "" && (err != nil || n == 0) {
-		l.errorf(v.at, `write dockerport = "4243"`, "%s is not a port from 1 to 65535: %s", v.name, quote(v.text))
+		l.errorf(v.at, `write dockerport = "2375"`, "%s is not a port from 1 to 65535: %s", v.name, quote(v.text))
 	}
 	return v.text
 }
@@ -92,7 +92,7 @@ func (l *loader) notImplemented(v value, reason string) value {
 func (l *loader) auth(t *table) Auth {
 	defer t.reportUnknownKeys()
 	v := t.text("userca", `userca = "/etc/nomadctld/user_ca.pub"`)
-	if data, ok := l.loadFile(v, false); ok {
+	if data, ok := l.loadCheckedFile(v, false); ok {
 		if p := caKeysProblem(string(data)); p != nil {
 			l.errorf(v.at, "name the .pub file of the signing key", "%s: file %s %s", v.name, quote(v.text), p.reason)
 		} else {

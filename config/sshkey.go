@@ -67,16 +67,16 @@ func weakKeyReason(key ssh.PublicKey) string {
 
 // hostKeys checks the gateway's host key files.
 func (l *loader) hostKeys(t *table) []string {
-	const hint = "create one: ssh-keygen -t ed25519 -N '' -f /etc/nomadctld/ssh_host_ed25519_key, and write " +
-		`hostkey = "/etc/nomadctld/ssh_host_ed25519_key"`
-	listed := t.textOrTexts("hostkey", `hostkey = "/etc/ssh/ssh_host_ed25519_key"`)
+	const hint = "create one: ssh-keygen -t ed25519 -N '' -f /etc/nomadctld/hostkey, and write " +
+		`hostkey = "/etc/nomadctld/hostkey"`
+	listed := t.textOrTexts("hostkey", `hostkey = "/etc/nomadctld/hostkey"`)
 	if listed.empty() {
 		l.errorf(listed.at, hint, "%s is missing", listed.name)
 	}
 	var files []string
 	for _, v := range listed.items {
 		files = append(files, v.text)
-		data, info, ok := l.loadContent(v)
+		data, info, ok := l.loadUncheckedFile(v)
 		if !ok {
 			continue
 		}

@@ -15,8 +15,8 @@ var (
 	badPrefixPattern = regexp.MustCompile(`[^!-~]|["'\\]`)
 )
 
-// A tierDecl is the tier that first used a prefix or a name, to detect conflicts.
-type tierDecl struct {
+// A firstUse is the tier that first used a prefix or a name, to detect conflicts.
+type firstUse struct {
 	tier string
 	url  string
 	at   int
@@ -25,10 +25,10 @@ type tierDecl struct {
 // tiers reads [nomad].
 func (l *loader) tiers(t *table) []Tier {
 	var tiers []Tier
-	prefixes, names := map[string]tierDecl{}, map[string]tierDecl{}
+	prefixes, names := map[string]firstUse{}, map[string]firstUse{}
 	all := t.subtables()
 	for _, sub := range all {
-		names[sub.node.name] = tierDecl{tier: sub.node.name, at: sub.node.key}
+		names[sub.node.name] = firstUse{tier: sub.node.name, at: sub.node.key}
 	}
 	for _, sub := range all {
 		tiers = append(tiers, l.tier(sub, prefixes, names))
@@ -40,7 +40,7 @@ func (l *loader) tiers(t *table) []Tier {
 	return tiers
 }
 
-func (l *loader) tier(t *table, prefixes, names map[string]tierDecl) Tier {
+func (l *loader) tier(t *table, prefixes, names map[string]firstUse) Tier {
 	defer t.reportUnknownKeys()
 	tier := Tier{Name: t.node.name}
 	l.checkName(t.node, "tier")
@@ -56,7 +56,7 @@ func (l *loader) tier(t *table, prefixes, names map[string]tierDecl) Tier {
 			continue
 		} else if !taken {
 			l.warnOverlap(v, tier.URL, prefixes)
-			prefixes[v.text] = tierDecl{tier.Name, tier.URL, v.at}
+			prefixes[v.text] = firstUse{tier.Name, tier.URL, v.at}
 		} else if other.url != tier.URL {
 			l.errorf(v.at, "use different prefixes for each cluster",
 				"%s (%s) is also a prefix of another cluster: nomad.%s, line %d",
@@ -74,7 +74,7 @@ func (l *loader) tier(t *table, prefixes, names map[string]tierDecl) Tier {
 		} else if !oneWord(v.text) {
 			l.errorf(v.at, `write a word such as "prod"`, "%s is not one word: %s", v.name, quote(v.text))
 		} else {
-			names[v.text] = tierDecl{tier: tier.Name, at: v.at}
+			names[v.text] = firstUse{tier: tier.Name, at: v.at}
 		}
 		tier.Aliases = append(tier.Aliases, v.text)
 	}
@@ -90,7 +90,7 @@ func (l *loader) tier(t *table, prefixes, names map[string]tierDecl) Tier {
 
 // warnOverlap warns if a prefix starts with a prefix of another cluster, or the reverse. A job can then be in both
 // tiers.
-func (l *loader) warnOverlap(v value, url string, prefixes map[string]tierDecl) {
+func (l *loader) warnOverlap(v value, url string, prefixes map[string]firstUse) {
 	for _, prefix := range slices.Sorted(maps.Keys(prefixes)) {
 		other := prefixes[prefix]
 		if other.url != url && (strings.HasPrefix(prefix, v.text) || strings.HasPrefix(v.text, prefix)) {
@@ -162,7 +162,7 @@ func (l *loader) checkPrefix(v value) {
 
 // tokenFile checks a token file. The messages contain neither its content nor text that looks like a token.
 func (l *loader) tokenFile(v value) string {
-	if data, ok := l.loadFile(v, true); ok && bytes.ContainsAny(bytes.TrimSpace(data), "\r\n") {
+	if data, ok := l.loadCheckedFile(v, true); ok && bytes.ContainsAny(bytes.TrimSpace(data), "\r\n") {
 		l.errorf(v.at, "keep only the token in it", "%s: file %s has more than one line", v.name, quote(v.text))
 	}
 	return v.text

@@ -16,12 +16,12 @@ func (l *loader) tls(t *table, encrypted bool, reason, scheme string) TLS {
 	if t.node != nil && len(t.node.children) > 0 && !encrypted {
 		l.errorf(t.node.key, "use "+scheme+"://, or remove the table", "%s has no effect, because %s", t.name, reason)
 	}
-	if data, ok := l.loadFile(ca, false); ok && !x509.NewCertPool().AppendCertsFromPEM(data) {
+	if data, ok := l.loadCheckedFile(ca, false); ok && !x509.NewCertPool().AppendCertsFromPEM(data) {
 		l.errorf(ca.at, "name a file with a certificate in PEM format",
 			"%s: file %s contains no certificate", ca.name, quote(ca.text))
 	}
-	certPEM, haveCert := l.loadFile(cert, false)
-	keyPEM, haveKey := l.loadFile(key, true)
+	certPEM, haveCert := l.loadCheckedFile(cert, false)
+	keyPEM, haveKey := l.loadCheckedFile(key, true)
 	switch {
 	case cert.given && !key.given:
 		l.errorf(cert.at, "set the key too", "%s is set, but %s is not", cert.name, key.name)

@@ -93,9 +93,9 @@ func keyOf(e *unstable.Node, base int) (key []keyPart, end int) {
 	return key, end
 }
 
-// table returns the table p of parent, and creates it if needed. If TOML does not allow the existing table to be
-// continued, it reports that and returns a table outside of the tree.
-func (r *report) table(parent *node, p keyPart, kind tableKind) *node {
+// findOrAddTable returns the table p of parent, and creates it if needed. If TOML does not allow the existing table to
+// be continued, it reports that and returns a table outside of the tree.
+func (r *report) findOrAddTable(parent *node, p keyPart, kind tableKind) *node {
 	child := &node{name: p.name, key: p.at, at: p.at, kind: unstable.Table, tableKind: kind}
 	old := parent.get(p.name)
 	if old == nil || old.kind != unstable.Table || old.tableKind == inlineTable ||
@@ -123,9 +123,9 @@ func (r *report) openTable(root *node, e *unstable.Node, base int) *node {
 		return n
 	}
 	for _, p := range key[:last] {
-		root = r.table(root, p, implicitTable)
+		root = r.findOrAddTable(root, p, implicitTable)
 	}
-	return r.table(root, key[last], headerTable)
+	return r.findOrAddTable(root, key[last], headerTable)
 }
 
 // setKey adds the key and value of a line to t.
@@ -136,7 +136,7 @@ func (r *report) setKey(t *node, e *unstable.Node, base int) {
 	}
 	last := len(key) - 1
 	for _, p := range key[:last] {
-		t = r.table(t, p, dottedTable)
+		t = r.findOrAddTable(t, p, dottedTable)
 	}
 	n := &node{parent: t, name: key[last].name, key: key[last].at, at: at}
 	r.setValue(n, e.Value(), base)

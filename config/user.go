@@ -24,7 +24,7 @@ func (l *loader) users(t *table) []User {
 		users = append(users, l.user(sub))
 	}
 	if len(all) == 0 && l.cfg.Auth.UserCA == "" {
-		l.errorf(t.at(), `write [users.wim] with key = "ssh-ed25519 AAAA..." and prefix = ["lnx"]`,
+		l.errorf(t.at(), `write [users.ann] with key = "ssh-ed25519 AAAA..." and prefix = ["team1"]`,
 			"no user is configured, so nobody can log in")
 	}
 	return users
@@ -43,20 +43,20 @@ func (l *loader) user(t *table) User {
 	one := t.text("key", example)
 	many := t.texts("keys", `keys = ["ssh-ed25519 AAAA...", "ssh-ed25519 AAAA..."]`)
 	if one.ok {
-		l.userKey(&u, t.name, one)
+		l.addUserKey(&u, t.name, one)
 	}
 	for _, v := range many.items {
-		l.userKey(&u, t.name, v)
+		l.addUserKey(&u, t.name, v)
 	}
 	if !one.given && many.empty() && l.cfg.Auth.UserCA == "" {
 		l.errorf(t.node.key, "write "+example, "%s has no key, so nobody can log in as %s", t.name, quote(u.Name))
 	}
-	u.FullName = t.text("name", `name = "Wim"`).text
-	u.Groups = l.userGroups(t.texts("prefix", `prefix = ["lnx"]`), u.Name)
+	u.FullName = t.text("name", `name = "Ann"`).text
+	u.Groups = l.userGroups(t.texts("prefix", `prefix = ["team1"]`), u.Name)
 	return u
 }
 
-func (l *loader) userKey(u *User, t string, v value) {
+func (l *loader) addUserKey(u *User, path string, v value) {
 	key, p := parsePublicKey(v.text)
 	if p != nil {
 		l.errorf(v.at, p.hint, "%s %s", v.name, p.reason)
@@ -73,7 +73,7 @@ func (l *loader) userKey(u *User, t string, v value) {
 			"%s is also a key of %s, line %d: its holder can choose which of the two names is in the audit log",
 			v.name, other.user, l.line(other.at))
 	} else {
-		l.keyOwners[string(key.Marshal())] = keyOwner{t, v.at}
+		l.keyOwners[string(key.Marshal())] = keyOwner{path, v.at}
 	}
 	u.Keys = append(u.Keys, key)
 }
@@ -90,7 +90,7 @@ func (l *loader) userGroups(names list, user string) []string {
 		}
 	}
 	if names.empty() {
-		l.warnf(names.at, `write prefix = ["lnx"]`,
+		l.warnf(names.at, `write prefix = ["team1"]`,
 			"%s is empty, so %s owns no jobs and cannot log in", names.name, quote(user))
 	} else if len(groups) == 0 && len(names.items) > 0 {
 		last := &l.diagnostics[len(l.diagnostics)-1]

@@ -47,7 +47,7 @@ func (g Gateway) Handler() Handler {
 		authenticate(g.Users),
 		expandAlias(g.Aliases),
 		route,
-		interruptOnCtrlC,
+		handleInterrupts,
 		limitResults(new(resultSlots)),
 		authorize(g.Tiers, g.Clusters, g.Runtimes, &operationRunner{g.Ops, g.Audit, g.Log, g.Writers, g.AuditRequired},
 			g.Raw),

@@ -1,6 +1,6 @@
 // Package router runs the command line of an authenticated user. It owns the command table, the request, and the
 // middleware that every request passes in the same order: recoverPanics, auditRequest, authenticate, expandAlias,
-// route, interruptOnCtrlC, limitResults, authorize, auditStart. Commands must not reach a cluster except through the
+// route, handleInterrupts, limitResults, authorize, auditStart. Commands must not reach a cluster except through the
 // fields that authorize sets.
 package router
 
@@ -48,8 +48,8 @@ type Spec struct {
 	// TracksProgram: the command runs a program in a task, with Request.ProgramSession in its environment. If the gateway
 	// is killed while the program runs, the next gateway finds the program by that variable and kills it.
 	TracksProgram bool
-	// Redact returns the command's words, as many as it gets, with the secrets in them hidden. It is nil if MarkSecret
-	// marks all flags with secrets.
+	// Redact returns its arguments, in the same number, with the secrets hidden. It is nil if MarkSecret marks all flags
+	// with secrets.
 	Redact func(args []string) []string
 	// Hidden: the command is for programs. Help and the docs do not list it.
 	Hidden bool

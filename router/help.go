@@ -225,11 +225,13 @@ func (s Spec) commonFlags(flags *pflag.FlagSet, req *Request) {
 	if s.Target == TargetNone {
 		return
 	}
+	namespaceUsage := "`NAME` only this Nomad namespace"
 	flags.StringVar(&req.Tier, "tier", "", "`TIER` only this tier")
 	if strings.HasPrefix(s.Args, "TIER") { // the command rejects it
 		flags.MarkHidden("tier")
+		namespaceUsage = "`NAME` sets NOMAD_NAMESPACE"
 	}
-	flags.StringVar(&req.Namespace, "namespace", "", "`NAME` only this Nomad namespace")
+	flags.StringVar(&req.Namespace, "namespace", "", namespaceUsage)
 	flags.BoolVar(&req.NoColor, "no-color", req.NoColor, "no colors on a terminal")
 }
 

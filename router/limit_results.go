@@ -10,8 +10,8 @@ import (
 )
 
 const (
-	// maxResults limits the commands of a user that buffer results of a cluster at the same time. A result stays in
-	// memory until the client has read it, so this limits the memory that a user can occupy.
+	// maxResults limits how many commands of one user buffer cluster results at the same time. A result stays in memory
+	// until the client has read it, so this limits the memory that a user can occupy.
 	maxResults = 4
 
 	resultSlotTimeout = 30 * time.Second // for another command of the user to finish

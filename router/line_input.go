@@ -15,7 +15,7 @@ func (r *Request) LineInput(detach []byte, cancel func(error)) io.Reader {
 		return nil
 	}
 	return &lineInput{
-		from: r.Stdin, screen: r.Bytes.Stdout, cancel: cancel,
+		from: r.Stdin, screen: r.ByteOutput.Stdout, cancel: cancel,
 		editor: newLineEditor(r.Terminal.Modes, detach),
 	}
 }

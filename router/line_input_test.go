@@ -23,7 +23,9 @@ func TestLineInput(t *testing.T) {
 	} {
 		keys, typing := io.Pipe()
 		canceled := make(chan error, 1)
-		req := &Request{Stdin: keys, Terminal: NewTerminal("xterm", 80, 24), Bytes: Bytes{Stdout: new(bytes.Buffer)}}
+		req := &Request{
+			Stdin: keys, Terminal: NewTerminal("xterm", 80, 24), ByteOutput: ByteOutput{Stdout: new(bytes.Buffer)},
+		}
 		input := req.LineInput(backends.ParseDetachKeys("ctrl-p,ctrl-q"), func(err error) { canceled <- err })
 		go func() {
 			io.WriteString(typing, c.typed)

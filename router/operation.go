@@ -44,7 +44,7 @@ func (o Operation) SaveDefinition(definition json.RawMessage, version uint64) er
 }
 
 // DeleteDefinition deletes the saved definition. It is called when Nomad has accepted the job again.
-func (o Operation) DeleteDefinition() error { return o.runner.operations.Drop(o.ID) }
+func (o Operation) DeleteDefinition() error { return o.runner.operations.DropByID(o.ID) }
 
 // DefinitionPath returns the path of the saved definition.
 func (o Operation) DefinitionPath() string { return o.runner.operations.DefinitionPath(o.ID) }
@@ -121,7 +121,7 @@ func (r *Request) DeleteDefinition(saved ops.SavedDefinition) error {
 	if !r.ownsJob(saved.Job) {
 		return errNotOwned
 	}
-	return r.runner.operations.Drop(saved.ID)
+	return r.runner.operations.DropByID(saved.ID)
 }
 
 // ownsJob reports whether the job is in the scope of the command.

@@ -183,36 +183,39 @@ func newOrphanGateway() (*testGateway, *strings.Builder) {
 func TestKillOrphans_DockerAndNomad(t *testing.T) {
 	declined := fmt.Errorf("403 Forbidden: %w", backends.ErrDeclined)
 	for _, tc := range []struct {
-		name             string
-		inspected        error // of Docker, for the first 10 minutes
-		always           bool  // or always
-		inDocker         bool  // the program runs in Docker
-		inNomad          bool
-		dockerErr        error    // of its first Kill
-		nomadErr         error    // of Nomad's first Kill
-		mode             ExecMode // empty: Auto
-		want             audit.Kind
-		logged           string
-		minTime, maxTime time.Duration
+		name               string
+		inspectErr         error // of Docker, for the first 10 minutes
+		inspectAlwaysFails bool
+		inDocker           bool // the program runs in Docker
+		inNomad            bool
+		dockerErr          error    // of its first Kill
+		nomadErr           error    // of Nomad's first Kill
+		mode               ExecMode // empty: Auto
+		want               audit.Kind
+		logged             string
+		minTime, maxTime   time.Duration
 	}{
 		{name: "in Docker", inDocker: true, want: audit.Killed, logged: "killed a program"},
 		{name: "in Nomad", inNomad: true, want: audit.Killed, logged: "killed a program"},
 		{name: "in neither", want: audit.Exited},
 		{
-			name: "in Docker, which is down at first", inspected: backends.ErrUnreachable, inDocker: true, want: audit.Killed,
+			name: "in Docker, which is down at first", inspectErr: backends.ErrUnreachable, inDocker: true, want: audit.Killed,
 			logged: "trying again", minTime: 10 * time.Minute, maxTime: 20 * time.Minute,
 		},
 		{
-			name: "in Nomad, without Docker", inspected: backends.ErrUnreachable, always: true, inNomad: true,
+			name: "in Nomad, without Docker", inspectErr: backends.ErrUnreachable, inspectAlwaysFails: true, inNomad: true,
 			want: audit.Killed, logged: "killed a program",
 		},
 		{
-			name: "in neither, without Docker", inspected: backends.ErrUnreachable, always: true, logged: "may still be running",
-			minTime: unconfirmedExitTimeout, maxTime: unconfirmedExitTimeout + maxKillBackoff,
+			name: "in neither, without Docker", inspectErr: backends.ErrUnreachable, inspectAlwaysFails: true,
+			logged: "may still be running", minTime: unconfirmedExitTimeout, maxTime: unconfirmedExitTimeout + maxKillBackoff,
 		},
-		{name: "in neither, and Docker declines to inspect", inspected: declined, always: true, want: audit.Exited},
 		{
-			name: "task stopped, without Docker", inspected: backends.ErrUnreachable, always: true,
+			name: "in neither, and Docker declines to inspect", inspectErr: declined, inspectAlwaysFails: true,
+			want: audit.Exited,
+		},
+		{
+			name: "task stopped, without Docker", inspectErr: backends.ErrUnreachable, inspectAlwaysFails: true,
 			nomadErr: backends.ErrTaskNotRunning, want: audit.Exited,
 		},
 		{
@@ -225,11 +228,11 @@ func TestKillOrphans_DockerAndNomad(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w, log := newOrphanGateway()
 				docker := dockerKiller{
-					&fakeRuntime{inspected: tc.inspected},
+					&fakeRuntime{inspectErr: tc.inspectErr},
 					&fakeKiller{running: map[string]bool{"c-1.": tc.inDocker}},
 					time.Time{},
 				}
-				if !tc.always {
+				if !tc.inspectAlwaysFails {
 					docker.respondsFrom = time.Now().Add(10 * time.Minute)
 				}
 				if tc.dockerErr != nil {
@@ -248,7 +251,7 @@ func TestKillOrphans_DockerAndNomad(t *testing.T) {
 				started := time.Now()
 				w.KillOrphans(ctx, []audit.Event{orphanEvent()})
 				if took := time.Since(started); took < tc.minTime || took > tc.maxTime {
-					t.Errorf("settled after %s, want %s to %s", took, tc.minTime, tc.maxTime)
+					t.Errorf("returned after %s, want %s to %s", took, tc.minTime, tc.maxTime)
 				}
 				events := w.allEvents(t)
 				if tc.want == "" && len(events) > 0 || tc.want != "" && (len(events) != 1 || events[0].Kind != tc.want) {

@@ -11,10 +11,10 @@ import (
 // TestProgramIO_ClaimsOnFirstByte checks that signals go to the program as soon as the client has received output,
 // even if the program has not read any input.
 func TestProgramIO_ClaimsOnFirstByte(t *testing.T) {
-	for name, first := range map[string]func(stdin io.Reader, out Bytes){
-		"stdin":  func(stdin io.Reader, _ Bytes) { stdin.Read(make([]byte, 1)) },
-		"stdout": func(_ io.Reader, out Bytes) { io.WriteString(out.Stdout, "x") },
-		"stderr": func(_ io.Reader, out Bytes) { io.WriteString(out.Stderr, "x") },
+	for name, first := range map[string]func(stdin io.Reader, out ByteOutput){
+		"stdin":  func(stdin io.Reader, _ ByteOutput) { stdin.Read(make([]byte, 1)) },
+		"stdout": func(_ io.Reader, out ByteOutput) { io.WriteString(out.Stdout, "x") },
+		"stderr": func(_ io.Reader, out ByteOutput) { io.WriteString(out.Stderr, "x") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -25,7 +25,7 @@ func TestProgramIO_ClaimsOnFirstByte(t *testing.T) {
 				defer keys.close()
 				var output bytes.Buffer
 				req := &Request{
-					Stdin: keys, Bytes: Bytes{&output, &output}, Signals: NewSignals(func(error) { interrupted++ }),
+					Stdin: keys, ByteOutput: ByteOutput{&output, &output}, Signals: NewSignals(func(error) { interrupted++ }),
 				}
 				stdin, signals, out := req.ProgramIO()
 				req.Signals.Deliver("INT")

@@ -16,7 +16,7 @@ type Raw struct {
 	Cluster func(tier string) (nomadcli.Cluster, error) // with the current token
 }
 
-// RedactRaw is Spec.Redact of the command whose arguments are a tier followed by those of the nomad binary.
+// RedactRaw is Spec.Redact of raw: its arguments are a tier, then those of the nomad binary.
 func RedactRaw(args []string) []string {
 	if len(args) == 0 {
 		return args
@@ -51,7 +51,7 @@ func (r *Request) RunRaw(ctx context.Context, tierName string, args []string) (c
 	if t := r.Terminal; t != nil {
 		terminal = &nomadcli.Terminal{Name: t.Name, NoColor: r.NoColor, Size: t.Size, Resized: t.Resized()}
 	}
-	return r.raw.Binary.Run(ctx, cluster, args, r.Stdin, r.Bytes.Stdout, r.Bytes.Stderr, terminal)
+	return r.raw.Binary.Run(ctx, cluster, args, r.Stdin, r.ByteOutput.Stdout, r.ByteOutput.Stderr, terminal)
 }
 
 // resolveRawTier returns the tier that tierName selects for the nomad command args.

@@ -136,7 +136,7 @@ func (s Spec) redact(words []string) []string {
 			continue
 		}
 		if s.RunsProgram && args > 0 && word == "-c" {
-			break // the rest is a shell command; other flags are refused after the selector, but their values are still secrets
+			break // the rest is a shell command. Other flags here are refused, but redacted all the same.
 		}
 		at, next := s.findSecret(flags, word)
 		switch {
@@ -203,7 +203,7 @@ func redactValue(value string) string {
 
 // secretReplacements returns pairs for a strings.Replacer: the forms in which a secret may appear in an error, and
 // their replacements.
-func secretReplacements(word, masked string) (pairs []string) {
+func secretReplacements(word, redacted string) (pairs []string) {
 	// Shorter values would also match unrelated text.
 	const minValue = 4
 	add := func(secret, replacement string) {
@@ -214,8 +214,8 @@ func secretReplacements(word, masked string) (pairs []string) {
 			pairs = append(pairs, quoted[1:len(quoted)-1], replacement)
 		}
 	}
-	add(word, masked)
-	start := strings.TrimSuffix(masked, redactedValue)
+	add(word, redacted)
+	start := strings.TrimSuffix(redacted, redactedValue)
 	value := word[min(len(start), len(word)):]
 	if key := strings.LastIndexAny(strings.TrimSuffix(start, "="), "=-"); strings.HasSuffix(start, "=") && key >= 0 {
 		add(start[key+1:]+value, start[key+1:]+redactedValue)

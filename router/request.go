@@ -21,16 +21,16 @@ type Request struct {
 	Session     string // ID
 	Remote      string // address and port
 	Line        string // the command line as received
-	LimitErr    error  // a limit of the connection's user refuses all commands with this error; nil: no limit
+	LimitErr    error  // a limit that refuses this command; nil: none
 	Subsystem   bool   // Line is the name of an SSH subsystem
 
-	Stdin    io.Reader
-	Stdout   io.Writer // text; if the client has a terminal, \n becomes \r\n
-	Stderr   io.Writer // likewise
-	Bytes    Bytes     // the same streams without that translation
-	Terminal *Terminal // nil: the client did not request one
-	Signals  *Signals  // from the client; they interrupt the command until it claims them
-	Locale   []string  // K=V: LANG and LC_* from the client
+	Stdin      io.Reader
+	Stdout     io.Writer  // text; if the client has a terminal, \n becomes \r\n
+	Stderr     io.Writer  // likewise
+	ByteOutput ByteOutput // the same streams without that translation
+	Terminal   *Terminal  // nil: the client did not request one
+	Signals    *Signals   // from the client; they interrupt the command until it claims them
+	Locale     []string   // K=V: LANG and LC_* from the client
 
 	Event   audit.Event      // auditRequest creates it, the others add to it
 	User    acl.User         // authenticate
@@ -55,7 +55,7 @@ type Request struct {
 	onResolved        func()                                // limitResults: called when the target is resolved; may be nil
 	redacted          redactedLine                          // auditRequest: the command line without secrets
 	writeStartEvent   func(durable bool) error              // auditRequest: writes the start event
-	expandedLine      string                                // expandAlias: the command line that has Words
+	expandedLine      string                                // expandAlias: the command line after alias expansion
 	runtimes          *RuntimeSelector                      // authorize
 	clusters          map[string]*backends.SharedCluster    // authorize
 	tiers             []acl.Tier                            // authorize
@@ -67,8 +67,8 @@ type Request struct {
 // that the job has such a group or task. The zero value is the whole job.
 type Part struct{ Group, Task string }
 
-// Bytes holds the output streams of a session without newline translation.
-type Bytes struct{ Stdout, Stderr io.Writer }
+// ByteOutput holds the output streams of a session without newline translation.
+type ByteOutput struct{ Stdout, Stderr io.Writer }
 
 // ProgramSession is the value of backends.Program.Session for a program that the request runs. A program is found by
 // this text in its environment. The final dot keeps c-1 from matching c-12.
@@ -99,14 +99,14 @@ func (r *Request) LineFrom(i int) (string, error) {
 // ProgramIO returns the streams that connect a program to the session: the user's input, the client's signals, and
 // the output. Until the program first reads or writes, Ctrl-C and signals still interrupt the command. After that
 // they go to the program, so input typed in response to the program's output reaches the program.
-func (r *Request) ProgramIO() (stdin io.Reader, signals <-chan string, out Bytes) {
+func (r *Request) ProgramIO() (stdin io.Reader, signals <-chan string, out ByteOutput) {
 	claim := sync.OnceFunc(func() {
 		r.Signals.claim()
 		if keys, ok := r.Stdin.(*terminalInput); ok {
 			keys.claim()
 		}
 	})
-	out = Bytes{claimingWriter{r.Bytes.Stdout, claim}, claimingWriter{r.Bytes.Stderr, claim}}
+	out = ByteOutput{claimingWriter{r.ByteOutput.Stdout, claim}, claimingWriter{r.ByteOutput.Stderr, claim}}
 	return claimingReader{r.Stdin, claim}, r.Signals.channel, out
 }
 

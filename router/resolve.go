@@ -196,16 +196,16 @@ func hasAnyPrefix(s string, prefixes ...string) bool {
 	return slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(s, p) })
 }
 
-// bestRanked returns the matching tasks of the best rank: running tasks; if there are none, tasks that are stopping;
+// bestRanked returns the selected tasks of the best rank: running tasks; if there are none, tasks that are stopping;
 // if there are none, tasks that may still be running on a disconnected node.
-func bestRanked(jobs []backends.Job, matches func(backends.Allocation, backends.Task) bool) (found []candidate) {
+func bestRanked(jobs []backends.Job, selected func(backends.Allocation, backends.Task) bool) (found []candidate) {
 	bestRank := 0
 	for _, job := range jobs {
 		for i := range job.Allocations {
 			a := &job.Allocations[i]
 			for j := range a.Tasks {
-				rank, named := a.Rank(a.Tasks[j])
-				if !named || len(found) > 0 && rank > bestRank || !matches(*a, a.Tasks[j]) {
+				rank, matches := a.Rank(a.Tasks[j])
+				if !matches || len(found) > 0 && rank > bestRank || !selected(*a, a.Tasks[j]) {
 					continue
 				}
 				if rank < bestRank || len(found) == 0 {

@@ -60,14 +60,14 @@ func ExpandGrants(granted []string) []string {
 func (s Spec) checkRights() {
 	valid := func(set RightSet) bool { return set == Read || set == Enter || set == Operate || set == Admin }
 	if !valid(s.RightSet) && s.RightSet != Public {
-		panic("router: command " + s.Name + " is in no Set")
+		panic("router: command " + s.Name + " is in no RightSet")
 	}
 	if (s.RightSet == Public) != (s.Target == TargetNone) {
 		panic("router: command " + s.Name + " must be Public if and only if its target is TargetNone")
 	}
 	for right, set := range s.FlagRights {
 		if !valid(set) || commandTable[right] != nil {
-			panic(fmt.Sprintf("router: the right %s of command %s is in no Set or is the name of a command", right, s.Name))
+			panic(fmt.Sprintf("router: the right %s of command %s is in no RightSet or is the name of a command", right, s.Name))
 		}
 	}
 }

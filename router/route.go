@@ -53,7 +53,7 @@ func route(next Handler) Handler {
 func (s Spec) Parse(req *Request, words []string) (args []string, err error) {
 	flags := s.FlagSet(req)
 	words, restore := s.maskNegatives(words, flags)
-	if err := flags.Parse(joinOptionalValue(words, flags)); err != nil {
+	if err := flags.Parse(joinWatchValue(words, flags)); err != nil {
 		return nil, suggestFlag(err, flags)
 	}
 	args = restore(flags.Args())
@@ -153,9 +153,9 @@ func suggestFlag(err error, flags *pflag.FlagSet) error {
 	return err
 }
 
-// joinOptionalValue turns --watch 5 into --watch=5, the only form that pflag accepts for a flag with an optional
+// joinWatchValue turns --watch 5 into --watch=5, the only form that pflag accepts for a flag with an optional
 // value. It does so only if the next word is a number.
-func joinOptionalValue(words []string, flags *pflag.FlagSet) []string {
+func joinWatchValue(words []string, flags *pflag.FlagSet) []string {
 	watch := flags.Lookup("watch")
 	if watch == nil {
 		return words

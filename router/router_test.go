@@ -524,7 +524,7 @@ func TestRegister_Panics(t *testing.T) {
 	}
 }
 
-func TestInterruptOnCtrlC(t *testing.T) {
+func TestHandleInterrupts(t *testing.T) {
 	w := newTestGateway()
 	register(t, Spec{Name: "probe", Target: TargetNone},
 		func(ctx context.Context, _ *Request) error { <-ctx.Done(); return ctx.Err() })

@@ -50,7 +50,7 @@ func (s SavedDefinitions) Load(kind ops.Kind) (entry ops.SavedDefinition, ok boo
 }
 
 // DeleteByID deletes the definition that Save saved under an ID, unless a newer one has replaced it.
-func (s SavedDefinitions) DeleteByID(id string) error { return s.operations.Drop(id) }
+func (s SavedDefinitions) DeleteByID(id string) error { return s.operations.DropByID(id) }
 
 // Delete deletes the saved definition of a kind.
 func (s SavedDefinitions) Delete(kind ops.Kind) error { return s.operations.DropSaved(kind, s.job) }
@@ -80,8 +80,9 @@ func (r *operationRunner) deleteOutdatedSaved(listed []backends.Job) {
 		if !started {
 			continue
 		}
-		if err := registry.Drop(entry.ID); err != nil {
-			r.log.Warn("cannot delete the saved definition of a restarted job", "job", entry.Job.ID, "error", err)
+		if err := registry.DropByID(entry.ID); err != nil {
+			r.log.Warn("cannot delete the saved definition of a job that was registered again",
+				"job", entry.Job.ID, "error", err)
 		}
 	}
 }

@@ -113,7 +113,7 @@ func (s *scopedCluster) jobs(ctx context.Context, tier string, sel backends.Sele
 	}
 	var all []backends.Job
 	var errs []error
-	refused := 0 // namespaces in which Nomad refused the token itself
+	refused := 0 // namespaces refused for a reason other than a missing capability
 	for _, sel.Namespace = range namespaces {
 		jobs, err := s.cluster(tier).Jobs(ctx, sel)
 		all = append(all, jobs...)
@@ -145,8 +145,8 @@ func (s *scopedCluster) jobs(ctx context.Context, tier string, sel backends.Sele
 	return all, flattenErrors(errs)
 }
 
-// onlyNamespaceErrors reports whether err consists only of namespaces that the gateway's token may not read. Jobs in
-// them cannot be used anyway, so they do not make a selector ambiguous.
+// onlyNamespaceErrors reports whether err has only errors about namespaces that the gateway's token may not read. Jobs
+// in them cannot be used anyway, so they do not make a selector ambiguous.
 func onlyNamespaceErrors(err error) bool {
 	for _, single := range splitErrors(err) {
 		if _, ok := errors.AsType[*backends.NamespaceError](single); !ok {

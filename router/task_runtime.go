@@ -14,7 +14,7 @@ import (
 	"nomadctld/internal/audit"
 )
 
-// TaskRuntime gives access to one task, as a user may have it for one command.
+// TaskRuntime gives one command of a user access to one task.
 type TaskRuntime interface {
 	// Inspect returns the container runtime's JSON about the task's container, unchanged.
 	Inspect(ctx context.Context) (json.RawMessage, error)
@@ -173,6 +173,7 @@ func (t *boundRuntime) shouldFallBack(ctx context.Context, r selectedRuntime, er
 // Log reads the container's log through Docker where possible, else Nomad's log files, which outlive the container.
 func (t *boundRuntime) Log(ctx context.Context, q backends.LogQuery, each func(backends.LogChunk) error) error {
 	return t.readLog(ctx, func(source backends.LogSource, task backends.TaskRef) error {
+		// Log files refuse a query that needs a container. Its error must not end a stream that others have joined.
 		if _, files := source.(backends.LogFiles); !q.Follow || files && q.NeedsContainer() {
 			return source.Log(ctx, task, q, each)
 		}

@@ -13,10 +13,10 @@ import (
 	"nomadctld/internal/audit"
 )
 
-// fakeRuntime counts its calls and returns err from each. Inspect is not counted and returns inspected.
+// fakeRuntime counts its calls and returns err from each. Inspect is not counted and returns inspectErr.
 type fakeRuntime struct {
-	err, inspected error
-	programs, logs int
+	err, inspectErr error
+	programs, logs  int
 }
 
 func (f *fakeRuntime) Exec(context.Context, backends.TaskRef, backends.Program) (int, error) {
@@ -37,7 +37,7 @@ func (f *fakeRuntime) Log(_ context.Context, _ backends.TaskRef, _ backends.LogQ
 }
 
 func (f *fakeRuntime) Inspect(context.Context, backends.Node, string, string) (json.RawMessage, error) {
-	return nil, f.inspected
+	return nil, f.inspectErr
 }
 
 // fakeFiles is a runtime that keeps logs in files, as Nomad does.
@@ -71,12 +71,12 @@ func TestExecModeAuto_DockerDeclines(t *testing.T) {
 	declined := fmt.Errorf("the docker daemon of node n answers 403 Forbidden: %w", backends.ErrDeclined)
 	unsupported := fmt.Errorf("attach: %w through Nomad (needs Docker)", backends.ErrUnsupported)
 	for name, c := range map[string]struct {
-		mode              ExecMode
-		docker, inspected error
-		nomad             error
-		inDocker, inNomad int
-		code              int
-		want              []error
+		mode               ExecMode
+		docker, inspectErr error
+		nomad              error
+		inDocker, inNomad  int
+		code               int
+		want               []error
 	}{
 		"serves":                     {ExecModeAuto, nil, nil, nil, 1, 0, 7, nil},
 		"declines":                   {ExecModeAuto, declined, nil, nil, 1, 1, 7, nil},
@@ -91,7 +91,7 @@ func TestExecModeAuto_DockerDeclines(t *testing.T) {
 		"declines, and is the only mode": {ExecModeDocker, declined, declined, nil, 1, 0, 7, []error{declined}},
 	} {
 		w := newTestGateway()
-		docker, nomad := &fakeRuntime{err: c.docker, inspected: c.inspected}, &fakeRuntime{err: c.nomad}
+		docker, nomad := &fakeRuntime{err: c.docker, inspectErr: c.inspectErr}, &fakeRuntime{err: c.nomad}
 		files := map[string]backends.Runtime{"production": fakeFiles{nomad}}
 		r := &RuntimeSelector{Docker: docker, Nomad: files, Mode: c.mode}
 		for i, do := range []func(TaskRuntime) (int, error){

@@ -45,6 +45,6 @@ func (t *Terminal) Resize(width, height int) {
 	}
 }
 
-// Resized returns a channel that receives a value after a change of size. Several changes may produce one value. It
-// has one reader.
+// Resized returns a channel that receives a value after a change of size. Several changes may produce one value. Only
+// one goroutine may receive from it.
 func (t *Terminal) Resized() <-chan struct{} { return t.resized }

@@ -33,7 +33,7 @@ func (d *Docker) Attach(ctx context.Context, in backends.TaskRef, a backends.Att
 	defer background.Wait()
 	defer cancel()
 
-	// Wait before attaching: Nomad may remove a container as soon as it exits.
+	// Start waiting for the exit before attaching: Nomad may remove a container as soon as it exits.
 	exited := make(chan exitResult, 1)
 	background.Go(func() {
 		var exit exitResult
@@ -95,11 +95,11 @@ func (d *Docker) Attach(ctx context.Context, in backends.TaskRef, a backends.Att
 	if target.Config.Tty && a.Stdin != nil && a.Terminal != nil {
 		background.Go(out.guard(func() { api.followSize(runCtx, "/containers/"+target.ID+"/resize", a.Terminal) }))
 	}
-	for exits := exited; ; {
+	for notDrained := exited; ; {
 		select {
-		case exit := <-exits:
-			exits = nil
-			exited <- exit
+		case exit := <-notDrained:
+			notDrained = nil
+			exited <- exit // keep it for result
 			if exit.err == nil {
 				out.drain()
 			}

@@ -59,7 +59,7 @@ type Docker struct {
 var _ backends.ContainerRuntime = (*Docker)(nil)
 
 // Open returns a Docker for the settings. It does not contact any daemon. It reads the certificate files, and returns
-// an error if one is missing, is not valid, does not match the other or would not be used.
+// an error if one is missing, invalid or unused, or if certificate and key do not match.
 func Open(s Settings) (*Docker, error) {
 	config, err := s.TLS.Load()
 	if err != nil {

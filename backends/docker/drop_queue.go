@@ -9,8 +9,8 @@ import (
 	"nomadctld/backends"
 )
 
-// dropQueue forwards writes to several writers in order, from one goroutine, so that its writers never block. If
-// maxQueued bytes are waiting, further writes are dropped and a notice is written at the gap.
+// dropQueue forwards writes to several writers in order, from one goroutine, so that Write never blocks. If maxQueued
+// bytes are waiting, further writes are dropped and a notice is written at the gap.
 type dropQueue struct {
 	notices io.Writer // for the notices about dropped bytes
 	done    chan struct{}

@@ -57,7 +57,8 @@ func daemonErrorf(format string, args ...any) error { return daemonError(fmt.Spr
 const errBadResponse = daemonError("returned an invalid response")
 
 // isDeclined reports whether a response means that a daemon, or a proxy in front of it, does not serve such requests.
-// Then nothing was started. A 404 from Docker or Podman names the missing object instead.
+// Then nothing was started. A 404 that names a missing object is from Docker or Podman itself and does not
+// count.
 func isDeclined(response *dockerclient.Error) bool {
 	switch response.Status {
 	case http.StatusUnauthorized, http.StatusForbidden, http.StatusMethodNotAllowed, http.StatusNotImplemented:

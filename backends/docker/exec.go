@@ -275,7 +275,7 @@ func (e *execInstance) start(ctx, runCtx context.Context) error {
 			source: p.Stdin, terminal: p.Terminal != nil, eofKey: ctrlD, streamDone: runCtx.Done(), fail: out.fail,
 			refused: func() bool { return !out.conn.accepted() },
 		}
-		if e.setup != nil { // earlier, the terminal would echo input in front of the mark
+		if e.setup != nil { // the terminal would echo earlier input before the mark
 			e.input.ready = e.setup.started
 			if eof, ok := p.Modes.Char(backends.ModeEOF); ok {
 				e.input.eofKey = eof

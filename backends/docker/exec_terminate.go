@@ -62,7 +62,7 @@ func (e *execInstance) terminate(cause error) error {
 	return &backends.StillRunningError{Cause: cause, Err: signalErr}
 }
 
-// waitExited waits until the program has exited. It returns an error if ctx ends before or the state is unknown.
+// waitExited waits until the program has exited. If ctx ends first, it returns an error with the last known state.
 func (e *execInstance) waitExited(ctx context.Context) error {
 	name, node := displayName(e.program.Argv[0]), displayName(e.ref.Node.Name)
 	err := fmt.Errorf("the state of %s on node %s is unknown", name, node)

@@ -98,9 +98,9 @@ func (p *ttySetup) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// check returns why the exit code is not the program's, or nil if it is. shell reports whether the shell was started.
-// The stream must have ended. Only after errNoSetupShell may the program be started again.
-func (p *ttySetup) check(name string, shell bool) error {
+// check returns why the exit code is not the program's, or nil if it is. The stream must have ended. Only
+// after errNoSetupShell may the program be started again.
+func (p *ttySetup) check(name string, shellStarted bool) error {
 	switch {
 	case p.state == setupNotExecutable:
 		err := fmt.Errorf("%s: not executable in the container", displayName(name))
@@ -108,12 +108,12 @@ func (p *ttySetup) check(name string, shell bool) error {
 	case p.state == setupNotFound:
 		err := fmt.Errorf("%s: program not found in the container", displayName(name))
 		return &kindError{err, backends.ErrProgramNotFound}
-	case p.state == 0 && !shell:
+	case p.state == 0 && !shellStarted:
 		return errNoSetupShell
 	case p.state == 0:
 		return fmt.Errorf("the container's shell did not report that it started %[1]s: %[1]s may or may not have run",
 			displayName(name))
-	case !shell:
+	case !shellStarted:
 		return fmt.Errorf("the Docker daemon reports that the shell for %[1]s was not started, but it ran: "+
 			"the exit code of %[1]s is unknown", displayName(name))
 	}

@@ -13,8 +13,8 @@ import (
 )
 
 // TestZombies_AfterCutUpload cuts uploads. A shell as the main process reaps the child that the killed shell leaves
-// behind; sleep does not. The partial upload must not be installed. The shell has two children, because it may reap the
-// first one before it receives the signal.
+// behind; sleep does not. The partial upload must not be installed. The killed shell has two children, because it may
+// reap the first one before it receives the signal.
 func TestZombies_AfterCutUpload(t *testing.T) {
 	t.Parallel()
 	d := mustOpen(t, Settings{Host: dockertest.Daemon(t)})

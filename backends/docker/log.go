@@ -184,7 +184,7 @@ func (l *logReader) deliver(p backends.LogChunk, _ bool) error {
 	wanted := p.Stderr && l.query.Stderr || !p.Stderr && l.query.Stdout
 	if wanted && (p.Time.IsZero() || !p.Time.Before(l.from[p.OutputIndex()])) {
 		var lost bool
-		if p, lost = l.resume.unseen(p); lost {
+		if p, lost = l.resume.takeUnseen(p); lost {
 			if l.callbackErr = l.send(backends.LogChunk{Stderr: p.Stderr, Lost: true}); l.callbackErr != nil {
 				return l.callbackErr
 			}

@@ -17,7 +17,7 @@ type resumePoint struct {
 	outputs   [2]struct {
 		lastTime   time.Time // of the last chunk
 		lastBytes  int64     // bytes with this time
-		knownUntil time.Time // chunks up to this time, and knownBytes of it, were already sent
+		knownUntil time.Time // everything before this time, and knownBytes at this time, were already sent
 		knownBytes int64
 		pending    bool // the chunk at knownUntil was requested again and has not come yet
 
@@ -34,8 +34,8 @@ const maxRecentTimes = 4096
 // maxSkew bounds how far the times of the two outputs may be out of order.
 const maxSkew = 2 * time.Second
 
-// resumeFrom prepares unseen for a repeated request, and returns the time from which to request the log again, or zero
-// if nothing was sent.
+// resumeFrom prepares takeUnseen for a repeated request, and returns the time from which to request the log again, or
+// zero if nothing was sent.
 func (r *resumePoint) resumeFrom() time.Time {
 	if r.bytes == 0 {
 		return time.Time{}
@@ -58,9 +58,9 @@ func (r *resumePoint) resumeFrom() time.Time {
 	return from
 }
 
-// unseen returns the part of a chunk that was not sent yet. lost reports that earlier chunks are missing or may be: the
-// log was requested from a chunk that no longer exists.
-func (r *resumePoint) unseen(p backends.LogChunk) (_ backends.LogChunk, lost bool) {
+// takeUnseen returns the part of a chunk that was not sent yet, and records it as sent. lost: earlier chunks may be
+// missing, because the chunk from which the log was requested no longer exists.
+func (r *resumePoint) takeUnseen(p backends.LogChunk) (_ backends.LogChunk, lost bool) {
 	output := &r.outputs[0]
 	if p.Stderr {
 		output = &r.outputs[1]

@@ -97,7 +97,7 @@ func (l *logReader) reportRetained(ctx context.Context) error {
 			retained.Outputs[i].Lines++
 		}
 	}
-	if minSize := l.minAfterRotation(); minSize >= 0 {
+	if minSize := l.minRotatedSize(); minSize >= 0 {
 		retained.Rotated = stored.size+int64(stored.entries)*entryOverhead >= minSize
 	}
 	if err := l.query.OnRetained(ctx, retained); err != nil {
@@ -112,11 +112,11 @@ type retainedError struct{ error }
 func (e *retainedError) Unwrap() error { return e.error }
 
 // rotates reports whether the log driver deletes old lines.
-func (l *logReader) rotates() bool { return l.minAfterRotation() >= 0 }
+func (l *logReader) rotates() bool { return l.minRotatedSize() >= 0 }
 
-// minAfterRotation returns the minimal size of Docker's log files after it has deleted some. It is negative if Docker
+// minRotatedSize returns the minimal size of Docker's log files after it has deleted some. It is negative if Docker
 // deletes none.
-func (l *logReader) minAfterRotation() int64 {
+func (l *logReader) minRotatedSize() int64 {
 	config := l.container.HostConfig.LogConfig
 	size, files := config.Config["max-size"], config.Config["max-file"]
 	n, err := strconv.ParseInt(files, 10, 32)

@@ -7,7 +7,7 @@ import (
 	"nomadctld/backends"
 )
 
-func TestLogStored_MinAfterRotation(t *testing.T) {
+func TestLogStored_MinRotatedSize(t *testing.T) {
 	for _, tc := range []struct {
 		driver, size, files string
 		want                int64
@@ -26,7 +26,7 @@ func TestLogStored_MinAfterRotation(t *testing.T) {
 		l := new(logReader)
 		l.container.HostConfig.LogConfig.Type = tc.driver
 		l.container.HostConfig.LogConfig.Config = map[string]string{"max-size": tc.size, "max-file": tc.files}
-		if got := l.minAfterRotation(); got != tc.want {
+		if got := l.minRotatedSize(); got != tc.want {
 			t.Errorf("%s %q x %q: got %d, want %d", tc.driver, tc.size, tc.files, got, tc.want)
 		}
 	}

@@ -58,7 +58,7 @@ func (l *logReader) countTail(ctx context.Context, wanted *logRequest) error {
 		}
 		switch {
 		case all:
-			// Request a number of entries, so that Docker reads from the end, as it did here. That matters if the log
+			// Request a number instead of all, so that Docker reads from the end, as it did here. That matters if the log
 			// is damaged. The margin is for lines written in between.
 			wanted.tail = 2*r.tail + 10_000
 			if l.query.OnRetained == nil || l.query.AfterContainer != "" || !wanted.since.IsZero() && !l.rotates() {
@@ -69,8 +69,8 @@ func (l *logReader) countTail(ctx context.Context, wanted *logRequest) error {
 			// middle.
 			return l.scanAll(ctx)
 		case enough, anyEnough && r.tail >= max(maxTailSearch, tailGrowth*l.query.Lines):
-			// Request a number of entries again, with a margin for lines written in between. l.from decides which lines
-			// are sent.
+			// Request more entries than were counted, for lines written in between. l.from decides which lines are
+			// sent.
 			wanted.tail = 2*r.tail + 10_000
 			l.from = firstTimes
 			stdoutTime, stderrTime := firstTimes[0], firstTimes[1]

@@ -10,10 +10,10 @@ type readDelay struct {
 }
 
 const (
-	minDelayedBytes = 64 << 10             // less is shown at once
-	maxDelayedRead  = 16 << 10             // larger reads are not delayed
-	maxGathered     = 512 << 10            // half of the daemon's buffer, which blocks the program when full
-	maxReadDelay    = 8 * time.Millisecond // too short to notice
+	minDelayedBytes   = 64 << 10             // less is shown at once
+	maxDelayedRead    = 16 << 10             // larger reads are not delayed
+	maxDaemonBuffered = 512 << 10            // half of the daemon's buffer, which blocks the program when full
+	maxReadDelay      = 8 * time.Millisecond // too short to notice
 
 	// A program that responds to input is not delayed: the next input may depend on its output.
 	replyGrace = 100 * time.Millisecond
@@ -28,7 +28,7 @@ func (d *readDelay) pause(n, size int, sent time.Time) time.Duration {
 		return 0
 	}
 	// At the current rate the daemon's buffer is half full after this time.
-	pause := min(maxReadDelay, now.Sub(d.start)/time.Duration(d.bytes)*maxGathered)
+	pause := min(maxReadDelay, now.Sub(d.start)/time.Duration(d.bytes)*maxDaemonBuffered)
 	d.bytes, d.start = 0, now
 	return pause
 }

@@ -26,7 +26,7 @@ type outputReceiver struct {
 
 	readMu   sync.Mutex   // held while reading; guards ahead and aheadErr
 	ahead    bytes.Buffer // data that was read while a write was in progress
-	aheadErr error        // the end of the stream after ahead; nil: not reached
+	aheadErr error        // the error or EOF that follows ahead; nil: none yet
 
 	classified   bool
 	uncertain    []byte // output that may be a start error; nil: none

@@ -136,7 +136,7 @@ func (f *file) isRunning(session string) bool {
 	return f.running[session] > 0
 }
 
-// appendTo appends a line if that leaves the space for others, or returns an error. f.mu must be held.
+// appendTo appends a line if the reserved space of the others remains, or returns an error. f.mu must be held.
 func (f *file) appendTo(h handle, line []byte, others int64) error {
 	defer lock(h)() // against another gateway that uses the same file
 	size, err := f.repair(h)

@@ -49,7 +49,7 @@ func Open(path string, problems *slog.Logger) (*Log, error) {
 // NewLog returns a log that writes to a stream.
 func NewLog(w io.Writer) *Log { return &Log{queue: linequeue.New(w)} }
 
-// Ready returns an error if the log knows that it cannot write events now. It may also return nil if the next write
+// Ready returns an error if the log knows that it cannot write events now. It may return nil although the next write
 // will fail.
 func (l *Log) Ready() error {
 	if l.file != nil {

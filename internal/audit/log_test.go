@@ -187,7 +187,7 @@ func newDiskLog(d *fakeDisk, problems io.Writer) *Log {
 }
 
 // TestLog_FullAtEveryOffset fills the disk at each byte of an event. The file must contain the complete event or
-// nothing of it, and RecordStart must return which.
+// nothing of it, and the result of RecordStart must show which.
 func TestLog_FullAtEveryOffset(t *testing.T) {
 	first := Event{Kind: Start, Session: "c-1", User: "ann"}
 	line, _ := limitFields(first).encode()

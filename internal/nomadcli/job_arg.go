@@ -4,7 +4,7 @@ import "slices"
 
 // JobArg returns the ID of the job that a command names, so that the caller can choose the cluster with that job. ok
 // is false if the command names no job or several, is refused, or is ambiguous. The ID may be a prefix, as Nomad
-// accepts it. The ID of status may belong to something other than a job.
+// accepts it. The argument of status may be the ID of something else.
 func JobArg(args []string) (job string, ok bool) {
 	c, err := parse(args)
 	if err != nil || c.help {

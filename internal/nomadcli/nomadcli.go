@@ -22,8 +22,8 @@ type Binary struct {
 	Allow []string // prefixes of the permitted commands, such as "job status"; nil: all that are not refused
 	User  string   // the user that a gateway running as root runs it as; empty, or not root: the gateway's own
 
-	// killGrace limits how long the program may take to exit after HUP and after TERM, and the client to read the
-	// remaining output. 0: defaultKillGrace
+	// killGrace limits how long the program may take to exit after HUP and after TERM, and how long the client may take
+	// to read the remaining output. 0: defaultKillGrace
 	killGrace time.Duration
 }
 
@@ -58,7 +58,7 @@ func (b Binary) Check(args []string) error {
 // Run checks a command and runs it in its own directory, environment and session. It returns the program's exit
 // code, or 128 plus the number of the signal that killed it. The program's output is passed on unchanged; with a
 // terminal, all of it on stdout. An error means that the program did not run, was killed, or that its output was not
-// delivered. Without an exit code, the code is then -1.
+// delivered. If there is then no exit code, the code is -1.
 //
 // stdin may be nil, the program may leave it unread, and it may never end: Run returns when the program has exited.
 // A Read of stdin that is still waiting is abandoned, and its data is lost. With a terminal, the end of stdin is not

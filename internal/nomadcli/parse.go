@@ -90,8 +90,8 @@ func (c *command) parseName(args []string) (rest []string, err error) {
 	return args[n:], nil
 }
 
-// parseFlags fills values and args. It refuses flags of refusedAnywhere before the first "--" that is not the value of
-// a flag.
+// parseFlags fills values and args. It refuses flags of refusedAnywhere up to the first "--". A "--" that is the value
+// of a flag does not count.
 func (c *command) parseFlags(args []string) error {
 	known := flagKinds(c.rule.flags + " " + commonFlags)
 	for len(args) > 0 {

@@ -157,8 +157,8 @@ func (o *Op) Finished() (time.Time, error) {
 	return o.finishedAt, o.err
 }
 
-// Last returns the latest note.
-func (o *Op) Last() Note {
+// LastNote returns the latest note.
+func (o *Op) LastNote() Note {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if len(o.notes) == 0 {

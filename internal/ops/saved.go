@@ -57,7 +57,7 @@ func (r *Registry) Save(
 		return "", err
 	}
 	if err := r.evictOld(s); err != nil {
-		return "", errors.Join(fmt.Errorf("an earlier definition cannot be removed: %w", err), r.Drop(s.ID))
+		return "", errors.Join(fmt.Errorf("an earlier definition cannot be removed: %w", err), r.DropByID(s.ID))
 	}
 	return s.ID, nil
 }
@@ -83,7 +83,7 @@ func (r *Registry) evictOld(saved SavedDefinition) error {
 	}
 	r.mu.Unlock()
 	for _, s := range old {
-		if err := r.Drop(s.ID); err != nil && s.Kind == saved.Kind && r.SameJob(s.Job, saved.Job) {
+		if err := r.DropByID(s.ID); err != nil && s.Kind == saved.Kind && r.SameJob(s.Job, saved.Job) {
 			return err
 		}
 	}
@@ -92,7 +92,7 @@ func (r *Registry) evictOld(saved SavedDefinition) error {
 		if total <= r.maxSavedBytes {
 			break
 		}
-		if r.Drop(s.ID) != nil {
+		if r.DropByID(s.ID) != nil {
 			continue
 		}
 		total -= s.fileSize
@@ -138,11 +138,11 @@ func (r *Registry) LoadSaved(kind Kind, job Job) (s SavedDefinition, ok bool, er
 		loaded, err := r.loadFile(s.ID, filepath.Join(r.folderOf(kind), s.ID+fileSuffix))
 		switch {
 		case errors.Is(err, fs.ErrNotExist): // a newer definition may have replaced it
-			if err := r.Drop(s.ID); err != nil {
+			if err := r.DropByID(s.ID); err != nil {
 				return SavedDefinition{}, false, err
 			}
 		case err == nil && (loaded.Kind != kind || loaded.Job != s.Job):
-			return SavedDefinition{}, false, errForged
+			return SavedDefinition{}, false, errWrongRecord
 		default:
 			return loaded, err == nil, err
 		}
@@ -156,7 +156,7 @@ func (r *Registry) DropSaved(kind Kind, job Job) error {
 		if !ok {
 			return nil
 		}
-		if err := r.Drop(s.ID); err != nil {
+		if err := r.DropByID(s.ID); err != nil {
 			return err
 		}
 	}

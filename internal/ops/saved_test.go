@@ -47,12 +47,12 @@ func TestSave_OnePerKind(t *testing.T) {
 	if s, ok := r.FindSaved(Stopped, other); ok {
 		t.Errorf("another namespace gets %+v", s)
 	}
-	if err := r.Drop(s.ID); err != nil {
+	if err := r.DropByID(s.ID); err != nil {
 		t.Fatal(err)
 	}
 	r = open(t, folder)
 	if s, ok := r.FindSaved(Stopped, web); ok {
-		t.Errorf("still there after Drop: %+v", s)
+		t.Errorf("still there after DropByID: %+v", s)
 	}
 	if s, ok := r.FindSaved(Released, web); !ok || s.Version != 1 {
 		t.Errorf("got %+v, %v", s, ok)
@@ -205,6 +205,25 @@ func TestSave_OldestRemovedAtLimit(t *testing.T) {
 			t.Errorf("got %+v", all)
 		}
 	})
+}
+
+// TestLoadSaved_WrongRecord replaces a file with a signed record of another kind.
+func TestLoadSaved_WrongRecord(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "jobs")
+	r := open(t, folder)
+	job := save(t, r, "p-team1-db", "abc")
+	k, _, err := r.LoadSaved(Stopped, job)
+	if err != nil {
+		t.Fatal(err)
+	}
+	k.Kind = Released
+	content := sign(must(json.Marshal(k)), r.keys[0])
+	if err := os.WriteFile(filepath.Join(folder+"-saved", k.ID+".json"), content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if k, ok, err := r.LoadSaved(Stopped, job); ok || !errors.Is(err, errWrongRecord) {
+		t.Errorf("got %+v, %v, %v", k, ok, err)
+	}
 }
 
 func TestLoadSaved_FileChangedOrRemoved(t *testing.T) {

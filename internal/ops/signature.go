@@ -68,6 +68,7 @@ var (
 	errUnsigned = errors.New("not signed: it was written by an earlier release or not by the gateway; " + restoreByHand)
 	errForged   = errors.New("the signature does not match: the file was changed, or the host key of the gateway " +
 		"that wrote it is not configured; " + restoreByHand)
+	errWrongRecord = errors.New("the file is the record of another job or kind; " + restoreByHand)
 )
 
 // verify returns the record of a file and the index of the key that has signed it.

@@ -87,7 +87,7 @@ func (r *Registry) loadFolder(kind Kind) (problems []error) {
 		}
 		r.add(s)
 		if s.expired() {
-			if err := r.Drop(id); err != nil {
+			if err := r.DropByID(id); err != nil {
 				problems = append(problems, fmt.Errorf("saved definition %q has expired and cannot be removed: %w", path, err))
 			}
 		}
@@ -238,8 +238,8 @@ func syncFolder(path string) error {
 	return folder.Sync()
 }
 
-// Drop removes a saved definition. It does nothing if there is none with this ID.
-func (r *Registry) Drop(id string) error {
+// DropByID removes a saved definition. It does nothing if there is none with this ID.
+func (r *Registry) DropByID(id string) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s, ok := r.saved[id]

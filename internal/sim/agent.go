@@ -151,7 +151,7 @@ func (c *Cluster) clientStatusChanged(before, now *allocation) {
 	})
 }
 
-// permitsRescheduling reports whether the reschedule policy permits a replacement of the failed allocation.
+// canReschedule reports whether the reschedule policy permits a replacement of the failed allocation.
 func (a *allocation) canReschedule() bool {
 	r := a.group.Reschedule
 	switch {

@@ -225,9 +225,9 @@ func (p *plan) markUnknown(a *allocation, system bool) *allocation {
 	return b
 }
 
-// addFollowup records an evaluation that waits. After the delay, the evaluation is processed and the func then is
-// called, unless the evaluation was canceled.
-func (p *plan) addFollowup(a *allocation, trigger, description string, after time.Duration, then func()) *evaluation {
+// addFollowup records an evaluation that waits. After the delay, unless it was canceled, the evaluation is processed
+// and onDue (may be nil) is called.
+func (p *plan) addFollowup(a *allocation, trigger, description string, after time.Duration, onDue func()) *evaluation {
 	c := p.cluster
 	e := p.job.newPendingEvaluation(trigger, p.index, p.job.JobModifyIndex)
 	e.ID = uuid("followup", trigger, a.ID, strconv.FormatUint(p.index, 10))
@@ -246,8 +246,8 @@ func (p *plan) addFollowup(a *allocation, trigger, description string, after tim
 		again := *c.evaluations[i]
 		again.StatusDescription = ""
 		c.processEvaluation(&again)
-		if then != nil {
-			then()
+		if onDue != nil {
+			onDue()
 		}
 	})
 	return e

@@ -144,7 +144,7 @@ func TestExamples_ProcessesFollowWrites(t *testing.T) {
 	}
 }
 
-func TestRun_ProcessesFollowWrites(t *testing.T) {
+func TestAddJob_ProcessesFollowWrites(t *testing.T) {
 	t.Parallel()
 	c := New()
 	defer c.Close()

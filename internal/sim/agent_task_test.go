@@ -184,7 +184,7 @@ func TestTask_StartFailure(t *testing.T) {
 	}
 }
 
-func TestRun_ProcessesFollowDescription(t *testing.T) {
+func TestAddJob_ProcessesFollowDescription(t *testing.T) {
 	c := New()
 	defer c.Close()
 	job := func(states ...string) Job {

@@ -22,7 +22,7 @@ func bigCluster(jobs int) *Cluster {
 	return c
 }
 
-func BenchmarkRun_5000Jobs(b *testing.B) {
+func BenchmarkAddJob_5000Jobs(b *testing.B) {
 	for b.Loop() {
 		bigCluster(5000)
 	}

@@ -21,7 +21,7 @@ func (e examples) addJob(j Job) {
 		}
 		for k := range g.Tasks {
 			t := &g.Tasks[k]
-			t.complete() // before setting Command, which must not appear in the job definition
+			t.fillDefaults() // before setting Command, which must not appear in the job definition
 			t.Command = []string{"/bin/sh", "-c", exampleScript, t.Name, fmt.Sprint(2 + (len(j.ID)+k)%4)}
 		}
 	}

@@ -41,7 +41,7 @@ func execHandler(c *Cluster, w http.ResponseWriter, r *http.Request, id string) 
 		panic(http.ErrAbortHandler)
 	}
 	defer c.host.release()
-	if !c.hasOwnToken(r) {
+	if c.servedAnonymously(r) {
 		refuse(w, httpError{http.StatusForbidden, "the simulated cluster runs commands only for requests with a token"})
 		return
 	}
@@ -71,13 +71,13 @@ func execHandler(c *Cluster, w http.ResponseWriter, r *http.Request, id string) 
 	}
 }
 
-// hasOwnToken reports whether ACL is on and the request does not use the anonymous token. The request's token may be
-// invalid or missing.
-func (c *Cluster) hasOwnToken(r *http.Request) bool {
+// servedAnonymously reports whether the request needs no token: ACL is off, or the request has no token and there is an
+// anonymous policy.
+func (c *Cluster) servedAnonymously(r *http.Request) bool {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	_, anonymous := c.tokens[""]
-	return len(c.tokens) > 0 && (tokenSecret(r) != "" || !anonymous)
+	return len(c.tokens) == 0 || tokenSecret(r) == "" && anonymous
 }
 
 func parseExec(r *http.Request) (*execRequest, error) {

@@ -17,8 +17,8 @@ import (
 // errPluginShutDown ends an exec whose task has exited.
 var errPluginShutDown = errors.New("plugin is shut down")
 
-// runExec runs the program until it exits, its task exits or the cluster is closed. It returns nil if the client
-// received the result or has disconnected.
+// runExec runs the program until it exits, its task exits, its output cannot be sent or the cluster is closed. It
+// returns nil if the result was sent or the cluster was closed.
 func (s *execStream) runExec(c *Cluster, e *execRequest) error {
 	pause := time.NewTimer(e.node.spec.Slow)
 	defer pause.Stop()
@@ -127,8 +127,8 @@ func (x *execProcess) runOnPipes() error {
 	return nil
 }
 
-// runOnTerminal runs the program on a terminal. If the client closes stdin, the terminal is closed unnoticed by the
-// program. Only the next chunk of its output is then sent, and stdout is not closed.
+// runOnTerminal runs the program on a terminal. If the client closes stdin, the terminal is closed, which the
+// program does not notice. After that, only one more chunk of output is sent, and stdout is not closed.
 func (x *execProcess) runOnTerminal() error {
 	master, slave, err := pty.Open()
 	if err != nil {

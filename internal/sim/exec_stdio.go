@@ -8,7 +8,8 @@ import (
 )
 
 // copyStdin forwards the client's frames to the program. Without a terminal, it returns when stdin is closed or no
-// longer read. With a terminal, it returns when the program has exited.
+// longer read. With a terminal, or if the client has disconnected or the driver ignores EOF, it returns when the
+// program has exited.
 func (x *execProcess) copyStdin(stdin *os.File, terminal bool) {
 	var done <-chan struct{}
 	if terminal {

@@ -14,7 +14,7 @@ import (
 // the definition unchanged. Tasks that are unchanged from before keep the Command with which they were described.
 func (f *apiJob) define(raw object, namespace string, trusted bool, before *job) *job {
 	spec := f.toSpec(namespace, trusted)
-	spec.complete()
+	spec.fillDefaults()
 	for i, g := range f.TaskGroups {
 		if spec.Groups[i].Count == 0 && g.Count == nil {
 			spec.Groups[i].Count = 1

@@ -6,14 +6,14 @@ import (
 	"strconv"
 )
 
-// completeEarlier fills in j as an earlier version of a job.
-func (j *Job) completeEarlier(now *Job, versionsBehind uint64) {
+// fillEarlier fills in j as an earlier version of a job.
+func (j *Job) fillEarlier(now *Job, versionsBehind uint64) {
 	j.Namespace, j.ID, j.Type, j.ParentID, j.Stopped = now.Namespace, now.ID, now.Type, now.ParentID, false
 	j.Version, j.Versions, j.Evaluations = now.Version-versionsBehind, nil, nil
 	if j.Submitted.IsZero() {
 		j.Submitted = now.Submitted
 	}
-	j.complete()
+	j.fillDefaults()
 	for i := range j.Groups {
 		g := &j.Groups[i]
 		g.Count, g.Allocations, g.Unplaced = max(g.Count, 1), nil, nil

@@ -131,7 +131,7 @@ func TestVersions_Allocations(t *testing.T) {
 	}
 }
 
-func TestRun_KeepsExtraFields(t *testing.T) {
+func TestAddJob_KeepsExtraFields(t *testing.T) {
 	c := New()
 	c.AddJob(Job{ID: "p-web", Extra: map[string]any{"FromTheFuture": object{"Level": 7}, "Priority": 70}})
 	alloc := uuid("allocation", "default", "p-web", "main", "0")

@@ -13,7 +13,7 @@ type namespace struct {
 
 func (n *namespace) key() key { return key{id: n.Name} }
 
-// AddNamespace adds a namespace, unless it exists. Run adds the namespaces of its jobs.
+// AddNamespace adds a namespace, unless it exists. AddJob adds the namespace of its job.
 func (c *Cluster) AddNamespace(name string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -127,7 +127,7 @@ func forJob(t table, lookup func(q *query, j *job) (any, error)) func(*Cluster, 
 		q.resultIndex = c.changedAt[t]
 		j := c.job(q.namespace, q.id)
 		if j == nil {
-			q.purgedFrom = c // for the allocations and evaluations of a purged job
+			q.orphansIn = c // for the allocations and evaluations of a purged job
 		}
 		return lookup(q, j)
 	}
@@ -160,7 +160,7 @@ func jobAllocations(q *query, j *job) (any, error) {
 	if j != nil {
 		rows = j.allocations
 	} else {
-		rows, _ = q.purgedFrom.orphans(q.namespace, q.id)
+		rows, _ = q.orphansIn.orphans(q.namespace, q.id)
 	}
 	out := []allocationStub{}
 	for _, a := range rows {
@@ -176,7 +176,7 @@ func jobEvaluations(q *query, j *job) (any, error) {
 	if j != nil {
 		rows = j.evaluations
 	} else {
-		_, rows = q.purgedFrom.orphans(q.namespace, q.id)
+		_, rows = q.orphansIn.orphans(q.namespace, q.id)
 	}
 	if rows == nil {
 		return []*evaluation{}, nil

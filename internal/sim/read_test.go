@@ -118,7 +118,7 @@ func TestAllocations_OptionalFields(t *testing.T) {
 	}
 }
 
-func TestRun_ReplacesJob(t *testing.T) {
+func TestAddJob_ReplacesJob(t *testing.T) {
 	c := mixedCluster()
 	n := dial(t, c, "")
 	web := func() *api.AllocationListStub {
@@ -150,7 +150,7 @@ func TestRun_ReplacesJob(t *testing.T) {
 	}
 }
 
-func TestRun_UnplacedGroupIsBlocked(t *testing.T) {
+func TestAddJob_UnplacedGroupIsBlocked(t *testing.T) {
 	n := dial(t, Examples("test", time.Now()), "")
 	evals, _, err := n.Evaluations().List(&api.QueryOptions{
 		Params: map[string]string{"job": "t-team1-batch", "status": "blocked"},

@@ -20,9 +20,9 @@ type rescheduleEvent struct {
 // descUpdating is Nomad's description of an allocation that is replaced by a later job version.
 const descUpdating = "alloc is being updated due to job update"
 
-// completePrevious returns the description of the previous allocation, with defaults for an allocation that was
+// previousWithDefaults returns the description of the previous allocation, with defaults for an allocation that was
 // replaced.
-func (a Allocation) completePrevious() Allocation {
+func (a Allocation) previousWithDefaults() Allocation {
 	p := *a.Previous
 	p.DesiredStatus = cmp.Or(p.DesiredStatus, "stop")
 	if p.VersionsBehind == a.VersionsBehind {

@@ -38,7 +38,7 @@ func (p *plan) planGroup(g Group, all []*allocation) {
 			replaced++
 			used[a.index()] = true
 		case a.ClientStatus == "unknown" && a.NextAllocation != "" && a.DesiredStatus == "run": // its replacement counts
-		case a.replaceNow && a.DesiredStatus == "run", a.forceRescheduled(d):
+		case a.replaceNow && a.DesiredStatus == "run", a.mustRescheduleNow(d):
 			p.reschedule(g, a)
 			replaced++
 			used[a.index()] = true
@@ -130,7 +130,7 @@ func (p *plan) updateBudget(g Group, current []*allocation) int {
 }
 
 // stopSurplus stops one surplus allocation. It prefers an old allocation with a name that a current one has, then the
-// old or current one with the highest index.
+// last old one, or without old ones the current one with the highest index.
 func (p *plan) stopSurplus(old, current []*allocation, keepCanaries bool) (oldLeft, currentLeft []*allocation) {
 	for i, a := range old {
 		if slices.ContainsFunc(current, func(b *allocation) bool { return a.Name == b.Name }) && !keepCanaries {
@@ -188,7 +188,7 @@ func (p *plan) migrate(g Group, a *allocation) {
 	p.addToDeployment(version, g, a.index(), p.stop(a, descMigrating))
 }
 
-// reschedule replaces a failed allocation after its delay.
+// reschedule replaces a failed allocation now: its delay has passed, or a request skips it.
 func (p *plan) reschedule(g Group, a *allocation) {
 	s := p.stop(a, "")
 	next := p.addToDeployment(p.job, g, a.index(), s)

@@ -23,7 +23,7 @@ func (c *Cluster) createAllocations(j *job, g Group) {
 func (c *Cluster) createAllocation(j *job, g Group, i, later int, spec Allocation) *allocation {
 	var previous *allocation
 	if spec.Previous != nil {
-		previous = c.createAllocation(j, g, i, later+1, spec.completePrevious())
+		previous = c.createAllocation(j, g, i, later+1, spec.previousWithDefaults())
 	}
 	version := j.versionsBack(spec.VersionsBehind)
 	g = version.groupNamed(g)
@@ -33,7 +33,7 @@ func (c *Cluster) createAllocation(j *job, g Group, i, later int, spec Allocatio
 	if previous != nil && previous.Job == version && spec.Created.IsZero() {
 		spec.Created = previous.replacementTime()
 	}
-	spec.complete(j)
+	spec.fillDefaults(j)
 	names := []string{"allocation", j.Namespace, j.ID, g.Name, strconv.Itoa(i)}
 	if later > 0 {
 		names = append(names, "before", strconv.Itoa(later))

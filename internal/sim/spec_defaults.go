@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// complete fills in the defaults of a description. It does not change values that the caller holds.
-func (j *Job) complete() {
+// fillDefaults fills in the defaults of a description. It does not change values that the caller holds.
+func (j *Job) fillDefaults() {
 	j.Namespace = cmp.Or(j.Namespace, "default")
 	j.Type = cmp.Or(j.Type, "service")
 	if j.Submitted.IsZero() {
@@ -21,21 +21,21 @@ func (j *Job) complete() {
 		j.Groups = []Group{{}}
 	}
 	for i := range j.Groups {
-		j.Groups[i].complete(parent, j.Stopped)
+		j.Groups[i].fillDefaults(parent, j.Stopped)
 	}
 	j.Versions = slices.Clone(j.Versions)
 	for i := range j.Versions {
-		j.Versions[i].completeEarlier(j, uint64(len(j.Versions)-i))
+		j.Versions[i].fillEarlier(j, uint64(len(j.Versions)-i))
 	}
 }
 
-func (g *Group) complete(parent, stopped bool) {
+func (g *Group) fillDefaults(parent, stopped bool) {
 	g.Name = cmp.Or(g.Name, "main")
 	if g.Tasks = slices.Clone(g.Tasks); len(g.Tasks) == 0 {
 		g.Tasks = []Task{{Name: g.Name}}
 	}
 	for i := range g.Tasks {
-		g.Tasks[i].complete()
+		g.Tasks[i].fillDefaults()
 	}
 	queued := 0
 	if g.Unplaced != nil {
@@ -63,7 +63,7 @@ func (g *Group) complete(parent, stopped bool) {
 	}
 }
 
-func (t *Task) complete() {
+func (t *Task) fillDefaults() {
 	t.Driver = cmp.Or(t.Driver, "docker")
 	if t.CPU == 0 {
 		t.CPU = 100
@@ -83,7 +83,7 @@ func (t *Task) complete() {
 	}
 }
 
-func (a *Allocation) complete(j *job) {
+func (a *Allocation) fillDefaults(j *job) {
 	a.ClientStatus = cmp.Or(a.ClientStatus, "running")
 	a.DesiredStatus = cmp.Or(a.DesiredStatus, "run")
 	if a.Created.IsZero() {
@@ -94,7 +94,7 @@ func (a *Allocation) complete(j *job) {
 	}
 }
 
-func (s *TaskState) complete(a Allocation) {
+func (s *TaskState) fillDefaults(a Allocation) {
 	if s.State == "" {
 		switch a.ClientStatus {
 		case "pending", "running":
@@ -169,7 +169,7 @@ func (j *Job) toRecord() *job {
 
 // toRecord converts the description of a task state to a record.
 func (s TaskState) toRecord(a Allocation) *taskState {
-	s.complete(a)
+	s.fillDefaults(a)
 	r := &taskState{
 		State: s.State, Failed: s.Failed, StartedAt: stamp(s.Started), FinishedAt: stamp(s.Finished), measured: s,
 	}

@@ -19,7 +19,7 @@ func (c *Cluster) addJob(spec Job) (ending []*taskRunner) {
 	if spec.ID == "" {
 		panic("sim: a job needs an ID")
 	}
-	spec.complete()
+	spec.fillDefaults()
 	c.addNamespace(spec.Namespace, "")
 	old := c.job(spec.Namespace, spec.ID)
 	var j *job

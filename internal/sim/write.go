@@ -36,7 +36,7 @@ func write(apply func(c *Cluster, req *writeRequest) (any, error)) handler {
 		v := r.URL.Query()
 		req := &writeRequest{
 			id: id, request: r, values: v, namespace: cmp.Or(v.Get("namespace"), "default"), body: body,
-			mayRunProcesses: c.hasOwnToken(r),
+			mayRunProcesses: !c.servedAnonymously(r),
 		}
 		var response any
 		c.mu.Lock()

@@ -54,9 +54,9 @@ func evaluateJob(c *Cluster, req *writeRequest) (any, error) {
 	return req.registerResponse(e.ID, req.index, j.ModifyIndex), nil
 }
 
-// forceRescheduled reports whether a failed allocation must be rescheduled immediately. For an allocation of an active
+// mustRescheduleNow reports whether a failed allocation must be rescheduled immediately. For an allocation of an active
 // deployment it is false, unless the allocation is to be rescheduled anyway.
-func (a *allocation) forceRescheduled(d *deployment) bool {
+func (a *allocation) mustRescheduleNow(d *deployment) bool {
 	t := a.DesiredTransition
 	if t.ForceReschedule == nil || !*t.ForceReschedule || a.ClientStatus != "failed" || a.DesiredStatus != "run" {
 		return false

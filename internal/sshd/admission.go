@@ -10,8 +10,8 @@ import (
 )
 
 // admission bounds the number of unauthenticated connections. It always accepts the newest client and may close an
-// older connection for it: a stalled client loses its slot, a client that logs in quickly keeps it. A network at
-// perNetwork closes one of its own.
+// older connection for it: a stalled client loses its slot, a client that logs in quickly keeps it. A client of a
+// network that has perNetwork connections closes one of these.
 //
 // From earlyStart connections on, a new client closes an older connection with a probability that rises from earlyRate
 // to 1 at full, as with MaxStartups of sshd. Below full, connections younger than earlyGrace stay, because an honest
@@ -19,7 +19,7 @@ import (
 // oldest, of the network with the most connections. A quarter of the slots is reserved for networks with a recent
 // login, so that strangers cannot close their connections.
 type admission struct {
-	earlyStart, full int                // number of connections of unknown networks
+	earlyStart, full int                // thresholds, in connections of unknown networks
 	reserved         int                // slots for known networks
 	perNetwork       int                // slots of one network
 	random           func() float64     // returns a number from 0 to 1
@@ -95,7 +95,7 @@ func (a *admission) leave(p *pendingLogin, proven bool) {
 func (a *admission) victim(p *pendingLogin) *pendingLogin {
 	all := a.pending[p.pendingIndex]
 	if countFrom(all, p.network) >= a.perNetwork {
-		return oldestFrom(all, p.network)
+		return firstVictim(all, p.network)
 	}
 	start, full := a.earlyStart, a.full
 	if p.pendingIndex == 1 {
@@ -105,7 +105,7 @@ func (a *admission) victim(p *pendingLogin) *pendingLogin {
 	if n < start {
 		return nil
 	}
-	candidate := oldestFrom(all, busiestNetwork(all))
+	candidate := firstVictim(all, busiestNetwork(all))
 	closeRate := earlyRate + (1-earlyRate)*float64(n-start)/float64(full-start)
 	if n < full && (time.Since(candidate.arrived) < earlyGrace || a.random() >= closeRate) {
 		return nil
@@ -123,7 +123,8 @@ func countFrom(all []*pendingLogin, network netip.Prefix) (n int) {
 	return n
 }
 
-// busiestNetwork returns the network with the most connections. If there are several, it is the one with the oldest.
+// busiestNetwork returns the network with the most connections. Of several, it returns the one with the
+// oldest connection.
 func busiestNetwork(all []*pendingLogin) (network netip.Prefix) {
 	counts := map[netip.Prefix]int{}
 	for _, p := range all {
@@ -138,8 +139,9 @@ func busiestNetwork(all []*pendingLogin) (network netip.Prefix) {
 	return network
 }
 
-// oldestFrom returns the connection from a network that is closed first.
-func oldestFrom(all []*pendingLogin, network netip.Prefix) (first *pendingLogin) {
+// firstVictim returns the connection from a network to close first: the oldest before the key exchange, or else the
+// oldest.
+func firstVictim(all []*pendingLogin, network netip.Prefix) (first *pendingLogin) {
 	for _, p := range all {
 		switch {
 		case p.network != network:

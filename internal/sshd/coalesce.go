@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// coalescer combines the writes of a session into one. x/crypto splits a write into packets of at most 32 KiB and
-// writes each packet in two parts, and every write wakes the client.
+// coalescer combines small writes to a connection. x/crypto splits a session's write into packets of at most 32 KiB and
+// writes each packet in two parts. Each of these writes would wake the client.
 type coalescer struct {
 	conn net.Conn
 

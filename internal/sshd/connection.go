@@ -43,7 +43,7 @@ type connection struct {
 
 	mu              sync.Mutex // guards the fields below
 	closed          bool
-	deadline        *time.Timer // closes the connection; its purpose changes
+	deadline        *time.Timer // closes the connection; for handshake, first command, refusal or stop
 	idle            *time.Timer // nil: no idle timeout
 	channels        map[*channel]struct{}
 	owner           string         // login with the proven key
@@ -108,7 +108,8 @@ func (c *connection) user() string {
 	return c.owner
 }
 
-// refuseSessions makes all commands on this connection fail with why. The connection is closed after a short time.
+// refuseSessions makes all commands on this connection fail with the error why. The connection is closed after a
+// short time.
 func (c *connection) refuseSessions(why error) {
 	const reportTimeout = 10 * time.Second
 	c.mu.Lock()

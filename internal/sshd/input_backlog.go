@@ -70,7 +70,7 @@ type backlogMeter struct {
 	lagging    int   // number of lagging inputs
 	bytes      int64 // estimated backlog
 	reported   int64 // part of bytes that was added to backlog
-	sinceCheck int64 // bytes read since the last check of inputs at EOF
+	sinceCheck int64 // bytes read since the last check for data after EOF
 	isClosed   bool  // the connection is closed
 }
 
@@ -182,8 +182,8 @@ func (m *backlogMeter) close() {
 }
 
 // clientInput is the input of one session. It reads from x/crypto as soon as data arrives, because x/crypto does not
-// report how much it has stored. The input lags from the time that data waits for the command until x/crypto has no
-// more. After the command has finished, input is discarded.
+// report how much it has stored. It lags while data waits for the command, and then until x/crypto has no more data.
+// After the command has finished, input is discarded.
 type clientInput struct {
 	raw   gossh.Channel
 	meter *backlogMeter

@@ -71,7 +71,7 @@ func memoryHandler(ctx context.Context, req *router.Request) error {
 	case "write":
 		block := make([]byte, 256<<10)
 		for {
-			if _, err := req.Bytes.Stdout.Write(block); err != nil {
+			if _, err := req.ByteOutput.Stdout.Write(block); err != nil {
 				return err
 			}
 		}

@@ -69,8 +69,9 @@ func (s *Server) handle(sess ssh.Session) {
 		Connection: ch.conn.id, Session: ch.id, Remote: sess.RemoteAddr().String(),
 		Line: sess.RawCommand(), Subsystem: ch.isSubsystem(),
 		Stdin:  sessionInput{sess, sync.OnceValue(ch.confirmEOF)},
-		Stdout: textWriter{stdout, terminal != nil}, Stderr: text, Bytes: router.Bytes{Stdout: stdout, Stderr: stderr},
-		Terminal: terminal, Locale: locale, Signals: ch.signals, NoColor: noColor,
+		Stdout: textWriter{stdout, terminal != nil}, Stderr: text,
+		ByteOutput: router.ByteOutput{Stdout: stdout, Stderr: stderr},
+		Terminal:   terminal, Locale: locale, Signals: ch.signals, NoColor: noColor,
 	})
 	if !router.IsQuiet(err) {
 		for _, line := range router.ErrorLines(err) {
@@ -125,7 +126,7 @@ type outputStream struct {
 func (s *outputStream) Write(p []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.writing.Store(true) // before reading closed, and close sets before it reads: one of them sees the other
+	s.writing.Store(true) // set before closed is read; close also sets before it reads, so at least one sees the other
 	defer s.writing.Store(false)
 	if s.closed.Load() {
 		s.cancel(router.ErrOutputClosed)
@@ -141,7 +142,7 @@ func (s *outputStream) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// close blocks further writes and reports whether a write is in progress.
+// close makes further writes fail and reports whether a write is in progress.
 func (s *outputStream) close() (writing bool) {
 	s.closed.Store(true)
 	return s.writing.Load()

@@ -677,7 +677,7 @@ func TestWrite_ClientGone(t *testing.T) {
 	results := make(chan error, 1)
 	s := startServer(t, Limits{}, func(ctx context.Context, req *router.Request) error {
 		for {
-			if _, err := req.Bytes.Stdout.Write(make([]byte, 1000)); err != nil {
+			if _, err := req.ByteOutput.Stdout.Write(make([]byte, 1000)); err != nil {
 				if ctx.Err() == nil {
 					err = fmt.Errorf("the session is still running after %w", err)
 				}
