@@ -53,7 +53,7 @@ func TestExec_StreamsAndExitCodes(t *testing.T) {
 			{`exec p-team1-box nope`, "", "", "nomadctld: nope: program not found", 127},
 			{`exec p-team1-box /bin`, "", "", "nomadctld: /bin: ", 126},
 			{`exec -u root`, "", "", "nomadctld: exec: an argument is missing", 2},
-			{`exec p-team1-box -x`, "", "", "nomadctld: exec: put flags before the selector", 2},
+			{`exec p-team1-box -x`, "", "", "nomadctld: exec: put the flag -x before the task p-team1-box", 2},
 			{`exec -e nope p-team1-box env`, "", "", "nomadctld: exec: --env takes K=V, not nope", 2},
 			{`exec p-team1-box -c`, "", "", "nomadctld: exec: -c needs a command line for the shell", 2},
 			{`exec nothing sh`, "", "", "nomadctld: no task nothing (see: ps)", 125},
