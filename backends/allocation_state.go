@@ -49,8 +49,8 @@ func (a Allocation) Stopping() bool {
 	return !a.TerminalStatus() && a.Desired != "" && a.Desired != "run"
 }
 
-// TaskFinishedAt returns when a dead task finished, as its client agent reported it. If it did not, that is the time of
-// the allocation's last change. It is zero for a task that is not dead.
+// TaskFinishedAt returns when a dead task finished or, if its client agent did not report that, when the allocation
+// last changed. It is zero for a task that is not dead.
 func (a Allocation) TaskFinishedAt(t Task) time.Time {
 	switch {
 	case a.TaskState(t) != StateDead:

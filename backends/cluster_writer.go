@@ -33,7 +33,7 @@ type ClusterWriter interface {
 	// Scale sets the count of a group.
 	Scale(ctx context.Context, job Job, group string, count int) (WriteResult, error)
 
-	// StopAllocation stops an allocation. Nomad replaces it, unless it belongs to a system job.
+	// StopAllocation stops an allocation. Nomad replaces it, unless it belongs to a system or sysbatch job.
 	StopAllocation(ctx context.Context, a Allocation) (WriteResult, error)
 
 	// RestartTask restarts a running task of an allocation in place, or all its tasks if task is empty.
@@ -67,7 +67,7 @@ type WriteResult struct {
 	EvaluationID string
 	DeploymentID string
 	ChildID      string // the child job of Force or Dispatch, if Nomad returns it
-	ModifyIndex  uint64 // the job's new ModifyIndex; 0: unchanged or not returned
+	ModifyIndex  uint64 // the job's JobModifyIndex after the change, even if nothing changed; 0: not returned
 	Warnings     string // from Nomad; may hold several lines
 }
 

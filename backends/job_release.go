@@ -19,7 +19,7 @@ type Release struct {
 	Groups []ReleaseGroup // by name
 }
 
-// ReleaseGroup is a group's count and scaling block, which are compared separately.
+// ReleaseGroup is a group's count, which is not part of the release's ID, and its scaling block, which is.
 type ReleaseGroup struct {
 	Name    string
 	Count   int
@@ -44,14 +44,14 @@ func (r Release) Group(name string) (ReleaseGroup, bool) {
 	return ReleaseGroup{}, false
 }
 
-// IgnoredFields contains the fields of a job that do not belong to its release: those that Nomad sets, Stop and
+// NonReleaseFields contains the fields of a job that do not belong to its release: those that Nomad sets, Stop and
 // VersionTag.
-var IgnoredFields = map[string]bool{
+var NonReleaseFields = map[string]bool{
 	"CreateIndex": true, "ModifyIndex": true, "JobModifyIndex": true, "Version": true, "Status": true,
 	"StatusDescription": true, "SubmitTime": true, "Stable": true, "NomadTokenID": true, "VersionTag": true, "Stop": true,
 }
 
-// ReleaseOf returns the release of a definition. It ignores empty fields and IgnoredFields.
+// ReleaseOf returns the release of a definition. It ignores empty fields and NonReleaseFields.
 func ReleaseOf(definition json.RawMessage) (r Release, err error) {
 	d := json.NewDecoder(bytes.NewReader(definition))
 	d.UseNumber()
@@ -62,7 +62,7 @@ func ReleaseOf(definition json.RawMessage) (r Release, err error) {
 	if job == nil {
 		return r, errors.New("cannot read the definition: it is null")
 	}
-	for field := range IgnoredFields {
+	for field := range NonReleaseFields {
 		delete(job, field)
 	}
 	groups, _ := job["TaskGroups"].([]any)
@@ -146,9 +146,9 @@ func WithRescheduling(definition json.RawMessage, groups map[string]bool) (json.
 	})
 }
 
-// IsWithRescheduling reports whether the definition is the result of WithRescheduling on original, for one or more
+// IsRescheduleVariant reports whether the definition is the result of WithRescheduling on original, for one or more
 // groups.
-func IsWithRescheduling(definition, original json.RawMessage) bool {
+func IsRescheduleVariant(definition, original json.RawMessage) bool {
 	var job struct {
 		TaskGroups []struct {
 			Name             string

@@ -184,7 +184,7 @@ func (q LogQuery) covers(other LogQuery) bool {
 }
 
 // tail finds the part of the buffer that q selects: it starts with the chunk at index first, after skip bytes of it.
-// more reports whether the buffer contains older data that q does not select.
+// more reports whether the buffer contains older data than q selects, or q selects no lines.
 func (b *logBuffer) tail(q LogQuery) (first, skip int, more bool) {
 	first = len(b.chunks)
 	left := q.Lines

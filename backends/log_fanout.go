@@ -136,7 +136,7 @@ type logStream struct {
 	mu         sync.Mutex    // guards the fields below
 	caughtUp   bool          // the source has delivered the data that existed at the start
 	container  string        // see LogChunk
-	caughtUpAt int           // number of the first chunk after that
+	caughtUpAt int           // number of the first chunk after CaughtUp
 	nextNumber int           // of the next chunk
 	buffers    [2]logBuffer  // stdout and stderr
 	changed    chan struct{} // closed at the next change; nil if nobody waits

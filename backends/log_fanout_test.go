@@ -451,9 +451,9 @@ func TestLogFanout_ReportsLost(t *testing.T) {
 	}
 }
 
-// TestLogFanout_CountsDroppedPast has a viewer that joins and does not read. The stream drops the lines that it
+// TestLogFanout_CountsDroppedBeforeRead has a viewer that joins and does not read. The stream drops the lines that it
 // selected, and the viewer gets a count of them.
-func TestLogFanout_CountsDroppedPast(t *testing.T) {
+func TestLogFanout_CountsDroppedBeforeRead(t *testing.T) {
 	s := &logStream{maxBuffer: func() int { return 10_000 }, query: LogQuery{Lines: -1}}
 	write := func(from, to int) {
 		for i := from; i < to; i++ {

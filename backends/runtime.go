@@ -137,9 +137,9 @@ type RetainedOutput struct {
 type LogFiles interface {
 	LogSource
 
-	// LogBefore calls each with the part of the log before its newest part, which another source has already returned.
-	// It returns the lines of q.Lines that newest lacks, or all if q.Lines is negative. It leaves out files that were
-	// last modified before q.Since, if it can find out. *MismatchError: the files do not contain the newest part.
+	// LogBefore calls each with the part of the log before its newest part, which another source returns. It selects
+	// the last q.Lines lines of an output, less those in newest, or all if q.Lines is negative. It leaves out files that
+	// were last modified before q.Since, if it can find out. *MismatchError: the files do not contain the newest part.
 	LogBefore(ctx context.Context, in TaskRef, newest [2]RetainedOutput, q LogQuery, each func(LogChunk) error) error
 }
 

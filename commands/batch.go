@@ -64,7 +64,7 @@ func (b *batch) Run(ctx context.Context, req *router.Request) error {
 
 func (b *batch) draw(ctx context.Context, req *router.Request, out io.Writer) error {
 	jobs, err := listJobs(ctx, req, false)
-	if !isPartial(err) {
+	if !canShow(err) {
 		return err
 	}
 	last := latestChildren(jobs)
@@ -102,7 +102,7 @@ func (b *batch) draw(ctx context.Context, req *router.Request, out io.Writer) er
 	return cmp.Or(table.Write(out, clientStyle(req)), err)
 }
 
-// scheduleText returns a schedule as its author wrote it.
+// scheduleText returns the cron expressions and time zone, or the meta keys and payload of a parameterized job.
 func scheduleText(s backends.Schedule) string {
 	if s.Parameterized {
 		words := slices.Clone(s.MetaRequired)
@@ -193,7 +193,7 @@ type (
 		MetaRequired  []string   `json:"meta_required"`
 		MetaOptional  []string   `json:"meta_optional"`
 		Payload       string     `json:"payload" doc:"optional, required, forbidden; empty for a periodic job"`
-		LastLaunch    *time.Time `json:"last_launch" doc:"the latest child job; null: none"`
+		LastLaunch    *time.Time `json:"last_launch" doc:"when the latest child job was submitted; null: none"`
 		LastOutcome   string     `json:"last_outcome" doc:"complete, failed, lost, stopped, running, pending or unknown"`
 	}
 )

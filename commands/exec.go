@@ -30,7 +30,7 @@ func (e *exec) Spec() router.Spec {
 		Rank:          3,
 		Target:        router.TargetTask,
 		RightSet:      router.Enter,
-		FlagRights:    map[string]router.RightSet{userRight: router.Admin},
+		FlagRights:    map[string]router.RightSet{execUserRight: router.Admin},
 		WantsTerminal: true,
 		RunsProgram:   true,
 		TracksProgram: true,
@@ -72,8 +72,8 @@ The exit code is the program's, or 128+n if signal n killed it. Otherwise:
 	}
 }
 
-// userRight is the right to run a program as a user other than the task's, which may be root.
-const userRight = "exec-user"
+// execUserRight is the right to run a program as a user other than the task's, which may be root.
+const execUserRight = "exec-user"
 
 func (e *exec) Run(ctx context.Context, req *router.Request) error {
 	argv, err := e.argv(req)
@@ -81,7 +81,7 @@ func (e *exec) Run(ctx context.Context, req *router.Request) error {
 		return router.Exit(2, err)
 	}
 	if e.user != "" {
-		if err := req.Require(userRight); err != nil {
+		if err := req.Require(execUserRight); err != nil {
 			return err
 		}
 	}

@@ -97,8 +97,9 @@ func (i *info) Run(ctx context.Context, req *router.Request) error {
 	return err
 }
 
-// selectAllocations returns the allocations that are not finished. If an allocation is named, it returns only that one,
-// with only the named task. The named allocation may be missing in all if its job was purged or registered again.
+// selectAllocations returns the allocations that are not hidden by default. If an allocation is named, it returns only
+// that one, with only the named task. The named allocation may be missing in all if its job was purged or registered
+// again.
 func selectAllocations(
 	all []backends.Allocation, allocation *backends.Allocation, task *backends.Task,
 ) []backends.Allocation {

@@ -29,8 +29,8 @@ func filterJobs(req *router.Request, jobs []backends.Job) []backends.Job {
 	return slices.DeleteFunc(jobs, func(j backends.Job) bool { return !matches(j) })
 }
 
-// isPartial reports whether a listing can be shown despite err: err is nil, or only some tiers failed.
-func isPartial(err error) bool {
+// canShow reports whether a listing can be shown: err is nil, or that of one or more tiers.
+func canShow(err error) bool {
 	var tier *backends.TierError
 	return err == nil || errors.As(err, &tier)
 }

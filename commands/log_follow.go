@@ -26,8 +26,8 @@ const (
 
 	// logEndGrace is the time after a task's exit in which its last output may still arrive through Nomad's files.
 	logEndGrace = 3 * time.Second
-	// logEndTimeout is the time in which a container's log has to end after the task's exit, and the time in which the
-	// logs of later containers are retried.
+	// logEndTimeout limits how long a container's log may stay open without output after the task's exit, and how long
+	// a failing log of a later container is retried.
 	logEndTimeout = time.Minute
 )
 
@@ -277,7 +277,7 @@ func (f *follower) streamLog(
 	defer stop()
 	var lastChunk atomic.Int64  // in Unix nanoseconds
 	var printing atomic.Bool    // a chunk is being printed
-	var isContainer atomic.Bool // the log of a container ends by itself when the container exits
+	var isContainer atomic.Bool // it is the log of a container, which ends by itself when the container exits
 	go func() {
 		tick := time.NewTicker(logEndGrace / 3)
 		defer tick.Stop()

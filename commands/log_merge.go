@@ -51,8 +51,8 @@ func mergeLogs(ctx context.Context, req *router.Request, q backends.LogQuery, lo
 }
 
 // mergeGroup prints logs merged by time. A reader for each log hands over one chunk at a time, and mergeGroup prints
-// the oldest of these chunks, until all logs have ended. A log without timestamps is left to the caller unless
-// withTimes demands them.
+// the oldest of these chunks, until all logs have ended. A log without timestamps is left to the caller or, with
+// withTimes, is an error.
 func mergeGroup(
 	ctx context.Context, req *router.Request, q backends.LogQuery, withTimes bool, logs []wantedLog,
 ) (errs []error) {
@@ -88,7 +88,7 @@ func mergeGroup(
 		oldest.advance(ctx)
 	}
 	for _, m := range heads {
-		if errors.Is(m.err, backends.ErrNoTimestamps) && !withTimes && !m.hasPrinted {
+		if errors.Is(m.err, backends.ErrNoTimestamps) && !withTimes && !m.hasStarted {
 			continue // the caller prints it without timestamps
 		}
 		m.wanted.done = true
@@ -111,7 +111,7 @@ type mergedLog struct {
 	head       backends.LogChunk
 	hasHead    bool      // head is set
 	time       time.Time // the latest time of head and all earlier chunks, to keep the order of the log
-	hasPrinted bool      // at least one chunk was printed
+	hasStarted bool      // at least one chunk was received
 }
 
 // send hands over a chunk and waits until it is printed.
@@ -138,7 +138,7 @@ func (m *mergedLog) peek(ctx context.Context) bool {
 	if !more {
 		return false
 	}
-	m.head, m.hasHead, m.hasPrinted = c, true, true
+	m.head, m.hasHead, m.hasStarted = c, true, true
 	if c.Time.After(m.time) {
 		m.time = c.Time
 	}

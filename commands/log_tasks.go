@@ -26,8 +26,8 @@ func (l logTask) prefix(style render.Style) string {
 	return style.Colorize(render.NameColor(name), escape.Text(name)+" |") + " "
 }
 
-// selectTasks returns the request's tasks: the named task, or the tasks of the job's allocations that are not finished
-// and not replaced. If all allocations are, it returns the tasks of the newest allocation of each name.
+// selectTasks returns the request's tasks: the named task, or the tasks of the job's allocations that are neither
+// hidden by default nor replaced. If there are none, it returns the tasks of the newest allocation of each name.
 func selectTasks(req *router.Request) ([]logTask, error) {
 	if req.Task != nil {
 		return []logTask{{*req.Allocation, *req.Task}}, nil

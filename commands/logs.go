@@ -82,7 +82,7 @@ func (l *logs) Run(ctx context.Context, req *router.Request) error {
 		wanted[i] = wantedLog{logTask: t, previousRun: l.previous && !l.previousAllocation && t.task.Restarts > 0}
 	}
 	if l.previous || l.previousAllocation {
-		if wanted, err = previousTasks(req, wanted); err != nil {
+		if wanted, err = previousLogs(req, wanted); err != nil {
 			return err
 		}
 	}
@@ -145,9 +145,9 @@ func (w wantedLog) show(ctx context.Context, req *router.Request, q backends.Log
 	return explainLogError(err, w.logTask)
 }
 
-// previousTasks returns the tasks to print: those with a previous run and, instead of each other one, the same task of
-// its previous allocation.
-func previousTasks(req *router.Request, tasks []wantedLog) (before []wantedLog, err error) {
+// previousLogs returns the logs to print: of a task with a previous run, that run; of any other, the same task in the
+// previous allocation.
+func previousLogs(req *router.Request, tasks []wantedLog) (before []wantedLog, err error) {
 	for _, t := range tasks {
 		if t.previousRun {
 			before = append(before, t)

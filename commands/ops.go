@@ -105,7 +105,7 @@ func (o *opsCommand) Run(ctx context.Context, req *router.Request) error {
 	if len(req.Args) == 0 {
 		return o.showList(req, all)
 	}
-	one, err := opByID(all, req.Args[0])
+	one, err := opByIDPrefix(all, req.Args[0])
 	if err != nil {
 		return req.Deny(err)
 	}
@@ -197,7 +197,7 @@ func (o *opsCommand) showList(req *router.Request, all []opOutput) error {
 // minIDLength is the minimum length of an ID, so that an empty variable or a typo does not match the only operation.
 const minIDLength = 4
 
-func opByID(all []opOutput, id string) (opOutput, error) {
+func opByIDPrefix(all []opOutput, id string) (opOutput, error) {
 	found := slices.DeleteFunc(slices.Clone(all), func(one opOutput) bool {
 		return !strings.HasPrefix(one.ID, strings.ToLower(id))
 	})
@@ -296,7 +296,7 @@ func restoreIndex(
 		}
 		return 0, fmt.Errorf("the saved definition of %s is of a job that was purged; another job with its name %s "+
 			"(%sdelete the saved definition: ops --forget %s)", job.ID, state, hint, saved.ID)
-	case !now.Stop && now.Version == saved.Version+1 && backends.IsWithRescheduling(text, saved.Definition):
+	case !now.Stop && now.Version == saved.Version+1 && backends.IsRescheduleVariant(text, saved.Definition):
 		return now.JobModifyIndex, nil // restart has registered it with one attempt to reschedule
 	case !now.Stop && now.Version == saved.Version:
 		return 0, notStoppedError(fmt.Sprintf("%s is not stopped: it is still at version %d", job.ID, now.Version))

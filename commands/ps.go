@@ -81,7 +81,7 @@ func (p *ps) Run(ctx context.Context, req *router.Request) error {
 
 func (p *ps) draw(ctx context.Context, req *router.Request, out io.Writer) error {
 	jobs, err := listJobs(ctx, req, p.all)
-	if !isPartial(err) {
+	if !canShow(err) {
 		return err
 	}
 	jobs = slices.DeleteFunc(filterJobs(req, jobs), func(j backends.Job) bool {

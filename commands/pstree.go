@@ -59,7 +59,7 @@ func (p *pstree) Run(ctx context.Context, req *router.Request) error {
 
 func (p *pstree) draw(ctx context.Context, req *router.Request, out io.Writer) error {
 	jobs, err := listJobs(ctx, req, false)
-	if !isPartial(err) {
+	if !canShow(err) {
 		return err
 	}
 	jobs = filterJobs(req, jobs)

@@ -32,11 +32,11 @@ func currentVersion(job backends.JobDetail, versions []backends.Version) (backen
 }
 
 // earlierReleases returns the versions before the current one that run something else, newest first. It skips the
-// versions that record a stop, and those that only allow rescheduling (see rolling.allowRescheduling).
+// versions that record a stop, and those that only allow rescheduling (see rollingRestart.allowRescheduling).
 func earlierReleases(current backends.Version, versions []backends.Version) (earlier []backends.Version) {
 	for _, v := range versions {
 		isEarlier := v.Number < current.Number && !v.Stopped && v.Release.ID != current.Release.ID
-		if isEarlier && !backends.IsWithRescheduling(v.Definition, current.Definition) {
+		if isEarlier && !backends.IsRescheduleVariant(v.Definition, current.Definition) {
 			earlier = append(earlier, v)
 		}
 	}

@@ -8,7 +8,7 @@ import (
 	"nomadctld/backends"
 )
 
-// versionOf returns a version that runs mode with a count.
+// versionOf returns a version with mode in its environment and a count.
 func versionOf(t *testing.T, number uint64, mode string, count int, stable, stopped bool) backends.Version {
 	t.Helper()
 	definition := json.RawMessage(fmt.Sprintf(`{"ID":"web","Version":%d,"Stop":%v,"TaskGroups":[{"Name":"web",`+

@@ -141,7 +141,7 @@ func (r *restart) Run(ctx context.Context, req *router.Request) error {
 		if err != nil {
 			return router.Exit(2, fmt.Errorf("restart: %w", err))
 		}
-		work = (&rolling{
+		work = (&rollingRestart{
 			job: job, targets: targets, batchSize: size, wait: r.wait, timeout: r.timeout, replace: r.reschedule,
 			ignoreChecks: r.ignoreChecks, failed: failed, unreschedulable: unreschedulable, missing: missing, skipped: skipped,
 		}).restartAll

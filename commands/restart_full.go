@@ -94,8 +94,7 @@ func (r *restart) restartFull(ctx context.Context, w router.Operation, job backe
 	return nil
 }
 
-// checkUnchanged returns an error unless definition is the definition of job, so that the saved definition is the one
-// that is stopped.
+// checkUnchanged returns an error if definition is stopped or does not have the JobModifyIndex of job.
 func checkUnchanged(job backends.JobDetail, definition json.RawMessage) error {
 	id, err := identify(definition)
 	if err != nil {

@@ -37,7 +37,7 @@ func (s *fakeCluster) Register(
 	return backends.WriteResult{}, s.register(s.calls, index)
 }
 
-func (s *fakeCluster) work(t *testing.T) router.Operation {
+func (s *fakeCluster) operation(t *testing.T) router.Operation {
 	t.Helper()
 	registry, _ := ops.Open(t.TempDir(), ops.Key{1})
 	op, err := registry.Start(ops.Job{ID: "web", Root: "web"}, "wim", "restart --full web")
@@ -87,7 +87,7 @@ func TestRegisterAgain_RetriesUntilTimeout(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := &fakeCluster{register: tc.register}
 				start := time.Now()
-				_, err := registerAgain(t.Context(), s.work(t), backends.Job{ID: "web"}, json.RawMessage("{}"), 7, true)
+				_, err := registerAgain(t.Context(), s.operation(t), backends.Job{ID: "web"}, json.RawMessage("{}"), 7, true)
 				if took := time.Since(start); !errors.Is(err, tc.want) || took < tc.minTime || took > tc.maxTime {
 					t.Errorf("got %v after %s, want %v after %s", err, took, tc.want, tc.minTime)
 				}
@@ -104,7 +104,7 @@ func TestRegisterAgain_PurgedWhileRunning(t *testing.T) {
 		}
 		return nil
 	}}
-	if _, err := registerAgain(t.Context(), s.work(t), backends.Job{ID: "web"}, json.RawMessage("{}"), 7,
+	if _, err := registerAgain(t.Context(), s.operation(t), backends.Job{ID: "web"}, json.RawMessage("{}"), 7,
 		false); !errors.Is(err, backends.ErrNotFound) {
 		t.Errorf("got %v, want ErrNotFound", err)
 	}
@@ -156,7 +156,7 @@ func TestConfirmStopped(t *testing.T) {
 				s := &fakeCluster{job: tc.job}
 				before, _ := job(false, 7)(0)
 				start := time.Now()
-				_, err := confirmStopped(t.Context(), s.work(t), before, tc.failed)
+				_, err := confirmStopped(t.Context(), s.operation(t), before, tc.failed)
 				took := time.Since(start)
 				if (err == nil) != (tc.want == "") || err != nil && !strings.HasPrefix(err.Error(), tc.want) {
 					t.Errorf("got %v, want %q", err, tc.want)

@@ -57,7 +57,7 @@ func checkReplaceable(job backends.JobDetail, unreschedulable []backends.Allocat
 }
 
 // replaceFailed makes Nomad replace the failed allocations and waits until their replacements are running.
-func (r *rolling) replaceFailed(ctx context.Context, w router.Operation) error {
+func (r *rollingRestart) replaceFailed(ctx context.Context, w router.Operation) error {
 	replaced := append(slices.Clone(r.failed), r.unreschedulable...)
 	if len(replaced) == 0 {
 		return nil
@@ -97,7 +97,7 @@ func (r *rolling) replaceFailed(ctx context.Context, w router.Operation) error {
 }
 
 // alsoReplaced returns the other allocations that Nomad replaces at the same time.
-func (r *rolling) alsoReplaced(replaced []backends.Allocation) []backends.Allocation {
+func (r *rollingRestart) alsoReplaced(replaced []backends.Allocation) []backends.Allocation {
 	contains := func(all []backends.Allocation, a backends.Allocation) bool {
 		return slices.ContainsFunc(all, func(b backends.Allocation) bool { return a.ID == b.ID })
 	}
@@ -112,7 +112,7 @@ func (r *rolling) alsoReplaced(replaced []backends.Allocation) []backends.Alloca
 // allocations, calls replace, and registers the original definition again, even if replace failed. Nomad updates the
 // running allocations in place, because both versions run the same. The original definition is on disk for ops
 // --restore from before the first registration until after the second one.
-func (r *rolling) allowRescheduling(ctx context.Context, w router.Operation,
+func (r *rollingRestart) allowRescheduling(ctx context.Context, w router.Operation,
 	replace func(backends.JobDetail) error,
 ) error {
 	definition, err := w.Cluster.Definition(ctx, r.job.Job, nil)
@@ -196,7 +196,7 @@ var errRegisterUnknown = errors.New("cannot tell whether Nomad applied the regis
 // findRegistered polls the job after a registration whose response was lost, until it knows the outcome. registerErr
 // is the error of that registration. It returns the JobModifyIndex of the job with one attempt to reschedule, or an
 // error if that job is not registered, or errRegisterUnknown.
-func (r *rolling) findRegistered(
+func (r *rollingRestart) findRegistered(
 	ctx context.Context, w router.Operation, original json.RawMessage, registerErr error,
 ) (uint64, error) {
 	start := time.Now()
@@ -209,7 +209,7 @@ func (r *rolling) findRegistered(
 		switch {
 		case errors.Is(err, backends.ErrNotFound):
 			return 0, err
-		case err == nil && !now.Stop && now.Version == r.job.Version+1 && backends.IsWithRescheduling(text, original):
+		case err == nil && !now.Stop && now.Version == r.job.Version+1 && backends.IsRescheduleVariant(text, original):
 			return now.JobModifyIndex, nil
 		case err == nil && now.JobModifyIndex > r.job.ModifyIndex:
 			return 0, &backends.ChangedError{Job: r.job.ID, Version: now.Version}
@@ -225,9 +225,9 @@ func (r *rolling) findRegistered(
 	}
 }
 
-// missingAllocations returns by group how many allocations are missing although Nomad is idle, of one group or, for
-// "", of all groups. This happens if Nomad has deleted a failed allocation that it did not replace, and has not
-// evaluated the job since.
+// missingAllocations returns how many allocations of a group, or of all groups for "", are missing although Nomad is
+// idle, by group. This happens if Nomad has deleted a failed allocation that it did not replace, and has not evaluated
+// the job since.
 func missingAllocations(job backends.JobDetail, group string) map[string]int {
 	if job.Type != "service" && job.Type != "batch" || !isIdle(job) {
 		return nil
@@ -249,7 +249,7 @@ func missingAllocations(job backends.JobDetail, group string) map[string]int {
 }
 
 // placeMissing makes Nomad place the missing allocations and waits until they are running.
-func (r *rolling) placeMissing(ctx context.Context, w router.Operation) error {
+func (r *rollingRestart) placeMissing(ctx context.Context, w router.Operation) error {
 	if len(r.missing) == 0 {
 		return nil
 	}

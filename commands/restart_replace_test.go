@@ -20,7 +20,7 @@ import (
 // definitionsCluster returns one definition of a job after another, and then repeats the last one.
 type definitionsCluster struct {
 	backends.Cluster
-	all []string // empty: the cluster does not respond
+	all []string // "": the cluster does not respond; "deleted": the job is not found
 }
 
 func (d *definitionsCluster) Definition(context.Context, backends.Job, *uint64) (json.RawMessage, error) {
@@ -66,7 +66,7 @@ func TestFindRegistered_ResponseLost(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				var r rolling
+				var r rollingRestart
 				r.job.ID, r.job.Version, r.job.ModifyIndex = "web", 3, 13
 				start := time.Now()
 				index, err := r.findRegistered(t.Context(), router.Operation{Op: op, Cluster: &definitionsCluster{all: tc.all}},
@@ -219,9 +219,9 @@ func TestAllowRescheduling_RestoresJob(t *testing.T) {
 						return is
 					},
 				}
-				w := f.work(t)
+				w := f.operation(t)
 				w.Cluster, w.Writer = f, f
-				r := &rolling{job: job, unreschedulable: job.Allocations, timeout: time.Minute}
+				r := &rollingRestart{job: job, unreschedulable: job.Allocations, timeout: time.Minute}
 				index := uint64(0)
 				err := r.allowRescheduling(t.Context(), w, func(job backends.JobDetail) error {
 					index = job.ModifyIndex

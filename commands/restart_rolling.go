@@ -14,9 +14,9 @@ import (
 	"nomadctld/router"
 )
 
-// rolling restarts the allocations of a job one batch at a time. Before that, it replaces failed allocations and has
-// missing allocations placed. It stops at the first batch that does not become healthy.
-type rolling struct {
+// rollingRestart restarts the allocations of a job one batch at a time. Before that, it replaces failed allocations and
+// has missing allocations placed. It stops at the first batch that does not become healthy.
+type rollingRestart struct {
 	job           backends.JobDetail
 	targets       []target
 	batchSize     int
@@ -44,7 +44,7 @@ const (
 )
 
 // restartAll runs the whole restart.
-func (r *rolling) restartAll(ctx context.Context, w router.Operation) error {
+func (r *rollingRestart) restartAll(ctx context.Context, w router.Operation) error {
 	if err := r.replaceFailed(ctx, w); err != nil {
 		return err
 	}
@@ -84,7 +84,7 @@ func (r *rolling) restartAll(ctx context.Context, w router.Operation) error {
 }
 
 // explainStop notes which targets were restarted and which were not, and returns err with the job and the counts.
-func (r *rolling) explainStop(w router.Operation, err error) error {
+func (r *rollingRestart) explainStop(w router.Operation, err error) error {
 	w.Note("restarted: %s", targetNames(r.restarted))
 	if len(r.unconfirmed) > 0 {
 		w.Note("restarted but not confirmed healthy: %s", targetNames(r.unconfirmed))
@@ -98,7 +98,7 @@ func (r *rolling) explainStop(w router.Operation, err error) error {
 
 // beforeBatch waits for --wait, except before the first batch, and returns the job's current state. It returns an
 // error if the operation was halted, or if the job was changed or can no longer be restarted.
-func (r *rolling) beforeBatch(ctx context.Context, w router.Operation) (now backends.JobDetail, err error) {
+func (r *rollingRestart) beforeBatch(ctx context.Context, w router.Operation) (now backends.JobDetail, err error) {
 	ctx, stop := cancelOnHalt(ctx, w)
 	defer stop()
 	if len(r.restarted) > 0 && r.wait > 0 {
@@ -134,7 +134,7 @@ func cancelOnHalt(ctx context.Context, w router.Operation) (context.Context, con
 
 // restartBatch restarts a batch and waits until it is healthy. It polls the job and checks what each target still
 // waits for. The batch is healthy if every target has been ready for minUptime without a task being started again.
-func (r *rolling) restartBatch(ctx context.Context, w router.Operation, batch []target) error {
+func (r *rollingRestart) restartBatch(ctx context.Context, w router.Operation, batch []target) error {
 	if len(batch) == 0 {
 		return nil
 	}
@@ -196,7 +196,7 @@ func lastStart(a backends.Allocation, task string) (last time.Time) {
 
 // refreshTargets returns the current state of a batch, without the targets that were deleted, replaced or stopped
 // since the restart started.
-func (r *rolling) refreshTargets(w router.Operation, now backends.JobDetail, batch []target) (current []target) {
+func (r *rollingRestart) refreshTargets(w router.Operation, now backends.JobDetail, batch []target) (current []target) {
 	for _, t := range batch {
 		i := slices.IndexFunc(now.Allocations, func(a backends.Allocation) bool { return a.ID == t.ID })
 		switch {
@@ -215,7 +215,7 @@ func (r *rolling) refreshTargets(w router.Operation, now backends.JobDetail, bat
 
 // requestRestarts requests the restart of all targets of a batch. If the response to a request is lost, the state of
 // the target shows later whether it was restarted.
-func (r *rolling) requestRestarts(ctx context.Context, w router.Operation, batch []target) error {
+func (r *rollingRestart) requestRestarts(ctx context.Context, w router.Operation, batch []target) error {
 	errs := make([]error, len(batch))
 	var requests errgroup.Group
 	requests.SetLimit(maxParallelRequests)
@@ -245,7 +245,7 @@ func (r *rolling) requestRestarts(ctx context.Context, w router.Operation, batch
 }
 
 // fetchChecks returns the service checks of the batch's current allocations, by allocation ID.
-func (r *rolling) fetchChecks(
+func (r *rollingRestart) fetchChecks(
 	ctx context.Context, w router.Operation, now backends.JobDetail, batch []target,
 ) map[string][]backends.Check {
 	if r.ignoreChecks {
@@ -264,7 +264,9 @@ func (r *rolling) fetchChecks(
 
 // notReady returns why a restarted target is not ready yet, or "" if it is ready. It returns an error if the target
 // will not become ready.
-func (r *rolling) notReady(now backends.JobDetail, t target, checks map[string][]backends.Check) (string, error) {
+func (r *rollingRestart) notReady(
+	now backends.JobDetail, t target, checks map[string][]backends.Check,
+) (string, error) {
 	a, ok := r.currentAllocation(now, t)
 	switch {
 	case !ok && r.replace:
@@ -311,7 +313,7 @@ func (r *rolling) notReady(now backends.JobDetail, t target, checks map[string][
 
 // tasksNotReady returns why the restarted tasks of an allocation are not ready, or "". Tasks that were not running
 // before the restart are ignored. started is the last start of the restarted tasks.
-func (r *rolling) tasksNotReady(a backends.Allocation, t target) (reason string, started time.Time, err error) {
+func (r *rollingRestart) tasksNotReady(a backends.Allocation, t target) (reason string, started time.Time, err error) {
 	for _, task := range a.Tasks {
 		before := t.taskBefore(task.Name)
 		isRestarted := before != nil && t.Runs(*before) && (r.replace || t.task == "" || t.task == task.Name)
@@ -332,7 +334,7 @@ func (r *rolling) tasksNotReady(a backends.Allocation, t target) (reason string,
 }
 
 // currentAllocation returns the current state of the target's allocation or, with --reschedule, of its replacement.
-func (r *rolling) currentAllocation(now backends.JobDetail, t target) (backends.Allocation, bool) {
+func (r *rollingRestart) currentAllocation(now backends.JobDetail, t target) (backends.Allocation, bool) {
 	id := t.ID
 	for range len(now.Allocations) {
 		i := slices.IndexFunc(now.Allocations, func(a backends.Allocation) bool { return a.ID == id })

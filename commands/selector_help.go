@@ -14,7 +14,7 @@ const jobOrTaskHelp = `JOB selects all tasks of the job. JOB/GROUP and JOB/GROUP
 running task or, if none is running, one task of the newest allocation. ID is an
 exec ID (see: ps) or an allocation ID, or the first 4 or more characters of one.`
 
-// finishedHelp continues jobOrTaskHelp for commands that skip finished allocations of a job.
+// finishedHelp continues jobOrTaskHelp for commands that skip a job's complete, lost and replaced allocations.
 const finishedHelp = `
 Select a lost, complete or failed allocation by its own ID.`
 

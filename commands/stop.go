@@ -125,8 +125,7 @@ func (s *stop) Run(ctx context.Context, req *router.Request) error {
 		req.Args[0], stoppedText(ctx, req, job, group.Name), evaluationSuffix(result))
 }
 
-// notStopped adds to an error without a response of the cluster that nothing was stopped. It does not if the response
-// to a change was lost.
+// notStopped adds to an ErrUnreachable that nothing was stopped, unless the response to a change was lost.
 func notStopped(req *router.Request, err error) error {
 	if errors.Is(err, backends.ErrUnreachable) && !errors.Is(err, backends.ErrOutcomeUnknown) {
 		return fmt.Errorf("%s was not stopped: %w", req.Args[0], err)

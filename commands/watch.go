@@ -37,7 +37,7 @@ func (w *watchFlag) run(ctx context.Context, req *router.Request, draw func(cont
 	if w.flag == nil || !w.flag.Changed {
 		return draw(ctx, req.Stdout)
 	}
-	if !(w.seconds >= 1 && w.seconds <= 3600) { // this form also rejects NaN
+	if w.seconds < 1 || w.seconds > 3600 {
 		return usageError(req, errors.New("--watch takes 1 to 3600 seconds"))
 	}
 	interval := time.Duration(w.seconds * float64(time.Second))

@@ -11,8 +11,8 @@ import (
 	"nomadctld/backends"
 )
 
-// Capabilities that the gateway needs. Where newer versions of Nomad have finer ones, these are the ones that all
-// versions accept.
+// Capabilities for reads of jobs and for changes. Where newer versions of Nomad have finer ones, these are the ones
+// that all versions accept.
 const (
 	capListJobs       = "list-jobs"
 	capReadJob        = "read-job"

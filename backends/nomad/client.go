@@ -19,7 +19,7 @@ import (
 type Tier struct {
 	Name      string
 	URL       string
-	TokenFile string // read for every command, so that it can be rotated; empty: no token
+	TokenFile string // read for each read, change and exec, so that it can be rotated; empty: no token
 	TLS       backends.TLS
 }
 

@@ -119,7 +119,7 @@ func streamError(err error, started bool) error {
 			return r.err
 		}
 	}
-	if hasResponse(err) {
+	if hasAllocationResponse(err) {
 		return explain(err)
 	}
 	var network net.Error

@@ -48,7 +48,7 @@ type wrappedCommand struct {
 }
 
 // needsFramedStdin reports whether the driver may fail to pass on EOF of a program's input. The podman driver fails;
-// the listed drivers do not. Other drivers are assumed to fail, and an unknown one ("") not.
+// the listed drivers do not. Other drivers are assumed to fail; "" (not known) is assumed not to.
 func needsFramedStdin(driver string) bool {
 	switch driver {
 	case "", "docker", "exec", "exec2", "java", "qemu", "raw_exec":

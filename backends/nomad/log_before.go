@@ -141,8 +141,9 @@ func (c *Client) logStart(
 	return logPos{start.file, 0}, head, err
 }
 
-// findNewest searches the log for newest.Head, newest.Bytes or a little more before the end, and returns where it
-// starts. If newest.HasEnd and the log does not end with newest.Tail, it returns a *MismatchError as well.
+// findNewest returns where newest.Head starts, about newest.Bytes before the end of the log. It returns a
+// *MismatchError if it does not find newest.Head. It returns both the position and a *MismatchError if newest.HasEnd is
+// set and the log continues, but does not end with newest.Tail.
 func (c *Client) findNewest(
 	ctx context.Context, in backends.TaskRef, output string, newest backends.RetainedOutput,
 ) (logPos, error) {

@@ -12,8 +12,8 @@ import (
 	"nomadctld/backends"
 )
 
-// jobPlacement is the part of the cluster where a job may be placed. If no node is there, the scheduler's metrics do
-// not name them.
+// jobPlacement is where a job may be placed. The scheduler's metrics do not always name datacenters and pools without
+// nodes.
 type jobPlacement struct {
 	datacenters []string // patterns
 	pool        string   // empty: not known

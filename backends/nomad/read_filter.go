@@ -6,8 +6,8 @@ import (
 )
 
 // prefixFilter returns a filter expression for objects whose field starts with one of the prefixes. It is empty if
-// there are no prefixes or if one cannot be expressed. Filters have no escapes, so a prefix is put into a raw string,
-// and only if it cannot end the string. Prefixes come from the configuration, never from users.
+// there are no prefixes or if one cannot be expressed. Filters have no escapes, so prefixes are put into a raw string.
+// A prefix that could end it cannot be expressed. Prefixes come from the configuration, never from users.
 func prefixFilter(field string, prefixes []string) string {
 	var quoted []string
 	for _, p := range prefixes {

@@ -97,7 +97,7 @@ func (c *Client) Job(ctx context.Context, job backends.Job) (backends.JobDetail,
 	return jobDetail(job, definition, summary, children, allocations, deployment, evaluations), nil
 }
 
-// canHaveChildren reports whether a job has child jobs: whether it is periodic or parameterized.
+// canHaveChildren reports whether a job is periodic, or is parameterized and not a dispatched child.
 func canHaveChildren(definition *api.Job) bool {
 	return definition.Periodic != nil || definition.ParameterizedJob != nil && !definition.Dispatched
 }

@@ -70,7 +70,7 @@ func newFakeLists(t *testing.T, responses map[string]any) (*fakeLists, *Client) 
 	return l, open(t, Tier{URL: server.URL, TokenFile: token})
 }
 
-// recordedLost returns the lists of a real Nomad 2.0.6-dev after the only node of two jobs was killed. Nomad placed
+// recordedLost returns the lists of a real Nomad 2.0.6-dev after the node of two jobs was killed. Nomad placed
 // p-lost on another node. It did not place p-ddisc, which has a disconnect block, and stopped it.
 func recordedLost(t *testing.T) map[string]any {
 	t.Helper()

@@ -76,7 +76,7 @@ func (c *Client) queryNodes(
 						return nil, nil, backends.Protect(func() error { return request(a, q.WithContext(ctx)) })
 					}, isRateLimited)
 					<-slots
-					if err != nil && !hasResponse(err) {
+					if err != nil && !hasAllocationResponse(err) {
 						cancelNode()
 						return
 					}
@@ -91,8 +91,8 @@ func (c *Client) queryNodes(
 // noPathToNode is part of Nomad's response if its servers have no connection to the node.
 const noPathToNode = "No path to node"
 
-// hasResponse reports whether err is a response that concerns one allocation only: any but noPathToNode.
-func hasResponse(err error) bool {
+// hasAllocationResponse reports whether err is a response of Nomad other than noPathToNode.
+func hasAllocationResponse(err error) bool {
 	var response api.UnexpectedResponseError
 	return errors.As(err, &response) && response.HasStatusCode() && !strings.Contains(response.Body(), noPathToNode)
 }

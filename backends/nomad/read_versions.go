@@ -93,7 +93,7 @@ func changesOf(d *api.JobDiff) []backends.Change {
 // appendFields appends the changed fields of an object, except those that Nomad sets itself.
 func appendFields(all []backends.Change, path string, fields []*api.FieldDiff) []backends.Change {
 	for _, f := range fields {
-		if f.Type == "None" || f.Old == f.New || path == "" && f.Name != "Stop" && backends.IgnoredFields[f.Name] {
+		if f.Type == "None" || f.Old == f.New || path == "" && f.Name != "Stop" && backends.NonReleaseFields[f.Name] {
 			continue
 		}
 		all = append(all, backends.Change{Path: joinPath(path, f.Name), Old: f.Old, New: f.New})
@@ -104,7 +104,7 @@ func appendFields(all []backends.Change, path string, fields []*api.FieldDiff) [
 // appendObjects appends the changed fields of nested objects.
 func appendObjects(all []backends.Change, path string, objects []*api.ObjectDiff) []backends.Change {
 	for _, o := range objects {
-		if path == "" && backends.IgnoredFields[o.Name] {
+		if path == "" && backends.NonReleaseFields[o.Name] {
 			continue
 		}
 		all = appendFields(all, joinPath(path, o.Name), o.Fields)

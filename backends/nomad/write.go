@@ -18,7 +18,7 @@ import (
 
 // writeRequest is a request that changes a job, allocation or deployment.
 type writeRequest struct {
-	job        backends.Job // the job, or a part of it if an allocation is changed
+	job        backends.Job // if an allocation is changed, only with the fields that a write needs
 	capability string       // that the token needs
 	method     string       // PUT if empty
 	path       string
@@ -60,7 +60,8 @@ var defaultWriteTimeouts = writeTimeouts{
 
 // write sends a request until its outcome is known. It returns nil if Nomad has applied it. w.response is set then,
 // unless the response was lost and only w.verify knows the outcome. Other results are the errors of
-// backends.ClusterWriter, the cause of ctx, or an error whose text ends with "nothing was done".
+// backends.ClusterWriter, the cause of ctx, an error of the token file or of w.beforeRetry, or an error whose text ends
+// with "nothing was done".
 //
 // Each attempt has one of four outcomes. A request that was certainly not applied is sent again for a while. A
 // request that was rejected fails. After a lost response the outcome is unknown: w.verify then reads the job, and

@@ -103,7 +103,7 @@ func (r *Registry) evictOld(saved SavedDefinition) error {
 	return nil
 }
 
-// ListSaved returns the saved definitions of a kind, newest first, without their text.
+// ListSaved returns the saved definitions of a kind (Stopped or Released), newest first, with a nil Definition.
 func (r *Registry) ListSaved(kind Kind) []SavedDefinition {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -119,7 +119,7 @@ func (r *Registry) ListSaved(kind Kind) []SavedDefinition {
 	return all
 }
 
-// FindSaved returns the saved definition of a job and a kind, without its text.
+// FindSaved returns the saved definition of a job and a kind, with a nil Definition.
 func (r *Registry) FindSaved(kind Kind, job Job) (SavedDefinition, bool) {
 	for _, s := range r.ListSaved(kind) {
 		if r.SameJob(s.Job, job) && s.Job.Root == job.Root {

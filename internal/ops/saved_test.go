@@ -97,7 +97,7 @@ func TestSave_ExpiresAfter30Days(t *testing.T) {
 	})
 }
 
-func TestSave_Rejects(t *testing.T) {
+func TestSave_NoFolderOrAnotherJob(t *testing.T) {
 	r := open(t, "")
 	if _, err := r.Save(Stopped, web, "wim", "stop", webDefinition, 1, 7); !errors.Is(err, ErrNoFolder) {
 		t.Errorf("got %v, want %v", err, ErrNoFolder)

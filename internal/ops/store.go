@@ -96,7 +96,8 @@ func (r *Registry) loadFolder(kind Kind) (problems []error) {
 }
 
 // loadFile loads and verifies a saved definition. It uses nothing from the file before the signature is verified, and
-// takes the job's identity and owner only from the definition.
+// rejects a record whose job is not that of the definition. If the signature is not by the first key, loadFile signs
+// the file again.
 func (r *Registry) loadFile(id, path string) (s SavedDefinition, err error) {
 	content, err := readFile(path)
 	if err != nil {
