@@ -18,7 +18,7 @@ type JoinedLog struct {
 // Reasons to stop reading a container's log before its end.
 var (
 	errReadFiles = errors.New("read from files") // the files contain more, and the two logs cannot be joined
-	errScanned   = errors.New("log scanned")     // scanContainer has the description
+	errScanned   = errors.New("log scanned")     // scanContainer has its result
 )
 
 // Log implements LogSource.

@@ -45,7 +45,7 @@ Without --stdin, Ctrl-C detaches. With --stdin, your input goes to the process:
 
 After you detach, the task keeps running and its stdin stays open. The exit code
 is the task's if it exits first, 75 if a limit of the gateway refused the command
-(try again later), or 125 if the gateway could not attach.`,
+(try again later), or 125 for an error of the gateway.`,
 		Examples: []router.Example{
 			{Line: "attach 45fed1138a", Comment: "print the output until Ctrl-C"},
 			{Line: "attach --stdin --detach-keys ctrl-q 45fed1138a", Comment: "with input; Ctrl-Q detaches"},

@@ -147,8 +147,7 @@ func (p *partialCommand) parse(words []string) {
 	}
 }
 
-// findFlag returns the flag that a word sets, or nil. hasValue reports whether the word contains the flag's value;
-// otherwise the next word is the value.
+// findFlag returns the flag that a word sets, or nil. hasValue reports whether the word also contains the value.
 func (p *partialCommand) findFlag(word string) (flag *pflag.Flag, value string, hasValue bool) {
 	if name, long := strings.CutPrefix(word, "--"); long {
 		name, value, hasValue = strings.Cut(name, "=")

@@ -12,10 +12,10 @@ import (
 
 // listJobs returns the jobs that match the request's --tier and --namespace. If some tiers did not respond, it returns
 // the jobs of the other tiers and an error.
-func listJobs(ctx context.Context, req *router.Request, finished bool) ([]backends.Job, error) {
+func listJobs(ctx context.Context, req *router.Request, includeHidden bool) ([]backends.Job, error) {
 	defer req.Progress("waiting for the clusters")()
 	selection := req.Selection()
-	selection.IncludeHidden = finished
+	selection.IncludeHidden = includeHidden
 	jobs, err := req.Cluster.Jobs(ctx, selection)
 	if ctx.Err() != nil {
 		return nil, ctx.Err()

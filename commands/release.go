@@ -153,7 +153,7 @@ func saveRelease(
 		trackedVersions, last.Number, job.ID, unsavedReason("that version", err)), nil
 }
 
-// willBeDeleted reports whether Nomad deletes a version when a number of versions are added.
+// willBeDeleted reports whether Nomad deletes a version when more versions are added.
 func willBeDeleted(version backends.Version, versions []backends.Version, added int) bool {
 	newer := 0
 	for _, v := range versions {

@@ -106,7 +106,7 @@ func checkUnchanged(job backends.JobDetail, definition json.RawMessage) error {
 	return nil
 }
 
-// changedError returns the error for a job that somebody else has changed since the command changed or restarted it.
+// changedError returns the error for a job that somebody else has changed while the command was running.
 func changedError(now backends.JobDetail) error {
 	return fmt.Errorf("%w (see: history %s)", &backends.ChangedError{Job: now.ID, Version: now.Version}, now.ID)
 }
@@ -162,8 +162,8 @@ func (r *restart) waitForStop(ctx context.Context, w router.Operation, job backe
 	}
 }
 
-// registerAgain registers a definition, and retries until Nomad accepts it or reports that the job has changed since
-// index. A job that was stopped may have been garbage-collected; then it is registered as a new job.
+// registerAgain registers a definition. It retries for recoveryTimeout, unless the job has changed since index. A job
+// that was stopped may have been garbage-collected; then it is registered as a new job.
 func registerAgain(
 	ctx context.Context, w router.Operation, job backends.Job, definition json.RawMessage, index uint64, wasStopped bool,
 ) (backends.WriteResult, error) {

@@ -76,7 +76,7 @@ func TestFindRegistered_ResponseLost(t *testing.T) {
 					t.Errorf("got %d, %v, want %d, %q", index, err, tc.index, tc.want)
 				}
 				if errors.Is(err, errRegisterUnknown) != (name == "no response") {
-					t.Errorf("got %v: it decides whether the saved definition stays", err)
+					t.Errorf("got %v: errRegisterUnknown decides whether the saved definition stays", err)
 				}
 				if took < tc.after || took > tc.after+2*recoveryInterval {
 					t.Errorf("after %s, want %s", took, tc.after)

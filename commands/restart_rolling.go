@@ -311,8 +311,8 @@ func (r *rollingRestart) notReady(
 	return "", nil
 }
 
-// tasksNotReady returns why the restarted tasks of an allocation are not ready, or "". Tasks that were not running
-// before the restart are ignored. started is the last start of the restarted tasks.
+// tasksNotReady returns why the restarted tasks of an allocation are not ready, or "". Of tasks that were not
+// running before the restart, only failures count. started is the last start of the restarted tasks.
 func (r *rollingRestart) tasksNotReady(a backends.Allocation, t target) (reason string, started time.Time, err error) {
 	for _, task := range a.Tasks {
 		before := t.taskBefore(task.Name)

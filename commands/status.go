@@ -99,7 +99,7 @@ func jobError(job backends.Job, err error) error {
 // shortID returns the first 8 digits of an ID, as Nomad's own output does.
 func shortID(id string) string { return id[:min(8, len(id))] }
 
-// maxRecent is the maximum number of evaluations and of finished allocations in the output of status.
+// maxRecent is the maximum number of evaluations, and of complete and lost allocations, in the output of status.
 const maxRecent = 10
 
 func statusText(job backends.JobDetail, launched []backends.Job, style render.Style) string {
@@ -206,7 +206,7 @@ func statusText(job backends.JobDetail, launched []backends.Job, style render.St
 	return b.String()
 }
 
-// allocationsText lists the allocations that are not finished, and the newest finished ones.
+// allocationsText lists all allocations, but of the complete and lost ones only the newest.
 func allocationsText(all []backends.Allocation, style render.Style) string {
 	var b strings.Builder
 	finished := slices.DeleteFunc(slices.Clone(all), func(a backends.Allocation) bool { return !a.HiddenByDefault() })

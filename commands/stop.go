@@ -194,7 +194,7 @@ func (s *stop) stopJob(ctx context.Context, req *router.Request, job backends.Jo
 }
 
 // saveAndStop saves a job's definition, so that start can bring it back, and stops the job. With --purge it purges
-// the job and deletes its saved definitions. saved reports whether start can bring the job back.
+// the job and deletes its saved definitions. saved reports whether the gateway has saved the job.
 func (s *stop) saveAndStop(
 	ctx context.Context, req *router.Request, job backends.JobDetail,
 ) (result backends.WriteResult, saved bool, err error) {

@@ -12,8 +12,8 @@ import (
 	"nomadctld/router"
 )
 
-// jobWithAllStates returns a job with an allocation in each state as Nomad reports it: the task of a lost allocation is
-// still running.
+// jobWithAllStates returns a job with an allocation in each state as Nomad reports it: the task of a lost allocation
+// still has the state running.
 func jobWithAllStates() backends.Job {
 	now := time.Now()
 	started, changed := now.Add(-3*time.Hour), now.Add(-time.Hour)

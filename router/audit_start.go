@@ -18,5 +18,5 @@ func auditStart(next Handler) Handler {
 }
 
 // needsDurableStart reports whether the start event must be on disk before the command runs. That is so unless the
-// command only reads jobs.
+// command is Public or only reads.
 func (s Spec) needsDurableStart() bool { return s.RightSet != Public && s.RightSet != Read }

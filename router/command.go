@@ -37,7 +37,7 @@ type Spec struct {
 	// FlagRights are additional rights that some of the flags need, with their sets. See Request.Require.
 	FlagRights map[string]RightSet
 	// RunsProgram: the words after the first argument belong to a program, including flags. The exit code is the
-	// program's, and 125 means that the program was not started.
+	// program's, or 125 for an error of the gateway.
 	RunsProgram bool
 	// NegativeNumbers: a word such as -1 is an argument, not a flag.
 	NegativeNumbers bool

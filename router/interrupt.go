@@ -9,7 +9,7 @@ import (
 
 // handleInterrupts cancels the command at Ctrl-C until the command claims the input. If the command fails because
 // its context has ended, it returns the cause instead of the error. It keeps an error that has its own exit code or
-// reports processes that are still running, and joins an unknown outcome to the cause.
+// reports processes that still exist, and joins an unknown outcome to the cause.
 func handleInterrupts(next Handler) Handler {
 	return func(ctx context.Context, req *Request) error {
 		if req.Terminal != nil {

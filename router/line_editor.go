@@ -130,7 +130,7 @@ func (e *lineEditor) handleKey(key byte, lines, echo []byte) ([]byte, []byte, ed
 		echo = e.echo(echo, caretNotation(key)+"\r\n"+string(echoText(e.line)))
 	case key == ctrl('Z'): // job control is not supported
 		echo = append(echo, '\a')
-	case key == ctrl('S'), key == ctrl('Q'): // neither is flow control
+	case key == ctrl('S'), key == ctrl('Q'): // flow control is not supported either
 	default:
 		echo = e.insert(key, echo)
 	}

@@ -43,7 +43,7 @@ func (o Operation) SaveDefinition(definition json.RawMessage, version uint64) er
 	return o.runner.operations.SaveForRestore(o.Op, definition, version)
 }
 
-// DeleteDefinition deletes the saved definition. It is called when Nomad has accepted the job again.
+// DeleteDefinition deletes the saved definition. It is called when there is nothing left to restore.
 func (o Operation) DeleteDefinition() error { return o.runner.operations.DropByID(o.ID) }
 
 // DefinitionPath returns the path of the saved definition.

@@ -104,8 +104,8 @@ func takesValue(word string, flags *pflag.FlagSet) bool {
 	return f != nil && f.NoOptDefVal == ""
 }
 
-// codeNotStarted is the exit code if the gateway could not start a program: docker's convention.
-const codeNotStarted = 125
+// codeGatewayError is the exit code of a program's command for errors of the gateway: docker's convention.
+const codeGatewayError = 125
 
 // withProgramCode gives errors of commands that run a program an exit code that differs from the program's.
 func (s Spec) withProgramCode(err error) error {
@@ -113,7 +113,7 @@ func (s Spec) withProgramCode(err error) error {
 	if err == nil || !s.RunsProgram || errors.As(err, &exit) || errors.Is(err, backends.ErrLimitReached) {
 		return err
 	}
-	return Exit(codeNotStarted, err)
+	return Exit(codeGatewayError, err)
 }
 
 // checkArgs checks the number of arguments.

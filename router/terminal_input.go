@@ -24,8 +24,8 @@ type terminalInput struct {
 // maxTyped limits how much unread input is buffered.
 const maxTyped = 64 << 10
 
-// newTerminalInput starts to read the source. Until lossless is set or the input is claimed, unread input over the
-// limit is dropped, so that a Ctrl-C behind it still works.
+// newTerminalInput starts to read the source. Unless lossless is set, unread input over the limit is dropped until
+// the input is claimed, so that a Ctrl-C behind it still works.
 func newTerminalInput(source io.Reader, lossless bool, interrupt func()) *terminalInput {
 	t := &terminalInput{interrupt: interrupt, lossless: lossless}
 	t.changed.L = &t.mu

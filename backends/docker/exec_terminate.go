@@ -27,7 +27,8 @@ var terminateSteps = []struct {
 	{0, "HUP", ctrlC}, {3 * time.Second, "TERM", ctrlBackslash}, {6 * time.Second, "KILL", ctrlBackslash},
 }
 
-// terminate stops the program and returns cause. It returns a *backends.StillRunningError if the program did not exit.
+// terminate stops the program and returns cause, in a *backends.StillRunningError or *backends.ZombiesError if
+// processes are left.
 func (e *execInstance) terminate(cause error) error {
 	ctx, cancel := context.WithTimeout(context.Background(), terminateTimeout)
 	var escalating sync.WaitGroup

@@ -111,7 +111,7 @@ type retainedError struct{ error }
 
 func (e *retainedError) Unwrap() error { return e.error }
 
-// rotates reports whether the log driver deletes old lines.
+// rotates reports whether the log driver may delete old lines.
 func (l *logReader) rotates() bool { return l.minRotatedSize() >= 0 }
 
 // minRotatedSize returns the minimal size of Docker's log files after it has deleted some. It is negative if Docker
