@@ -11,7 +11,7 @@ import (
 type Decision struct {
 	Allowed bool
 	Tier    string // the tier in which it is allowed
-	Reason  string // one clause
+	Reason  string // one line; denials of several groups are joined
 }
 
 // Decide reports whether the user has a right on the job with this root ID. It returns one decision for each tier

@@ -96,9 +96,9 @@ type (
 		Started   *time.Time    `json:"started" doc:"the last start; null: not started"`
 		Ended     *time.Time    `json:"ended" doc:"null: not finished, or may still be running"`
 		Restarts  int           `json:"restarts"`
-		CPU       *float64      `json:"cpu_mhz" doc:"null: not measured, as in status"`
-		Memory    *uint64       `json:"memory_bytes" doc:"null: not measured, as in status"`
-		MemoryMax *uint64       `json:"memory_max_bytes" doc:"the peak; null: not measured, as in status"`
+		CPU       *float64      `json:"cpu_mhz" doc:"null: not measured (always for status --json)"`
+		Memory    *uint64       `json:"memory_bytes" doc:"null: not measured (always for status --json)"`
+		MemoryMax *uint64       `json:"memory_max_bytes" doc:"the peak; null: not measured (always for status --json)"`
 		Flags     []string      `json:"flags" doc:"the column Extra of ps"`
 		Events    []eventOutput `json:"events" doc:"oldest first"`
 	}

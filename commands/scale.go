@@ -41,7 +41,7 @@ removes one. The count must be within the limits of the group's scaling block.`,
 		},
 		Flags: func(f *pflag.FlagSet) {
 			s.waitFlags.bind(f)
-			f.BoolVarP(&s.yes, "yes", "y", false, "do not prompt if the last release cannot be saved (see: revert)")
+			f.BoolVarP(&s.yes, "yes", "y", false, "do not prompt if the previous release cannot be saved (see: revert)")
 		},
 	}
 }

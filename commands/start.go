@@ -40,7 +40,7 @@ If Nomad has deleted the job, start uses the definition that the gateway saved w
 "stop" stopped the job. Only the gateway instance that ran "stop" has it, for 30
 days. On a terminal, start shows the version, the user and the time of that stop,
 and prompts: another version may have run since, without the gateway, and been
-deleted. If it was registered again since, start changes nothing and reports that.
+deleted. If the job exists again, start changes nothing and reports that.
 
 If a system job is not stopped, start replaces its stopped and failed allocations.`,
 		Examples: []router.Example{

@@ -165,8 +165,8 @@ var Reference = []Section{
 		},
 		{
 			"required = true", false,
-			"Refuse a command if its start event cannot be written. For a file, and a command that changes something " +
-				"or runs a program, also if the event cannot be synced to disk. Default false.",
+			"Refuse a command if its start event cannot be written. In a file, events of commands that change " +
+				"something or run a program must also be synced to disk. Default false.",
 		},
 		{
 			`jobs = "/var/lib/nomadctld/jobs"`, false,

@@ -112,7 +112,7 @@ func isRemote(address string) bool {
 	return err != nil || !ip.Unmap().IsLoopback()
 }
 
-// checkName checks the name of a tier or a prefix group, which users type on the command line.
+// checkName checks the name of a tier or a prefix group.
 func (l *loader) checkName(n *node, kind string) {
 	if lower := strings.ToLower(n.name); namePattern.MatchString(lower) && lower != n.name {
 		l.errorf(n.key, "write "+lower, "%s: the name of a %s must be lowercase", n.path(), kind)

@@ -78,7 +78,7 @@ func (l *loader) addUserKey(u *User, path string, v value) {
 	u.Keys = append(u.Keys, key)
 }
 
-// userGroups returns the groups of names that exist.
+// userGroups returns those names that are prefix groups.
 func (l *loader) userGroups(names list, user string) []string {
 	var groups []string
 	for _, v := range names.items {

@@ -81,10 +81,11 @@ func (w *batchWriter) flush(ctx context.Context) {
 	}
 }
 
-// errWriterClosed is returned to writes after close.
+// errWriterClosed is returned to writes after Exec has returned.
 var errWriterClosed = errors.New("the output is closed")
 
-// close makes all pending and future calls return cause. It does not interrupt a write to dst.
+// close makes pending and future calls return: Write with cause, or the earlier error. It
+// does not interrupt a write to dst.
 func (w *batchWriter) close(cause error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	maxPreamble = 4 << 10 // bytes buffered of output that is not the program's
+	maxPreamble = 4 << 10 // limit of buffered output that is not the program's
 
 	// The wrapper writes a marker in one write, so the rest follows the first bytes immediately. A prefix of fewer than
 	// minMarkerPrefix bytes that is followed by nothing for markerTimeout is the program's own output and is forwarded.

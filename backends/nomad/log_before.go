@@ -142,8 +142,8 @@ func (c *Client) logStart(
 }
 
 // findNewest returns where newest.Head starts, about newest.Bytes before the end of the log. It returns a
-// *MismatchError if it does not find newest.Head. It returns both the position and a *MismatchError if newest.HasEnd is
-// set and the log continues, but does not end with newest.Tail.
+// *MismatchError if newest is not empty and newest.Head is not found. It returns both the position and a *MismatchError
+// if newest.HasEnd is set and the log continues, but does not end with newest.Tail.
 func (c *Client) findNewest(
 	ctx context.Context, in backends.TaskRef, output string, newest backends.RetainedOutput,
 ) (logPos, error) {
@@ -276,7 +276,7 @@ func (s *headSearch) posOf(at int64) logPos {
 }
 
 // modifiedSince returns the start of the first log file that was modified at or after since, and its distance from
-// the end of the log. If the files cannot be listed, it returns the start of the log.
+// the end of the log. If it finds none, it returns the start of the log.
 func (c *Client) modifiedSince(
 	ctx context.Context, in backends.TaskRef, output string, since time.Time,
 ) (logPos, int64) {

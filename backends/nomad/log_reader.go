@@ -19,7 +19,7 @@ const (
 	resumeTimeout = time.Minute
 
 	maxResumePause    = time.Second     // shorter than logEndGrace in commands/log_follow.go
-	minHealthyRead    = 5 * time.Second // a read that fails later counts as progress
+	minHealthyRead    = 5 * time.Second // a read that lasts longer counts as progress
 	startPollInterval = time.Second     // between requests for the log of a task that has not started
 )
 

@@ -19,7 +19,7 @@ type logSection struct {
 	end       logPos // where the section ends
 	empty     bool   // the log was empty, or no line is selected
 	lookback  int64  // minimum distance of start from the end of the log; 0: not known
-	firstFile int    // number of the log's first file; 0: the first file still exists, or not known
+	firstFile int    // number of the oldest remaining file; 0: none was deleted, or not known
 }
 
 // findSection finds the last lines of a log, or the whole log if lines is negative.

@@ -19,7 +19,7 @@ type jobPlacement struct {
 	pool        string   // empty: not known
 }
 
-// unplacedGroups returns the groups that a blocked evaluation could not place, by name.
+// unplacedGroups returns the groups that an evaluation could not place, by name.
 func unplacedGroups(evaluation *api.Evaluation, job jobPlacement) []backends.UnplacedGroup {
 	var all []backends.UnplacedGroup
 	for _, group := range slices.Sorted(maps.Keys(evaluation.FailedTGAllocs)) {

@@ -283,7 +283,7 @@ func deref[T any](p *T) (v T) {
 	return v
 }
 
-// Definition reads the job, or its versions, and returns Nomad's own bytes.
+// Definition returns the job, or one of its versions, as Nomad's own bytes.
 func (c *Client) Definition(ctx context.Context, job backends.Job, version *uint64) (json.RawMessage, error) {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()

@@ -59,8 +59,8 @@ func (c *Client) Register(
 // impossibleIndex is an index that no job has.
 const impossibleIndex = math.MaxUint64
 
-// CheckRegister sends the definition with an index that the job cannot have. Only Sentinel policies are checked after
-// the index.
+// CheckRegister sends an index that the job cannot have, so Nomad rejects the definition after all checks but Sentinel
+// policies.
 func (c *Client) CheckRegister(ctx context.Context, job backends.Job, definition json.RawMessage) error {
 	running, err := runnableDefinition(job, definition)
 	if err != nil {

@@ -34,7 +34,8 @@ func (b Binary) account() (account, error) {
 		return account{}, fmt.Errorf("raw.user: the group ID of %s is not a number: %w", quoted(b.User), err)
 	}
 	if uid == 0 {
-		return account{}, fmt.Errorf("raw.user: %s is root; set an unprivileged user, or leave it empty", quoted(b.User))
+		return account{}, fmt.Errorf(
+			"raw.user: %s is root; set an unprivileged user, or an empty one to run nomad as root", quoted(b.User))
 	}
 	return account{switchUser: true, uid: uint32(uid), gid: uint32(gid)}, nil
 }

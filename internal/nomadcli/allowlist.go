@@ -1,6 +1,6 @@
 package nomadcli
 
-// rule defines whether and how a command may be run. Flags that it does not list are refused.
+// rule defines whether and how a command may be run. Flags outside it and commonFlags are refused.
 type rule struct {
 	refused string // the reason; empty: permitted
 	group   bool   // has only subcommands, and prints their help

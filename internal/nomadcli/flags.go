@@ -3,7 +3,7 @@ package nomadcli
 // commonFlags are the permitted flags that every Nomad command accepts, in the syntax of rule.flags.
 const commonFlags = "namespace= no-color force-color h help"
 
-// refusedAnywhere are the flags that are refused in every position, even as the value of another flag. They send the
+// refusedAnywhere are the flags that are refused anywhere before "--", even as the value of another flag. They send the
 // gateway's token elsewhere, replace it, or write to a home directory.
 var refusedAnywhere = map[string]string{
 	"address":                reasonConnection,

@@ -20,7 +20,7 @@ var ErrNoBinary = errors.New("no nomad binary is configured; ask the gateway's o
 type Binary struct {
 	Path  string   // absolute; empty: none, see ErrNoBinary
 	Allow []string // prefixes of the permitted commands, such as "job status"; nil: all that are not refused
-	User  string   // the user that a gateway running as root runs it as; empty, or not root: the gateway's own
+	User  string   // the user that runs it if the gateway is root; empty: the gateway's own
 
 	// killGrace limits how long the program may take to exit after HUP and after TERM, and how long the client may take
 	// to read the remaining output. 0: defaultKillGrace
@@ -65,8 +65,8 @@ func (b Binary) Check(args []string) error {
 // passed on.
 //
 // When ctx ends, the program and its children receive HUP, then TERM, then KILL, within ten seconds in total.
-// Children that outlive the program are killed. When Run returns, nothing that it started is left, except a Read of
-// stdin or a Write that does not return.
+// The rest of its process group is then killed. When Run returns, nothing else is left, except processes that left the
+// group, and a Read of stdin or a Write that does not return.
 func (b Binary) Run(
 	ctx context.Context, c Cluster, args []string, stdin io.Reader, stdout, stderr io.Writer, t *Terminal,
 ) (code int, err error) {

@@ -60,7 +60,7 @@ func (b Binary) run(
 	cmd := exec.Cmd{Path: b.Path, Args: append([]string{"nomad"}, args...), Env: box.environment(proxy.url, c, t)}
 	cmd.Dir = box.dir
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = s.child[0], s.child[1], s.child[2]
-	// Signals go to the program's own session, and a terminal needs one.
+	// Signals go to the program's own process group, and a terminal needs a session.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: t != nil, Credential: as.credential()}
 	if err := closeInheritedOnExec(); err != nil {
 		return -1, err

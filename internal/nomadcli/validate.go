@@ -39,8 +39,8 @@ func stdinSecond(c command) error { return stdinAt(c, 1) }
 
 func stdinAt(c command, i int) error {
 	if len(c.args) > i+1 || len(c.args) == i+1 && c.args[i] != "-" {
-		return fmt.Errorf(`nomad %s reads only from stdin: write "-" instead of %s, which is a file on the gateway's machine`,
-			c.path, quoted(c.args[i]))
+		return fmt.Errorf(
+			`nomad %s reads only from stdin: write "-" instead of a file on the gateway's machine, and nothing after it`, c.path)
 	}
 	return nil
 }

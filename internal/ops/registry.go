@@ -14,7 +14,7 @@ import (
 )
 
 // Registry holds the operations of a gateway, running and recently finished ones, and its saved job definitions. If a
-// definition was saved for an operation that is not running, that operation could not restore its job.
+// definition was saved for an operation that is not running, that operation did not restore its job.
 type Registry struct {
 	// Cluster returns an identifier of a tier's cluster. Tiers of the same cluster have the same identifier. If Cluster is
 	// nil, each tier has its own cluster.

@@ -354,7 +354,7 @@ func (n *node) statusSince() time.Time {
 	return n.updated
 }
 
-// replaceLost replaces up to missing lost allocations, and returns how many are still missing.
+// replaceLost replaces lost allocations until none is missing, and returns how many still are.
 func (p *plan) replaceLost(g Group, missing int, canaries bool, used map[int]bool) int {
 	lost := slices.Clone(p.lost[g.Name])
 	slices.SortFunc(lost, func(a, b *allocation) int { return cmp.Compare(a.index(), b.index()) })

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// command prepares a program with the directory and the environment of a task. When ctx ends, the program and all its
-// descendants are killed.
+// command prepares a program with the directory and the environment of a task. When ctx ends, all processes of its
+// session are killed.
 func (d *allocDir) command(ctx context.Context, a *allocation, t Task, argv []string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	cmd.Dir, cmd.Env = filepath.Join(d.path, t.Name), d.environment(a, t)

@@ -11,7 +11,7 @@ import (
 	"syscall"
 )
 
-// setSession runs a process in a session and process group of its own, so that all its descendants can be killed. If
+// setSession runs a process in a session and process group of its own, so that its descendants there can be killed. If
 // terminal is true, stdin becomes its controlling terminal.
 func setSession(cmd *exec.Cmd, terminal bool) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: terminal}

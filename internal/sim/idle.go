@@ -2,8 +2,9 @@ package sim
 
 import "slices"
 
-// Idle reports whether a job has reached a stable state: no evaluation is pending, no allocation is starting or
-// stopping on a running client, and no deployment is active. It returns false if there is no such job.
+// Idle reports whether a job has reached a stable state: no evaluation is pending (except max-disconnect-timeout), no
+// allocation is starting or stopping on a running client, and no deployment is active. It returns false if there is no
+// such job.
 func (c *Cluster) Idle(namespace, id string) bool {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
