@@ -44,16 +44,16 @@ their Nomad services pass (Consul checks are ignored). The restart stops at the 
 healthy and reports which allocations were restarted.
 
 First, failed allocations are replaced and missing ones are placed. If the
-reschedule block allows no attempt, the gateway prompts and registers the job
-twice: with one reschedule attempt, then with its original definition. A stopped allocation
-of a system job is replaced if you select it by ID.
+reschedule block allows no attempt, the gateway prompts on a terminal and
+registers the job twice: with one reschedule attempt, then unchanged. A stopped
+allocation of a system job is replaced if you select it by ID.
 
 If you disconnect, the current batch finishes and the restart stops. Use
 --background to let it run to completion; "ops" lists and cancels restarts.
 
---full prompts if more than one allocation is running, and saves the job's
-definition before it stops the job. If the job cannot be
-registered again, the definition is printed with the command that restores it.`,
+On a terminal, --full prompts if more than one allocation is running. It saves
+the job's definition before the stop. If the job cannot be registered again, the
+definition is printed with the command that restores it.`,
 		Examples: []router.Example{
 			{Line: "restart p-team1-web", Comment: "one allocation at a time"},
 			{Line: "restart --batch 25% p-team1-web", Comment: "a quarter of the allocations at a time"},

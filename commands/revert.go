@@ -40,7 +40,8 @@ added by restart, stop, start or scale displaced it in Nomad, revert uses the
 definition that the gateway saved.
 
 If counts or scaling blocks differ, revert shows them and prompts. Without a
-terminal, it keeps the current counts, or fails if only they differ.`,
+terminal, it keeps the current counts but not the scaling blocks, or fails if
+only counts differ.`,
 		Examples: []router.Example{
 			{Line: "revert p-team1-web", Comment: "to the last release"},
 			{Line: "revert p-team1-web 3", Comment: "to version 3"},

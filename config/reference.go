@@ -207,8 +207,8 @@ var Reference = []Section{
 		{
 			fmt.Sprintf("programs = %d", defaultUserPrograms), false,
 			"Programs of exec and attach on one cluster. Through Nomad, a cluster has 24 slots for programs. A user " +
-				"can always use a third of them, and more while a third stays free. Waiting requests are served " +
-				"round robin by user, for up to 5 seconds.",
+				"can always use a third of them, and more while a third stays free. A request waits up to " +
+				"5 seconds; waiting requests are served round robin by user.",
 		},
 		{
 			fmt.Sprintf("logs = %d", defaultUserLogs), false,
