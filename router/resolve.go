@@ -289,7 +289,7 @@ func noJobError(name string, jobs []backends.Job) error {
 	return fmt.Errorf("no job %s%s (see: ps --all)", name, cmp.Or(didYouMean(name, ids), shortIDHint(name)))
 }
 
-var shortIDPattern = regexp.MustCompile(fmt.Sprintf("^[0-9a-fA-F]{1,%d}$", minIDPrefix-1))
+var shortIDPattern = regexp.MustCompile(`^[0-9a-fA-F]{1,3}$`) // shorter than minIDPrefix
 
 // shortIDHint returns a hint for a selector that is too short for an ID.
 func shortIDHint(selector string) string {
