@@ -66,11 +66,11 @@ const (
 	rankRunning  = iota
 	rankStopping // running, but being stopped
 	rankUnknown  // may be running on a disconnected node
-	rankNone     // not running: only its own ID matches
+	rankNone     // not running
 )
 
 // Rank returns the rank of the task among all that a selector matches, lower being better. matches is false for a task
-// that is not running: only its own ID matches it.
+// that is not running: names do not select it by rank.
 func (a Allocation) Rank(t Task) (rank int, matches bool) {
 	rank = rankNone
 	switch {

@@ -9,8 +9,8 @@ import (
 )
 
 // ClusterWriter changes jobs. Each method returns when Nomad has accepted the change, not when the change is complete.
-// RestartTask and SignalTask return when the node has made the change. Requests that were certainly not applied are
-// retried for a while.
+// RestartTask returns when the task has stopped, SignalTask when the signal was sent. Requests that were certainly not
+// applied are retried for a while.
 //
 // Errors: ErrNotFound, if the job or allocation does not exist any more. *ChangedError, if the job has been changed
 // since it was read. *MissingCapabilityError, if the gateway's token lacks a capability. *RejectedError, with Nomad's

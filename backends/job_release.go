@@ -13,7 +13,7 @@ import (
 )
 
 // Release identifies the contents of a job definition. Definitions whose releases have the same ID run the
-// same tasks. The ID does not include counts, because scaling changes them without a deployment.
+// same tasks. The ID does not include counts, because scaling changes only them.
 type Release struct {
 	ID     string
 	Groups []ReleaseGroup // by name

@@ -209,7 +209,7 @@ func (j JoinedLog) Previous(ctx context.Context, in TaskRef, q LogQuery, each fu
 		return errors.New("the log of the current run is too long to find where the previous run ends (see: logs -n all)")
 	}
 	for i := range current.Outputs {
-		current.Outputs[i].Lines = 0 // q.Lines counts lines of the previous run only
+		current.Outputs[i].Lines = 0 // q.Lines counts lines of previous runs only
 	}
 	return j.Files.LogBefore(ctx, in, current.Outputs, q, each)
 }

@@ -53,7 +53,7 @@ is 75 if a limit of the gateway refused the command.`,
 			l.bind(f)
 			f.BoolVarP(&l.follow, "follow", "f", false, "follow the log (see: tail)")
 			f.BoolVar(&l.previous, "previous", false,
-				"log of the run before the last restart; without a restart, of the previous allocation")
+				"log from before the last restart; without a restart, of the previous allocation")
 			f.BoolVar(&l.previousAllocation, "previous-allocation", false, "log of the allocation that this one replaced")
 		},
 	}

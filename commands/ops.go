@@ -271,8 +271,8 @@ func (e notStoppedError) Error() string { return string(e) }
 
 // restoreIndex returns the JobModifyIndex at which the saved definition may replace the job: the operation has left the
 // job stopped, or registered with one attempt to reschedule. It returns 0 if Nomad has no job with this ID, and a
-// notStoppedError if the job is not stopped. If the job was changed or purged since, it returns an error: a saved
-// definition must not replace a newer version, and may be the only copy of a purged job.
+// notStoppedError if the job is not stopped. If the job was changed and stopped, or purged and registered again, it
+// returns an error: a saved definition must not replace a newer version, and may be the only copy of a purged job.
 func restoreIndex(
 	ctx context.Context, req *router.Request, job backends.Job, saved ops.SavedDefinition,
 ) (uint64, error) {

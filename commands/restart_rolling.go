@@ -24,7 +24,7 @@ type rollingRestart struct {
 	replace       bool // stop the allocations, so that Nomad replaces them
 	ignoreChecks  bool // do not wait for service checks
 
-	failed          []backends.Allocation // failed allocations to replace first
+	failed          []backends.Allocation // failed or stopped; to replace first
 	unreschedulable []backends.Allocation // failed allocations whose reschedule block allows no attempts
 	missing         map[string]int        // missing allocations by group, which Nomad does not place by itself
 

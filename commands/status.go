@@ -75,8 +75,8 @@ func (s *status) Run(ctx context.Context, req *router.Request) error {
 	})
 }
 
-// jobError adds the job's ID or the next step to an error of the cluster. A ChangedError that nothing else wraps means
-// that nothing was done.
+// jobError adds the job's ID or the next step to an error of the cluster. A ChangedError, bare or in a TierError,
+// means that nothing was done.
 func jobError(job backends.Job, err error) error {
 	cause := err
 	if tier, ok := err.(*backends.TierError); ok {

@@ -170,7 +170,7 @@ var Reference = []Section{
 		},
 		{
 			`jobs = "/var/lib/nomadctld/jobs"`, false,
-			"Directory for the job definitions that restart --full saves. Default: the directory jobs next to " +
+			"Directory for the job definitions that restart saves. Default: the directory jobs next to " +
 				"audit.file; none if that is not a file.",
 		},
 		{

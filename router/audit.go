@@ -9,7 +9,7 @@ import (
 	"nomadctld/internal/audit"
 )
 
-// auditRequest writes the end event of each request that the log can record; for a refused request it is the only
+// auditRequest writes the end event of each request, unless log.Ready fails; for a refused request it is the only
 // event. The start event is written by auditStart. If required is set, a command does not run unless its start event
 // is written.
 func auditRequest(log *audit.Log, required bool, aliases map[string]string) Middleware {

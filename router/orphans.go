@@ -19,8 +19,8 @@ const (
 	minKillBackoff     = 2 * time.Second
 	maxKillBackoff     = 5 * time.Minute
 
-	// unconfirmedExitTimeout limits the retries for a program that was not found but may still be running. The node
-	// may never reconnect, or may never have had a Docker daemon.
+	// unconfirmedExitTimeout limits the retries for a program that was not found but may still be running. A down
+	// node may never come back, or may never have had a Docker daemon.
 	unconfirmedExitTimeout = time.Hour
 )
 

@@ -43,7 +43,7 @@ type Request struct {
 	Writer backends.ClusterWriter
 
 	Tier, Namespace string // route: --tier and --namespace, for every command that reaches a cluster; empty: all
-	NoColor         bool   // route: --no-color
+	NoColor         bool   // sshd: NO_COLOR; route: --no-color
 
 	Job        backends.Job         // authorize: the job that the first argument selects
 	Allocation *backends.Allocation // authorize: likewise

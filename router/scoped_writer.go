@@ -61,7 +61,7 @@ func (o *scopedWriter) recordOutcome(result backends.WriteResult, err error) (ba
 	return result, err
 }
 
-// finalEvent returns the end event after everything has finished with err.
+// finalEvent returns the end event of an operation that finished with err.
 func (o *scopedWriter) finalEvent(err error) audit.Event {
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -59,7 +59,7 @@ type RuntimeSelector struct {
 	downDaemons map[string]downDaemon // guarded by mu; by node ID
 }
 
-// forTask returns the runtime of a task for the owner of the scope. If the scope does not own the task, every call
+// forTask returns the runtime of a task for the user of the scope. If the scope does not own the task, every call
 // fails.
 func (r *RuntimeSelector) forTask(s *scopedCluster, a backends.Allocation, task string) TaskRuntime {
 	return &boundRuntime{
@@ -170,7 +170,7 @@ func (t *boundRuntime) shouldFallBack(ctx context.Context, r selectedRuntime, er
 		ctx.Err() == nil
 }
 
-// Log reads the container's log through Docker where possible, else Nomad's log files, which outlive the container.
+// Log reads the container's log joined with Nomad's log files, which outlive the container, or only what is available.
 func (t *boundRuntime) Log(ctx context.Context, q backends.LogQuery, each func(backends.LogChunk) error) error {
 	return t.readLog(ctx, func(source backends.LogSource, task backends.TaskRef) error {
 		// Log files refuse a query that needs a container. Its error must not end a stream that others have joined.

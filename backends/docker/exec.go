@@ -141,7 +141,7 @@ const disabledDetachKeys = "ctrl-@,ctrl-_,ctrl-@,ctrl-^,ctrl-@,ctrl-_,ctrl-@,ctr
 
 const (
 	watchInterval        = 500 * time.Millisecond
-	idleCheckInterval    = 500 * time.Millisecond // time without output before the first exec inspect
+	idleCheckInterval    = 500 * time.Millisecond // without output; then inspects become rarer
 	maxIdleCheckInterval = 2 * time.Second
 	inspectTimeout       = 300 * time.Millisecond // a daemon that waits for a reader does not respond
 	slowInspectTimeout   = time.Second            // maximum while output arrives

@@ -15,8 +15,8 @@ import (
 	"nomadctld/backends"
 )
 
-// isTransient reports whether a request may succeed a moment later: after a 429 or 5xx, as without a leader, or after
-// a network error, as over a limit. Timeouts are not retried, because they have already taken long.
+// isTransient reports whether a request may succeed a moment later: after a 429, a 5xx (no leader) or a
+// network error (connection limit). Timeouts are not retried, because they have already taken long.
 func isTransient(err error) bool {
 	var response api.UnexpectedResponseError
 	if errors.As(err, &response) && response.HasStatusCode() {

@@ -226,7 +226,7 @@ func (c *Client) killShell(ctx context.Context, in backends.TaskRef, r *programS
 	}
 }
 
-// hasStarted reports whether the wrapper's start marker has arrived.
+// hasStarted reports whether started is closed.
 func (r *programState) hasStarted() bool {
 	select {
 	case <-r.started:

@@ -40,7 +40,7 @@ func readPages[T any](
 	}
 }
 
-// retryRead retries a read up to maxReadAttempts times while shouldRetry returns true for its error. The pauses are
+// retryRead tries a read up to maxReadAttempts times while shouldRetry returns true for its error. The pauses are
 // random, so that many gateways do not retry in step.
 func retryRead[T any](
 	ctx context.Context, read func() (T, *api.QueryMeta, error), shouldRetry func(error) bool,

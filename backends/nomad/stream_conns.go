@@ -15,7 +15,7 @@ import (
 
 const (
 	maxPrograms = 24
-	maxLogs     = 28 // a task has two logs, stdout and stderr
+	maxLogs     = 28 // a followed log needs one for each output
 	maxSignals  = 4  // reserved, so that programs can be killed when all other slots are in use
 
 	slotTimeout      = 5 * time.Second
@@ -23,7 +23,7 @@ const (
 )
 
 // streamConns makes the long-lived connections to a cluster, for programs and logs, and limits their number. Each
-// program or log has its own connection, which does not count towards maxConns. The tiers of a cluster share one
+// program or log output has its own connection, which does not count towards maxConns. The tiers of a cluster share one
 // streamConns.
 type streamConns struct {
 	url                                 string

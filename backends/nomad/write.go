@@ -25,8 +25,8 @@ type writeRequest struct {
 	body       any
 	response   any
 
-	// onNode marks a request that a node handles. It responds when the change is complete, which may take as long as
-	// a task needs to stop.
+	// onNode marks a request that a node handles. It responds when the signal was sent or the task has stopped, which
+	// may take long.
 	onNode bool
 
 	// verify finds out whether a request whose response was lost has been applied. It returns a *ChangedError if the

@@ -24,7 +24,7 @@ func jobOfAllocation(a backends.Allocation) backends.Job {
 func (c *Client) StopAllocation(ctx context.Context, a backends.Allocation) (backends.WriteResult, error) {
 	var response api.AllocStopResponse
 	path := allocationPath(serverAllocPath, a, "/stop")
-	if a.JobType == "batch" { // otherwise Nomad would not replace it
+	if a.JobType == "batch" { // without this, Nomad would not replace it
 		path += "?reschedule=true"
 	}
 	err := c.write(ctx, writeRequest{

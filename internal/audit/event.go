@@ -24,16 +24,16 @@ const (
 	Exited       Kind = "exited"        // a program without an end event was found to have exited
 )
 
-// Event is one line of the audit log. Its strings are as received from the client or the cluster. Log escapes them.
+// Event is one line of the audit log. Its strings may be untrusted; Log escapes them. Log escapes them.
 type Event struct {
 	Kind       Kind      `json:"event"`
 	Time       time.Time `json:"time"`       // UTC; in an end event, the start of the command
 	Connection string    `json:"connection"` // the same for all sessions of a connection
 	Session    string    `json:"session,omitempty"`
-	User       string    `json:"user"`   // the authenticated login
+	User       string    `json:"user"`   // the login; in LoginRefused, as claimed
 	Key        string    `json:"key"`    // fingerprint of its key
 	Remote     string    `json:"remote"` // address and port
-	Line       string    `json:"line"`   // the command line as received
+	Line       string    `json:"line"`   // the command line, without secrets
 	Command    []string  `json:"command"`
 	Tier       string    `json:"tier,omitempty"`
 	Namespace  string    `json:"namespace,omitempty"`
@@ -44,7 +44,7 @@ type Event struct {
 	// NOMADCTLD_SESSION of the program that the command runs in the task
 	Program string `json:"program,omitempty"`
 
-	Confirmed   string   `json:"confirmed,omitempty"`   // the response to a prompt: yes, no, or unasked with -y
+	Confirmed   string   `json:"confirmed,omitempty"`   // response to a prompt: yes, no, or unasked (-y, no terminal)
 	Evaluations []string `json:"evaluations,omitempty"` // their IDs, in the order of the changes
 	Deployment  string   `json:"deployment,omitempty"`  // ID of the last deployment
 	Operation   string   `json:"operation,omitempty"`   // ID of the background operation

@@ -24,7 +24,7 @@ type Op struct {
 	ID      string
 	Job     Job
 	User    string // login
-	Command string // the command line as it was typed
+	Command string // its words after alias expansion, redacted
 	Started time.Time
 
 	finishOnce    sync.Once
