@@ -37,8 +37,8 @@ const maxSavedBytes = 256 << 20
 
 func (s SavedDefinition) expired() bool { return s.Kind != "" && time.Since(s.Time) > Retention }
 
-// Save saves a job's definition to disk and replaces an earlier one of the same kind. createIndex is that of
-// the current job; the definition's may be older. Save returns the ID of the saved definition. If it returns no error, the
+// Save saves a job's definition to disk and replaces an earlier one of the same kind. createIndex is that of the
+// current job; the definition's may be older. Save returns the ID of the saved definition. If it returns no error, the
 // definition survives a power loss. It rejects child jobs, because users may create any number of them. If the total
 // size exceeds the limit, it removes the oldest definitions.
 func (r *Registry) Save(
