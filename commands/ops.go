@@ -47,8 +47,8 @@ registers the definition that was saved before the restart.`,
 		Examples: []router.Example{
 			{Line: "ops", Comment: "list restarts"},
 			{Line: "ops 3f9c2d71", Comment: "follow one"},
-			{Line: "ops 3f9c2d71 --cancel", Comment: "stop it after the current batch"},
-			{Line: "ops 3f9c2d71 --restore", Comment: "restore the job after an interruption"},
+			{Line: "ops --cancel 3f9c2d71", Comment: "stop it after the current batch"},
+			{Line: "ops --restore 3f9c2d71", Comment: "restore the job after an interruption"},
 		},
 		Flags: func(f *pflag.FlagSet) {
 			f.BoolVar(&o.cancel, "cancel", false, "stop the restart after the current batch")
