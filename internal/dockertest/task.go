@@ -7,7 +7,7 @@ import (
 
 	docker "github.com/fsouza/go-dockerclient"
 
-	"nomadctld/internal/sim"
+	"nomadctld/internal/nomadsim"
 )
 
 // RunTask starts the container of a task of a simulated cluster, with the name, the labels and the log settings that
@@ -15,7 +15,7 @@ import (
 //
 // As in Nomad, the output of the container is also written to the task's log files. Nomad follows Docker's log. RunTask
 // attaches to the container, because a follower can miss output if Docker rotates its log faster than it is read.
-func RunTask(t testing.TB, c *sim.Cluster, allocation, task string, config docker.Config) (id string) {
+func RunTask(t testing.TB, c *nomadsim.Cluster, allocation, task string, config docker.Config) (id string) {
 	t.Helper()
 	settings := c.Container(allocation, task)
 	config.Labels = settings.Labels

@@ -14,7 +14,7 @@ import (
 
 	"github.com/hashicorp/nomad/api"
 
-	"nomadctld/internal/sim"
+	"nomadctld/internal/nomadsim"
 )
 
 // Token is the management token of all clusters of this package.
@@ -31,7 +31,7 @@ const NoBinary = "no real Nomad: set NOMADCTLD_TEST_NOMAD to a nomad binary, or 
 type Cluster struct {
 	Kind string // "sim" or "real"
 	URL  string
-	Sim  *sim.Cluster // nil for a real cluster
+	Sim  *nomadsim.Cluster // nil for a real cluster
 }
 
 // OlderThan reports whether a real cluster runs an older Nomad version. It is false for simulated clusters.
@@ -93,9 +93,9 @@ func Simulated(t *testing.T) Cluster {
 
 // StartSimulated is Simulated without a test. The caller must close Sim.
 func StartSimulated() (Cluster, error) {
-	c := sim.New()
+	c := nomadsim.New()
 	c.LimitConnections(maxConnections)
-	c.AddToken(Token, sim.Rights{Management: true})
+	c.AddToken(Token, nomadsim.Rights{Management: true})
 	addScenario(c, time.Now())
 	url, err := c.Start()
 	return Cluster{Kind: "sim", URL: url, Sim: c}, err
@@ -155,7 +155,7 @@ func (c Cluster) NewToken(rights map[string][]string, nodes bool, purpose string
 	}
 	if c.Sim != nil {
 		secret := name + " " + purpose
-		c.Sim.AddToken(secret, sim.Rights{Namespaces: rights, NodeRead: nodes})
+		c.Sim.AddToken(secret, nomadsim.Rights{Namespaces: rights, NodeRead: nodes})
 		return secret, nil
 	}
 	client, err := api.NewClient(&api.Config{Address: c.URL, SecretID: Token})
