@@ -17,8 +17,8 @@ import (
 	"github.com/hashicorp/nomad/api"
 	"golang.org/x/crypto/ssh"
 
-	"nomadctld/internal/nomadtest"
 	"nomadctld/internal/sim"
+	"nomadctld/internal/testenv/nomadtest"
 )
 
 // BenchmarkPs measures ps over SSH, including the login, and compares it with peers on the same cluster of 5,000

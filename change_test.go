@@ -15,8 +15,8 @@ import (
 
 	"github.com/hashicorp/nomad/api"
 
-	"nomadctld/internal/nomadtest"
 	"nomadctld/internal/sim"
+	"nomadctld/internal/testenv/nomadtest"
 )
 
 // registerAndSettle registers a job of a kind in scriptJobs, or a new version of it, and waits until it is settled.

@@ -26,9 +26,9 @@ import (
 
 	"nomadctld/config"
 	"nomadctld/internal/gateway"
-	"nomadctld/internal/nomadtest"
 	"nomadctld/internal/sim"
 	"nomadctld/internal/sshfiles"
+	"nomadctld/internal/testenv/nomadtest"
 	"nomadctld/router"
 )
 

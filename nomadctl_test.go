@@ -18,8 +18,8 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
-	"nomadctld/internal/nomadtest"
 	"nomadctld/internal/sim"
+	"nomadctld/internal/testenv/nomadtest"
 	"nomadctld/router"
 )
 

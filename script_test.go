@@ -15,9 +15,9 @@ import (
 
 	"nomadctld/config"
 	"nomadctld/internal/gateway"
-	"nomadctld/internal/nomadtest"
 	"nomadctld/internal/sim"
 	"nomadctld/internal/sshfiles"
+	"nomadctld/internal/testenv/nomadtest"
 )
 
 // scriptUsers each have a key, $KEYS/NAME.

@@ -12,8 +12,8 @@ import (
 
 	"nomadctld/backends"
 	"nomadctld/backends/backendtest"
-	"nomadctld/internal/nomadtest"
 	"nomadctld/internal/sim"
+	"nomadctld/internal/testenv/nomadtest"
 )
 
 func TestMain(m *testing.M) {

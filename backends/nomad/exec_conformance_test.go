@@ -9,8 +9,8 @@ import (
 
 	"nomadctld/backends"
 	"nomadctld/backends/backendtest"
-	"nomadctld/internal/nomadtest"
 	"nomadctld/internal/sim"
+	"nomadctld/internal/testenv/nomadtest"
 )
 
 // clusterTask returns a client for the cluster and a task of the first allocation of a job.

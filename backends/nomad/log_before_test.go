@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"nomadctld/backends"
-	"nomadctld/internal/nomadtest"
 	"nomadctld/internal/sim"
+	"nomadctld/internal/testenv/nomadtest"
 )
 
 // TestLogBefore has a task whose log files contain 20,000 lines of stdout, and another source with the newest lines.

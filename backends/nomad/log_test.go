@@ -17,8 +17,8 @@ import (
 	"time"
 
 	"nomadctld/backends"
-	"nomadctld/internal/nomadtest"
 	"nomadctld/internal/sim"
+	"nomadctld/internal/testenv/nomadtest"
 )
 
 func readLog(t *testing.T, c *Client, in backends.TaskRef, q backends.LogQuery) (string, error) {
