@@ -18,7 +18,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"nomadctld/internal/nomadsim"
-	"nomadctld/internal/nomadtest"
+	"nomadctld/internal/testenv/nomadtest"
 )
 
 // BenchmarkPs measures ps over SSH, including the login, and compares it with peers on the same cluster of 5,000

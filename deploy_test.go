@@ -27,8 +27,8 @@ import (
 	"nomadctld/config"
 	"nomadctld/internal/gateway"
 	"nomadctld/internal/nomadsim"
-	"nomadctld/internal/nomadtest"
 	"nomadctld/internal/sshfiles"
+	"nomadctld/internal/testenv/nomadtest"
 	"nomadctld/router"
 )
 

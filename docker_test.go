@@ -12,9 +12,9 @@ import (
 	docker "github.com/fsouza/go-dockerclient"
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"nomadctld/internal/dockertest"
 	"nomadctld/internal/nomadsim"
-	"nomadctld/internal/nomadtest"
+	"nomadctld/internal/testenv/dockertest"
+	"nomadctld/internal/testenv/nomadtest"
 )
 
 // TestDockerScripts runs testdata/docker, with real containers for the tasks of a simulated cluster.

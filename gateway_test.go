@@ -21,11 +21,11 @@ import (
 
 	"nomadctld/config"
 	"nomadctld/internal/audit"
-	"nomadctld/internal/dockertest"
 	"nomadctld/internal/gateway"
 	"nomadctld/internal/nomadsim"
-	"nomadctld/internal/nomadtest"
 	"nomadctld/internal/sshfiles"
+	"nomadctld/internal/testenv/dockertest"
+	"nomadctld/internal/testenv/nomadtest"
 )
 
 // testGateway is a gateway for one test. wim owns every job, ann those of team 1.

@@ -11,9 +11,9 @@ import (
 
 	docker "github.com/fsouza/go-dockerclient"
 
-	"nomadctld/internal/dockertest"
 	"nomadctld/internal/nomadsim"
-	"nomadctld/internal/nomadtest"
+	"nomadctld/internal/testenv/dockertest"
+	"nomadctld/internal/testenv/nomadtest"
 )
 
 // dockerLog returns the complete log of a container in Docker.

@@ -19,9 +19,9 @@ import (
 	docker "github.com/fsouza/go-dockerclient"
 	"golang.org/x/crypto/ssh"
 
-	"nomadctld/internal/dockertest"
 	"nomadctld/internal/nomadsim"
-	"nomadctld/internal/nomadtest"
+	"nomadctld/internal/testenv/dockertest"
+	"nomadctld/internal/testenv/nomadtest"
 )
 
 // Tests of logs and tail that need Docker or real time.

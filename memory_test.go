@@ -18,7 +18,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"nomadctld/internal/nomadsim"
-	"nomadctld/internal/nomadtest"
+	"nomadctld/internal/testenv/nomadtest"
 )
 
 // TestMemory_HostileReader runs the gateway as a process with 256 MB of memory, and attacks it as a user with read

@@ -19,7 +19,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"nomadctld/internal/nomadsim"
-	"nomadctld/internal/nomadtest"
+	"nomadctld/internal/testenv/nomadtest"
 	"nomadctld/router"
 )
 

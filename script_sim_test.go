@@ -13,7 +13,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"nomadctld/internal/nomadsim"
-	"nomadctld/internal/nomadtest"
+	"nomadctld/internal/testenv/nomadtest"
 )
 
 func simOf(ts *testscript.TestScript) *nomadsim.Cluster {

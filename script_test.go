@@ -16,8 +16,8 @@ import (
 	"nomadctld/config"
 	"nomadctld/internal/gateway"
 	"nomadctld/internal/nomadsim"
-	"nomadctld/internal/nomadtest"
 	"nomadctld/internal/sshfiles"
+	"nomadctld/internal/testenv/nomadtest"
 )
 
 // scriptUsers each have a key, $KEYS/NAME.

@@ -13,7 +13,7 @@ import (
 	"nomadctld/backends"
 	"nomadctld/backends/backendtest"
 	"nomadctld/internal/nomadsim"
-	"nomadctld/internal/nomadtest"
+	"nomadctld/internal/testenv/nomadtest"
 )
 
 func TestMain(m *testing.M) {

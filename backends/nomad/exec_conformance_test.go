@@ -10,7 +10,7 @@ import (
 	"nomadctld/backends"
 	"nomadctld/backends/backendtest"
 	"nomadctld/internal/nomadsim"
-	"nomadctld/internal/nomadtest"
+	"nomadctld/internal/testenv/nomadtest"
 )
 
 // clusterTask returns a client for the cluster and a task of the first allocation of a job.

@@ -10,7 +10,7 @@ import (
 
 	"nomadctld/backends"
 	"nomadctld/internal/nomadsim"
-	"nomadctld/internal/nomadtest"
+	"nomadctld/internal/testenv/nomadtest"
 )
 
 // TestLogBefore has a task whose log files contain 20,000 lines of stdout, and another source with the newest lines.

@@ -18,7 +18,7 @@ import (
 
 	"nomadctld/backends"
 	"nomadctld/internal/nomadsim"
-	"nomadctld/internal/nomadtest"
+	"nomadctld/internal/testenv/nomadtest"
 )
 
 func readLog(t *testing.T, c *Client, in backends.TaskRef, q backends.LogQuery) (string, error) {

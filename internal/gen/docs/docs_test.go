@@ -11,7 +11,7 @@ import (
 )
 
 func TestGeneratedFiles_Current(t *testing.T) {
-	t.Chdir("../..")
+	t.Chdir("../../..")
 	for _, file := range files {
 		got, err := os.ReadFile(file.name)
 		if err != nil {
@@ -49,7 +49,7 @@ func TestHiddenCommands_NotDocumented(t *testing.T) {
 	if len(hidden) == 0 {
 		t.Fatal("found no hidden command: this test cannot fail")
 	}
-	t.Chdir("../..")
+	t.Chdir("../../..")
 	for _, file := range files {
 		before, err := os.ReadFile(file.name)
 		if err != nil {
@@ -69,7 +69,7 @@ func TestHiddenCommands_NotDocumented(t *testing.T) {
 
 // TestManPages_ShellBlocksMarked checks every block except examples and flags: a comment states why it is not run.
 func TestManPages_ShellBlocksMarked(t *testing.T) {
-	t.Chdir("../..")
+	t.Chdir("../../..")
 	found := 0
 	for _, page := range []string{"docs/man/nomadctl.1", "docs/man/nomadctld.8"} {
 		text, err := os.ReadFile(page)
@@ -94,7 +94,7 @@ func TestManPages_ShellBlocksMarked(t *testing.T) {
 
 // TestManPages_WellFormed runs mandoc and groff, if they are installed.
 func TestManPages_WellFormed(t *testing.T) {
-	t.Chdir("../..")
+	t.Chdir("../../..")
 	checks := [][]string{{"mandoc", "-Tlint", "-W", "warning"}, {"groff", "-man", "-ww", "-Tutf8", "-z"}}
 	for _, check := range checks {
 		if _, err := exec.LookPath(check[0]); err != nil {
@@ -117,7 +117,7 @@ func TestRoff_Escapes(t *testing.T) {
 
 // TestReadme_NamesEveryCommand checks that README.md lists the commands in the groups and in the order of help.
 func TestReadme_NamesEveryCommand(t *testing.T) {
-	text, err := os.ReadFile("../../README.md")
+	text, err := os.ReadFile("../../../README.md")
 	if err != nil {
 		t.Fatal(err)
 	}

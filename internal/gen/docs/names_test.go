@@ -14,7 +14,7 @@ import (
 
 // TestDeveloperDocs_NamesExist checks the Go names and the source files that the documents for developers mention.
 func TestDeveloperDocs_NamesExist(t *testing.T) {
-	t.Chdir("../..")
+	t.Chdir("../../..")
 	names, files := declared(t)
 	for _, file := range []string{"ARCHITECTURE.md", "CONTRIBUTING.md"} {
 		text, err := os.ReadFile(file)
@@ -100,7 +100,7 @@ func declared(t *testing.T) (names, files map[string]bool) {
 
 // TestArchitecture_ListsPackages checks that the table of packages has exactly the packages that exist.
 func TestArchitecture_ListsPackages(t *testing.T) {
-	t.Chdir("../..")
+	t.Chdir("../../..")
 	text, err := os.ReadFile("ARCHITECTURE.md")
 	if err != nil {
 		t.Fatal(err)

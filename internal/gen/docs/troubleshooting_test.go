@@ -21,7 +21,7 @@ var backquoted = regexp.MustCompile("`` (.+?) ``|`([^`]+)`")
 // TestTroubleshooting_QuotesTheCode looks for every message of docs/troubleshooting.md among the string literals of the
 // code. A verb of a literal, such as %s, stands for any text.
 func TestTroubleshooting_QuotesTheCode(t *testing.T) {
-	t.Chdir("../..")
+	t.Chdir("../../..")
 	text, err := os.ReadFile("docs/troubleshooting.md")
 	if err != nil {
 		t.Fatal(err)
