@@ -20,6 +20,8 @@ type allocDir struct {
 // logDir holds the logs of all tasks of an allocation.
 const logDir = "alloc/logs"
 
+const mib = 1 << 20
+
 // build creates the directories, and empty logs for tasks that have already started.
 func (d *allocDir) build(a *allocation) error {
 	dirs := []string{"alloc/data", logDir, "alloc/tmp"}

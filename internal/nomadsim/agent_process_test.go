@@ -112,36 +112,48 @@ func (p *processCluster) close() {
 	}
 }
 
-func TestExamples_ProcessesFollowWrites(t *testing.T) {
+// TestAddJob_ProcessesFollowWritesInEveryState has jobs after failures, updates and a rescheduling.
+func TestAddJob_ProcessesFollowWritesInEveryState(t *testing.T) {
 	t.Parallel()
-	for _, tier := range []string{"production", "quality", "test"} {
-		c := Examples(tier, time.Now())
-		defer c.Close()
-		c.SetStepInterval(5 * time.Millisecond)
-		c.AddToken("root", Rights{Management: true})
-		c.RunTasks()
-		p := &processCluster{T: t, c: c}
-		changed := 0
-		c.mu.RLock()
-		jobs := slices.Clone(c.jobs)
-		c.mu.RUnlock()
-		for _, j := range jobs {
-			if j.Status != "running" || j.isParent() {
-				continue
-			}
-			want := 0
-			for _, a := range j.allocations {
-				want += len(a.tasksWithProcess())
-			}
-			waitUntil(t, j.ID+" runs", func() bool { return len(c.processIDs(j.ID)) == want })
-			p.changeJob(j.ID)
-			changed++
-		}
-		if changed == 0 {
-			t.Errorf("%s: got no running job", tier)
-		}
-		p.close()
+	at := time.Now().Add(-time.Hour)
+	oom := []Event{Received(at), TaskSetup(at), Started(at), OOMKilled(at), Restarting(at, time.Second), Started(at)}
+	group := func(count int, image string) Group {
+		main, side := shell("main", sleepScript), shell("side", sleepScript)
+		main.Config, side.Sidecar = map[string]any{"image": image}, true
+		return Group{Name: "g", Count: count, Tasks: []Task{main, side}}
 	}
+	restarted, unhealthy, moved, updating := group(1, "a:1"), group(1, "a:1"), group(1, "a:1"), group(3, "a:2")
+	restarted.Allocations = []Allocation{{Tasks: map[string]TaskState{"main": {Events: oom}}}}
+	unhealthy.Allocations = []Allocation{{Unhealthy: true}}
+	moved.Allocations = []Allocation{{Previous: &Allocation{Created: at, Modified: at.Add(time.Minute)}}}
+	for i := range 3 {
+		updating.Allocations = append(updating.Allocations, Allocation{
+			HealthPending: i == 2, Previous: &Allocation{VersionsBehind: 1, Created: at},
+		})
+	}
+	c := New()
+	defer c.Close()
+	c.SetStepInterval(5 * time.Millisecond)
+	c.AddToken("root", Rights{Management: true})
+	c.HoldTasks()
+	c.AddJob(Job{ID: "restarted", Deployment: successful, Groups: []Group{restarted}})
+	c.AddJob(Job{ID: "unhealthy", Deployment: Deployment{Status: "failed"}, Groups: []Group{unhealthy}})
+	c.AddJob(Job{ID: "moved", Deployment: successful, Groups: []Group{moved}})
+	c.AddJob(Job{
+		ID: "updating", Deployment: Deployment{Status: "running"}, Groups: []Group{updating},
+		Versions: []Job{{Submitted: at, Deployment: successful, Groups: []Group{group(3, "a:1")}}},
+	})
+	c.AddJob(Job{ID: "batch", Type: "batch", Groups: []Group{group(2, "a:1")}})
+	if n := len(c.runners); n != 0 {
+		t.Errorf("before RunTasks: got %d allocations with processes, want none", n)
+	}
+	c.RunTasks()
+	p := &processCluster{T: t, c: c}
+	for job, allocations := range map[string]int{"restarted": 1, "unhealthy": 1, "moved": 1, "updating": 3, "batch": 2} {
+		waitUntil(t, job+" runs", func() bool { return len(c.processIDs(job)) == 2*allocations })
+		p.changeJob(job)
+	}
+	p.close()
 }
 
 func TestAddJob_ProcessesFollowWrites(t *testing.T) {

@@ -254,26 +254,3 @@ func TestTask_SidecarEndsWithMain(t *testing.T) {
 	c.AddJob(Job{ID: "j", Type: "batch", Groups: []Group{{Tasks: []Task{shell("main", "true"), side}}}})
 	waitForStatus(t, n, c.Allocations("default", "j")[0], "complete")
 }
-
-func TestExamples_RunTasks(t *testing.T) {
-	c := Examples("production", time.Now())
-	defer c.Close()
-	id := c.Allocations("default", "p-team1-web")[0]
-	if len(c.runners) != 0 || c.host.root != "" {
-		t.Errorf("before: got %d runs and directory %q, want none", len(c.runners), c.host.root)
-	}
-	c.RunTasks()
-	waitUntil(t, "a task has written", func() bool {
-		return strings.Contains(logOf(c, id, "web", "stdout"), "GET /health")
-	})
-	for _, a := range c.allocations {
-		for name, s := range a.TaskStates {
-			if s.State == "dead" && s.StartedAt != nil && logOf(c, a.ID, name, "stdout") == "" {
-				t.Errorf("%s %s: got an empty log of a task that has ended", a.JobID, name)
-			}
-		}
-	}
-	if n := len(c.runners); n < 8 || n > 60 {
-		t.Errorf("got %d allocations with processes, want some dozens", n)
-	}
-}

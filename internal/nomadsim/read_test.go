@@ -1,6 +1,7 @@
 package nomadsim
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -151,7 +152,17 @@ func TestAddJob_ReplacesJob(t *testing.T) {
 }
 
 func TestAddJob_UnplacedGroupIsBlocked(t *testing.T) {
-	n := dial(t, Examples("test", time.Now()), "")
+	c := New()
+	for i := range 3 {
+		c.AddNode(Node{Name: fmt.Sprintf("t-node-%d", i+1)})
+	}
+	c.AddJob(Job{ID: "t-team1-batch", Type: "batch", Groups: []Group{
+		{Name: "windows", Unplaced: &Unplaced{ConstraintFiltered: map[string]int{"${attr.kernel.name} = windows": 3}}},
+		{Name: "memory", Tasks: []Task{{Name: "memory", Memory: 65536}}, Unplaced: &Unplaced{
+			Queued: 2, DimensionExhausted: map[string]int{"memory": 3},
+		}},
+	}})
+	n := dial(t, c, "")
 	evals, _, err := n.Evaluations().List(&api.QueryOptions{
 		Params: map[string]string{"job": "t-team1-batch", "status": "blocked"},
 	})

@@ -1,16 +1,45 @@
-package nomadsim
+package demo
 
 import (
+	"bytes"
 	"cmp"
 	"maps"
 	"math"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/hashicorp/nomad/api"
+
+	"nomadctld/internal/nomadsim"
 )
+
+// dial starts the cluster and returns a client for it.
+func dial(t *testing.T, c *nomadsim.Cluster) *api.Client {
+	t.Helper()
+	url, err := c.Start()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	n, err := api.NewClient(&api.Config{Address: url})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(n.Close)
+	return n
+}
+
+// get returns the response to a query.
+func get(c *nomadsim.Cluster, path string) string {
+	w := httptest.NewRecorder()
+	c.ServeHTTP(w, httptest.NewRequest("GET", path, nil))
+	return w.Body.String()
+}
 
 // readmeFlags returns the letters with which the original nomadctld summarizes an allocation.
 func readmeFlags(a *api.AllocationListStub) string {
@@ -52,7 +81,7 @@ func TestExamples_MatchReadme(t *testing.T) {
 		{"quality", "q-fii-lamp", "q-node-11", day, 0, 39, 67, "U,T", "failed"},
 		{"quality", "q-fii-monitoring-wmsmonitor", "q-node-11", 17 * time.Hour, 0, 22, 43, "T", "successful"},
 	} {
-		n := dial(t, Examples(want.tier, now), "")
+		n := dial(t, exampleCluster(want.tier, now))
 		allocs, _, err := n.Jobs().Allocations(want.job, true, nil)
 		if err != nil || len(allocs) != 1 {
 			t.Errorf("%s: got %d allocations, %v, want 1", want.job, len(allocs), err)
@@ -83,8 +112,8 @@ func TestExamples_MatchReadme(t *testing.T) {
 func TestExamples_StableIDs(t *testing.T) {
 	now := time.Now()
 	for tier, jobs := range map[string]int{"production": 17, "quality": 4, "test": 5} {
-		c := Examples(tier, now)
-		list, _, err := dial(t, c, "").Jobs().List(nil)
+		c := exampleCluster(tier, now)
+		list, _, err := dial(t, c).Jobs().List(nil)
 		if err != nil || len(list) != jobs {
 			t.Errorf("%s: got %d jobs, %v, want %d", tier, len(list), err, jobs)
 		}
@@ -94,7 +123,7 @@ func TestExamples_StableIDs(t *testing.T) {
 			}
 		}
 		const path = "/v1/allocations"
-		if again := Examples(tier, now); get(c, path).Body.String() != get(again, path).Body.String() {
+		if again := exampleCluster(tier, now); get(c, path) != get(again, path) {
 			t.Errorf("%s: got other allocations the second time, want the same", tier)
 		}
 	}
@@ -102,7 +131,7 @@ func TestExamples_StableIDs(t *testing.T) {
 
 func TestExamples_CoverEveryCommand(t *testing.T) {
 	now := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
-	production, quality := dial(t, Examples("production", now), ""), dial(t, Examples("quality", now), "")
+	production, quality := dial(t, exampleCluster("production", now)), dial(t, exampleCluster("quality", now))
 	d, _, err := production.Jobs().LatestDeployment("p-team1-api", nil)
 	if err != nil || d.Status != "running" || d.TaskGroups["web"].HealthyAllocs != 2 ||
 		d.TaskGroups["web"].DesiredTotal != 3 {
@@ -154,5 +183,62 @@ func TestExamples_CoverEveryCommand(t *testing.T) {
 		"p-es-log-curator": "complete", "p-iss-frontend-sync": "failed", "p-team1-import": "failed",
 	}); !maps.Equal(last, want) {
 		t.Errorf("last launches: got %v, want %v", last, want)
+	}
+}
+
+// processCount returns the number of allocations of the cluster that have processes.
+func processCount(t *testing.T, list []*api.AllocationListStub) (n int) {
+	t.Helper()
+	files, err := filepath.Glob("/proc/[0-9]*/environ")
+	if err != nil || len(files) == 0 {
+		t.Skip("needs /proc")
+	}
+	var environments []byte
+	for _, file := range files {
+		if text, err := os.ReadFile(file); err == nil {
+			environments = append(environments, text...)
+		}
+	}
+	for _, a := range list {
+		if bytes.Contains(environments, []byte("NOMAD_ALLOC_ID="+a.ID+"\x00")) {
+			n++
+		}
+	}
+	return n
+}
+
+func TestExamples_RunTasks(t *testing.T) {
+	c := exampleCluster("production", time.Now())
+	list, _, err := dial(t, c).Allocations().List(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := processCount(t, list); n != 0 {
+		t.Errorf("before: got %d allocations with processes, want none", n)
+	}
+	runTasks(c)
+	log := func(allocation, task string) string {
+		return get(c, "/v1/client/fs/logs/"+allocation+"?plain=true&type=stdout&task="+task)
+	}
+	id := c.Allocations("default", "p-team1-web")[0]
+	for end := time.Now().Add(time.Minute); !strings.Contains(log(id, "web"), "GET /health"); {
+		if time.Now().After(end) {
+			t.Fatal("timed out waiting for the log of a task")
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	for _, a := range list {
+		for name, s := range a.TaskStates {
+			if s.State == "dead" && !s.StartedAt.IsZero() && log(a.ID, name) == "" {
+				t.Errorf("%s %s: got an empty log of a task that has ended", a.JobID, name)
+			}
+		}
+	}
+	if n := processCount(t, list); n < 8 || n > 60 {
+		t.Errorf("got %d allocations with processes, want some dozens", n)
+	}
+	c.Close()
+	if n := processCount(t, list); n != 0 {
+		t.Errorf("after Close: got %d allocations with processes, want none", n)
 	}
 }

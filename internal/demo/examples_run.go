@@ -1,4 +1,4 @@
-package nomadsim
+package demo
 
 import (
 	"cmp"
@@ -6,22 +6,26 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"nomadctld/internal/nomadsim"
 )
 
 // addJob adds a job whose tasks write example logs when they run.
-func (e examples) addJob(j Job) {
+func (e examples) addJob(j nomadsim.Job) {
 	if len(j.Groups) == 0 {
-		j.Groups = []Group{{}}
+		j.Groups = []nomadsim.Group{{}}
 	}
 	for i := range j.Groups {
 		g := &j.Groups[i]
 		g.Name = cmp.Or(g.Name, "main")
 		if g.Tasks = slices.Clone(g.Tasks); len(g.Tasks) == 0 {
-			g.Tasks = []Task{{Name: g.Name}}
+			g.Tasks = []nomadsim.Task{{Name: g.Name}}
 		}
 		for k := range g.Tasks {
 			t := &g.Tasks[k]
-			t.fillDefaults() // before setting Command, which must not appear in the job definition
+			if t.Driver != "" && t.Config == nil { // otherwise the definition would contain Command
+				t.Config = map[string]any{"command": "/usr/bin/" + t.Name}
+			}
 			t.Command = []string{"/bin/sh", "-c", exampleScript, t.Name, fmt.Sprint(2 + (len(j.ID)+k)%4)}
 		}
 	}
@@ -46,33 +50,24 @@ while :; do
 	test $n -lt 20 || sleep $1
 done`
 
-// RunTasks starts the tasks of a cluster that Examples returned as processes on this machine, and writes logs for the
-// tasks that have exited.
-func (c *Cluster) RunTasks() {
-	c.mu.Lock()
-	c.processesOff = false
-	c.syncProcesses(c.allocations)
-	all := slices.Clone(c.allocations)
-	c.mu.Unlock()
-	for _, a := range all {
-		for _, t := range a.group.Tasks {
-			if s := a.TaskStates[t.Name]; s.State == "dead" && s.StartedAt != nil {
-				out, err := exitedTaskLog(t, s)
-				c.Log(a.ID, t.Name, "stdout", []byte(out))
-				c.Log(a.ID, t.Name, "stderr", []byte(err))
-			}
-		}
+// runTasks starts the tasks of an example cluster as processes on this machine, and writes logs for the tasks that have
+// exited.
+func runTasks(c *nomadsim.Cluster) {
+	for _, exited := range c.RunTasks() {
+		out, err := exitedTaskLog(exited.Task, exited.Events)
+		c.Log(exited.Allocation, exited.Task, "stdout", []byte(out))
+		c.Log(exited.Allocation, exited.Task, "stderr", []byte(err))
 	}
 }
 
 // exitedTaskLog returns a log for a task that has exited, according to its events.
-func exitedTaskLog(t Task, s *taskState) (stdout, stderr string) {
+func exitedTaskLog(task string, events []nomadsim.Event) (stdout, stderr string) {
 	var out, err strings.Builder
-	for _, e := range s.Events {
+	for _, e := range events {
 		at := time.Unix(0, e.Time).UTC().Format(time.RFC3339)
 		switch {
 		case e.Type == "Started":
-			fmt.Fprintf(&out, "%s level=info msg=\"starting\" task=%s\n%[1]s level=info msg=\"working\" batch=1\n", at, t.Name)
+			fmt.Fprintf(&out, "%s level=info msg=\"starting\" task=%s\n%[1]s level=info msg=\"working\" batch=1\n", at, task)
 		case e.Type == "Terminated" && e.ExitCode == 0:
 			fmt.Fprintf(&out, "%s level=info msg=\"done\"\n", at)
 		case e.Type == "Terminated":
