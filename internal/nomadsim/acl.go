@@ -7,16 +7,6 @@ import (
 	"time"
 )
 
-// httpError is an error response: a status and a plain text.
-type httpError struct {
-	status int
-	text   string
-}
-
-func (f httpError) Error() string { return f.text }
-
-var errDenied = httpError{http.StatusForbidden, "Permission denied"}
-
 // deniedRPCText is the response of a client agent's streams to an unknown token.
 const deniedRPCText = "rpc error: Permission denied"
 
@@ -119,4 +109,11 @@ func tokenSelf(c *Cluster, q *query) (any, error) {
 	}
 	q.resultIndex = max(t.index, 1)
 	return id, nil
+}
+
+// Rights are the rights of a token. The zero value has none.
+type Rights struct {
+	Management bool
+	Namespaces map[string][]string // capabilities such as "read-job" by namespace; "*" is any other namespace
+	NodeRead   bool
 }

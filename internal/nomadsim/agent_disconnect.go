@@ -141,9 +141,6 @@ func (a *allocation) disconnectExpired() bool {
 	return !time.Now().Before(a.statusHistory[len(a.statusHistory)-1].Time.Add(after))
 }
 
-// mayReplace reports whether an allocation on a disconnected node may be replaced.
-func (g Group) mayReplace() bool { return g.Disconnect == nil || !g.Disconnect.NoReplace }
-
 // evaluateNode evaluates all jobs that a changed node status affects: jobs with allocations on the node, and system
 // jobs.
 func (c *Cluster) evaluateNode(n *node) {

@@ -8,12 +8,6 @@ import (
 	"time"
 )
 
-// CheckFailure is the result of a failing check.
-type CheckFailure struct {
-	StatusCode int // of an HTTP check that got a response
-	Output     string
-}
-
 // checkResult is the last result of a check.
 type checkResult struct {
 	ID, Mode, Status string

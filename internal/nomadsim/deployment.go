@@ -37,8 +37,6 @@ type deploymentState struct {
 	PlacedAllocs, HealthyAllocs, UnhealthyAllocs int
 }
 
-const progressDeadline = 10 * time.Minute
-
 // deploymentDescriptions are Nomad's most frequent descriptions, by deployment status.
 var deploymentDescriptions = map[string]string{
 	"running":    "Deployment is running",
@@ -71,7 +69,7 @@ func (j *job) describeDeployment(d Deployment, created uint64) {
 func (d *deployment) countHealth(j *job, allocations []*allocation, index uint64) {
 	d.ModifyIndex, d.ModifyTime = index, j.SubmitTime
 	for _, g := range j.groups {
-		d.TaskGroups[g.Name] = &deploymentState{DesiredTotal: g.Count, ProgressDeadline: progressDeadline}
+		d.TaskGroups[g.Name] = &deploymentState{DesiredTotal: g.Count, ProgressDeadline: defaultProgressDeadline}
 	}
 	placed := false
 	for _, a := range allocations {
@@ -81,7 +79,7 @@ func (d *deployment) countHealth(j *job, allocations []*allocation, index uint64
 		}
 		placed = true
 		s.PlacedAllocs++
-		s.RequireProgressBy = stamp(time.Unix(0, a.CreateTime).Add(progressDeadline))
+		s.RequireProgressBy = stamp(time.Unix(0, a.CreateTime).Add(defaultProgressDeadline))
 		if h := a.DeploymentStatus; h != nil && *h.Healthy {
 			s.HealthyAllocs++
 		} else if h != nil {
@@ -92,7 +90,7 @@ func (d *deployment) countHealth(j *job, allocations []*allocation, index uint64
 	for _, s := range d.TaskGroups {
 		if !placed && d.Status == "successful" {
 			s.PlacedAllocs, s.HealthyAllocs = s.DesiredTotal, s.DesiredTotal
-			s.RequireProgressBy = stamp(time.Unix(0, d.CreateTime).Add(progressDeadline))
+			s.RequireProgressBy = stamp(time.Unix(0, d.CreateTime).Add(defaultProgressDeadline))
 		}
 	}
 }

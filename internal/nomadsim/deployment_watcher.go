@@ -139,7 +139,7 @@ func (c *Cluster) failDeployment(old *deployment, description string) (e *evalua
 	case stable == nil:
 		d.StatusDescription += " - no stable job version to auto revert to"
 		c.storeDeployment(d, index)
-	case j.sameSpec(stable):
+	case j.sameSpec(&stable.registration):
 		d.StatusDescription += fmt.Sprintf(" - not rolling back to stable job version %d as current job has same "+
 			"specification", stable.Version)
 		c.storeDeployment(d, index)
@@ -157,7 +157,9 @@ func (c *Cluster) failDeployment(old *deployment, description string) (e *evalua
 func (c *Cluster) evaluateDeployment(d *deployment, index uint64) *evaluation {
 	j := c.job(d.Namespace, d.JobID)
 	if j == nil {
-		j = &job{Namespace: d.Namespace, ID: d.JobID, Type: "service", Priority: d.EvalPriority}
+		j = &job{registration: registration{
+			Namespace: d.Namespace, ID: d.JobID, Type: "service", Priority: d.EvalPriority,
+		}}
 	}
 	e := j.newPendingEvaluation("deployment-watcher", index, 0)
 	e.DeploymentID = d.ID

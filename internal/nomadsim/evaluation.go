@@ -48,8 +48,8 @@ type metrics struct {
 	CoalescedFailures                                          int
 }
 
-// metrics returns the reason of a placement failure.
-func (u *Unplaced) metrics(nodes []*node) metrics {
+// failureMetrics returns the reason of a placement failure.
+func failureMetrics(u *Unplaced, nodes []*node) metrics {
 	m := metrics{
 		NodesEvaluated: len(nodes), NodesInPool: len(nodes), NodesAvailable: available(nodes), NodePool: "default",
 		AllocationTime: 9083,
@@ -114,7 +114,7 @@ func (j *job) describeEvaluations(nodes []*node) {
 	failed, eligible := map[string]metrics{}, map[string]bool{}
 	for _, g := range j.groups {
 		if g.Unplaced != nil {
-			failed[g.Name] = g.Unplaced.metrics(nodes)
+			failed[g.Name] = failureMetrics(g.Unplaced, nodes)
 			eligible[computedClass] = len(g.Unplaced.ConstraintFiltered) == 0
 		}
 	}

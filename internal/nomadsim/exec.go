@@ -42,7 +42,9 @@ func execHandler(c *Cluster, w http.ResponseWriter, r *http.Request, id string) 
 	}
 	defer c.host.release()
 	if c.servedAnonymously(r) {
-		refuse(w, httpError{http.StatusForbidden, "the simulated cluster runs commands only for requests with a token"})
+		refuse(w, codedError{
+			Code: http.StatusForbidden, Text: "the simulated cluster runs commands only for requests with a token",
+		})
 		return
 	}
 	e, err := parseExec(r)
@@ -101,11 +103,11 @@ func (c *Cluster) resolveExec(r *http.Request, id string, e *execRequest) (err e
 		return policyViolation(deniedRPCText)
 	}
 	e.a, e.node, err = c.reachableAllocation(r, id, "alloc-exec")
-	switch f, _ := errors.AsType[httpError](err); {
-	case err == error(errDenied):
-		return errors.New(errDenied.text) // Nomad treats this as an internal error
-	case f.status != 0:
-		return policyViolation("%s", f.text)
+	switch f, _ := errors.AsType[codedError](err); {
+	case err == errDenied:
+		return errors.New(errDenied.Error()) // Nomad treats this as an internal error
+	case f.Code != 0:
+		return policyViolation("%s", f.Text)
 	case err != nil:
 		return err
 	case e.task.Name == "":

@@ -1,6 +1,7 @@
 package nomadsim
 
 import (
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -72,7 +73,7 @@ func (c *Cluster) LoseLeader(d time.Duration) {
 	}
 }
 
-var errNoLeader = httpError{http.StatusInternalServerError, "No cluster leader"}
+var errNoLeader = errors.New("No cluster leader")
 
 func (f *faults) leaderless(r *http.Request) bool {
 	f.mu.Lock()
@@ -112,7 +113,7 @@ func (c *Cluster) applyFaults(w http.ResponseWriter, r *http.Request) (responded
 		case f.Cut:
 			panic(http.ErrAbortHandler)
 		case f.Status != 0:
-			refuse(w, httpError{f.Status, f.Body})
+			refuse(w, codedError{Code: f.Status, Text: f.Body})
 			return true, false
 		case f.LoseResponse:
 			return false, true

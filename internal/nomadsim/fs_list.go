@@ -49,7 +49,7 @@ func fileHandler(lookup func(d *allocDir, v url.Values) (any, error)) handler {
 			body, err = lookup(d, r.URL.Query())
 		}
 		if errors.Is(err, fs.ErrNotExist) {
-			err = httpError{http.StatusNotFound, err.Error()}
+			err = notFound(err.Error())
 		}
 		switch content, isContent := body.([]byte); {
 		case err != nil:
@@ -99,7 +99,7 @@ func listFiles(d *allocDir, v url.Values) (any, error) {
 
 func statFile(d *allocDir, v url.Values) (any, error) {
 	if v.Get("path") == "" {
-		return nil, httpError{http.StatusBadRequest, "must provide a file name"}
+		return nil, badRequest("must provide a file name")
 	}
 	path, err := d.resolve(v.Get("path"))
 	if err != nil {

@@ -38,7 +38,7 @@ func readFile(d *allocDir, v url.Values) (any, error) {
 
 func readContent(d *allocDir, name string, offset, limit int64) (any, error) {
 	if name == "" {
-		return nil, httpError{http.StatusBadRequest, "must provide a file name"}
+		return nil, badRequest("must provide a file name")
 	}
 	path, err := d.resolve(name)
 	if err != nil {

@@ -116,14 +116,6 @@ func (a *allocation) collectable(j *job) bool {
 	return !a.group.permitsRescheduling(j.Type)
 }
 
-// permitsRescheduling reports whether the group's policy permits rescheduling.
-func (g Group) permitsRescheduling(jobType string) bool {
-	if g.Reschedule == nil {
-		return jobType == "service" || jobType == "batch"
-	}
-	return g.Reschedule.Unlimited || g.Reschedule.Attempts > 0
-}
-
 // collectAllocation deletes an allocation. The summary of its job still counts it.
 func (c *Cluster) collectAllocation(a *allocation) {
 	c.allocations = drop(c.allocations, a, byCreation)

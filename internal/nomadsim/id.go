@@ -1,19 +1,11 @@
 package nomadsim
 
 import (
-	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
 	"slices"
 	"strings"
 )
-
-// uuid derives an ID in Nomad's format from names. The same names give the same ID.
-func uuid(names ...string) string {
-	sum := sha256.Sum256([]byte(strings.Join(names, "\x00")))
-	h := hex.EncodeToString(sum[:16])
-	return h[:8] + "-" + h[8:12] + "-" + h[12:16] + "-" + h[16:20] + "-" + h[20:]
-}
 
 // uuidDigits returns the hex digits of an ID or, unless whole is set, of an ID prefix. Its errors are those of
 // Nomad's state store.

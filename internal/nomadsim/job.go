@@ -5,62 +5,28 @@ import "slices"
 // job is the stored record of one version of a job. The record of the current version also has everything that belongs
 // to all versions.
 type job struct {
-	ID, ParentID, Name, Namespace, Region    string
-	Type, NodePool                           string
-	Datacenters                              []string
-	Priority                                 int
-	Periodic                                 *periodic
-	ParameterizedJob                         *parameterized
-	Dispatched, Stop                         bool
-	Status, StatusDescription                string
-	Meta                                     map[string]string
-	Version                                  uint64
-	CreateIndex, ModifyIndex, JobModifyIndex uint64
-	SubmitTime                               int64
+	registration
 
-	groups          []Group
-	constraints     []Constraint
-	extraFields     object
 	summary         *summary
 	allocations     []*allocation // of all versions, by ID
 	evaluations     []*evaluation // of all versions, by status and ID
 	deployment      *deployment   // of this version, or nil
 	earlierVersions []*job        // latest first
 	planIndex       uint64        // index of this version's plan
-
-	// The fields below are set by requests and by the scheduler, and are zero in a newly described job.
-	definition      object // without registrationState; nil: the job was described
-	submission      object // the job file; nil: none was sent
 	scalingEvents   map[string][]scalingEvent
-	policyIndexes   map[string]scalingPolicyIndexes // by group; nil: the job was described
-	scalingPolicies map[string]scalingPolicy        // of the current version, by group
-	knownStable     bool                            // a copy of a stable version
-	tag             *versionTag
+	knownStable     bool                    // a copy of a stable version
 	collected       map[string]groupSummary // garbage-collected allocations, which the summary still counts
-	tokenID         string                  // accessor of the token that registered it
-	payload         any                     // of a dispatched job
-	idempotency     string
+}
+
+// spec returns the registration of a version, or nil for nil.
+func (j *job) spec() *registration {
+	if j == nil {
+		return nil
+	}
+	return &j.registration
 }
 
 func (j *job) key() key { return key{namespace: j.Namespace, id: j.ID} }
-
-type periodic struct {
-	Enabled         bool
-	ProhibitOverlap bool
-	Spec, SpecType  string
-	Specs           []string
-	TimeZone        string
-}
-
-type parameterized struct {
-	MetaOptional, MetaRequired []string
-	Payload                    string
-}
-
-// isParent reports whether the job is periodic or parameterized and only has child jobs.
-func (j *job) isParent() bool {
-	return j.Periodic != nil || (j.ParameterizedJob != nil && !j.Dispatched)
-}
 
 // status returns the status that Nomad derives for the job.
 func (j *job) status() string {
@@ -145,4 +111,16 @@ func (j *job) stub(withMeta bool) jobStub {
 		s.Meta = j.Meta
 	}
 	return s
+}
+
+// detail returns the whole version of the job.
+func (j *job) detail() object {
+	all := j.registration.detail()
+	all["Stable"] = j.isStable()
+	return all
+}
+
+// isStable reports whether this version, or the version it was copied from, was deployed successfully.
+func (j *job) isStable() bool {
+	return j.knownStable || (j.deployment != nil && j.deployment.Status == "successful")
 }

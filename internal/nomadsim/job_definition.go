@@ -7,12 +7,12 @@ import (
 	"maps"
 	"reflect"
 	"slices"
-	"time"
 )
 
 // define creates the record of a registered job. Nomad's defaults fill in missing fields, and unknown fields stay in
-// the definition unchanged. Tasks that are unchanged from before keep the Command with which they were described.
-func (f *apiJob) define(raw object, namespace string, trusted bool, before *job) *job {
+// the definition unchanged. before contains the earlier
+// versions, latest first. Tasks that are unchanged keep the Command with which they were described.
+func (f *apiJob) define(raw object, namespace string, trusted bool, before []*registration) *registration {
 	spec := f.toSpec(namespace, trusted)
 	spec.fillDefaults()
 	for i, g := range f.TaskGroups {
@@ -20,7 +20,8 @@ func (f *apiJob) define(raw object, namespace string, trusted bool, before *job)
 			spec.Groups[i].Count = 1
 		}
 	}
-	j := spec.toRecord()
+	registered := spec.register()
+	j := &registered
 	j.Name, j.Priority = f.Name, cmp.Or(f.Priority, j.Priority)
 	j.Region, j.NodePool = cmp.Or(f.Region, j.Region), cmp.Or(f.NodePool, j.NodePool)
 	if len(f.Datacenters) > 0 {
@@ -41,17 +42,15 @@ func (f *apiJob) define(raw object, namespace string, trusted bool, before *job)
 	for k := range j.registrationState() {
 		delete(j.definition, k)
 	}
+	delete(j.definition, "Stable")
 	return j
 }
 
 // keepCommands preserves the Command of described tasks, which the definition does not contain.
-func (j *job) keepCommands(before *job) {
-	if before == nil {
-		return
-	}
+func (j *registration) keepCommands(before []*registration) {
 	for _, g := range j.groups {
 		for i, t := range g.Tasks {
-			if old, found := before.taskWithCommand(g.Name, t); found {
+			if old, found := taskWithCommand(before, g.Name, t); found {
 				g.Tasks[i].Command = old.Command
 			}
 		}
@@ -59,8 +58,8 @@ func (j *job) keepCommands(before *job) {
 }
 
 // taskWithCommand returns the newest task with this name and configuration that has a Command.
-func (j *job) taskWithCommand(group string, t Task) (Task, bool) {
-	for _, v := range j.versions() {
+func taskWithCommand(versions []*registration, group string, t Task) (Task, bool) {
+	for _, v := range versions {
 		for _, g := range v.groups {
 			for _, old := range g.Tasks {
 				if g.Name == group && old.Name == t.Name && old.Command != nil &&
@@ -140,7 +139,7 @@ func objectName(v any) string {
 
 // normalizedSpec returns the definition of the job without its state and without empty fields. Jobs with equal specs
 // run the same.
-func (j *job) normalizedSpec() object {
+func (j *registration) normalizedSpec() object {
 	all := object{}
 	maps.Copy(all, j.definition)
 	if j.definition == nil {
@@ -186,21 +185,8 @@ func prune(v any) any {
 	return v
 }
 
-// nextVersion returns a copy of the job as its next version. The copy may be changed until it is stored.
-func (j *job) nextVersion(index uint64) *job {
-	n := *j
-	n.earlierVersions = j.versions()
-	n.Version++
-	n.JobModifyIndex, n.ModifyIndex, n.planIndex = index, index, index
-	n.SubmitTime = time.Now().UnixNano()
-	n.knownStable, n.deployment = j.isStable(), nil
-	n.groups = slices.Clone(j.groups)
-	n.dropOldVersion()
-	return &n
-}
-
 // setCount changes the count of a group.
-func (j *job) setCount(group string, count int) {
+func (j *registration) setCount(group string, count int) {
 	i := slices.IndexFunc(j.groups, func(g Group) bool { return g.Name == group })
 	j.groups[i].Count = count
 	j.updateDefinition(func(g object) {
@@ -212,7 +198,7 @@ func (j *job) setCount(group string, count int) {
 
 // disableScaling disables the scaling policies, as Nomad does when a job is stopped. Registering the definition again
 // does not enable them.
-func (j *job) disableScaling() {
+func (j *registration) disableScaling() {
 	for i, g := range j.groups {
 		if g.Scaling != nil {
 			off := *g.Scaling
@@ -229,7 +215,7 @@ func (j *job) disableScaling() {
 
 // updateDefinition changes the groups of a registered definition. It copies the definition first, because other
 // versions may share it.
-func (j *job) updateDefinition(change func(group object)) {
+func (j *registration) updateDefinition(change func(group object)) {
 	if j.definition == nil {
 		return
 	}

@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// detail returns the whole job as it was registered or described, with Nomad's defaults. Fields that a description
-// cannot set are null.
-func (j *job) detail() object {
+// detail returns the whole version as it was registered or described, with Nomad's defaults and without Stable. Fields
+// that a description cannot set are null.
+func (j *registration) detail() object {
 	if j.definition != nil {
 		all := maps.Clone(j.definition)
 		maps.Copy(all, j.registrationState())
@@ -21,24 +21,19 @@ func (j *job) detail() object {
 }
 
 // registrationState returns the fields that belong to one registration of the job.
-func (j *job) registrationState() object {
+func (j *registration) registrationState() object {
 	return object{
 		"ID": j.ID, "Name": j.Name, "Namespace": j.Namespace, "ParentID": j.ParentID,
 		"Status": j.Status, "StatusDescription": j.StatusDescription, "Stop": j.Stop, "Meta": j.Meta,
 		"Periodic": j.Periodic, "Dispatched": j.Dispatched, "Priority": j.Priority, "Payload": j.payload,
 		"CreateIndex": j.CreateIndex, "ModifyIndex": j.ModifyIndex, "JobModifyIndex": j.JobModifyIndex,
-		"SubmitTime": j.SubmitTime, "Version": j.Version, "VersionTag": j.tag, "Stable": j.isStable(),
+		"SubmitTime": j.SubmitTime, "Version": j.Version, "VersionTag": j.tag,
 		"NomadTokenID": j.tokenID, "DispatchIdempotencyToken": j.idempotency,
 	}
 }
 
-// isStable reports whether this version, or the version it was copied from, was deployed successfully.
-func (j *job) isStable() bool {
-	return j.knownStable || (j.deployment != nil && j.deployment.Status == "successful")
-}
-
 // describedDefinition returns the definition of a described job.
-func (j *job) describedDefinition() object {
+func (j *registration) describedDefinition() object {
 	groups := []object{}
 	for _, g := range j.groups {
 		groups = append(groups, j.groupDetail(g))
@@ -60,7 +55,7 @@ func (j *job) describedDefinition() object {
 	}
 }
 
-func (j *job) groupDetail(g Group) object {
+func (j *registration) groupDetail(g Group) object {
 	restart := object{
 		"Attempts": 2, "Delay": 15 * time.Second, "Interval": 30 * time.Minute, "Mode": "fail", "RenderTemplates": false,
 	}
@@ -108,7 +103,7 @@ func (j *job) groupDetail(g Group) object {
 	}
 }
 
-func (t Task) detail(j *job, restart object) object {
+func (t Task) detail(j *registration, restart object) object {
 	return object{
 		"Name": t.Name, "Driver": t.Driver, "Config": t.Config, "Lifecycle": t.lifecycle(),
 		"Resources": resources(t.CPU, t.Memory, 0, 0), "RestartPolicy": restart,

@@ -42,11 +42,11 @@ type jobDiff struct {
 }
 
 // diff compares a version with the previous one.
-func (j *job) diff(before *job) jobDiff {
+func (j *registration) diff(before *registration) jobDiff {
 	old, now := jsonValue(before.detail()).(object), jsonValue(j.detail()).(object)
 	for _, o := range []object{old, now} {
 		for _, k := range []string{
-			"ID", "Status", "StatusDescription", "Version", "Stable", "CreateIndex", "ModifyIndex", "JobModifyIndex", "Update",
+			"ID", "Status", "StatusDescription", "Version", "CreateIndex", "ModifyIndex", "JobModifyIndex", "Update",
 			"SubmitTime", "NomadTokenID", "VersionTag", "Payload",
 		} {
 			delete(o, k)

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
-	"net/http"
 	"time"
 )
 
@@ -114,13 +113,13 @@ type apiTask struct {
 func parseJob(raw json.RawMessage) (*apiJob, error) {
 	var f *apiJob
 	if err := json.Unmarshal(raw, &f); err != nil && raw != nil {
-		return nil, httpError{http.StatusBadRequest, err.Error()}
+		return nil, badRequest(err.Error())
 	}
 	switch {
 	case f == nil:
-		return nil, httpError{http.StatusBadRequest, "Job must be specified"}
+		return nil, badRequest("Job must be specified")
 	case f.ID == nil:
-		return nil, httpError{http.StatusBadRequest, "Job ID hasn't been provided"}
+		return nil, badRequest("Job ID hasn't been provided")
 	}
 	f.Type, f.Name = cmp.Or(f.Type, "service"), cmp.Or(f.Name, *f.ID)
 	return f, f.check()
@@ -133,7 +132,7 @@ func (f *apiJob) check() error {
 	if f.Type == "system" {
 		for _, g := range f.TaskGroups {
 			if g.Scaling != nil {
-				return httpError{http.StatusBadRequest, "Task groups with job type system do not support scaling blocks"}
+				return badRequest("Task groups with job type system do not support scaling blocks")
 			}
 		}
 	}

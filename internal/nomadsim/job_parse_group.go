@@ -15,7 +15,7 @@ func (g apiGroup) toSpec(f *apiJob, trusted bool) Group {
 		d.Count = *g.Count
 	}
 	if p := g.RestartPolicy; p != nil {
-		r := newRestartTracker(f.Type, Group{}).policy
+		r, _ := Group{}.restartPolicy(f.Type)
 		for _, set := range []struct{ to, from *time.Duration }{{&r.Interval, p.Interval}, {&r.Delay, p.Delay}} {
 			if set.from != nil {
 				*set.to = *set.from

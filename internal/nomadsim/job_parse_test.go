@@ -1,11 +1,12 @@
 package nomadsim
 
-import "testing"
+import (
+	"encoding/json"
+	"testing"
+)
 
-func TestRegister_ReportsAllErrors(t *testing.T) {
+func TestParse_ReportsAllErrors(t *testing.T) {
 	t.Parallel()
-	c := New()
-	defer c.Close()
 	const tasks = `"TaskGroups":[{"Name":"g","Tasks":[{"Name":"t"}]}]`
 	const priority = "job priority must be between [1, 100]"
 	for _, test := range []struct{ job, want string }{
@@ -18,14 +19,14 @@ func TestRegister_ReportsAllErrors(t *testing.T) {
 				"group\n\n\n\t* " + priority + "\n\n",
 		},
 	} {
-		w := send(c, "PUT", "/v1/jobs", `{"Job":{"ID":"web",`+test.job+`}}`)
-		if w.Code != 500 || w.Body.String() != test.want {
-			t.Errorf("%s: got %d %q, want 500 %q", test.job, w.Code, w.Body, test.want)
+		_, err := parseJob(json.RawMessage(`{"ID":"web",` + test.job + `}`))
+		if _, coded := err.(codedError); coded || err == nil || err.Error() != test.want {
+			t.Errorf("%s: got %q, want an internal error %q", test.job, err, test.want)
 		}
 	}
 	for _, priority := range []string{"0", "1", "100"} {
-		if w := send(c, "PUT", "/v1/jobs", `{"Job":{"ID":"web","Priority":`+priority+`,`+tasks+`}}`); w.Code != 200 {
-			t.Errorf("priority %s: got %d %s, want it accepted", priority, w.Code, w.Body)
+		if _, err := parseJob(json.RawMessage(`{"ID":"web","Priority":` + priority + `,` + tasks + `}`)); err != nil {
+			t.Errorf("priority %s: got %v, want it accepted", priority, err)
 		}
 	}
 }

@@ -27,7 +27,7 @@ func (u *Update) detail() object {
 		"AutoPromote": u.AutoPromote, "AutoRevert": u.AutoRevert, "Canary": u.Canary, "HealthCheck": "checks",
 		"HealthyDeadline": cmp.Or(u.HealthyDeadline, 5*time.Minute), "MaxParallel": cmp.Or(u.MaxParallel, 1),
 		"MinHealthyTime":   cmp.Or(u.MinHealthyTime, 10*time.Second),
-		"ProgressDeadline": cmp.Or(u.ProgressDeadline, progressDeadline),
+		"ProgressDeadline": cmp.Or(u.ProgressDeadline, defaultProgressDeadline),
 		"Stagger":          30 * time.Second,
 	}
 }
@@ -39,7 +39,7 @@ func (d *Disconnect) detail() any {
 	return object{"LostAfter": d.LostAfter, "Reconcile": "best_score", "Replace": !d.NoReplace, "StopOnClientAfter": nil}
 }
 
-func (s *Scaling) detail(j *job, group string) any {
+func (s *Scaling) detail(j *registration, group string) any {
 	if s == nil {
 		return nil
 	}
@@ -61,4 +61,29 @@ func (g Group) delay(jobType string, before int) time.Duration {
 		return r.Delay
 	}
 	return min(time.Duration(float64(r.Delay)*math.Pow(2, float64(before))), cmp.Or(r.MaxDelay, time.Hour))
+}
+
+// permitsRescheduling reports whether the group's policy permits rescheduling.
+func (g Group) permitsRescheduling(jobType string) bool {
+	if g.Reschedule == nil {
+		return jobType == "service" || jobType == "batch"
+	}
+	return g.Reschedule.Unlimited || g.Reschedule.Attempts > 0
+}
+
+// mayReplace reports whether an allocation on a disconnected node may be replaced.
+func (g Group) mayReplace() bool { return g.Disconnect == nil || !g.Disconnect.NoReplace }
+
+const defaultProgressDeadline = 10 * time.Minute
+
+// restartPolicy returns the restart policy of the group. onSuccess reports whether it also applies to exit code 0.
+func (g Group) restartPolicy(jobType string) (policy Restart, onSuccess bool) {
+	policy, onSuccess = Restart{Attempts: 2, Interval: 30 * time.Minute, Delay: 15 * time.Second}, true
+	if jobType == "batch" || jobType == "sysbatch" {
+		policy, onSuccess = Restart{Attempts: 3, Interval: 24 * time.Hour, Delay: 15 * time.Second}, false
+	}
+	if g.Restart != nil {
+		policy = *g.Restart
+	}
+	return policy, onSuccess
 }

@@ -2,23 +2,10 @@ package nomadsim
 
 import (
 	"cmp"
-	"net/http"
+	"slices"
 	"strconv"
+	"time"
 )
-
-// fillEarlier fills in j as an earlier version of a job.
-func (j *Job) fillEarlier(now *Job, versionsBehind uint64) {
-	j.Namespace, j.ID, j.Type, j.ParentID, j.Stopped = now.Namespace, now.ID, now.Type, now.ParentID, false
-	j.Version, j.Versions, j.Evaluations = now.Version-versionsBehind, nil, nil
-	if j.Submitted.IsZero() {
-		j.Submitted = now.Submitted
-	}
-	j.fillDefaults()
-	for i := range j.Groups {
-		g := &j.Groups[i]
-		g.Count, g.Allocations, g.Unplaced = max(g.Count, 1), nil, nil
-	}
-}
 
 // versionsBack returns an earlier version of the job by its distance to the current one.
 func (j *job) versionsBack(versionsBehind int) *job {
@@ -35,6 +22,17 @@ func (j *job) versionsBack(versionsBehind int) *job {
 // versions returns all versions of the job, latest first.
 func (j *job) versions() []*job { return append([]*job{j}, j.earlierVersions...) }
 
+// registrations returns the registrations of all versions, latest first. It returns none for nil.
+func (j *job) registrations() (all []*registration) {
+	if j == nil {
+		return nil
+	}
+	for _, v := range j.versions() {
+		all = append(all, &v.registration)
+	}
+	return all
+}
+
 // deployments returns the deployments of all versions, latest first.
 func (j *job) deployments() (all []*deployment) {
 	for _, v := range j.versions() {
@@ -45,16 +43,6 @@ func (j *job) deployments() (all []*deployment) {
 	return all
 }
 
-// groupNamed returns this version's group with the same name, or the argument if there is none.
-func (j *job) groupNamed(now Group) Group {
-	for _, g := range j.groups {
-		if g.Name == now.Name {
-			return g
-		}
-	}
-	return now
-}
-
 // jobVersions returns the versions of a job and, on request, the difference of each version to the previous one.
 func jobVersions(q *query, j *job) (any, error) {
 	diffs, err := q.flag("diffs", false)
@@ -62,7 +50,7 @@ func jobVersions(q *query, j *job) (any, error) {
 		return nil, err
 	}
 	if j == nil {
-		return nil, httpError{http.StatusNotFound, "job versions not found"}
+		return nil, notFound("job versions not found")
 	}
 	q.resultIndex = cmp.Or(j.ModifyIndex, q.resultIndex)
 	versions, differences := []object{}, []jobDiff(nil)
@@ -70,11 +58,24 @@ func jobVersions(q *query, j *job) (any, error) {
 	for i, v := range all {
 		versions = append(versions, v.detail())
 		if diffs && i+1 < len(all) {
-			differences = append(differences, v.diff(all[i+1]))
+			differences = append(differences, v.diff(&all[i+1].registration))
 		}
 	}
 	return object{
 		"Versions": versions, "Diffs": differences, "Index": q.resultIndex, "KnownLeader": true, "LastContact": 0,
 		"NextToken": "",
 	}, nil
+}
+
+// nextVersion returns a copy of the job as its next version. The copy may be changed until it is stored.
+func (j *job) nextVersion(index uint64) *job {
+	n := *j
+	n.earlierVersions = j.versions()
+	n.Version++
+	n.JobModifyIndex, n.ModifyIndex, n.planIndex = index, index, index
+	n.SubmitTime = time.Now().UnixNano()
+	n.knownStable, n.deployment = j.isStable(), nil
+	n.groups = slices.Clone(j.groups)
+	n.dropOldVersion()
+	return &n
 }

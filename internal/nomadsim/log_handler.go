@@ -42,9 +42,9 @@ func logHandler(c *Cluster, w http.ResponseWriter, r *http.Request, id string) {
 	c.delay(r, n.spec.Slow)
 	switch s := a.TaskStates[q.task]; {
 	case s == nil:
-		err = httpError{http.StatusBadRequest, fmt.Sprintf("unknown task name %q", q.task)}
+		err = badRequest(fmt.Sprintf("unknown task name %q", q.task))
 	case s.StartedAt == nil:
-		err = httpError{http.StatusNotFound, fmt.Sprintf("task %q not started yet. No logs available", q.task)}
+		err = notFound(fmt.Sprintf("task %q not started yet. No logs available", q.task))
 	}
 	var d *allocDir
 	if err == nil {
@@ -72,7 +72,7 @@ func logHandler(c *Cluster, w http.ResponseWriter, r *http.Request, id string) {
 func parseLogs(v url.Values) (*logQuery, error) {
 	q := &logQuery{task: v.Get("task"), stream: v.Get("type")}
 	bad := func(format string, args ...any) error {
-		return httpError{http.StatusBadRequest, fmt.Sprintf(format, args...)}
+		return badRequest(fmt.Sprintf(format, args...))
 	}
 	if q.task == "" {
 		return nil, bad("must provide task name")

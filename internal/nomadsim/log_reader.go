@@ -95,9 +95,7 @@ func (r *logReader) parts() (parts []logPart, err error) {
 		}
 	}
 	if len(parts) == 0 {
-		return nil, httpError{
-			http.StatusNotFound, fmt.Sprintf("log entry for task %q and log type %q not found", r.q.task, r.q.stream),
-		}
+		return nil, notFound(fmt.Sprintf("log entry for task %q and log type %q not found", r.q.task, r.q.stream))
 	}
 	slices.SortFunc(parts, func(a, b logPart) int { return cmp.Compare(a.index, b.index) })
 	return parts, nil

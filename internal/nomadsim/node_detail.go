@@ -3,7 +3,6 @@ package nomadsim
 import (
 	"fmt"
 	"maps"
-	"net/http"
 )
 
 // getNode returns a whole node.
@@ -17,7 +16,7 @@ func getNode(c *Cluster, q *query) (any, error) {
 	i, found := find(c.nodes, key{id: q.id}, byName)
 	if !found {
 		q.resultIndex = c.changedAt[tableNodes]
-		return nil, httpError{http.StatusNotFound, "node not found"}
+		return nil, notFound("node not found")
 	}
 	q.resultIndex = c.nodes[i].ModifyIndex
 	return c.nodes[i].detail(), nil

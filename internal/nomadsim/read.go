@@ -2,7 +2,6 @@ package nomadsim
 
 import (
 	"fmt"
-	"net/http"
 	"slices"
 	"strings"
 )
@@ -48,7 +47,7 @@ func listEvaluations(c *Cluster, q *query) (any, error) {
 	status, job := q.values.Get("status"), q.values.Get("job")
 	if status != "" || job != "" {
 		if q.filter != "" {
-			return nil, httpError{400, "Filter expression cannot be used with other filter parameters"}
+			return nil, badRequest("Filter expression cannot be used with other filter parameters")
 		}
 		rows = slices.DeleteFunc(slices.Clone(rows), func(e *evaluation) bool {
 			return (status != "" && e.Status != status) || (job != "" && e.JobID != job)
@@ -115,7 +114,7 @@ func listNamespaces(c *Cluster, q *query) (any, error) {
 // leader returns the address of the server's RPC port. Nothing listens there.
 func leader(*Cluster, *query) (any, error) { return "127.0.0.1:4647", nil }
 
-var errJobNotFound = httpError{http.StatusNotFound, "job not found"}
+var errJobNotFound = notFound("job not found")
 
 // forJob returns a query handler for one job. The job is nil if it does not exist. The response has the index of the
 // table, unless lookup sets another.
@@ -207,7 +206,7 @@ func getAllocation(c *Cluster, q *query) (any, error) {
 	}
 	if a == nil {
 		q.resultIndex = c.changedAt[tableAllocations]
-		return nil, httpError{http.StatusNotFound, "alloc not found"}
+		return nil, notFound("alloc not found")
 	}
 	if !q.token.rights.allows(a.Namespace, "read-job") {
 		return nil, unknownAllocation(q.id) // Nomad returns 500 instead of 403 here

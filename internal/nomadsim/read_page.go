@@ -47,7 +47,7 @@ func page[T row, S any](
 	if q.filter != "" {
 		var err error
 		if filter, err = bexpr.CreateEvaluator(q.filter); err != nil {
-			return nil, httpError{400, "failed to create result paginator: failed to read filter expression: " + err.Error()}
+			return nil, badRequest("failed to create result paginator: failed to read filter expression: " + err.Error())
 		}
 	}
 	each := slices.Values(rows)
@@ -73,9 +73,9 @@ func page[T row, S any](
 			}
 		}
 		if filter != nil {
-			fits, err := filter.Evaluate(r)
+			fits, err := filter.Evaluate(filterable(r))
 			if err != nil {
-				return nil, httpError{400, "failed to read result page: " + err.Error()}
+				return nil, badRequest("failed to read result page: " + err.Error())
 			}
 			if !fits {
 				continue
@@ -92,6 +92,14 @@ func page[T row, S any](
 		out = append(out, stub(r))
 	}
 	return out, nil
+}
+
+// filterable returns the record whose fields filter expressions name.
+func filterable(r row) any {
+	if j, isJob := r.(*job); isJob {
+		return &j.registration // the names of embedded fields are not looked up
+	}
+	return r
 }
 
 // visibleNamespaces returns a function that reports which namespaces a list may include. It returns an error if the

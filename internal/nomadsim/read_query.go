@@ -2,6 +2,7 @@ package nomadsim
 
 import (
 	"cmp"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -37,20 +38,20 @@ func parseQuery(r *http.Request, id string) (*query, error) {
 	}
 	if s := v.Get("stale"); s != "" {
 		if _, err := strconv.ParseBool(s); err != nil {
-			return nil, httpError{400, "Expect `true` or `false` for `stale` query string parameter"}
+			return nil, badRequest("Expect `true` or `false` for `stale` query string parameter")
 		}
 	}
 	if s := v.Get("per_page"); s != "" {
 		n, err := strconv.ParseInt(s, 10, 32)
 		if err != nil {
-			return nil, httpError{400, "Expect a number for `per_page` query string parameter"}
+			return nil, badRequest("Expect a number for `per_page` query string parameter")
 		}
 		q.perPage = int(n)
 	}
 	if s := v.Get("wait"); s != "" {
 		d, err := time.ParseDuration(s)
 		if err != nil {
-			return nil, httpError{400, "Invalid wait time"}
+			return nil, badRequest("Invalid wait time")
 		}
 		if d > 0 {
 			q.wait = min(d, maxWait)
@@ -59,7 +60,7 @@ func parseQuery(r *http.Request, id string) (*query, error) {
 	if s := v.Get("index"); s != "" {
 		n, err := strconv.ParseUint(s, 10, 64)
 		if err != nil {
-			return nil, httpError{400, "Invalid index"}
+			return nil, badRequest("Invalid index")
 		}
 		q.waitIndex = n
 	}
@@ -74,9 +75,7 @@ func (q *query) flag(name string, otherwise bool) (bool, error) {
 	}
 	b, err := strconv.ParseBool(s)
 	if err != nil {
-		return false, httpError{
-			500, "Failed to parse value of " + strconv.Quote(name) + " (" + s + ") as a bool: " + err.Error(),
-		}
+		return false, fmt.Errorf("Failed to parse value of %q (%s) as a bool: %w", name, s, err)
 	}
 	return b, nil
 }

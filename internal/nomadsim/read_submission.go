@@ -1,8 +1,8 @@
 package nomadsim
 
 import (
+	"fmt"
 	"maps"
-	"net/http"
 	"slices"
 	"strconv"
 )
@@ -12,7 +12,7 @@ func jobSubmission(q *query, j *job) (any, error) {
 	version, err := strconv.ParseUint(q.values.Get("version"), 10, 64)
 	if err != nil {
 		q.resultIndex = 0
-		return nil, httpError{http.StatusBadRequest, "Unable to parse job submission version parameter"}
+		return nil, badRequest("Unable to parse job submission version parameter")
 	}
 	q.resultIndex = 0
 	if j == nil {
@@ -34,7 +34,7 @@ func jobSubmission(q *query, j *job) (any, error) {
 	return source, nil
 }
 
-var errSourceNotFound = httpError{http.StatusNotFound, "job source not found"}
+var errSourceNotFound = notFound("job source not found")
 
 // getEvaluation returns one evaluation.
 func getEvaluation(c *Cluster, q *query) (any, error) {
@@ -42,14 +42,12 @@ func getEvaluation(c *Cluster, q *query) (any, error) {
 		return nil, errDenied
 	}
 	if _, err := uuidDigits(q.id, true); err != nil {
-		return nil, httpError{
-			http.StatusInternalServerError, "failed to lookup eval: eval lookup failed: index error: " + err.Error(),
-		}
+		return nil, fmt.Errorf("failed to lookup eval: eval lookup failed: index error: %w", err)
 	}
 	i := slices.IndexFunc(c.evaluations, func(e *evaluation) bool { return e.ID == q.id })
 	if i < 0 {
 		q.resultIndex = c.changedAt[tableEvaluations]
-		return nil, httpError{http.StatusNotFound, "eval not found"}
+		return nil, notFound("eval not found")
 	}
 	e := c.evaluations[i]
 	if !q.token.rights.allows(e.Namespace, "read-job") {

@@ -1,7 +1,6 @@
 package nomadsim
 
 import (
-	"cmp"
 	"time"
 )
 
@@ -15,23 +14,6 @@ type rescheduleEvent struct {
 	RescheduleTime          int64
 	PrevAllocID, PrevNodeID string
 	Delay                   time.Duration
-}
-
-// descUpdating is Nomad's description of an allocation that is replaced by a later job version.
-const descUpdating = "alloc is being updated due to job update"
-
-// previousWithDefaults returns the description of the previous allocation, with defaults for an allocation that was
-// replaced.
-func (a Allocation) previousWithDefaults() Allocation {
-	p := *a.Previous
-	p.DesiredStatus = cmp.Or(p.DesiredStatus, "stop")
-	if p.VersionsBehind == a.VersionsBehind {
-		p.ClientStatus = cmp.Or(p.ClientStatus, "failed")
-	} else {
-		p.ClientStatus = cmp.Or(p.ClientStatus, "complete")
-		p.DesiredDescription = cmp.Or(p.DesiredDescription, descUpdating)
-	}
-	return p
 }
 
 // replacementTime returns the time at which a failed allocation is replaced.

@@ -15,16 +15,8 @@ type restartTracker struct {
 }
 
 func newRestartTracker(jobType string, g Group) *restartTracker {
-	r := &restartTracker{
-		policy: Restart{Attempts: 2, Interval: 30 * time.Minute, Delay: 15 * time.Second}, onSuccess: true,
-	}
-	if jobType == "batch" || jobType == "sysbatch" {
-		r.policy, r.onSuccess = Restart{Attempts: 3, Interval: 24 * time.Hour, Delay: 15 * time.Second}, false
-	}
-	if g.Restart != nil {
-		r.policy = *g.Restart
-	}
-	return r
+	policy, onSuccess := g.restartPolicy(jobType)
+	return &restartTracker{policy: policy, onSuccess: onSuccess}
 }
 
 // restartDecision is the result of a task's exit: a restart after delay, or the end of the task.

@@ -130,11 +130,11 @@ func (c *Cluster) serve(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case found.pattern == "" && strings.HasPrefix(r.URL.Path, "/v1/allocation/"),
 		found.pattern == "" && strings.HasPrefix(r.URL.Path, "/v1/client/allocation/"):
-		refuse(w, httpError{http.StatusNotFound, "resource not found"})
+		refuse(w, notFound("resource not found"))
 	case found.pattern == "":
 		w.WriteHeader(http.StatusNotFound)
 	case found.method != r.Method:
-		refuse(w, httpError{http.StatusMethodNotAllowed, "Invalid method"})
+		refuse(w, codedError{Code: http.StatusMethodNotAllowed, Text: "Invalid method"})
 	default:
 		found.handle(c, w, r, id)
 	}
@@ -193,11 +193,11 @@ func (q *query) setHeaders(h http.Header) {
 	}
 }
 
-// refuse responds with an error. The status is 500, as in Nomad, unless it is an httpError.
+// refuse responds with an error. The status is 500, as in Nomad, unless it is a codedError.
 func refuse(w http.ResponseWriter, err error) {
 	status := http.StatusInternalServerError
-	if f, ok := errors.AsType[httpError](err); ok {
-		status = f.status
+	if f, ok := errors.AsType[codedError](err); ok {
+		status = f.Code
 	}
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.WriteHeader(status)

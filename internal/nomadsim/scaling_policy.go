@@ -15,7 +15,7 @@ type scalingPolicy struct {
 
 // storeScalingPolicies updates the scaling policies of a version that is about to be stored. before is the previous
 // version. The policies of a described job have no indexes.
-func (j *job) storeScalingPolicies(before *job, index uint64) {
+func (j *registration) storeScalingPolicies(before *registration, index uint64) {
 	current := map[string]scalingPolicy{}
 	if before != nil && before.scalingPolicies != nil {
 		current = before.scalingPolicies

@@ -292,7 +292,7 @@ func (c *Cluster) feasibleNodes(j *job, g Group) (fit []*node, reasons metrics) 
 			fit = append(fit, n)
 		}
 	}
-	reasons = u.metrics(evaluated)
+	reasons = failureMetrics(&u, evaluated)
 	reasons.NodePool = cmp.Or(j.NodePool, "default")
 	if len(exhausted) > 0 {
 		reasons.ResourcesExhausted = exhausted

@@ -2,7 +2,6 @@ package nomadsim
 
 import (
 	"cmp"
-	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -54,7 +53,7 @@ func (p *plan) planGroup(g Group, all []*allocation) {
 			current = append(current, a)
 		case a.Job.Version == p.job.Version:
 			current = append(current, a)
-		case p.job.canUpdateInPlace(a.Job, g):
+		case p.job.canUpdateInPlace(&a.Job.registration, g):
 			current = append(current, p.updateInPlace(g, a))
 		default:
 			old = append(old, a)
@@ -250,7 +249,7 @@ func (p *plan) planSystemGroup(g Group, all []*allocation) {
 			covered[a.NodeID] = true // until the next evaluation
 		case a.Job.Version == p.job.Version:
 			covered[a.NodeID] = true
-		case p.job.canUpdateInPlace(a.Job, g):
+		case p.job.canUpdateInPlace(&a.Job.registration, g):
 			p.updateInPlace(g, a)
 			covered[a.NodeID] = true
 		default:
@@ -272,45 +271,4 @@ func (p *plan) changedCopy(a *allocation) *allocation {
 	b := a.copy()
 	p.changed = append(p.changed, b)
 	return b
-}
-
-// canUpdateInPlace reports whether the group's allocations of another version can continue unchanged.
-func (j *job) canUpdateInPlace(other *job, g Group) bool {
-	if j == other {
-		return true
-	}
-	return reflect.DeepEqual(j.destructiveSpec(g.Name), other.destructiveSpec(g.Name))
-}
-
-// destructiveSpec returns the part of a group that cannot be changed in place.
-func (j *job) destructiveSpec(group string) any {
-	spec := j.normalizedSpec()
-	groups, _ := spec["TaskGroups"].([]any)
-	for _, g := range groups {
-		g := g.(object)
-		if g["Name"] != group {
-			continue
-		}
-		for _, k := range []string{
-			"Count", "Update", "RestartPolicy", "ReschedulePolicy", "Services", "Constraints", "Migrate", "Scaling",
-		} {
-			delete(g, k)
-		}
-		tasks, _ := g["Tasks"].([]any)
-		for _, t := range tasks {
-			for _, k := range []string{"RestartPolicy", "Services", "Constraints", "KillTimeout", "LogConfig", "Identity"} {
-				delete(t.(object), k)
-			}
-		}
-		return []any{g, spec["Meta"]}
-	}
-	return nil
-}
-
-// updateStrategy returns the update block of a group, or nil if the job has no deployments.
-func (j *job) updateStrategy(g Group) *Update {
-	if j.Type != "service" {
-		return nil
-	}
-	return cmp.Or(g.Update, &Update{})
 }

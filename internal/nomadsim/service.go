@@ -25,7 +25,7 @@ type Check struct {
 	Interval, Timeout time.Duration // default 10 s and 2 s
 }
 
-func services(j *job, task string, all []Service) (rows []object) {
+func services(j *registration, task string, all []Service) (rows []object) {
 	for _, s := range all {
 		var checks []object
 		for _, c := range s.Checks {
@@ -67,4 +67,10 @@ func (c Check) detail(task string) object {
 		"Protocol": "", "SuccessBeforePassing": 0, "TLSServerName": "", "TLSSkipVerify": false,
 		"Args": nil, "CheckRestart": nil, "Header": nil,
 	}
+}
+
+// CheckFailure is the result of a failing check.
+type CheckFailure struct {
+	StatusCode int // of an HTTP check that got a response
+	Output     string
 }

@@ -6,6 +6,7 @@ import (
 	"hash/fnv"
 	"slices"
 	"strconv"
+	"time"
 )
 
 // createAllocations creates the described allocations of a group and the allocations that they replaced.
@@ -33,7 +34,7 @@ func (c *Cluster) createAllocation(j *job, g Group, i, later int, spec Allocatio
 	if previous != nil && previous.Job == version && spec.Created.IsZero() {
 		spec.Created = previous.replacementTime()
 	}
-	spec.fillDefaults(j)
+	fillAllocation(&spec, j)
 	names := []string{"allocation", j.Namespace, j.ID, g.Name, strconv.Itoa(i)}
 	if later > 0 {
 		names = append(names, "before", strconv.Itoa(later))
@@ -62,7 +63,7 @@ func (c *Cluster) createAllocation(j *job, g Group, i, later int, spec Allocatio
 		if !given && spec.ClientStatus == "running" {
 			state.CPU, state.RSS, state.MaxRSS = float64(t.CPU)/10, uint64(t.Memory)<<18, uint64(t.Memory)<<19
 		}
-		a.TaskStates[t.Name] = state.toRecord(spec)
+		a.TaskStates[t.Name] = newTaskState(state, spec)
 	}
 	j.allocations = append(j.allocations, a)
 	j.summary.Summary[g.Name].add(a.ClientStatus)
@@ -109,4 +110,33 @@ func (a *allocation) setHealth(j *job, spec Allocation) {
 var clientDescriptions = map[string]string{
 	"pending": "No tasks have started", "running": "Tasks are running",
 	"complete": "All tasks have completed", "failed": "Failed tasks",
+}
+
+// fillAllocation fills in the defaults of the description of an allocation.
+func fillAllocation(a *Allocation, j *job) {
+	a.ClientStatus = cmp.Or(a.ClientStatus, "running")
+	a.DesiredStatus = cmp.Or(a.DesiredStatus, "run")
+	if a.Created.IsZero() {
+		a.Created = time.Unix(0, j.versionsBack(a.VersionsBehind).SubmitTime)
+	}
+	if a.Modified.IsZero() {
+		a.Modified = a.Created
+	}
+}
+
+// newTaskState returns the record of a described task state.
+func newTaskState(s TaskState, a Allocation) *taskState {
+	s.fillDefaults(a)
+	r := &taskState{
+		State: s.State, Failed: s.Failed, StartedAt: stamp(s.Started), FinishedAt: stamp(s.Finished), measured: s,
+	}
+	for _, e := range s.Events {
+		if e.Type == "Restarting" {
+			r.Restarts++
+			r.LastRestart = stamp(time.Unix(0, e.Time))
+		}
+	}
+	r.Restarts = cmp.Or(s.Restarts, r.Restarts)
+	r.Events = s.Events[max(len(s.Events)-10, 0):]
+	return r
 }

@@ -10,9 +10,6 @@ import (
 func (j *Job) fillDefaults() {
 	j.Namespace = cmp.Or(j.Namespace, "default")
 	j.Type = cmp.Or(j.Type, "service")
-	if j.Submitted.IsZero() {
-		j.Submitted = time.Now()
-	}
 	if j.Version == 0 {
 		j.Version = uint64(len(j.Versions))
 	}
@@ -83,17 +80,6 @@ func (t *Task) fillDefaults() {
 	}
 }
 
-func (a *Allocation) fillDefaults(j *job) {
-	a.ClientStatus = cmp.Or(a.ClientStatus, "running")
-	a.DesiredStatus = cmp.Or(a.DesiredStatus, "run")
-	if a.Created.IsZero() {
-		a.Created = time.Unix(0, j.versionsBack(a.VersionsBehind).SubmitTime)
-	}
-	if a.Modified.IsZero() {
-		a.Modified = a.Created
-	}
-}
-
 func (s *TaskState) fillDefaults(a Allocation) {
 	if s.State == "" {
 		switch a.ClientStatus {
@@ -145,41 +131,33 @@ func (s *TaskState) defaultEvents(a Allocation) []Event {
 	return events
 }
 
-// toRecord converts the description of a job to a record that is not planned yet.
-func (j *Job) toRecord() *job {
-	r := &job{
-		ID: j.ID, ParentID: j.ParentID, Name: j.ID, Namespace: j.Namespace, Region: "global", Type: j.Type,
-		NodePool: "default", Datacenters: []string{"*"}, Priority: defaultPriority, Stop: j.Stopped, Meta: j.Meta,
-		Version: j.Version, SubmitTime: j.Submitted.UnixNano(), groups: j.Groups,
-		Dispatched: j.ParentID != "" && j.Parameterized != nil, constraints: j.Constraints, extraFields: j.Extra,
+// fillEarlier fills in j as an earlier version of a job.
+func (j *Job) fillEarlier(now *Job, versionsBehind uint64) {
+	j.Namespace, j.ID, j.Type, j.ParentID, j.Stopped = now.Namespace, now.ID, now.Type, now.ParentID, false
+	j.Version, j.Versions, j.Evaluations = now.Version-versionsBehind, nil, nil
+	if j.Submitted.IsZero() {
+		j.Submitted = now.Submitted
 	}
-	if p := j.Periodic; p != nil {
-		r.Periodic = &periodic{
-			Enabled: !p.Disabled, ProhibitOverlap: p.ProhibitOverlap, Spec: p.Spec, SpecType: "cron",
-			Specs: append([]string{}, p.Specs...), TimeZone: cmp.Or(p.TimeZone, "UTC"),
-		}
+	j.fillDefaults()
+	for i := range j.Groups {
+		g := &j.Groups[i]
+		g.Count, g.Allocations, g.Unplaced = max(g.Count, 1), nil, nil
 	}
-	if p := j.Parameterized; p != nil {
-		r.ParameterizedJob = &parameterized{
-			Payload: cmp.Or(p.Payload, "optional"), MetaRequired: p.MetaRequired, MetaOptional: p.MetaOptional,
-		}
-	}
-	return r
 }
 
-// toRecord converts the description of a task state to a record.
-func (s TaskState) toRecord(a Allocation) *taskState {
-	s.fillDefaults(a)
-	r := &taskState{
-		State: s.State, Failed: s.Failed, StartedAt: stamp(s.Started), FinishedAt: stamp(s.Finished), measured: s,
+// previousWithDefaults returns the description of the previous allocation, with defaults for an allocation that was
+// replaced.
+func (a Allocation) previousWithDefaults() Allocation {
+	p := *a.Previous
+	p.DesiredStatus = cmp.Or(p.DesiredStatus, "stop")
+	if p.VersionsBehind == a.VersionsBehind {
+		p.ClientStatus = cmp.Or(p.ClientStatus, "failed")
+	} else {
+		p.ClientStatus = cmp.Or(p.ClientStatus, "complete")
+		p.DesiredDescription = cmp.Or(p.DesiredDescription, descUpdating)
 	}
-	for _, e := range s.Events {
-		if e.Type == "Restarting" {
-			r.Restarts++
-			r.LastRestart = stamp(time.Unix(0, e.Time))
-		}
-	}
-	r.Restarts = cmp.Or(s.Restarts, r.Restarts)
-	r.Events = s.Events[max(len(s.Events)-10, 0):]
-	return r
+	return p
 }
+
+// descUpdating is Nomad's description of an allocation that is replaced by a later job version.
+const descUpdating = "alloc is being updated due to job update"

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+	"time"
 )
 
 // AddJob adds a job to the cluster in the described state. The index advances as in a real cluster: each version is
@@ -18,6 +19,9 @@ func (c *Cluster) addJob(spec Job) (ending []*taskRunner) {
 	defer c.mu.Unlock()
 	if spec.ID == "" {
 		panic("nomadsim: a job needs an ID")
+	}
+	if spec.Submitted.IsZero() {
+		spec.Submitted = time.Now()
 	}
 	spec.fillDefaults()
 	c.addNamespace(spec.Namespace, "")
@@ -51,7 +55,7 @@ func (c *Cluster) addJob(spec Job) (ending []*taskRunner) {
 // registerVersion stores the next version of a described job and plans it. before is the previous version, and old is
 // the job that it replaces in the cluster.
 func (c *Cluster) registerVersion(spec Job, before, old *job) *job {
-	j := spec.toRecord()
+	j := &job{registration: spec.register()}
 	registered := c.nextIndex(tableJobs, tableSummaries, tableEvaluations)
 	j.CreateIndex, j.ModifyIndex, j.JobModifyIndex = registered, registered, registered
 	switch {

@@ -41,9 +41,9 @@ func union(a, b []string) []string {
 	return a
 }
 
-// usage returns the usage as the driver of the task reports it. Only docker reports a peak, and only the other
+// usageOf returns the usage of a task as its driver reports it. Only docker reports a peak, and only the other
 // drivers report processes.
-func (s TaskState) usage(driver string) (total resourceUsage, processes map[string]resourceUsage) {
+func usageOf(s TaskState, driver string) (total resourceUsage, processes map[string]resourceUsage) {
 	u := resourceUsage{}
 	u.CpuStats.TotalTicks, u.CpuStats.Percent = s.CPU, s.CPU/26 // cores have 2,600 MHz
 	u.MemoryStats.RSS = s.RSS
@@ -78,7 +78,7 @@ func statsHandler(c *Cluster, w http.ResponseWriter, r *http.Request, id string)
 			continue
 		}
 		taken := time.Now().UnixNano()
-		used, processes := state.measured.usage(t.Driver)
+		used, processes := usageOf(state.measured, t.Driver)
 		if state.State == "running" {
 			total.add(used)
 			latest = taken
@@ -109,18 +109,18 @@ func (c *Cluster) reachableAllocationLocked(r *http.Request, id string,
 		return nil, nil, err
 	}
 	if a == nil {
-		return nil, nil, httpError{http.StatusNotFound, unknownAllocation(id).Error()}
+		return nil, nil, notFound(unknownAllocation(id).Error())
 	}
 	if !slices.ContainsFunc(capabilities, func(s string) bool { return t.rights.allows(a.Namespace, s) }) {
 		return nil, nil, errDenied
 	}
 	i, found := find(c.nodes, key{id: a.NodeID}, byName)
 	if !found {
-		return nil, nil, httpError{http.StatusNotFound, fmt.Sprintf("Unknown node %s", a.NodeID)}
+		return nil, nil, notFound(fmt.Sprintf("Unknown node %s", a.NodeID))
 	}
 	n := c.nodes[i]
 	if n.spec.Down || n.spec.Unreachable {
-		return nil, nil, httpError{http.StatusNotFound, "No path to node"}
+		return nil, nil, notFound("No path to node")
 	}
 	return a, n, nil
 }

@@ -64,12 +64,12 @@ func write(apply func(c *Cluster, req *writeRequest) (any, error)) handler {
 // decode decodes the body. Numbers keep their notation.
 func (req *writeRequest) decode(into any) error {
 	if len(req.body) == 0 {
-		return httpError{http.StatusBadRequest, "Request body is empty"}
+		return badRequest("Request body is empty")
 	}
 	d := json.NewDecoder(bytes.NewReader(req.body))
 	d.UseNumber()
 	if err := d.Decode(into); err != nil {
-		return httpError{http.StatusBadRequest, err.Error()}
+		return badRequest(err.Error())
 	}
 	return nil
 }

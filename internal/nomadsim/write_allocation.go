@@ -15,7 +15,7 @@ func stopAllocation(c *Cluster, req *writeRequest) (any, error) {
 		return nil, err
 	}
 	if old == nil {
-		return nil, httpError{http.StatusNotFound, "allocation not found"}
+		return nil, notFound("allocation not found")
 	}
 	if err := req.authorize(old.Namespace, "alloc-lifecycle"); err != nil {
 		return nil, err
@@ -142,7 +142,7 @@ func (c *Cluster) restartTasks(old *allocation, tasks []Task, reason string) {
 func signalAllocation(c *Cluster, req *writeRequest, a *allocation) error {
 	var sent struct{ Task, Signal string }
 	if err := req.decode(&sent); err != nil {
-		return httpError{http.StatusBadRequest, "Failed to decode body: " + err.Error()}
+		return badRequest("Failed to decode body: " + err.Error())
 	}
 	tasks := a.group.Tasks
 	if sent.Task != "" {

@@ -3,15 +3,9 @@ package nomadsim
 import (
 	"fmt"
 	"maps"
-	"net/http"
-	"reflect"
 	"slices"
 	"time"
 )
-
-func (j *job) sameSpec(other *job) bool {
-	return reflect.DeepEqual(j.normalizedSpec(), other.normalizedSpec())
-}
 
 // lookupDeployment returns a deployment by its full ID, or nil if there is none.
 func (c *Cluster) lookupDeployment(id string) (*deployment, error) {
@@ -31,7 +25,7 @@ func getDeployment(c *Cluster, q *query) (any, error) {
 	}
 	if d == nil || !q.token.rights.allows(d.Namespace, "read-job") {
 		q.resultIndex = c.changedAt[tableDeployments]
-		return nil, httpError{http.StatusNotFound, "deployment not found"}
+		return nil, notFound("deployment not found")
 	}
 	q.resultIndex = d.ModifyIndex
 	return d, nil
@@ -78,11 +72,11 @@ func (c *Cluster) activeDeployment(req *writeRequest, operation string, capabili
 func (req *writeRequest) checkDeploymentID(id string) error {
 	switch id {
 	case "":
-		return httpError{http.StatusBadRequest, "DeploymentID must be specified"}
+		return badRequest("DeploymentID must be specified")
 	case req.id:
 		return nil
 	}
-	return httpError{http.StatusBadRequest, "Deployment ID does not match"}
+	return badRequest("Deployment ID does not match")
 }
 
 func (req *writeRequest) deploymentResponse(e *evaluation, reverted *uint64) object {

@@ -2,7 +2,6 @@ package nomadsim
 
 import (
 	"fmt"
-	"net/http"
 	"slices"
 	"strconv"
 	"time"
@@ -30,7 +29,7 @@ func deregisterJob(c *Cluster, req *writeRequest) (any, error) {
 		j := before.nextVersion(req.index)
 		j.Stop = true
 		j.disableScaling()
-		j.storeScalingPolicies(before, req.index)
+		j.storeScalingPolicies(before.spec(), req.index)
 		if purge {
 			c.jobs = drop(c.jobs, before, byName)
 			c.countDeletedChild(before, req.index)
@@ -62,9 +61,9 @@ func revertJob(c *Cluster, req *writeRequest) (any, error) {
 	}
 	switch {
 	case sent.JobID == "":
-		return nil, httpError{http.StatusBadRequest, "JobID must be specified"}
+		return nil, badRequest("JobID must be specified")
 	case sent.JobID != req.id:
-		return nil, httpError{http.StatusBadRequest, "Job ID does not match"}
+		return nil, badRequest("Job ID does not match")
 	}
 	if err := req.authorize(req.namespace, "submit-job", "revert-job"); err != nil {
 		return nil, err

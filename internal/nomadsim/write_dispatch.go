@@ -3,13 +3,9 @@ package nomadsim
 import (
 	"fmt"
 	"maps"
-	"net/http"
 	"slices"
 	"time"
 )
-
-// maxPayloadSize is Nomad's limit for the payload of a dispatch.
-const maxPayloadSize = 16 * 1024
 
 // dispatchJob registers a child of a parameterized job. Unlike Nomad, it stores the payload uncompressed, which is
 // not visible to clients.
@@ -24,7 +20,7 @@ func dispatchJob(c *Cluster, req *writeRequest) (any, error) {
 		return nil, err
 	}
 	if sent.JobID != "" && sent.JobID != req.id {
-		return nil, httpError{http.StatusBadRequest, "Job ID does not match"}
+		return nil, badRequest("Job ID does not match")
 	}
 	if err := req.authorize(req.namespace, "dispatch-job"); err != nil {
 		return nil, err
@@ -82,36 +78,6 @@ func dispatchJob(c *Cluster, req *writeRequest) (any, error) {
 		"DispatchedJobID": child.ID, "EvalID": e.ID, "EvalCreateIndex": req.index, "JobCreateIndex": req.index,
 		"Index": req.index,
 	}, nil
-}
-
-// check returns an error if the parameterized block does not permit this payload or metadata, or requires more.
-func (p *parameterized) check(payload []byte, meta map[string]string) error {
-	switch {
-	case p.Payload == "required" && len(payload) == 0:
-		return fmt.Errorf("Payload is not provided but required by parameterized job")
-	case p.Payload == "forbidden" && len(payload) > 0:
-		return fmt.Errorf("Payload provided but forbidden by parameterized job")
-	case len(payload) > maxPayloadSize:
-		return fmt.Errorf("Payload exceeds maximum size; %d > %d", len(payload), maxPayloadSize)
-	}
-	var unknown, missing []string
-	for _, k := range slices.Sorted(maps.Keys(meta)) {
-		if !slices.Contains(p.MetaRequired, k) && !slices.Contains(p.MetaOptional, k) {
-			unknown = append(unknown, k)
-		}
-	}
-	for _, k := range p.MetaRequired {
-		if _, there := meta[k]; !there {
-			missing = append(missing, k)
-		}
-	}
-	switch {
-	case unknown != nil:
-		return fmt.Errorf("Dispatch request included unpermitted metadata keys: %v", unknown)
-	case missing != nil:
-		return fmt.Errorf("Dispatch did not provide required meta keys: %v", missing)
-	}
-	return nil
 }
 
 // child returns a new child of this job, to be stored.

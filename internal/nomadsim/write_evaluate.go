@@ -2,7 +2,6 @@ package nomadsim
 
 import (
 	"errors"
-	"net/http"
 )
 
 // evaluateJob creates an evaluation of a job. With ForceReschedule, failed allocations are rescheduled immediately,
@@ -18,9 +17,9 @@ func evaluateJob(c *Cluster, req *writeRequest) (any, error) {
 		}
 		switch {
 		case sent.JobID == "":
-			return nil, httpError{http.StatusBadRequest, "Job ID must be specified"}
+			return nil, badRequest("Job ID must be specified")
 		case sent.JobID != req.id:
-			return nil, httpError{http.StatusBadRequest, "JobID not same as job name"}
+			return nil, badRequest("JobID not same as job name")
 		}
 	}
 	if err := req.authorize(req.namespace, "submit-job", "evaluate-job"); err != nil {

@@ -4,9 +4,6 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
-	"maps"
-	"net/http"
-	"reflect"
 	"time"
 )
 
@@ -36,7 +33,7 @@ func registerJob(c *Cluster, req *writeRequest) (any, error) {
 		return nil, err
 	}
 	if req.id != "" && *f.ID != req.id {
-		return nil, httpError{http.StatusBadRequest, "Job ID does not match name"}
+		return nil, badRequest("Job ID does not match name")
 	}
 	namespace := cmp.Or(req.values.Get("namespace"), sent.Namespace, f.Namespace, "default")
 	if err := req.authorize(namespace, "submit-job", "register-job"); err != nil {
@@ -48,15 +45,15 @@ func registerJob(c *Cluster, req *writeRequest) (any, error) {
 	before := c.job(namespace, *f.ID)
 	if sent.EnforceIndex {
 		enforced, _ := sent.JobModifyIndex.Int64()
-		if err := before.checkModifyIndex(uint64(enforced)); err != nil {
+		if err := before.spec().checkModifyIndex(uint64(enforced)); err != nil {
 			return nil, err
 		}
 	}
-	if err := before.checkUpdate(f); err != nil {
+	if err := before.spec().checkUpdate(f); err != nil {
 		return nil, err
 	}
 	raw, _ := jsonValue(sent.Job).(object)
-	j := f.define(raw, namespace, req.mayRunProcesses, before)
+	j := &job{registration: *f.define(raw, namespace, req.mayRunProcesses, before.registrations())}
 	j.tokenID, j.submission = c.accessor(req.token), sent.Submission
 	if before != nil && sent.PreserveCounts {
 		for _, g := range before.groups {
@@ -70,7 +67,7 @@ func registerJob(c *Cluster, req *writeRequest) (any, error) {
 
 // submit stores j as the next version of before, unless both are the same, and returns the response.
 func (c *Cluster) submit(req *writeRequest, before, j *job) object {
-	if before != nil && before.Stop == j.Stop && before.sameRegistration(j) {
+	if before != nil && before.Stop == j.Stop && before.sameRegistration(&j.registration) {
 		if before.isParent() {
 			req.index = before.ModifyIndex
 			return req.registerResponse("", 0, before.ModifyIndex)
@@ -86,15 +83,6 @@ func (c *Cluster) submit(req *writeRequest, before, j *job) object {
 	}
 	e := c.evaluate(j, "job-register", req.index, req.index)
 	return req.registerResponse(e.ID, req.index, req.index)
-}
-
-// sameRegistration reports whether Nomad considers two definitions as the same. Nomad also compares the tokens that
-// registered them. Described jobs have no token.
-func (j *job) sameRegistration(other *job) bool {
-	described := j.policyIndexes == nil || other.policyIndexes == nil
-	return reflect.DeepEqual(j.normalizedSpec(), other.normalizedSpec()) &&
-		(described || maps.Equal(j.policyIndexes, other.policyIndexes)) &&
-		(j.tokenID == "" || other.tokenID == "" || j.tokenID == other.tokenID)
 }
 
 // storeVersion stores a new job, or the next version of an existing one.
@@ -113,7 +101,7 @@ func (c *Cluster) storeVersion(before, j *job, index uint64) *job {
 			j.submission = before.submission
 		}
 	}
-	j.storeScalingPolicies(before, index)
+	j.storeScalingPolicies(before.spec(), index)
 	j.ModifyIndex, j.JobModifyIndex, j.planIndex = index, index, index
 	j.summary = j.countAllocations(index)
 	for _, g := range j.groups {
@@ -125,57 +113,10 @@ func (c *Cluster) storeVersion(before, j *job, index uint64) *job {
 	return c.job(j.Namespace, j.ID)
 }
 
-func (j *job) hasGroup(name string) bool {
-	for _, g := range j.groups {
-		if g.Name == name {
-			return true
-		}
-	}
-	return false
-}
-
 // accessor returns the token ID that Nomad stores in a job, or "" if ACL is off.
 func (c *Cluster) accessor(t *token) string {
 	if len(c.tokens) == 0 {
 		return ""
 	}
 	return uuid("accessor", t.secret)
-}
-
-// checkModifyIndex returns an error if the job has another modify index than the request enforces. j is nil if the job
-// does not exist.
-func (j *job) checkModifyIndex(index uint64) error {
-	switch {
-	case j == nil && index != 0:
-		return fmt.Errorf("Enforcing job modify index %d: job does not exist", index)
-	case j != nil && index == 0:
-		return fmt.Errorf("Enforcing job modify index 0: job already exists")
-	case j != nil && index != j.JobModifyIndex:
-		return fmt.Errorf("Enforcing job modify index %d: job exists with conflicting job modify index: %d", index,
-			j.JobModifyIndex)
-	}
-	return nil
-}
-
-// checkUpdate returns an error if f cannot be a new version of the job.
-func (j *job) checkUpdate(f *apiJob) error {
-	parameterized := f.ParameterizedJob != nil && !f.Dispatched
-	switch {
-	case j == nil && f.Dispatched:
-		return fmt.Errorf("job can't be submitted with 'Dispatched' set")
-	case j == nil:
-	case j.Type != f.Type:
-		return fmt.Errorf("cannot update job from type %q to %q", j.Type, f.Type)
-	case j.Periodic != nil && f.Periodic == nil:
-		return fmt.Errorf("cannot update periodic job to being non-periodic")
-	case j.Periodic == nil && f.Periodic != nil:
-		return fmt.Errorf("cannot update non-periodic job to being periodic")
-	case j.ParameterizedJob != nil && !j.Dispatched && !parameterized:
-		return fmt.Errorf("cannot update parameterized job to being non-parameterized")
-	case (j.ParameterizedJob == nil || j.Dispatched) && parameterized:
-		return fmt.Errorf("cannot update non-parameterized job to being parameterized")
-	case j.Dispatched != f.Dispatched:
-		return fmt.Errorf("field 'Dispatched' is read-only")
-	}
-	return nil
 }

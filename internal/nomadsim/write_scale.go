@@ -2,7 +2,6 @@ package nomadsim
 
 import (
 	"fmt"
-	"net/http"
 	"slices"
 	"time"
 )
@@ -33,7 +32,7 @@ func scaleJob(c *Cluster, req *writeRequest) (any, error) {
 		JobModifyIndex uint64
 	}
 	bad := func(format string, args ...any) error {
-		return httpError{http.StatusBadRequest, fmt.Sprintf(format, args...)}
+		return badRequest(fmt.Sprintf(format, args...))
 	}
 	if err := req.decode(&sent); err != nil {
 		return nil, err
@@ -57,7 +56,7 @@ func scaleJob(c *Cluster, req *writeRequest) (any, error) {
 	}
 	before := c.job(req.namespace, req.id)
 	if before == nil {
-		return nil, httpError{http.StatusNotFound, fmt.Sprintf("job %q not found", req.id)}
+		return nil, notFound(fmt.Sprintf("job %q not found", req.id))
 	}
 	if before.Type == "system" && sent.Count != nil && *sent.Count > 1 {
 		return nil, bad(`jobs of type "system" can only be scaled between 0 and 1`)
@@ -79,7 +78,7 @@ func scaleJob(c *Cluster, req *writeRequest) (any, error) {
 		index := c.nextIndex(tableJobs, tableSummaries)
 		j := before.nextVersion(index)
 		j.setCount(group, int(*sent.Count))
-		j.storeScalingPolicies(before, index)
+		j.storeScalingPolicies(before.spec(), index)
 		c.storeJob(j, index)
 		response = req.registerResponse("", 0, index)
 		if !j.isParent() {
@@ -93,29 +92,6 @@ func scaleJob(c *Cluster, req *writeRequest) (any, error) {
 	c.storeScalingEvent(req, group, event)
 	response["Index"], response["KnownLeader"] = req.index, true
 	return response, nil
-}
-
-// checkScale returns an error if the group cannot have this count, or cannot be scaled now.
-func (j *job) checkScale(g Group, count int64, index uint64) error {
-	if s := g.Scaling; s != nil {
-		if count < int64(s.Min) {
-			return httpError{
-				http.StatusBadRequest, fmt.Sprintf("group count was less than scaling policy minimum: %d < %d", count, s.Min),
-			}
-		}
-		if count > int64(s.Max) {
-			return httpError{
-				http.StatusBadRequest, fmt.Sprintf("group count was greater than scaling policy maximum: %d > %d", count, s.Max),
-			}
-		}
-	}
-	if all := j.deployments(); len(all) > 0 && all[0].active() {
-		return httpError{http.StatusBadRequest, "job scaling blocked due to active deployment"}
-	}
-	if index > 0 {
-		return j.checkModifyIndex(index)
-	}
-	return nil
 }
 
 func (c *Cluster) storeScalingEvent(req *writeRequest, group string, e scalingEvent) {
@@ -172,4 +148,23 @@ func scaleStatus(c *Cluster, q *query) (any, error) {
 		"JobID": j.ID, "Namespace": j.Namespace, "JobCreateIndex": j.CreateIndex, "JobModifyIndex": j.ModifyIndex,
 		"JobStopped": j.Stop, "TaskGroups": groups,
 	}, nil
+}
+
+// checkScale returns an error if the group cannot have this count, or cannot be scaled now.
+func (j *job) checkScale(g Group, count int64, index uint64) error {
+	if s := g.Scaling; s != nil {
+		if count < int64(s.Min) {
+			return badRequest(fmt.Sprintf("group count was less than scaling policy minimum: %d < %d", count, s.Min))
+		}
+		if count > int64(s.Max) {
+			return badRequest(fmt.Sprintf("group count was greater than scaling policy maximum: %d > %d", count, s.Max))
+		}
+	}
+	if all := j.deployments(); len(all) > 0 && all[0].active() {
+		return badRequest("job scaling blocked due to active deployment")
+	}
+	if index > 0 {
+		return j.checkModifyIndex(index)
+	}
+	return nil
 }

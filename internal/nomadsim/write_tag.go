@@ -2,17 +2,10 @@ package nomadsim
 
 import (
 	"fmt"
-	"net/http"
 	"slices"
 	"strings"
 	"time"
 )
-
-// versionTag is the tag of a job version. Nomad does not garbage-collect a tagged version, nor its job.
-type versionTag struct {
-	Name, Description string
-	TaggedTime        int64
-}
 
 // tagVersion tags a job version.
 func tagVersion(c *Cluster, req *writeRequest) (any, error) {
@@ -76,7 +69,7 @@ func untagVersion(c *Cluster, req *writeRequest) (any, error) {
 func (req *writeRequest) tagPath() (id, name string, err error) {
 	i := strings.LastIndex(req.id, "/versions/")
 	if i < 0 || strings.Contains(req.id[:i]+req.id[i+len("/versions/"):], "/") {
-		return "", "", httpError{http.StatusNotFound, "invalid job tag endpoint"}
+		return "", "", notFound("invalid job tag endpoint")
 	}
 	return req.id[:i], req.id[i+len("/versions/"):], nil
 }

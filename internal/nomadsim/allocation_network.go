@@ -1,0 +1,39 @@
+package nomadsim
+
+import (
+	"cmp"
+	"hash/fnv"
+	"slices"
+)
+
+// assignedNetworks returns the networks of an allocation with their ports.
+func (a *allocation) assignedNetworks() []object {
+	return networkRows(a.group.Networks, func(p Port) object {
+		p.Value = a.portNumber(p)
+		return p.detail()
+	}, object{"IP": a.node.spec.Address})
+}
+
+// assignedPorts returns the ports of an allocation. As in Nomad, it is nil without ports.
+func (a *allocation) assignedPorts() (rows []object) {
+	for _, n := range a.group.Networks {
+		inOrder := slices.Clone(n.Ports)
+		// static ports first
+		slices.SortStableFunc(inOrder, func(p, q Port) int { return -cmp.Compare(min(p.Value, 1), min(q.Value, 1)) })
+		for _, p := range inOrder {
+			row := object{"Label": p.Label, "Value": a.portNumber(p), "HostIP": a.node.spec.Address}
+			if p.To != 0 {
+				row["To"] = p.To
+			}
+			rows = append(rows, row)
+		}
+	}
+	return rows
+}
+
+// portNumber returns the number of a port. A dynamic port gets a stable number in Nomad's range.
+func (a *allocation) portNumber(p Port) int {
+	h := fnv.New32a()
+	h.Write([]byte(a.ID + p.Label))
+	return cmp.Or(p.Value, 20000+int(h.Sum32()%12000))
+}
