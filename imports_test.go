@@ -27,17 +27,18 @@ commands: backends internal/escape internal/ops internal/pattern internal/render
 	router
 config: internal/suggest
 internal/audit: internal/escape internal/linequeue
-internal/demo: config internal/gateway internal/nomadsim internal/sshfiles router
+internal/demo: config internal/gateway internal/nomadsim internal/nomadsim/jobspec internal/sshfiles router
 internal/gateway: acl backends backends/docker backends/nomad commands config
 	internal/audit internal/nomadcli internal/ops internal/sshd router
 internal/gen/docs: commands config router
 internal/gen/picture: internal/demo
+internal/nomadsim: internal/nomadsim/jobspec
 internal/ops: backends
 internal/prose: commands router
 internal/render: internal/escape
 internal/sshd: acl internal/audit internal/escape router
 internal/testenv/dockertest: internal/nomadsim
-internal/testenv/nomadtest: internal/nomadsim
+internal/testenv/nomadtest: internal/nomadsim internal/nomadsim/jobspec
 router: acl backends internal/audit internal/escape internal/nomadcli internal/ops
 	internal/suggest
 `)

@@ -20,6 +20,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"nomadctld/internal/nomadsim"
+	"nomadctld/internal/nomadsim/jobspec"
 	"nomadctld/internal/testenv/dockertest"
 	"nomadctld/internal/testenv/nomadtest"
 )
@@ -93,7 +94,7 @@ func TestTail_FollowsIntoNextContainer(t *testing.T) {
 	at := time.Now()
 	job.Groups[0].Allocations[0].ClientStatus = "failed"
 	job.Groups[0].Allocations[0].Tasks = map[string]nomadsim.TaskState{"box": {
-		State: "dead", Failed: true, Events: []nomadsim.Event{nomadsim.Started(at), nomadsim.DockerTerminated(at, 3, "")},
+		State: "dead", Failed: true, Events: []nomadsim.Event{jobspec.Started(at), jobspec.DockerTerminated(at, 3, "")},
 	}}
 	g.cluster.AddJob(job)
 	rest, _ := io.ReadAll(lines)
@@ -252,7 +253,7 @@ func TestLogs_ContainerRemoved(t *testing.T) {
 	at := time.Now()
 	job.Groups[0].Allocations[0].ClientStatus = "complete"
 	job.Groups[0].Allocations[0].Tasks = map[string]nomadsim.TaskState{"box": {
-		State: "dead", Events: []nomadsim.Event{nomadsim.Started(at), nomadsim.DockerTerminated(at, 0, "")},
+		State: "dead", Events: []nomadsim.Event{jobspec.Started(at), jobspec.DockerTerminated(at, 0, "")},
 	}}
 	cluster.Sim.AddJob(job)
 	cluster.Sim.Log(allocation, "box", "stdout", []byte("kept\n"))

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"nomadctld/internal/nomadsim"
+	"nomadctld/internal/nomadsim/jobspec"
 )
 
 // exampleCluster returns a cluster with the jobs of one tier in the README of the original nomadctld, as of now, and
@@ -89,19 +90,19 @@ func (e examples) addProduction() {
 		nomadsim.Deployment{Status: "failed", Description: "Failed due to unhealthy allocations"},
 		nomadsim.TaskState{
 			Events: []nomadsim.Event{
-				nomadsim.Received(at), nomadsim.TaskSetup(at), nomadsim.Killing(at, vaultError),
-				nomadsim.Unhealthy(at, "Unhealthy because of failed task"),
+				jobspec.Received(at), jobspec.TaskSetup(at), jobspec.Killing(at, vaultError),
+				jobspec.Unhealthy(at, "Unhealthy because of failed task"),
 			},
 		}, nomadsim.Allocation{ClientStatus: "failed", Unhealthy: true})
 
 	at = e.ago(14 * time.Hour)
 	out := nomadsim.TaskState{CPU: 4, RSS: 1900 * mib, MaxRSS: 2048 * mib}
 	began := at.Add(-time.Hour)
-	out.Events = []nomadsim.Event{nomadsim.Received(began), nomadsim.TaskSetup(began), nomadsim.Started(began)}
+	out.Events = []nomadsim.Event{jobspec.Received(began), jobspec.TaskSetup(began), jobspec.Started(began)}
 	for _, before := range []time.Duration{40 * time.Minute, 20 * time.Minute, 20 * time.Second} {
 		killed := at.Add(-before)
-		out.Events = append(out.Events, nomadsim.OOMKilled(killed), nomadsim.Restarting(killed, 16*time.Second),
-			nomadsim.Started(killed.Add(20*time.Second)))
+		out.Events = append(out.Events, jobspec.OOMKilled(killed), jobspec.Restarting(killed, 16*time.Second),
+			jobspec.Started(killed.Add(20*time.Second)))
 	}
 	e.addReadmeJob("p-es-iss-cluster1-frontend", "p-node-9", 14*time.Hour, successful, out, nomadsim.Allocation{})
 
@@ -121,18 +122,18 @@ func (e examples) addQuality() {
 	e.addReadmeJob("q-fii-lamp", "q-node-11", day,
 		nomadsim.Deployment{Status: "failed", Description: "Failed due to progress deadline"},
 		nomadsim.TaskState{RSS: 39 * mib, MaxRSS: 67 * mib, Events: []nomadsim.Event{
-			nomadsim.Received(began), nomadsim.TaskSetup(began), nomadsim.Started(began),
-			nomadsim.Unhealthy(at.Add(-15*time.Minute),
+			jobspec.Received(began), jobspec.TaskSetup(began), jobspec.Started(began),
+			jobspec.Unhealthy(at.Add(-15*time.Minute),
 				"Task not running for min_healthy_time of 10s by healthy_deadline of 5m0s"),
-			nomadsim.DockerTerminated(exited, 137, ""), nomadsim.Restarting(exited, 17*time.Second), nomadsim.Started(at),
+			jobspec.DockerTerminated(exited, 137, ""), jobspec.Restarting(exited, 17*time.Second), jobspec.Started(at),
 		}}, nomadsim.Allocation{Unhealthy: true})
 
 	at = e.ago(17 * time.Hour)
 	began, exited = at.Add(-2*day), at.Add(-16*time.Second)
 	e.addReadmeJob("q-fii-monitoring-wmsmonitor", "q-node-11", 17*time.Hour, successful,
 		nomadsim.TaskState{RSS: 22 * mib, MaxRSS: 43 * mib, Events: []nomadsim.Event{
-			nomadsim.Received(began), nomadsim.TaskSetup(began), nomadsim.Started(began),
-			nomadsim.DockerTerminated(exited, 1, ""), nomadsim.Restarting(exited, 16*time.Second), nomadsim.Started(at),
+			jobspec.Received(began), jobspec.TaskSetup(began), jobspec.Started(began),
+			jobspec.DockerTerminated(exited, 1, ""), jobspec.Restarting(exited, 16*time.Second), jobspec.Started(at),
 		}}, nomadsim.Allocation{})
 
 	e.addTeam1Moved()

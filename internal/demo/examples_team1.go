@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"nomadctld/internal/nomadsim"
+	"nomadctld/internal/nomadsim/jobspec"
 )
 
 // withHTTPService adds a port "http" and a service with a TCP check and an HTTP check.
@@ -70,13 +71,13 @@ func (e examples) addTeam1Moved() {
 	started, out := e.ago(4*day), e.ago(26*time.Hour)
 	g := withHTTPService("team1-web", nomadsim.Group{Name: "web", Tasks: []nomadsim.Task{{Name: "web"}}})
 	g.Restart = &nomadsim.Restart{Attempts: 2, Interval: 5 * time.Minute, Delay: 15 * time.Second}
-	events := []nomadsim.Event{nomadsim.Received(started), nomadsim.TaskSetup(started), nomadsim.Started(started)}
+	events := []nomadsim.Event{jobspec.Received(started), jobspec.TaskSetup(started), jobspec.Started(started)}
 	for _, before := range []time.Duration{3 * time.Minute, time.Minute} {
 		killed := out.Add(-before)
-		events = append(events, nomadsim.OOMKilled(killed), nomadsim.Restarting(killed, 17*time.Second),
-			nomadsim.Started(killed.Add(18*time.Second)))
+		events = append(events, jobspec.OOMKilled(killed), jobspec.Restarting(killed, 17*time.Second),
+			jobspec.Started(killed.Add(18*time.Second)))
 	}
-	events = append(events, nomadsim.OOMKilled(out), nomadsim.NotRestarting(out, 2))
+	events = append(events, jobspec.OOMKilled(out), jobspec.NotRestarting(out, 2))
 	g.Allocations = []nomadsim.Allocation{{
 		FailingChecks: map[string]nomadsim.CheckFailure{"ready": {StatusCode: 503, Output: "database is not reachable"}},
 		Previous: &nomadsim.Allocation{

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"nomadctld/internal/nomadsim/jobspec"
 )
 
 // deniedRPCText is the response of a client agent's streams to an unknown token.
@@ -37,7 +39,7 @@ func (c *Cluster) authenticate(r *http.Request) (*token, error) {
 	if secret == "" {
 		return &token{}, nil
 	}
-	return nil, errDenied
+	return nil, jobspec.ErrDenied
 }
 
 // hasUnknownToken reports whether the request has an unknown token.
@@ -95,7 +97,7 @@ func (r Rights) allowsAny(namespace string) bool {
 func tokenSelf(c *Cluster, q *query) (any, error) {
 	t := q.token
 	id := object{
-		"AccessorID": uuid("accessor", t.secret), "SecretID": t.secret, "Name": "", "Type": "client",
+		"AccessorID": jobspec.UUID("accessor", t.secret), "SecretID": t.secret, "Name": "", "Type": "client",
 		"Policies": []string{"sim"}, "Roles": nil, "Global": false, "Hash": nil, "CreateTime": stamp(t.added),
 		"ExpirationTime": nil, "ExpirationTTL": 0, "CreateIndex": t.index, "ModifyIndex": t.index,
 	}

@@ -3,6 +3,8 @@ package nomadsim
 import (
 	"strconv"
 	"time"
+
+	"nomadctld/internal/nomadsim/jobspec"
 )
 
 // This file simulates the client agents: they start, restart and stop the allocations of their nodes, one step at a
@@ -19,9 +21,9 @@ func (c *Cluster) startAllocation(id string) {
 	c.updateAllocation(old, func(a *allocation) {
 		a.TaskStates = map[string]*taskState{}
 		for _, t := range a.group.Tasks {
-			usage := TaskState{CPU: float64(t.CPU) / 10, RSS: uint64(t.Memory) << 18, MaxRSS: uint64(t.Memory) << 19}
+			usage := jobspec.TaskState{CPU: float64(t.CPU) / 10, RSS: uint64(t.Memory) << 18, MaxRSS: uint64(t.Memory) << 19}
 			a.TaskStates[t.Name] = &taskState{
-				State: "pending", Events: []Event{Received(now), TaskSetup(now)}, measured: usage,
+				State: "pending", Events: []jobspec.Event{jobspec.Received(now), jobspec.TaskSetup(now)}, measured: usage,
 			}
 			a.taskStarted(t)
 		}
@@ -32,7 +34,7 @@ func (c *Cluster) startAllocation(id string) {
 
 // launchTasks starts the processes of tasks whose records are already running. For tasks without a process it
 // schedules the simulated exit.
-func (c *Cluster) launchTasks(a *allocation, tasks []Task) {
+func (c *Cluster) launchTasks(a *allocation, tasks []jobspec.Task) {
 	code, failing := c.exitCodes[a.ID]
 	for _, t := range tasks {
 		exit, fails := code, failing
@@ -70,7 +72,7 @@ func (c *Cluster) FailNext(namespace, job string, allocations int) {
 }
 
 // exitTask ends a task that has no process. If the restart policy permits, the task is started again.
-func (c *Cluster) exitTask(id string, t Task, code int) {
+func (c *Cluster) exitTask(id string, t jobspec.Task, code int) {
 	old := c.allocationByID[id]
 	if old == nil || old.terminal() || old.TaskStates[t.Name] == nil || old.TaskStates[t.Name].State != "running" ||
 		c.agentDown(old) {
@@ -97,7 +99,7 @@ func (c *Cluster) exitTask(id string, t Task, code int) {
 }
 
 // restartTask starts a task that is waiting for a restart.
-func (c *Cluster) restartTask(id string, t Task) {
+func (c *Cluster) restartTask(id string, t jobspec.Task) {
 	old := c.allocationByID[id]
 	if old == nil || old.terminal() || old.TaskStates[t.Name].State != "pending" || c.agentDown(old) {
 		return
@@ -106,7 +108,7 @@ func (c *Cluster) restartTask(id string, t Task) {
 		a.taskStarted(t)
 		a.deriveStatus()
 	})
-	c.launchTasks(c.allocationByID[id], []Task{t})
+	c.launchTasks(c.allocationByID[id], []jobspec.Task{t})
 }
 
 // clientStatusChanged handles an allocation whose client status changed. A failed allocation is unhealthy in its
@@ -129,7 +131,7 @@ func (c *Cluster) clientStatusChanged(before, now *allocation) {
 	index := c.nextIndex(tableEvaluations, tableAllocations)
 	failure := j.newPendingEvaluation("alloc-failure", index, 0)
 	followup := j.newPendingEvaluation("alloc-reschedule", index, j.JobModifyIndex)
-	delay := c.capDelay(now.group.delay(j.Type, now.rescheduleCount()))
+	delay := c.capDelay(now.group.RescheduleDelay(j.Type, now.rescheduleCount()))
 	followup.WaitUntil, followup.PreviousEval = stamp(time.Now().Add(delay)), failure.ID
 	followup.StatusDescription, failure.NextEval = "created for delayed rescheduling", followup.ID
 	c.enqueue(failure)
@@ -178,9 +180,9 @@ func (c *Cluster) finishStop(id string) {
 			if s == nil || s.State == "dead" {
 				continue
 			}
-			events := []Event{killingEvent(now)}
+			events := []jobspec.Event{killingEvent(now)}
 			if s.State == "running" {
-				events = append(events, sigkillEvent(now, t), newEvent(now, "Killed", "Task successfully killed", nil))
+				events = append(events, sigkillEvent(now, t), jobspec.NewEvent(now, "Killed", "Task successfully killed", nil))
 			}
 			a.updateTask(t.Name, func(s *taskState) { s.State, s.FinishedAt = "dead", stamp(now) }, events...)
 		}
@@ -189,12 +191,14 @@ func (c *Cluster) finishStop(id string) {
 }
 
 // killingEvent announces that a task will be killed.
-func killingEvent(at time.Time) Event {
-	e := newEvent(at, "Killing", "Sent interrupt. Waiting 5s before force killing",
+func killingEvent(at time.Time) jobspec.Event {
+	e := jobspec.NewEvent(at, "Killing", "Sent interrupt. Waiting 5s before force killing",
 		map[string]string{"kill_timeout": "5s"})
 	e.KillTimeout = 5 * time.Second
 	return e
 }
 
 // sigkillEvent reports a program killed by SIGKILL.
-func sigkillEvent(at time.Time, t Task) Event { return terminatedEvent(at, t.Driver, 137, 9) }
+func sigkillEvent(at time.Time, t jobspec.Task) jobspec.Event {
+	return terminatedEvent(at, t.Driver, 137, 9)
+}

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+
+	"nomadctld/internal/nomadsim/jobspec"
 )
 
 // allocDir is the directory of an allocation, with Nomad's layout.
@@ -51,7 +53,7 @@ func (d *allocDir) build(a *allocation) error {
 }
 
 // openLog returns one of the two logs of a task.
-func (d *allocDir) openLog(t Task, stream string) *logFile {
+func (d *allocDir) openLog(t jobspec.Task, stream string) *logFile {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	name := t.Name + "." + stream
@@ -67,7 +69,7 @@ func (d *allocDir) openLog(t Task, stream string) *logFile {
 
 // environment returns the environment of a task and of programs that are executed in it. Only PATH comes from this
 // process. HOME is the task's own directory, so that a demo does not touch the user's files.
-func (d *allocDir) environment(a *allocation, t Task) []string {
+func (d *allocDir) environment(a *allocation, t jobspec.Task) []string {
 	dir := filepath.Join(d.path, t.Name)
 	index := strings.TrimSuffix(a.Name[strings.LastIndex(a.Name, "[")+1:], "]")
 	env := []string{
@@ -89,11 +91,11 @@ func (d *allocDir) environment(a *allocation, t Task) []string {
 }
 
 // task returns a task of the allocation by name.
-func (a *allocation) task(name string) (Task, bool) {
+func (a *allocation) task(name string) (jobspec.Task, bool) {
 	for _, t := range a.group.Tasks {
 		if t.Name == name {
 			return t, true
 		}
 	}
-	return Task{}, false
+	return jobspec.Task{}, false
 }

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	"nomadctld/internal/nomadsim/jobspec"
 )
 
 // This file simulates the loss and the return of a node's client agent. As with Nomad's drivers, the processes of the
@@ -173,13 +175,13 @@ func (p *plan) applyNodeStatus(all []*allocation) (now []*allocation) {
 			a = p.markLost(a)
 			p.lost[a.TaskGroup] = append(p.lost[a.TaskGroup], a)
 		case n != nil && n.Status == "ready":
-		case !down && a.ClientStatus == "unknown", !a.group.mayReplace() && a.ClientStatus == "unknown":
+		case !down && a.ClientStatus == "unknown", !a.group.MayReplace() && a.ClientStatus == "unknown":
 		case p.job == nil || p.job.Stop:
 			if down {
 				a = p.markLost(a)
 			}
 		case !down && a.ClientStatus == "running" && (system || a.canDisconnect()),
-			down && a.ClientStatus == "running" && !a.group.mayReplace():
+			down && a.ClientStatus == "running" && !a.group.MayReplace():
 			a = p.markUnknown(a, system)
 		default:
 			a = p.markLost(a)
@@ -213,9 +215,9 @@ func (p *plan) markUnknown(a *allocation, system bool) *allocation {
 		})
 		b.FollowupEvalID = e.ID
 	}
-	if a.group.mayReplace() && a.canReschedule() {
+	if a.group.MayReplace() && a.canReschedule() {
 		p.annotate(a.TaskGroup, "RescheduleLater")
-		delay := p.cluster.capDelay(a.group.delay(a.Job.Type, a.rescheduleCount()))
+		delay := p.cluster.capDelay(a.group.RescheduleDelay(a.Job.Type, a.rescheduleCount()))
 		e := p.addFollowup(b, "alloc-reschedule", "created for delayed rescheduling", delay, nil)
 		b.FollowupEvalID = e.ID
 	}
@@ -227,7 +229,7 @@ func (p *plan) markUnknown(a *allocation, system bool) *allocation {
 func (p *plan) addFollowup(a *allocation, trigger, description string, after time.Duration, onDue func()) *evaluation {
 	c := p.cluster
 	e := p.job.newPendingEvaluation(trigger, p.index, p.job.JobModifyIndex)
-	e.ID = uuid("followup", trigger, a.ID, strconv.FormatUint(p.index, 10))
+	e.ID = jobspec.UUID("followup", trigger, a.ID, strconv.FormatUint(p.index, 10))
 	e.StatusDescription, e.PreviousEval, e.WaitUntil = description, p.eval.ID, stamp(time.Now().Add(after))
 	p.followups = append(p.followups, e)
 	c.afterDelay(after, func() {
@@ -289,7 +291,7 @@ func (c *Cluster) resumeAllocation(old *allocation) {
 	c.updateAllocation(old, func(a *allocation) {
 		for _, t := range a.group.Tasks {
 			if s := a.TaskStates[t.Name]; s != nil && s.State == "running" {
-				a.updateTask(t.Name, func(*taskState) {}, newEvent(now, "Reconnected", "Client reconnected", nil))
+				a.updateTask(t.Name, func(*taskState) {}, jobspec.NewEvent(now, "Reconnected", "Client reconnected", nil))
 			}
 		}
 		a.deriveStatus()
@@ -352,7 +354,7 @@ func (n *node) statusSince() time.Time {
 }
 
 // replaceLost replaces lost allocations until none is missing, and returns how many still are.
-func (p *plan) replaceLost(g Group, missing int, canaries bool, used map[int]bool) int {
+func (p *plan) replaceLost(g jobspec.Group, missing int, canaries bool, used map[int]bool) int {
 	lost := slices.Clone(p.lost[g.Name])
 	slices.SortFunc(lost, func(a, b *allocation) int { return cmp.Compare(a.index(), b.index()) })
 	for _, a := range lost {
@@ -371,7 +373,7 @@ func (p *plan) replaceLost(g Group, missing int, canaries bool, used map[int]boo
 }
 
 // replaceUnknown adds a replacement for an unknown allocation.
-func (p *plan) replaceUnknown(g Group, a *allocation) {
+func (p *plan) replaceUnknown(g jobspec.Group, a *allocation) {
 	b := a.copy()
 	b.replaceNow = false
 	p.changed = append(p.changed, b)

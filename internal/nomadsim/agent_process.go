@@ -8,11 +8,13 @@ import (
 	"path/filepath"
 	"sync"
 	"time"
+
+	"nomadctld/internal/nomadsim/jobspec"
 )
 
 // command prepares a program with the directory and the environment of a task. When ctx ends, all processes of its
 // session are killed.
-func (d *allocDir) command(ctx context.Context, a *allocation, t Task, argv []string) *exec.Cmd {
+func (d *allocDir) command(ctx context.Context, a *allocation, t jobspec.Task, argv []string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	cmd.Dir, cmd.Env = filepath.Join(d.path, t.Name), d.environment(a, t)
 	setSession(cmd, false)
@@ -28,7 +30,7 @@ type process struct {
 }
 
 // startTask starts the program of a task and copies its output to the task's logs.
-func (d *allocDir) startTask(ctx context.Context, a *allocation, t Task) (*process, error) {
+func (d *allocDir) startTask(ctx context.Context, a *allocation, t jobspec.Task) (*process, error) {
 	p := &process{cmd: d.command(ctx, a, t, t.Command)}
 	var inherited []*os.File
 	defer func() {

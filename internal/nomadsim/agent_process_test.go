@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"nomadctld/internal/nomadsim/jobspec"
 )
 
 // processIDs returns the IDs of a job's processes, by allocation and task.
@@ -96,7 +98,7 @@ func (p *processCluster) changeJob(job string) {
 	waitUntil(p.T, job+" is deployed", func() bool { return p.c.Idle("default", job) })
 	for _, n := range []int{count + 1, count} {
 		p.write(job, len(had)/count*n, "PUT", path+"/scale",
-			fmt.Sprintf(`{"Count":%d,"Target":{"Group":%q}}`, n, objectName(groups[0])))
+			fmt.Sprintf(`{"Count":%d,"Target":{"Group":%q}}`, n, jobspec.ObjectName(groups[0])))
 		waitUntil(p.T, job+" is deployed", func() bool { return p.c.Idle("default", job) })
 	}
 }
@@ -116,7 +118,10 @@ func (p *processCluster) close() {
 func TestAddJob_ProcessesFollowWritesInEveryState(t *testing.T) {
 	t.Parallel()
 	at := time.Now().Add(-time.Hour)
-	oom := []Event{Received(at), TaskSetup(at), Started(at), OOMKilled(at), Restarting(at, time.Second), Started(at)}
+	oom := []Event{
+		jobspec.Received(at), jobspec.TaskSetup(at), jobspec.Started(at), jobspec.OOMKilled(at),
+		jobspec.Restarting(at, time.Second), jobspec.Started(at),
+	}
 	group := func(count int, image string) Group {
 		main, side := shell("main", sleepScript), shell("side", sleepScript)
 		main.Config, side.Sidecar = map[string]any{"image": image}, true

@@ -3,6 +3,8 @@ package nomadsim
 import (
 	"context"
 	"time"
+
+	"nomadctld/internal/nomadsim/jobspec"
 )
 
 // allocRunner runs the tasks of an allocation. It contains a task until the task is dead.
@@ -15,7 +17,7 @@ type allocRunner struct {
 type taskRunner struct {
 	c          *Cluster
 	allocation string
-	task       Task
+	task       jobspec.Task
 	kill       context.CancelFunc
 	exited     chan struct{}
 	process    *process // guarded by Cluster.mu; nil while no process is running
@@ -74,15 +76,15 @@ func (c *Cluster) killTasks(allocation, task string) (ending []*taskRunner) {
 }
 
 // tasksWithProcess returns the tasks of the allocation that should have a process, by name. a may be nil.
-func (a *allocation) tasksWithProcess() map[string]Task {
+func (a *allocation) tasksWithProcess() map[string]jobspec.Task {
 	if a == nil || a.terminal() {
 		return nil
 	}
-	var tasks map[string]Task
+	var tasks map[string]jobspec.Task
 	for _, t := range a.group.Tasks {
 		if t.Command != nil && a.TaskStates[t.Name].State == "running" {
 			if tasks == nil {
-				tasks = map[string]Task{}
+				tasks = map[string]jobspec.Task{}
 			}
 			tasks[t.Name] = t
 		}
@@ -91,7 +93,7 @@ func (a *allocation) tasksWithProcess() map[string]Task {
 }
 
 // startTask starts a task of an allocation, unless it is already running. c.mu is held.
-func (c *Cluster) startTask(a *allocation, t Task) {
+func (c *Cluster) startTask(a *allocation, t jobspec.Task) {
 	r := c.runners[a.ID]
 	if r != nil && r.tasks[t.Name] != nil || c.processesOff || !c.host.acquire() {
 		return

@@ -4,33 +4,35 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"nomadctld/internal/nomadsim/jobspec"
 )
 
 // These functions write task events to the record of an allocation. The record must be a copy.
 
-func (a *allocation) taskStarted(t Task) {
+func (a *allocation) taskStarted(t jobspec.Task) {
 	now := time.Now()
-	a.updateTask(t.Name, func(s *taskState) { s.State, s.StartedAt = "running", stamp(now) }, Started(now))
+	a.updateTask(t.Name, func(s *taskState) { s.State, s.StartedAt = "running", stamp(now) }, jobspec.Started(now))
 }
 
-func (a *allocation) taskStartFailed(t Task, err error) {
+func (a *allocation) taskStartFailed(t jobspec.Task, err error) {
 	now := time.Now()
 	reason := "failed to launch command with executor: rpc error: code = Unknown desc = " + err.Error()
-	failure := newEvent(now, "Driver Failure", reason, map[string]string{"driver_error": reason})
+	failure := jobspec.NewEvent(now, "Driver Failure", reason, map[string]string{"driver_error": reason})
 	failure.DriverError = reason
 	a.updateTask(t.Name, func(s *taskState) {
 		s.State, s.Failed, s.StartedAt, s.FinishedAt = "dead", true, nil, stamp(now)
 		// The description assumed that the task was started.
-		s.Events = slices.DeleteFunc(s.Events, func(e Event) bool { return e.Type == "Started" })
+		s.Events = slices.DeleteFunc(s.Events, func(e jobspec.Event) bool { return e.Type == "Started" })
 		s.Events = append(s.Events, failure, notRestartingEvent(now, "Error was unrecoverable"))
 	})
 }
 
-func (a *allocation) taskExited(t Task, code, signal int, decision restartDecision) {
+func (a *allocation) taskExited(t jobspec.Task, code, signal int, decision restartDecision) {
 	now := time.Now()
-	events := []Event{terminatedEvent(now, t.Driver, code, signal)}
+	events := []jobspec.Event{terminatedEvent(now, t.Driver, code, signal)}
 	if decision.restart {
-		again := Restarting(now, decision.delay)
+		again := jobspec.Restarting(now, decision.delay)
 		again.RestartReason, again.Details["restart_reason"] = decision.reason, decision.reason
 		a.updateTask(t.Name, func(s *taskState) {
 			s.State, s.LastRestart = "pending", stamp(now)
@@ -66,9 +68,9 @@ func (a *allocation) killDependentTasks() {
 		if s.State == "dead" {
 			continue
 		}
-		var events []Event
+		var events []jobspec.Event
 		if failed != "" {
-			sibling := newEvent(now, "Sibling Task Failed", fmt.Sprintf("Task's sibling %q failed", failed),
+			sibling := jobspec.NewEvent(now, "Sibling Task Failed", fmt.Sprintf("Task's sibling %q failed", failed),
 				map[string]string{"failed_sibling": failed})
 			sibling.FailedSibling = failed
 			events = append(events, sibling)
@@ -77,21 +79,21 @@ func (a *allocation) killDependentTasks() {
 		if s.State == "running" {
 			events = append(events, terminatedEvent(now, t.Driver, 130, 2))
 		}
-		events = append(events, newEvent(now, "Killed", "Task successfully killed", nil))
+		events = append(events, jobspec.NewEvent(now, "Killed", "Task successfully killed", nil))
 		a.updateTask(t.Name, func(s *taskState) { s.State, s.FinishedAt = "dead", stamp(now) }, events...)
 	}
 }
 
 // terminatedEvent reports the exit of a task's program, with the message of its driver.
-func terminatedEvent(at time.Time, driver string, code, signal int) Event {
+func terminatedEvent(at time.Time, driver string, code, signal int) jobspec.Event {
 	if driver == "docker" {
-		return DockerTerminated(at, code, "")
+		return jobspec.DockerTerminated(at, code, "")
 	}
-	return ExecTerminated(at, code, signal)
+	return jobspec.ExecTerminated(at, code, signal)
 }
 
-func notRestartingEvent(at time.Time, reason string) Event {
-	e := NotRestarting(at, 0)
+func notRestartingEvent(at time.Time, reason string) jobspec.Event {
+	e := jobspec.NotRestarting(at, 0)
 	e.DisplayMessage, e.RestartReason, e.Details["restart_reason"] = reason, reason, reason
 	return e
 }

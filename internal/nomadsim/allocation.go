@@ -1,6 +1,10 @@
 package nomadsim
 
-import "time"
+import (
+	"time"
+
+	"nomadctld/internal/nomadsim/jobspec"
+)
 
 // allocation is the stored record of an allocation.
 type allocation struct {
@@ -21,9 +25,9 @@ type allocation struct {
 	Job                *job   `json:"-"` // the job version of the allocation
 	DeploymentID       string `json:"-"`
 	PreviousAllocation string `json:"-"`
-	group              Group
+	group              jobspec.Group
 	node               *node // at the time of the placement
-	failingChecks      map[string]CheckFailure
+	failingChecks      map[string]jobspec.CheckFailure
 	scheduled          bool // created by the scheduler, not by a description
 	replaceNow         bool // failed or unknown, and to be replaced now
 	statusHistory      []allocState
@@ -57,9 +61,9 @@ type taskState struct {
 	LastRestart *time.Time
 	Restarts    uint64
 	Paused      string
-	Events      []Event
+	Events      []jobspec.Event
 
-	measured TaskState // the resource usage that the client reports
+	measured jobspec.TaskState // the resource usage that the client reports
 }
 
 // allocationStub is an allocation in a list. Its TaskStates hide those of the record, because they are optional.
@@ -86,7 +90,7 @@ func (a *allocation) stub(states, withResources bool) allocationStub {
 func (a *allocation) allocatedResources() object {
 	lifecycles, tasks := object{}, object{}
 	for _, t := range a.group.Tasks {
-		lifecycles[t.Name] = t.lifecycle()
+		lifecycles[t.Name] = t.Lifecycle()
 		tasks[t.Name] = object{
 			"Cpu":     object{"CpuShares": t.CPU, "ReservedCores": nil},
 			"Memory":  object{"MemoryMB": t.Memory, "MemoryMaxMB": 0},
@@ -94,7 +98,7 @@ func (a *allocation) allocatedResources() object {
 		}
 	}
 	return object{
-		"Shared":         object{"DiskMB": diskMB, "Networks": a.assignedNetworks(), "Ports": a.assignedPorts()},
+		"Shared":         object{"DiskMB": jobspec.DiskMB, "Networks": a.assignedNetworks(), "Ports": a.assignedPorts()},
 		"TaskLifecycles": lifecycles, "Tasks": tasks,
 	}
 }
@@ -103,13 +107,13 @@ func (a *allocation) allocatedResources() object {
 func (a *allocation) detail() object {
 	perTask, cpu, memory := object{}, 0, 0
 	for _, t := range a.group.Tasks {
-		perTask[t.Name] = resources(t.CPU, t.Memory, 0, 0)
+		perTask[t.Name] = jobspec.Resources(t.CPU, t.Memory, 0, 0)
 		cpu += t.CPU
 		memory += t.Memory
 	}
 	placed := *a.Job // the job at the time of the placement
 	placed.Status, placed.ModifyIndex, placed.deployment = "pending", a.Job.JobModifyIndex, nil
-	whole, shared := resources(cpu, memory, memory, diskMB), resources(0, 0, 0, diskMB)
+	whole, shared := jobspec.Resources(cpu, memory, memory, jobspec.DiskMB), jobspec.Resources(0, 0, 0, jobspec.DiskMB)
 	whole["Networks"], shared["Networks"] = a.assignedNetworks(), a.assignedNetworks()
 	d := object{
 		"ID": a.ID, "Namespace": a.Namespace, "EvalID": a.EvalID, "Name": a.Name, "NodeID": a.NodeID,
@@ -118,7 +122,7 @@ func (a *allocation) detail() object {
 		"TaskStates": a.TaskStates, "AllocatedResources": a.allocatedResources(), "TaskResources": perTask,
 		"Resources": whole, "SharedResources": shared,
 		"NetworkStatus": object{"Address": "", "AddressIPv6": "", "DNS": nil, "InterfaceName": ""},
-		"SigningKeyID":  uuid("signing key"),
+		"SigningKeyID":  jobspec.UUID("signing key"),
 		"Metrics":       a.node.metrics(),
 		"CreateIndex":   a.CreateIndex, "ModifyIndex": a.ModifyIndex, "AllocModifyIndex": max(a.CreateIndex, a.planIndex),
 		"CreateTime": a.CreateTime, "ModifyTime": a.ModifyTime,

@@ -4,13 +4,15 @@ import (
 	"cmp"
 	"hash/fnv"
 	"slices"
+
+	"nomadctld/internal/nomadsim/jobspec"
 )
 
 // assignedNetworks returns the networks of an allocation with their ports.
 func (a *allocation) assignedNetworks() []object {
-	return networkRows(a.group.Networks, func(p Port) object {
+	return jobspec.NetworkRows(a.group.Networks, func(p jobspec.Port) object {
 		p.Value = a.portNumber(p)
-		return p.detail()
+		return p.Detail()
 	}, object{"IP": a.node.spec.Address})
 }
 
@@ -19,7 +21,7 @@ func (a *allocation) assignedPorts() (rows []object) {
 	for _, n := range a.group.Networks {
 		inOrder := slices.Clone(n.Ports)
 		// static ports first
-		slices.SortStableFunc(inOrder, func(p, q Port) int { return -cmp.Compare(min(p.Value, 1), min(q.Value, 1)) })
+		slices.SortStableFunc(inOrder, func(p, q jobspec.Port) int { return -cmp.Compare(min(p.Value, 1), min(q.Value, 1)) })
 		for _, p := range inOrder {
 			row := object{"Label": p.Label, "Value": a.portNumber(p), "HostIP": a.node.spec.Address}
 			if p.To != 0 {
@@ -32,7 +34,7 @@ func (a *allocation) assignedPorts() (rows []object) {
 }
 
 // portNumber returns the number of a port. A dynamic port gets a stable number in Nomad's range.
-func (a *allocation) portNumber(p Port) int {
+func (a *allocation) portNumber(p jobspec.Port) int {
 	h := fnv.New32a()
 	h.Write([]byte(a.ID + p.Label))
 	return cmp.Or(p.Value, 20000+int(h.Sum32()%12000))

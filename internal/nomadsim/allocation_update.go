@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"nomadctld/internal/nomadsim/jobspec"
 )
 
 // updateAllocation changes a copy of an allocation and stores it with the counts that depend on it. c.mu is held.
@@ -85,7 +87,7 @@ func (j *job) countAllocations(index uint64) *summary {
 }
 
 // updateTask replaces the state of a task by a changed copy with more events.
-func (a *allocation) updateTask(name string, change func(s *taskState), events ...Event) {
+func (a *allocation) updateTask(name string, change func(s *taskState), events ...jobspec.Event) {
 	s := *a.TaskStates[name]
 	s.Events = slices.Concat(s.Events, events)
 	s.Events = s.Events[max(len(s.Events)-10, 0):]

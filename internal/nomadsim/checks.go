@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"nomadctld/internal/nomadsim/jobspec"
 )
 
 // checkResult is the last result of a check.
@@ -39,9 +41,9 @@ func checksHandler(c *Cluster, w http.ResponseWriter, r *http.Request, id string
 }
 
 func (a *allocation) checkResults(now time.Time) (results map[string]checkResult) {
-	add := func(task string, services []Service) {
+	add := func(task string, services []jobspec.Service) {
 		for _, s := range services {
-			if !s.isNomadService() {
+			if !s.IsNomadService() {
 				continue
 			}
 			for _, c := range s.Checks {
@@ -64,7 +66,7 @@ func (a *allocation) checkResults(now time.Time) (results map[string]checkResult
 	return results
 }
 
-func (a *allocation) check(c Check) checkResult {
+func (a *allocation) check(c jobspec.Check) checkResult {
 	result := checkResult{Mode: "healthiness", Status: "success", Output: "nomad: tcp ok"}
 	if c.OnUpdate == "ignore" {
 		result.Mode = "readiness"

@@ -3,6 +3,8 @@ package nomadsim
 import (
 	"strconv"
 	"time"
+
+	"nomadctld/internal/nomadsim/jobspec"
 )
 
 // deployment is the stored record of a deployment.
@@ -48,7 +50,7 @@ var deploymentDescriptions = map[string]string{
 }
 
 // describeDeployment creates the deployment of a described job. countHealth fills in its counts.
-func (j *job) describeDeployment(d Deployment, created uint64) {
+func (j *job) describeDeployment(d jobspec.Deployment, created uint64) {
 	if d.Status == "" {
 		return
 	}
@@ -56,7 +58,7 @@ func (j *job) describeDeployment(d Deployment, created uint64) {
 		d.Description = deploymentDescriptions[d.Status]
 	}
 	j.deployment = &deployment{
-		ID:        uuid("deployment", j.Namespace, j.ID, strconv.FormatUint(j.Version, 10)),
+		ID:        jobspec.UUID("deployment", j.Namespace, j.ID, strconv.FormatUint(j.Version, 10)),
 		Namespace: j.Namespace, JobID: j.ID, JobVersion: j.Version,
 		JobModifyIndex: j.JobModifyIndex, JobSpecModifyIndex: j.JobModifyIndex, JobCreateIndex: j.CreateIndex,
 		Status: d.Status, StatusDescription: d.Description, EvalPriority: j.Priority, CreateIndex: created,
@@ -68,8 +70,8 @@ func (j *job) describeDeployment(d Deployment, created uint64) {
 // of the job. If no allocation of this deployment was described and it was successful, all count as placed and healthy.
 func (d *deployment) countHealth(j *job, allocations []*allocation, index uint64) {
 	d.ModifyIndex, d.ModifyTime = index, j.SubmitTime
-	for _, g := range j.groups {
-		d.TaskGroups[g.Name] = &deploymentState{DesiredTotal: g.Count, ProgressDeadline: defaultProgressDeadline}
+	for _, g := range j.Groups {
+		d.TaskGroups[g.Name] = &deploymentState{DesiredTotal: g.Count, ProgressDeadline: jobspec.DefaultProgressDeadline}
 	}
 	placed := false
 	for _, a := range allocations {
@@ -79,7 +81,7 @@ func (d *deployment) countHealth(j *job, allocations []*allocation, index uint64
 		}
 		placed = true
 		s.PlacedAllocs++
-		s.RequireProgressBy = stamp(time.Unix(0, a.CreateTime).Add(defaultProgressDeadline))
+		s.RequireProgressBy = stamp(time.Unix(0, a.CreateTime).Add(jobspec.DefaultProgressDeadline))
 		if h := a.DeploymentStatus; h != nil && *h.Healthy {
 			s.HealthyAllocs++
 		} else if h != nil {
@@ -90,7 +92,7 @@ func (d *deployment) countHealth(j *job, allocations []*allocation, index uint64
 	for _, s := range d.TaskGroups {
 		if !placed && d.Status == "successful" {
 			s.PlacedAllocs, s.HealthyAllocs = s.DesiredTotal, s.DesiredTotal
-			s.RequireProgressBy = stamp(time.Unix(0, d.CreateTime).Add(defaultProgressDeadline))
+			s.RequireProgressBy = stamp(time.Unix(0, d.CreateTime).Add(jobspec.DefaultProgressDeadline))
 		}
 	}
 }

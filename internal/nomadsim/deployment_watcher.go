@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"nomadctld/internal/nomadsim/jobspec"
 )
 
 // This file simulates Nomad's deployment watcher: it completes, promotes and fails deployments according to the
@@ -139,7 +141,7 @@ func (c *Cluster) failDeployment(old *deployment, description string) (e *evalua
 	case stable == nil:
 		d.StatusDescription += " - no stable job version to auto revert to"
 		c.storeDeployment(d, index)
-	case j.sameSpec(&stable.registration):
+	case j.SameSpec(&stable.Registration):
 		d.StatusDescription += fmt.Sprintf(" - not rolling back to stable job version %d as current job has same "+
 			"specification", stable.Version)
 		c.storeDeployment(d, index)
@@ -147,7 +149,7 @@ func (c *Cluster) failDeployment(old *deployment, description string) (e *evalua
 		d.StatusDescription += fmt.Sprintf(" - rolling back to job version %d", stable.Version)
 		c.storeDeployment(d, index)
 		back := *stable
-		back.tag = nil
+		back.Tag = nil
 		c.storeVersion(c.job(d.Namespace, d.JobID), &back, index)
 		reverted = &stable.Version
 	}
@@ -157,7 +159,7 @@ func (c *Cluster) failDeployment(old *deployment, description string) (e *evalua
 func (c *Cluster) evaluateDeployment(d *deployment, index uint64) *evaluation {
 	j := c.job(d.Namespace, d.JobID)
 	if j == nil {
-		j = &job{registration: registration{
+		j = &job{Registration: jobspec.Registration{
 			Namespace: d.Namespace, ID: d.JobID, Type: "service", Priority: d.EvalPriority,
 		}}
 	}

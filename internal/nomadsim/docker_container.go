@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"maps"
 	"strings"
+
+	"nomadctld/internal/nomadsim/jobspec"
 )
 
 // Container contains the settings with which Nomad's docker driver creates the container of a task. The simulator
@@ -66,7 +68,7 @@ var defaultDockerLog = map[string]string{"max-file": "2", "max-size": "2m"}
 
 // blocks returns the blocks of a job's config, which are an object or a list of objects.
 func blocks(v any) (all []object) {
-	switch v := jsonValue(v).(type) {
+	switch v := jobspec.JSONValue(v).(type) {
 	case object:
 		all = append(all, v)
 	case []any:

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"strconv"
 	"time"
+
+	"nomadctld/internal/nomadsim/jobspec"
 )
 
 // evaluation is the stored record of an evaluation. As in Nomad, empty fields are omitted.
@@ -49,7 +51,7 @@ type metrics struct {
 }
 
 // failureMetrics returns the reason of a placement failure.
-func failureMetrics(u *Unplaced, nodes []*node) metrics {
+func failureMetrics(u *jobspec.Unplaced, nodes []*node) metrics {
 	m := metrics{
 		NodesEvaluated: len(nodes), NodesInPool: len(nodes), NodesAvailable: available(nodes), NodePool: "default",
 		AllocationTime: 9083,
@@ -71,14 +73,15 @@ func failureMetrics(u *Unplaced, nodes []*node) metrics {
 
 // registerEvaluationID returns the ID of the evaluation that registering this version created.
 func (j *job) registerEvaluationID() string {
-	return uuid("evaluation", j.Namespace, j.ID, strconv.FormatUint(j.Version, 10))
+	return jobspec.UUID("evaluation", j.Namespace, j.ID, strconv.FormatUint(j.Version, 10))
 }
 
 // newEvaluation returns an evaluation with the status complete that changed nothing. names make its ID unique within
 // the version.
 func (j *job) newEvaluation(trigger, description string, created int64, index uint64, names ...string) *evaluation {
 	e := &evaluation{
-		ID:        uuid(append([]string{"evaluation", j.Namespace, j.ID, strconv.FormatUint(j.Version, 10)}, names...)...),
+		ID: jobspec.UUID(append([]string{"evaluation", j.Namespace, j.ID, strconv.FormatUint(j.Version, 10)},
+			names...)...),
 		Namespace: j.Namespace, JobID: j.ID, Type: j.Type, Priority: j.Priority, TriggeredBy: trigger, Status: "complete",
 		StatusDescription: description, QueuedAllocations: map[string]int{}, SnapshotIndex: index, CreateIndex: index,
 		ModifyIndex: index, CreateTime: created, ModifyTime: created,
@@ -87,7 +90,7 @@ func (j *job) newEvaluation(trigger, description string, created int64, index ui
 		e.DeploymentID = j.deployment.ID
 	}
 	updates := object{}
-	for _, g := range j.groups {
+	for _, g := range j.Groups {
 		e.QueuedAllocations[g.Name] = j.summary.Summary[g.Name].Queued
 		updates[g.Name] = desiredUpdates(0)
 	}
@@ -112,7 +115,7 @@ func (j *job) describeEvaluations(nodes []*node) {
 	first := j.registerEvaluation()
 	j.evaluations = append(j.evaluations, first)
 	failed, eligible := map[string]metrics{}, map[string]bool{}
-	for _, g := range j.groups {
+	for _, g := range j.Groups {
 		if g.Unplaced != nil {
 			failed[g.Name] = failureMetrics(g.Unplaced, nodes)
 			eligible[computedClass] = len(g.Unplaced.ConstraintFiltered) == 0
@@ -122,7 +125,7 @@ func (j *job) describeEvaluations(nodes []*node) {
 		return
 	}
 	blocked := *first
-	blocked.ID = uuid("blocked evaluation", j.Namespace, j.ID, strconv.FormatUint(j.Version, 10))
+	blocked.ID = jobspec.UUID("blocked evaluation", j.Namespace, j.ID, strconv.FormatUint(j.Version, 10))
 	blocked.Status, blocked.TriggeredBy = "blocked", "queued-allocs"
 	blocked.StatusDescription = "created to place remaining allocations"
 	blocked.PreviousEval, blocked.CreateIndex = first.ID, j.planIndex
@@ -142,7 +145,7 @@ func (j *job) registerEvaluation() *evaluation {
 	e := j.newEvaluation(trigger, "", j.SubmitTime, j.JobModifyIndex)
 	e.JobModifyIndex, e.ModifyIndex = j.JobModifyIndex, j.planIndex
 	updates := object{}
-	for _, g := range j.groups {
+	for _, g := range j.Groups {
 		updates[g.Name] = desiredUpdates(g.Count)
 	}
 	e.PlanAnnotations["DesiredTGUpdates"] = updates
@@ -150,7 +153,7 @@ func (j *job) registerEvaluation() *evaluation {
 }
 
 // addEvaluations adds the evaluations of the description.
-func (j *job) addEvaluations(all []Evaluation) {
+func (j *job) addEvaluations(all []jobspec.Evaluation) {
 	for i, spec := range all {
 		created := j.SubmitTime
 		if !spec.Created.IsZero() {

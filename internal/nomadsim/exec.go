@@ -9,6 +9,8 @@ import (
 	"strconv"
 
 	"github.com/gorilla/websocket"
+
+	"nomadctld/internal/nomadsim/jobspec"
 )
 
 // execRequest is a request to run a program in a task.
@@ -16,7 +18,7 @@ type execRequest struct {
 	command []string
 	tty     bool
 	a       *allocation
-	task    Task
+	task    jobspec.Task
 	node    *node
 }
 
@@ -42,7 +44,7 @@ func execHandler(c *Cluster, w http.ResponseWriter, r *http.Request, id string) 
 	}
 	defer c.host.release()
 	if c.servedAnonymously(r) {
-		refuse(w, codedError{
+		refuse(w, jobspec.CodedError{
 			Code: http.StatusForbidden, Text: "the simulated cluster runs commands only for requests with a token",
 		})
 		return
@@ -84,7 +86,7 @@ func (c *Cluster) servedAnonymously(r *http.Request) bool {
 
 func parseExec(r *http.Request) (*execRequest, error) {
 	q := r.URL.Query()
-	e := &execRequest{task: Task{Name: q.Get("task")}}
+	e := &execRequest{task: jobspec.Task{Name: q.Get("task")}}
 	if err := json.Unmarshal([]byte(q.Get("command")), &e.command); err != nil {
 		return nil, fmt.Errorf("failed to marshal command into json: %v", err)
 	}
@@ -103,9 +105,9 @@ func (c *Cluster) resolveExec(r *http.Request, id string, e *execRequest) (err e
 		return policyViolation(deniedRPCText)
 	}
 	e.a, e.node, err = c.reachableAllocation(r, id, "alloc-exec")
-	switch f, _ := errors.AsType[codedError](err); {
-	case err == errDenied:
-		return errors.New(errDenied.Error()) // Nomad treats this as an internal error
+	switch f, _ := errors.AsType[jobspec.CodedError](err); {
+	case err == jobspec.ErrDenied:
+		return errors.New(jobspec.ErrDenied.Error()) // Nomad treats this as an internal error
 	case f.Code != 0:
 		return policyViolation("%s", f.Text)
 	case err != nil:

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"nomadctld/internal/nomadsim/jobspec"
 )
 
 // Fault is an injected failure. Delay is applied first. A Fault with only a Delay just slows requests down.
@@ -113,7 +115,7 @@ func (c *Cluster) applyFaults(w http.ResponseWriter, r *http.Request) (responded
 		case f.Cut:
 			panic(http.ErrAbortHandler)
 		case f.Status != 0:
-			refuse(w, codedError{Code: f.Status, Text: f.Body})
+			refuse(w, jobspec.CodedError{Code: f.Status, Text: f.Body})
 			return true, false
 		case f.LoseResponse:
 			return false, true

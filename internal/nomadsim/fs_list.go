@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"nomadctld/internal/nomadsim/jobspec"
 )
 
 // fileInfo describes a file of an allocation.
@@ -49,7 +51,7 @@ func fileHandler(lookup func(d *allocDir, v url.Values) (any, error)) handler {
 			body, err = lookup(d, r.URL.Query())
 		}
 		if errors.Is(err, fs.ErrNotExist) {
-			err = notFound(err.Error())
+			err = jobspec.NotFound(err.Error())
 		}
 		switch content, isContent := body.([]byte); {
 		case err != nil:
@@ -99,7 +101,7 @@ func listFiles(d *allocDir, v url.Values) (any, error) {
 
 func statFile(d *allocDir, v url.Values) (any, error) {
 	if v.Get("path") == "" {
-		return nil, badRequest("must provide a file name")
+		return nil, jobspec.BadRequest("must provide a file name")
 	}
 	path, err := d.resolve(v.Get("path"))
 	if err != nil {

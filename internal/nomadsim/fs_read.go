@@ -7,6 +7,8 @@ import (
 	"net/url"
 	"os"
 	"strconv"
+
+	"nomadctld/internal/nomadsim/jobspec"
 )
 
 // contentHandler returns a handler for the content of a file. Nomad sends the status 200 before it opens the file, so
@@ -38,7 +40,7 @@ func readFile(d *allocDir, v url.Values) (any, error) {
 
 func readContent(d *allocDir, name string, offset, limit int64) (any, error) {
 	if name == "" {
-		return nil, badRequest("must provide a file name")
+		return nil, jobspec.BadRequest("must provide a file name")
 	}
 	path, err := d.resolve(name)
 	if err != nil {

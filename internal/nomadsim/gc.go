@@ -4,12 +4,14 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+
+	"nomadctld/internal/nomadsim/jobspec"
 )
 
 // collectGarbage garbage-collects everything that is terminal, regardless of Nomad's thresholds.
 func collectGarbage(c *Cluster, req *writeRequest) (any, error) {
 	if !req.token.rights.Management {
-		return nil, errDenied
+		return nil, jobspec.ErrDenied
 	}
 	req.noIndex = true
 	c.afterStep(func() { c.collect(nil) })
@@ -83,10 +85,10 @@ func (c *Cluster) collect(only *job) {
 // has no tagged version.
 func (c *Cluster) collectable(j *job) bool {
 	over := j.Status == "dead" && (j.Stop || j.Type == "batch" || j.Type == "sysbatch")
-	if j.isParent() && (j.Periodic == nil || j.Periodic.Enabled) {
+	if j.IsParent() && (j.Periodic == nil || j.Periodic.Enabled) {
 		over = j.Stop
 	}
-	if !over || slices.ContainsFunc(j.versions(), func(v *job) bool { return v.tag != nil }) {
+	if !over || slices.ContainsFunc(j.versions(), func(v *job) bool { return v.Tag != nil }) {
 		return false
 	}
 	if slices.ContainsFunc(j.evaluations, func(e *evaluation) bool { return !e.terminal() }) {
@@ -113,7 +115,7 @@ func (a *allocation) collectable(j *job) bool {
 	if j.Status == "dead" || a.DesiredStatus != "run" || a.ClientStatus != "failed" || a.NextAllocation != "" {
 		return true
 	}
-	return !a.group.permitsRescheduling(j.Type)
+	return !a.group.PermitsRescheduling(j.Type)
 }
 
 // collectAllocation deletes an allocation. The summary of its job still counts it.

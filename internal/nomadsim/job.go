@@ -1,11 +1,15 @@
 package nomadsim
 
-import "slices"
+import (
+	"slices"
+
+	"nomadctld/internal/nomadsim/jobspec"
+)
 
 // job is the stored record of one version of a job. The record of the current version also has everything that belongs
 // to all versions.
 type job struct {
-	registration
+	jobspec.Registration
 
 	summary         *summary
 	allocations     []*allocation // of all versions, by ID
@@ -19,11 +23,11 @@ type job struct {
 }
 
 // spec returns the registration of a version, or nil for nil.
-func (j *job) spec() *registration {
+func (j *job) spec() *jobspec.Registration {
 	if j == nil {
 		return nil
 	}
-	return &j.registration
+	return &j.Registration
 }
 
 func (j *job) key() key { return key{namespace: j.Namespace, id: j.ID} }
@@ -34,7 +38,7 @@ func (j *job) status() string {
 	case j.Stop && !j.hasEvaluation("pending"):
 		return "dead"
 	case j.Stop:
-	case j.Type == "system", j.isParent():
+	case j.Type == "system", j.IsParent():
 		return "running"
 	case j.deployment != nil && j.deployment.active():
 		return "running"
@@ -115,7 +119,7 @@ func (j *job) stub(withMeta bool) jobStub {
 
 // detail returns the whole version of the job.
 func (j *job) detail() object {
-	all := j.registration.detail()
+	all := j.Registration.Detail()
 	all["Stable"] = j.isStable()
 	return all
 }

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	"nomadctld/internal/nomadsim/jobspec"
 )
 
 // versionsBack returns an earlier version of the job by its distance to the current one.
@@ -23,12 +25,12 @@ func (j *job) versionsBack(versionsBehind int) *job {
 func (j *job) versions() []*job { return append([]*job{j}, j.earlierVersions...) }
 
 // registrations returns the registrations of all versions, latest first. It returns none for nil.
-func (j *job) registrations() (all []*registration) {
+func (j *job) registrations() (all []*jobspec.Registration) {
 	if j == nil {
 		return nil
 	}
 	for _, v := range j.versions() {
-		all = append(all, &v.registration)
+		all = append(all, &v.Registration)
 	}
 	return all
 }
@@ -50,15 +52,15 @@ func jobVersions(q *query, j *job) (any, error) {
 		return nil, err
 	}
 	if j == nil {
-		return nil, notFound("job versions not found")
+		return nil, jobspec.NotFound("job versions not found")
 	}
 	q.resultIndex = cmp.Or(j.ModifyIndex, q.resultIndex)
-	versions, differences := []object{}, []jobDiff(nil)
+	versions, differences := []object{}, []jobspec.Diff(nil)
 	all := j.versions()
 	for i, v := range all {
 		versions = append(versions, v.detail())
 		if diffs && i+1 < len(all) {
-			differences = append(differences, v.diff(&all[i+1].registration))
+			differences = append(differences, v.Diff(&all[i+1].Registration))
 		}
 	}
 	return object{
@@ -75,7 +77,7 @@ func (j *job) nextVersion(index uint64) *job {
 	n.JobModifyIndex, n.ModifyIndex, n.planIndex = index, index, index
 	n.SubmitTime = time.Now().UnixNano()
 	n.knownStable, n.deployment = j.isStable(), nil
-	n.groups = slices.Clone(j.groups)
+	n.Groups = slices.Clone(j.Groups)
 	n.dropOldVersion()
 	return &n
 }

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+
+	"nomadctld/internal/nomadsim/jobspec"
 )
 
 // logQuery is a request for a log.
@@ -42,9 +44,9 @@ func logHandler(c *Cluster, w http.ResponseWriter, r *http.Request, id string) {
 	c.delay(r, n.spec.Slow)
 	switch s := a.TaskStates[q.task]; {
 	case s == nil:
-		err = badRequest(fmt.Sprintf("unknown task name %q", q.task))
+		err = jobspec.BadRequest(fmt.Sprintf("unknown task name %q", q.task))
 	case s.StartedAt == nil:
-		err = notFound(fmt.Sprintf("task %q not started yet. No logs available", q.task))
+		err = jobspec.NotFound(fmt.Sprintf("task %q not started yet. No logs available", q.task))
 	}
 	var d *allocDir
 	if err == nil {
@@ -72,7 +74,7 @@ func logHandler(c *Cluster, w http.ResponseWriter, r *http.Request, id string) {
 func parseLogs(v url.Values) (*logQuery, error) {
 	q := &logQuery{task: v.Get("task"), stream: v.Get("type")}
 	bad := func(format string, args ...any) error {
-		return badRequest(fmt.Sprintf(format, args...))
+		return jobspec.BadRequest(fmt.Sprintf(format, args...))
 	}
 	if q.task == "" {
 		return nil, bad("must provide task name")

@@ -15,6 +15,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"nomadctld/internal/nomadsim/jobspec"
 )
 
 // logReader reads a log across all of its files.
@@ -95,7 +97,7 @@ func (r *logReader) parts() (parts []logPart, err error) {
 		}
 	}
 	if len(parts) == 0 {
-		return nil, notFound(fmt.Sprintf("log entry for task %q and log type %q not found", r.q.task, r.q.stream))
+		return nil, jobspec.NotFound(fmt.Sprintf("log entry for task %q and log type %q not found", r.q.task, r.q.stream))
 	}
 	slices.SortFunc(parts, func(a, b logPart) int { return cmp.Compare(a.index, b.index) })
 	return parts, nil

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"slices"
 	"time"
+
+	"nomadctld/internal/nomadsim/jobspec"
 )
 
 // node is the stored record of a node.
@@ -32,7 +34,7 @@ func (c *Cluster) addNode(n Node) *node {
 		panic("nomadsim: a node needs a name")
 	}
 	if n.ID == "" {
-		n.ID = uuid("node", n.Name)
+		n.ID = jobspec.UUID("node", n.Name)
 	}
 	n.Address = cmp.Or(n.Address, "127.0.0.1")
 	n.Datacenter = cmp.Or(n.Datacenter, "dc1")

@@ -3,12 +3,14 @@ package nomadsim
 import (
 	"fmt"
 	"maps"
+
+	"nomadctld/internal/nomadsim/jobspec"
 )
 
 // getNode returns a whole node.
 func getNode(c *Cluster, q *query) (any, error) {
 	if r := q.token.rights; !r.Management && !r.NodeRead {
-		return nil, errDenied
+		return nil, jobspec.ErrDenied
 	}
 	if _, err := uuidDigits(q.id, true); err != nil {
 		return nil, fmt.Errorf("node lookup failed: index error: %w", err)
@@ -16,7 +18,7 @@ func getNode(c *Cluster, q *query) (any, error) {
 	i, found := find(c.nodes, key{id: q.id}, byName)
 	if !found {
 		q.resultIndex = c.changedAt[tableNodes]
-		return nil, notFound("node not found")
+		return nil, jobspec.NotFound("node not found")
 	}
 	q.resultIndex = c.nodes[i].ModifyIndex
 	return c.nodes[i].detail(), nil
@@ -72,7 +74,7 @@ func (n *node) detail() object {
 		"CSIControllerPlugins": object{}, "CSINodePlugins": object{}, "GCVolumesOnNodeGC": false, "HostNetworks": nil,
 		"DrainStrategy": nil, "LastAllocUpdateIndex": n.ModifyIndex, "LastMissedHeartbeatIndex": n.lastMissedIndex(),
 		"NodeMaxAllocs":        0,
-		"IdentitySigningKeyID": uuid("signing key"), "StatusUpdatedAt": n.statusSince().Unix(),
+		"IdentitySigningKeyID": jobspec.UUID("signing key"), "StatusUpdatedAt": n.statusSince().Unix(),
 		"Events":        n.eventList(),
 		"NodeResources": n.resources(),
 		"ReservedResources": object{

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"nomadctld/internal/nomadsim/jobspec"
 )
 
 // This file contains the handlers of queries. They run with the read lock held.
@@ -47,7 +49,7 @@ func listEvaluations(c *Cluster, q *query) (any, error) {
 	status, job := q.values.Get("status"), q.values.Get("job")
 	if status != "" || job != "" {
 		if q.filter != "" {
-			return nil, badRequest("Filter expression cannot be used with other filter parameters")
+			return nil, jobspec.BadRequest("Filter expression cannot be used with other filter parameters")
 		}
 		rows = slices.DeleteFunc(slices.Clone(rows), func(e *evaluation) bool {
 			return (status != "" && e.Status != status) || (job != "" && e.JobID != job)
@@ -84,7 +86,7 @@ func listByID[T row, S any](c *Cluster, q *query, rows []T, t table, failed stri
 
 func listNodes(c *Cluster, q *query) (any, error) {
 	if r := q.token.rights; !r.Management && !r.NodeRead {
-		return nil, errDenied
+		return nil, jobspec.ErrDenied
 	}
 	rows := c.nodes
 	if q.prefix != "" {
@@ -114,14 +116,14 @@ func listNamespaces(c *Cluster, q *query) (any, error) {
 // leader returns the address of the server's RPC port. Nothing listens there.
 func leader(*Cluster, *query) (any, error) { return "127.0.0.1:4647", nil }
 
-var errJobNotFound = notFound("job not found")
+var errJobNotFound = jobspec.NotFound("job not found")
 
 // forJob returns a query handler for one job. The job is nil if it does not exist. The response has the index of the
 // table, unless lookup sets another.
 func forJob(t table, lookup func(q *query, j *job) (any, error)) func(*Cluster, *query) (any, error) {
 	return func(c *Cluster, q *query) (any, error) {
 		if !q.token.rights.allows(q.namespace, "read-job") {
-			return nil, errDenied
+			return nil, jobspec.ErrDenied
 		}
 		q.resultIndex = c.changedAt[t]
 		j := c.job(q.namespace, q.id)
@@ -206,7 +208,7 @@ func getAllocation(c *Cluster, q *query) (any, error) {
 	}
 	if a == nil {
 		q.resultIndex = c.changedAt[tableAllocations]
-		return nil, notFound("alloc not found")
+		return nil, jobspec.NotFound("alloc not found")
 	}
 	if !q.token.rights.allows(a.Namespace, "read-job") {
 		return nil, unknownAllocation(q.id) // Nomad returns 500 instead of 403 here

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/hashicorp/go-bexpr"
+
+	"nomadctld/internal/nomadsim/jobspec"
 )
 
 // paging defines the pages of a list: the token of a row, and how a row compares to a token.
@@ -47,7 +49,7 @@ func page[T row, S any](
 	if q.filter != "" {
 		var err error
 		if filter, err = bexpr.CreateEvaluator(q.filter); err != nil {
-			return nil, badRequest("failed to create result paginator: failed to read filter expression: " + err.Error())
+			return nil, jobspec.BadRequest("failed to create result paginator: failed to read filter expression: " + err.Error())
 		}
 	}
 	each := slices.Values(rows)
@@ -75,7 +77,7 @@ func page[T row, S any](
 		if filter != nil {
 			fits, err := filter.Evaluate(filterable(r))
 			if err != nil {
-				return nil, badRequest("failed to read result page: " + err.Error())
+				return nil, jobspec.BadRequest("failed to read result page: " + err.Error())
 			}
 			if !fits {
 				continue
@@ -97,7 +99,7 @@ func page[T row, S any](
 // filterable returns the record whose fields filter expressions name.
 func filterable(r row) any {
 	if j, isJob := r.(*job); isJob {
-		return &j.registration // the names of embedded fields are not looked up
+		return &j.Registration // the names of embedded fields are not looked up
 	}
 	return r
 }
@@ -107,7 +109,7 @@ func filterable(r row) any {
 func (c *Cluster) visibleNamespaces(q *query, capability string) (func(namespace string) bool, error) {
 	rights := q.token.rights
 	if !rights.allows(q.namespace, capability) {
-		return nil, errDenied
+		return nil, jobspec.ErrDenied
 	}
 	allowed := make(map[string]bool)
 	for _, n := range c.namespaces {

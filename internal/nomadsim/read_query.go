@@ -7,6 +7,8 @@ import (
 	"net/url"
 	"strconv"
 	"time"
+
+	"nomadctld/internal/nomadsim/jobspec"
 )
 
 // query is a read request, with the data for the headers of its response.
@@ -38,20 +40,20 @@ func parseQuery(r *http.Request, id string) (*query, error) {
 	}
 	if s := v.Get("stale"); s != "" {
 		if _, err := strconv.ParseBool(s); err != nil {
-			return nil, badRequest("Expect `true` or `false` for `stale` query string parameter")
+			return nil, jobspec.BadRequest("Expect `true` or `false` for `stale` query string parameter")
 		}
 	}
 	if s := v.Get("per_page"); s != "" {
 		n, err := strconv.ParseInt(s, 10, 32)
 		if err != nil {
-			return nil, badRequest("Expect a number for `per_page` query string parameter")
+			return nil, jobspec.BadRequest("Expect a number for `per_page` query string parameter")
 		}
 		q.perPage = int(n)
 	}
 	if s := v.Get("wait"); s != "" {
 		d, err := time.ParseDuration(s)
 		if err != nil {
-			return nil, badRequest("Invalid wait time")
+			return nil, jobspec.BadRequest("Invalid wait time")
 		}
 		if d > 0 {
 			q.wait = min(d, maxWait)
@@ -60,7 +62,7 @@ func parseQuery(r *http.Request, id string) (*query, error) {
 	if s := v.Get("index"); s != "" {
 		n, err := strconv.ParseUint(s, 10, 64)
 		if err != nil {
-			return nil, badRequest("Invalid index")
+			return nil, jobspec.BadRequest("Invalid index")
 		}
 		q.waitIndex = n
 	}

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/nomad/api"
+
+	"nomadctld/internal/nomadsim/jobspec"
 )
 
 func TestRead_BadQueries(t *testing.T) {
@@ -102,7 +104,7 @@ func TestAllocations_OptionalFields(t *testing.T) {
 	n := dial(t, mixedCluster(), "")
 	for _, test := range []struct {
 		params            map[string]string
-		states, resources bool
+		states, Resources bool
 	}{
 		{nil, true, false},
 		{map[string]string{"task_states": "false"}, false, false},
@@ -113,8 +115,8 @@ func TestAllocations_OptionalFields(t *testing.T) {
 			t.Fatalf("allocations: got %d, %v", len(allocs), err)
 		}
 		if states, res := allocs[0].TaskStates != nil, allocs[0].AllocatedResources != nil; states != test.states ||
-			res != test.resources {
-			t.Errorf("%v: got states %v, resources %v, want %v, %v", test.params, states, res, test.states, test.resources)
+			res != test.Resources {
+			t.Errorf("%v: got states %v, resources %v, want %v, %v", test.params, states, res, test.states, test.Resources)
 		}
 	}
 }
@@ -226,9 +228,9 @@ func TestRead_Pretty(t *testing.T) {
 
 func TestTaskState_KeepsTenEvents(t *testing.T) {
 	at := time.Now()
-	events := []Event{Received(at), TaskSetup(at), Started(at)}
+	events := []Event{jobspec.Received(at), jobspec.TaskSetup(at), jobspec.Started(at)}
 	for range 4 {
-		events = append(events, OOMKilled(at), Restarting(at, time.Second), Started(at))
+		events = append(events, jobspec.OOMKilled(at), jobspec.Restarting(at, time.Second), jobspec.Started(at))
 	}
 	c := New()
 	c.AddJob(Job{

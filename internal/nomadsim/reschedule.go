@@ -18,7 +18,7 @@ type rescheduleEvent struct {
 
 // replacementTime returns the time at which a failed allocation is replaced.
 func (a *allocation) replacementTime() time.Time {
-	return time.Unix(0, a.ModifyTime).Add(a.group.delay(a.Job.Type, a.rescheduleCount()))
+	return time.Unix(0, a.ModifyTime).Add(a.group.RescheduleDelay(a.Job.Type, a.rescheduleCount()))
 }
 
 // rescheduleCount returns how often the allocation was rescheduled.
@@ -42,7 +42,7 @@ func (c *Cluster) linkReplacement(previous, next *allocation) {
 	}
 	t.Events = append(t.Events, rescheduleEvent{
 		RescheduleTime: next.CreateTime, PrevAllocID: previous.ID, PrevNodeID: previous.NodeID,
-		Delay: previous.group.delay(previous.Job.Type, len(t.Events)),
+		Delay: previous.group.RescheduleDelay(previous.Job.Type, len(t.Events)),
 	})
 	next.RescheduleTracker = t
 	failed := c.nextIndex(tableEvaluations)

@@ -4,18 +4,20 @@ import (
 	"cmp"
 	"fmt"
 	"time"
+
+	"nomadctld/internal/nomadsim/jobspec"
 )
 
 // restartTracker applies the restart policy to a task that has exited, and counts its restarts.
 type restartTracker struct {
-	policy    Restart
+	policy    jobspec.Restart
 	onSuccess bool // restart even after exit code 0
 	count     int
 	since     time.Time
 }
 
-func newRestartTracker(jobType string, g Group) *restartTracker {
-	policy, onSuccess := g.restartPolicy(jobType)
+func newRestartTracker(jobType string, g jobspec.Group) *restartTracker {
+	policy, onSuccess := g.RestartPolicy(jobType)
 	return &restartTracker{policy: policy, onSuccess: onSuccess}
 }
 

@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+
+	"nomadctld/internal/nomadsim/jobspec"
 )
 
 // handler handles a request. id is the value of {id} in its route.
@@ -130,11 +132,11 @@ func (c *Cluster) serve(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case found.pattern == "" && strings.HasPrefix(r.URL.Path, "/v1/allocation/"),
 		found.pattern == "" && strings.HasPrefix(r.URL.Path, "/v1/client/allocation/"):
-		refuse(w, notFound("resource not found"))
+		refuse(w, jobspec.NotFound("resource not found"))
 	case found.pattern == "":
 		w.WriteHeader(http.StatusNotFound)
 	case found.method != r.Method:
-		refuse(w, codedError{Code: http.StatusMethodNotAllowed, Text: "Invalid method"})
+		refuse(w, jobspec.CodedError{Code: http.StatusMethodNotAllowed, Text: "Invalid method"})
 	default:
 		found.handle(c, w, r, id)
 	}
@@ -196,7 +198,7 @@ func (q *query) setHeaders(h http.Header) {
 // refuse responds with an error. The status is 500, as in Nomad, unless it is a codedError.
 func refuse(w http.ResponseWriter, err error) {
 	status := http.StatusInternalServerError
-	if f, ok := errors.AsType[codedError](err); ok {
+	if f, ok := errors.AsType[jobspec.CodedError](err); ok {
 		status = f.Code
 	}
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")

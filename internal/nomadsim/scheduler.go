@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"nomadctld/internal/nomadsim/jobspec"
 )
 
 // plan contains the changes that processing an evaluation makes, at one index.
@@ -41,7 +43,7 @@ func (c *Cluster) processEvaluation(e *evaluation) {
 	groups := map[string]bool{}
 	if p.job != nil && !p.job.Stop {
 		p.cancelSuperseded()
-		for _, g := range p.job.groups {
+		for _, g := range p.job.Groups {
 			groups[g.Name] = true
 			inGroup := slices.DeleteFunc(slices.Clone(allocations), func(a *allocation) bool { return a.TaskGroup != g.Name })
 			if p.job.Type == "system" || p.job.Type == "sysbatch" {
@@ -95,8 +97,8 @@ func (p *plan) annotate(group, update string) {
 
 // addAllocation adds an allocation to the plan, with this index in its name. previous is the allocation that it
 // replaces, or nil. It returns nil if no node is feasible.
-func (p *plan) addAllocation(version *job, g Group, index int, previous *allocation) *allocation {
-	g = version.groupNamed(g)
+func (p *plan) addAllocation(version *job, g jobspec.Group, index int, previous *allocation) *allocation {
+	g = version.GroupNamed(g)
 	nodes, reasons := p.cluster.feasibleNodes(version, g)
 	if len(nodes) == 0 {
 		p.queued[g.Name]++
@@ -106,10 +108,11 @@ func (p *plan) addAllocation(version *job, g Group, index int, previous *allocat
 	return p.addAllocationOn(nodes[index%len(nodes)], version, g, index, previous)
 }
 
-func (p *plan) addAllocationOn(n *node, version *job, g Group, index int, previous *allocation) *allocation {
+func (p *plan) addAllocationOn(n *node, version *job, g jobspec.Group, index int, previous *allocation) *allocation {
 	now := time.Now().UnixNano()
 	a := &allocation{
-		ID: uuid("allocation", version.Namespace, version.ID, g.Name, strconv.Itoa(index), strconv.FormatUint(p.index, 10),
+		ID: jobspec.UUID("allocation", version.Namespace, version.ID, g.Name, strconv.Itoa(index),
+			strconv.FormatUint(p.index, 10),
 			strconv.Itoa(len(p.placements))),
 		Namespace: version.Namespace, EvalID: p.eval.ID, Name: fmt.Sprintf("%s.%s[%d]", version.ID, g.Name, index),
 		NodeID:   n.ID,
@@ -177,7 +180,7 @@ func (c *Cluster) completeEvaluation(p *plan) {
 	e.ModifyIndex = c.nextIndex(tableEvaluations, tableJobs)
 	e.SnapshotIndex, e.QueuedAllocations = max(p.index-1, e.CreateIndex), map[string]int{}
 	if p.job != nil {
-		for _, g := range p.job.groups {
+		for _, g := range p.job.Groups {
 			e.QueuedAllocations[g.Name] = p.queued[g.Name]
 			if p.annotations[g.Name] == nil {
 				p.annotations[g.Name] = desiredUpdates(0)
@@ -197,7 +200,7 @@ func (c *Cluster) completeEvaluation(p *plan) {
 	c.cancelBlocked(e.Namespace, e.JobID, e.ModifyIndex)
 	if len(p.failed) > 0 {
 		blocked := *p.eval
-		blocked.ID, blocked.Status, blocked.TriggeredBy = uuid("blocked", e.ID), "blocked", "queued-allocs"
+		blocked.ID, blocked.Status, blocked.TriggeredBy = jobspec.UUID("blocked", e.ID), "blocked", "queued-allocs"
 		blocked.StatusDescription, blocked.PreviousEval = "created to place remaining allocations", e.ID
 		blocked.FailedTGAllocs, blocked.JobModifyIndex = p.failed, 0
 		blocked.NodeID, blocked.NodeModifyIndex = "", 0
@@ -257,23 +260,23 @@ func (n *node) isEligible(j *job) bool {
 
 // feasibleNodes returns the nodes on which a group fits, and the reasons if there are none. A cluster without nodes
 // gets one.
-func (c *Cluster) feasibleNodes(j *job, g Group) (fit []*node, reasons metrics) {
+func (c *Cluster) feasibleNodes(j *job, g jobspec.Group) (fit []*node, reasons metrics) {
 	if len(c.nodes) == 0 {
 		c.nodeFor("", 0)
 	}
 	var memory, cpu int
-	rules := slices.Concat(j.constraints, g.Constraints)
+	rules := slices.Concat(j.Constraints, g.Constraints)
 	for _, t := range g.Tasks {
 		memory, cpu, rules = memory+t.Memory, cpu+t.CPU, slices.Concat(rules, t.Constraints)
 	}
-	u := Unplaced{ConstraintFiltered: map[string]int{}, DimensionExhausted: map[string]int{}}
+	u := jobspec.Unplaced{ConstraintFiltered: map[string]int{}, DimensionExhausted: map[string]int{}}
 	exhausted, evaluated := map[string]object{}, []*node{}
 	for _, n := range c.nodes {
 		if !n.isEligible(j) {
 			continue
 		}
 		evaluated = append(evaluated, n)
-		unmet := slices.IndexFunc(rules, func(r Constraint) bool { return !n.meetsConstraint(r) })
+		unmet := slices.IndexFunc(rules, func(r jobspec.Constraint) bool { return !n.meetsConstraint(r) })
 		switch {
 		case unmet >= 0:
 			r := rules[unmet]
@@ -281,12 +284,12 @@ func (c *Cluster) feasibleNodes(j *job, g Group) (fit []*node, reasons metrics) 
 		case memory > nodeMemory:
 			u.DimensionExhausted["memory"]++
 			for _, t := range g.Tasks {
-				exhausted[t.Name] = resources(0, t.Memory, 0, 0)
+				exhausted[t.Name] = jobspec.Resources(0, t.Memory, 0, 0)
 			}
 		case cpu > nodeCores*nodeMHz:
 			u.DimensionExhausted["cpu"]++
 			for _, t := range g.Tasks {
-				exhausted[t.Name] = resources(t.CPU, 0, 0, 0)
+				exhausted[t.Name] = jobspec.Resources(t.CPU, 0, 0, 0)
 			}
 		default:
 			fit = append(fit, n)
@@ -302,7 +305,7 @@ func (c *Cluster) feasibleNodes(j *job, g Group) (fit []*node, reasons metrics) 
 
 // meetsConstraint reports whether a node meets a constraint. Only equality of attributes, metadata and node names is
 // simulated. All other constraints are met.
-func (n *node) meetsConstraint(r Constraint) bool {
+func (n *node) meetsConstraint(r jobspec.Constraint) bool {
 	name := strings.TrimSuffix(strings.TrimPrefix(r.Left, "${"), "}")
 	value, known := n.attributes()[strings.TrimPrefix(name, "attr.")]
 	for key, v := range map[string]string{

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	"nomadctld/internal/nomadsim/jobspec"
 )
 
 // This file contains the part of a plan that concerns deployments.
@@ -19,7 +21,7 @@ func (p *plan) deployment() *deployment {
 
 // groupState returns the deployment state of a group, or nil. An active deployment is first copied into the plan, so
 // that the state may be changed.
-func (p *plan) groupState(g Group) *deploymentState {
+func (p *plan) groupState(g jobspec.Group) *deploymentState {
 	d := p.deployment()
 	if d == nil {
 		return nil
@@ -46,12 +48,12 @@ func (d *deployment) copy() *deployment {
 // ensureDeployment creates a deployment of this version, unless there is one.
 func (p *plan) ensureDeployment() {
 	if p.deployment() != nil {
-		p.groupState(Group{})
+		p.groupState(jobspec.Group{})
 		return
 	}
 	now := time.Now()
 	d := &deployment{
-		ID: uuid("deployment", p.job.Namespace, p.job.ID, strconv.FormatUint(p.job.Version, 10),
+		ID: jobspec.UUID("deployment", p.job.Namespace, p.job.ID, strconv.FormatUint(p.job.Version, 10),
 			strconv.FormatUint(p.index, 10)),
 		Namespace: p.job.Namespace, JobID: p.job.ID, JobVersion: p.job.Version,
 		JobModifyIndex: p.job.ModifyIndex, JobSpecModifyIndex: p.job.JobModifyIndex, JobCreateIndex: p.job.CreateIndex,
@@ -59,9 +61,9 @@ func (p *plan) ensureDeployment() {
 		CreateIndex: p.index, CreateTime: now.UnixNano(), ModifyTime: now.UnixNano(),
 		TaskGroups: map[string]*deploymentState{},
 	}
-	for _, g := range p.job.groups {
-		u := p.job.updateStrategy(g)
-		deadline := u.detail()["ProgressDeadline"].(time.Duration)
+	for _, g := range p.job.Groups {
+		u := p.job.UpdateStrategy(g)
+		deadline := u.Detail()["ProgressDeadline"].(time.Duration)
 		d.TaskGroups[g.Name] = &deploymentState{
 			AutoRevert: u.AutoRevert, AutoPromote: u.AutoPromote, DesiredTotal: g.Count, ProgressDeadline: deadline,
 			RequireProgressBy: stamp(now.Add(deadline)),

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"nomadctld/internal/nomadsim/jobspec"
 )
 
 // index returns the index in the allocation's name.
@@ -24,7 +26,7 @@ func (a *allocation) isHealthy() bool {
 // It first sorts the allocations: current ones belong to the planned version, old ones to an earlier version, and
 // done ones count without running. Lost, unknown and failed allocations are replaced. Then it stops the surplus. Then
 // it adds missing allocations or canaries and replaces old allocations, as far as the deployment permits.
-func (p *plan) planGroup(g Group, all []*allocation) {
+func (p *plan) planGroup(g jobspec.Group, all []*allocation) {
 	d := p.deployment()
 	var current, old, done []*allocation
 	replaced, used := 0, map[int]bool{}
@@ -53,7 +55,7 @@ func (p *plan) planGroup(g Group, all []*allocation) {
 			current = append(current, a)
 		case a.Job.Version == p.job.Version:
 			current = append(current, a)
-		case p.job.canUpdateInPlace(&a.Job.registration, g):
+		case p.job.CanUpdateInPlace(&a.Job.Registration, g):
 			current = append(current, p.updateInPlace(g, a))
 		default:
 			old = append(old, a)
@@ -64,12 +66,12 @@ func (p *plan) planGroup(g Group, all []*allocation) {
 	slices.SortFunc(old, byIndex)
 	canaries := slices.DeleteFunc(slices.Clone(current), func(a *allocation) bool { return !a.isCanary() })
 	state, wantCanaries := p.groupState(g), 0
-	if u := p.job.updateStrategy(g); u != nil && u.Canary > 0 && (len(old) > 0 || len(canaries) > 0) &&
+	if u := p.job.UpdateStrategy(g); u != nil && u.Canary > 0 && (len(old) > 0 || len(canaries) > 0) &&
 		(state == nil || !state.Promoted) {
 		wantCanaries = u.Canary
 	}
 	missing := g.Count - replaced - len(current) - len(old) - len(done) + len(canaries)*min(wantCanaries, 1)
-	if (missing > 0 || len(old) > 0 || len(canaries) > 0) && p.job.updateStrategy(g) != nil {
+	if (missing > 0 || len(old) > 0 || len(canaries) > 0) && p.job.UpdateStrategy(g) != nil {
 		p.ensureDeployment()
 		state = p.groupState(g)
 	}
@@ -107,15 +109,15 @@ func (p *plan) planGroup(g Group, all []*allocation) {
 		}
 	}
 	for _, a := range old[:min(p.updateBudget(g, current), len(old))] {
-		if a := p.addToDeployment(p.job, g, a.index(), p.stop(a, descUpdating)); a == nil {
+		if a := p.addToDeployment(p.job, g, a.index(), p.stop(a, jobspec.DescUpdating)); a == nil {
 			break
 		}
 	}
 }
 
 // updateBudget returns the number of allocations that may be replaced now.
-func (p *plan) updateBudget(g Group, current []*allocation) int {
-	u, d := p.job.updateStrategy(g), p.deployment()
+func (p *plan) updateBudget(g jobspec.Group, current []*allocation) int {
+	u, d := p.job.UpdateStrategy(g), p.deployment()
 	if u == nil || d == nil {
 		return g.Count + len(current) + 1
 	}
@@ -162,10 +164,10 @@ func (p *plan) discardChange(a *allocation) {
 }
 
 // updateInPlace moves an allocation to the new job version. Its tasks are the same in both versions.
-func (p *plan) updateInPlace(g Group, a *allocation) *allocation {
+func (p *plan) updateInPlace(g jobspec.Group, a *allocation) *allocation {
 	b := a.copy()
 	b.Job, b.group, b.EvalID, b.FollowupEvalID, b.scheduled = p.job, g, p.eval.ID, "", true
-	if p.job.updateStrategy(g) != nil {
+	if p.job.UpdateStrategy(g) != nil {
 		p.ensureDeployment()
 		if d := p.deployment(); d.active() {
 			b.DeploymentID, b.DeploymentStatus = d.ID, nil
@@ -178,7 +180,7 @@ func (p *plan) updateInPlace(g Group, a *allocation) *allocation {
 
 // migrate replaces an allocation that was stopped by a request. Before a deployment is promoted, the replacement has
 // the same version.
-func (p *plan) migrate(g Group, a *allocation) {
+func (p *plan) migrate(g jobspec.Group, a *allocation) {
 	version := p.job
 	if s := p.groupState(g); s != nil && s.DesiredCanaries > 0 && !s.Promoted {
 		version = a.Job
@@ -188,7 +190,7 @@ func (p *plan) migrate(g Group, a *allocation) {
 }
 
 // reschedule replaces a failed allocation now: its delay has passed, or a request skips it.
-func (p *plan) reschedule(g Group, a *allocation) {
+func (p *plan) reschedule(g jobspec.Group, a *allocation) {
 	s := p.stop(a, "")
 	next := p.addToDeployment(p.job, g, a.index(), s)
 	if next == nil {
@@ -206,22 +208,22 @@ func (a *allocation) nextTracker(next *allocation) *rescheduleTracker {
 	}
 	t.Events = append(t.Events, rescheduleEvent{
 		RescheduleTime: next.CreateTime, PrevAllocID: a.ID, PrevNodeID: a.NodeID,
-		Delay: a.group.delay(a.Job.Type, len(t.Events)),
+		Delay: a.group.RescheduleDelay(a.Job.Type, len(t.Events)),
 	})
 	return t
 }
 
 // addToDeployment adds an allocation to the plan. If the deployment is active, the allocation belongs to it.
-func (p *plan) addToDeployment(version *job, g Group, index int, previous *allocation) *allocation {
+func (p *plan) addToDeployment(version *job, g jobspec.Group, index int, previous *allocation) *allocation {
 	a := p.addAllocation(version, g, index, previous)
-	if d := p.deployment(); a != nil && version == p.job && d != nil && d.active() && p.job.updateStrategy(g) != nil {
+	if d := p.deployment(); a != nil && version == p.job && d != nil && d.active() && p.job.UpdateStrategy(g) != nil {
 		a.DeploymentID = d.ID
 	}
 	return a
 }
 
 // planSystemGroup plans a group of a system job: one allocation on each feasible node.
-func (p *plan) planSystemGroup(g Group, all []*allocation) {
+func (p *plan) planSystemGroup(g jobspec.Group, all []*allocation) {
 	nodes, reasons := p.cluster.feasibleNodes(p.job, g)
 	if len(nodes) == 0 && g.Count > 0 && reasons.NodesEvaluated > 0 {
 		// For system jobs, Nomad reports neither the available nodes nor the pool.
@@ -249,11 +251,11 @@ func (p *plan) planSystemGroup(g Group, all []*allocation) {
 			covered[a.NodeID] = true // until the next evaluation
 		case a.Job.Version == p.job.Version:
 			covered[a.NodeID] = true
-		case p.job.canUpdateInPlace(&a.Job.registration, g):
+		case p.job.CanUpdateInPlace(&a.Job.Registration, g):
 			p.updateInPlace(g, a)
 			covered[a.NodeID] = true
 		default:
-			p.stop(a, descUpdating)
+			p.stop(a, jobspec.DescUpdating)
 		}
 	}
 	for _, n := range nodes {

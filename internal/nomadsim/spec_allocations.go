@@ -7,10 +7,12 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	"nomadctld/internal/nomadsim/jobspec"
 )
 
 // createAllocations creates the described allocations of a group and the allocations that they replaced.
-func (c *Cluster) createAllocations(j *job, g Group) {
+func (c *Cluster) createAllocations(j *job, g jobspec.Group) {
 	if g.Unplaced != nil {
 		j.summary.Summary[g.Name].Queued = g.Unplaced.Queued
 	}
@@ -21,13 +23,13 @@ func (c *Cluster) createAllocations(j *job, g Group) {
 
 // createAllocation creates the allocation with index i of its group. later is the number of allocations that have
 // replaced it, one after the other.
-func (c *Cluster) createAllocation(j *job, g Group, i, later int, spec Allocation) *allocation {
+func (c *Cluster) createAllocation(j *job, g jobspec.Group, i, later int, spec jobspec.Allocation) *allocation {
 	var previous *allocation
 	if spec.Previous != nil {
-		previous = c.createAllocation(j, g, i, later+1, spec.previousWithDefaults())
+		previous = c.createAllocation(j, g, i, later+1, spec.PreviousWithDefaults())
 	}
 	version := j.versionsBack(spec.VersionsBehind)
-	g = version.groupNamed(g)
+	g = version.GroupNamed(g)
 	turn := fnv.New32a()
 	turn.Write([]byte(j.ID))
 	n := c.nodeFor(spec.Node, i+later+int(turn.Sum32()))
@@ -40,7 +42,7 @@ func (c *Cluster) createAllocation(j *job, g Group, i, later int, spec Allocatio
 		names = append(names, "before", strconv.Itoa(later))
 	}
 	a := &allocation{
-		ID: cmp.Or(spec.ID, uuid(names...)), Namespace: j.Namespace, EvalID: version.registerEvaluationID(),
+		ID: cmp.Or(spec.ID, jobspec.UUID(names...)), Namespace: j.Namespace, EvalID: version.registerEvaluationID(),
 		Name: fmt.Sprintf("%s.%s[%d]", j.ID, g.Name, i), NodeID: n.ID, NodeName: n.Name, JobID: j.ID,
 		TaskGroup: g.Name, ClientStatus: spec.ClientStatus, ClientDescription: clientDescriptions[spec.ClientStatus],
 		DesiredStatus: spec.DesiredStatus, DesiredDescription: spec.DesiredDescription,
@@ -86,7 +88,7 @@ func (c *Cluster) nodeFor(name string, turn int) *node {
 }
 
 // setHealth sets the health of a described allocation, if its job has a deployment and the health is known.
-func (a *allocation) setHealth(j *job, spec Allocation) {
+func (a *allocation) setHealth(j *job, spec jobspec.Allocation) {
 	if j.deployment == nil {
 		return
 	}
@@ -94,7 +96,7 @@ func (a *allocation) setHealth(j *job, spec Allocation) {
 	if (spec.ClientStatus == "pending" || spec.HealthPending) && !spec.Unhealthy {
 		return
 	}
-	updated := spec.ClientStatus == "complete" && spec.DesiredDescription == descUpdating
+	updated := spec.ClientStatus == "complete" && spec.DesiredDescription == jobspec.DescUpdating
 	healthy := !spec.Unhealthy && (spec.ClientStatus == "running" || updated)
 	a.DeploymentStatus = &allocHealth{Healthy: &healthy}
 	if spec.ClientStatus == "running" {
@@ -113,7 +115,7 @@ var clientDescriptions = map[string]string{
 }
 
 // fillAllocation fills in the defaults of the description of an allocation.
-func fillAllocation(a *Allocation, j *job) {
+func fillAllocation(a *jobspec.Allocation, j *job) {
 	a.ClientStatus = cmp.Or(a.ClientStatus, "running")
 	a.DesiredStatus = cmp.Or(a.DesiredStatus, "run")
 	if a.Created.IsZero() {
@@ -125,8 +127,8 @@ func fillAllocation(a *Allocation, j *job) {
 }
 
 // newTaskState returns the record of a described task state.
-func newTaskState(s TaskState, a Allocation) *taskState {
-	s.fillDefaults(a)
+func newTaskState(s jobspec.TaskState, a jobspec.Allocation) *taskState {
+	s.FillDefaults(a)
 	r := &taskState{
 		State: s.State, Failed: s.Failed, StartedAt: stamp(s.Started), FinishedAt: stamp(s.Finished), measured: s,
 	}

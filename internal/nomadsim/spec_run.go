@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"nomadctld/internal/nomadsim/jobspec"
 )
 
 // AddJob adds a job to the cluster in the described state. The index advances as in a real cluster: each version is
@@ -12,9 +14,9 @@ import (
 // ID is replaced, and keeps its CreateIndex. So do allocations with the same ID. Namespaces and nodes are added if they
 // are missing. Tasks with a Command are started if they are described as running, and processes of
 // other tasks are killed. The caller must not change the maps of the description after the call.
-func (c *Cluster) AddJob(spec Job) { waitForExit(c.addJob(spec)) }
+func (c *Cluster) AddJob(spec jobspec.Job) { waitForExit(c.addJob(spec)) }
 
-func (c *Cluster) addJob(spec Job) (ending []*taskRunner) {
+func (c *Cluster) addJob(spec jobspec.Job) (ending []*taskRunner) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if spec.ID == "" {
@@ -23,15 +25,15 @@ func (c *Cluster) addJob(spec Job) (ending []*taskRunner) {
 	if spec.Submitted.IsZero() {
 		spec.Submitted = time.Now()
 	}
-	spec.fillDefaults()
+	spec.FillDefaults()
 	c.addNamespace(spec.Namespace, "")
 	old := c.job(spec.Namespace, spec.ID)
 	var j *job
 	for _, v := range append(spec.Versions, spec) {
 		j = c.registerVersion(v, j, old)
 	}
-	if !j.isParent() {
-		for _, g := range j.groups {
+	if !j.IsParent() {
+		for _, g := range j.Groups {
 			c.createAllocations(j, g)
 		}
 		j.describeEvaluations(c.nodes)
@@ -54,8 +56,8 @@ func (c *Cluster) addJob(spec Job) (ending []*taskRunner) {
 
 // registerVersion stores the next version of a described job and plans it. before is the previous version, and old is
 // the job that it replaces in the cluster.
-func (c *Cluster) registerVersion(spec Job, before, old *job) *job {
-	j := &job{registration: spec.register()}
+func (c *Cluster) registerVersion(spec jobspec.Job, before, old *job) *job {
+	j := &job{Registration: spec.Register()}
 	registered := c.nextIndex(tableJobs, tableSummaries, tableEvaluations)
 	j.CreateIndex, j.ModifyIndex, j.JobModifyIndex = registered, registered, registered
 	switch {
@@ -68,10 +70,10 @@ func (c *Cluster) registerVersion(spec Job, before, old *job) *job {
 		JobID: j.ID, Namespace: j.Namespace, Summary: map[string]*groupSummary{},
 		CreateIndex: j.CreateIndex, ModifyIndex: registered,
 	}
-	for _, g := range j.groups {
+	for _, g := range j.Groups {
 		j.summary.Summary[g.Name] = &groupSummary{}
 	}
-	if !j.isParent() {
+	if !j.IsParent() {
 		j.planIndex = c.nextIndex(tableAllocations, tableEvaluations, tableDeployments, tableSummaries)
 		j.describeDeployment(spec.Deployment, j.planIndex)
 	}
@@ -143,7 +145,7 @@ func (c *Cluster) storeDescribed(j *job) {
 		c.deployments = put(c.deployments, d, byCreation)
 	}
 	c.countChildren(j.Namespace, j.ParentID)
-	if j.isParent() {
+	if j.IsParent() {
 		c.countChildren(j.Namespace, j.ID)
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"slices"
 	"time"
+
+	"nomadctld/internal/nomadsim/jobspec"
 )
 
 // resourceUsage is the usage of a task or an allocation, in the format of the recordings.
@@ -43,7 +45,7 @@ func union(a, b []string) []string {
 
 // usageOf returns the usage of a task as its driver reports it. Only docker reports a peak, and only the other
 // drivers report processes.
-func usageOf(s TaskState, driver string) (total resourceUsage, processes map[string]resourceUsage) {
+func usageOf(s jobspec.TaskState, driver string) (total resourceUsage, processes map[string]resourceUsage) {
 	u := resourceUsage{}
 	u.CpuStats.TotalTicks, u.CpuStats.Percent = s.CPU, s.CPU/26 // cores have 2,600 MHz
 	u.MemoryStats.RSS = s.RSS
@@ -109,18 +111,18 @@ func (c *Cluster) reachableAllocationLocked(r *http.Request, id string,
 		return nil, nil, err
 	}
 	if a == nil {
-		return nil, nil, notFound(unknownAllocation(id).Error())
+		return nil, nil, jobspec.NotFound(unknownAllocation(id).Error())
 	}
 	if !slices.ContainsFunc(capabilities, func(s string) bool { return t.rights.allows(a.Namespace, s) }) {
-		return nil, nil, errDenied
+		return nil, nil, jobspec.ErrDenied
 	}
 	i, found := find(c.nodes, key{id: a.NodeID}, byName)
 	if !found {
-		return nil, nil, notFound(fmt.Sprintf("Unknown node %s", a.NodeID))
+		return nil, nil, jobspec.NotFound(fmt.Sprintf("Unknown node %s", a.NodeID))
 	}
 	n := c.nodes[i]
 	if n.spec.Down || n.spec.Unreachable {
-		return nil, nil, notFound("No path to node")
+		return nil, nil, jobspec.NotFound("No path to node")
 	}
 	return a, n, nil
 }

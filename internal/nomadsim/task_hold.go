@@ -1,6 +1,10 @@
 package nomadsim
 
-import "slices"
+import (
+	"slices"
+
+	"nomadctld/internal/nomadsim/jobspec"
+)
 
 // HoldTasks makes the cluster start no processes until RunTasks is called.
 func (c *Cluster) HoldTasks() {
@@ -12,7 +16,7 @@ func (c *Cluster) HoldTasks() {
 // ExitedTask is a task that has run and exited.
 type ExitedTask struct {
 	Allocation, Task string
-	Events           []Event
+	Events           []jobspec.Event
 }
 
 // RunTasks starts the processes that HoldTasks has held back. It returns the tasks that are described as having

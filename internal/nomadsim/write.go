@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+
+	"nomadctld/internal/nomadsim/jobspec"
 )
 
 // writeRequest is a request that changes the state.
@@ -64,12 +66,12 @@ func write(apply func(c *Cluster, req *writeRequest) (any, error)) handler {
 // decode decodes the body. Numbers keep their notation.
 func (req *writeRequest) decode(into any) error {
 	if len(req.body) == 0 {
-		return badRequest("Request body is empty")
+		return jobspec.BadRequest("Request body is empty")
 	}
 	d := json.NewDecoder(bytes.NewReader(req.body))
 	d.UseNumber()
 	if err := d.Decode(into); err != nil {
-		return badRequest(err.Error())
+		return jobspec.BadRequest(err.Error())
 	}
 	return nil
 }
@@ -81,7 +83,7 @@ func (req *writeRequest) authorize(namespace string, capabilities ...string) err
 			return nil
 		}
 	}
-	return errDenied
+	return jobspec.ErrDenied
 }
 
 // flag returns a boolean parameter, or false if it is missing.

@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"slices"
 	"time"
+
+	"nomadctld/internal/nomadsim/jobspec"
 )
 
 // stopAllocation stops an allocation, which is then replaced.
@@ -15,7 +17,7 @@ func stopAllocation(c *Cluster, req *writeRequest) (any, error) {
 		return nil, err
 	}
 	if old == nil {
-		return nil, notFound("allocation not found")
+		return nil, jobspec.NotFound("allocation not found")
 	}
 	if err := req.authorize(old.Namespace, "alloc-lifecycle"); err != nil {
 		return nil, err
@@ -95,7 +97,7 @@ func restartAllocation(c *Cluster, req *writeRequest, a *allocation) error {
 	case sent.AllTasks:
 		reason = "User requested all tasks to restart"
 	}
-	var tasks []Task
+	var tasks []jobspec.Task
 	for _, t := range a.group.Tasks {
 		s := a.TaskStates[t.Name]
 		if len(names) > 0 && !slices.Contains(names, t.Name) || s == nil {
@@ -110,7 +112,7 @@ func restartAllocation(c *Cluster, req *writeRequest, a *allocation) error {
 }
 
 // restartTasks stops tasks and starts them again one step later.
-func (c *Cluster) restartTasks(old *allocation, tasks []Task, reason string) {
+func (c *Cluster) restartTasks(old *allocation, tasks []jobspec.Task, reason string) {
 	if len(tasks) == 0 {
 		return
 	}
@@ -118,13 +120,13 @@ func (c *Cluster) restartTasks(old *allocation, tasks []Task, reason string) {
 	c.applyFailNext(old)
 	c.updateAllocation(old, func(a *allocation) {
 		for _, t := range tasks {
-			signaled := newEvent(now, "Restart Signaled", reason, map[string]string{"restart_reason": reason})
+			signaled := jobspec.NewEvent(now, "Restart Signaled", reason, map[string]string{"restart_reason": reason})
 			signaled.RestartReason = reason
-			events := []Event{signaled}
+			events := []jobspec.Event{signaled}
 			if a.TaskStates[t.Name].State == "running" {
 				events = append(events, sigkillEvent(now, t))
 			}
-			again := newEvent(now, "Restarting", "Task restarting in 0s",
+			again := jobspec.NewEvent(now, "Restarting", "Task restarting in 0s",
 				map[string]string{"restart_reason": "", "start_delay": "0"})
 			a.updateTask(t.Name, func(s *taskState) {
 				s.State, s.Failed, s.FinishedAt, s.LastRestart = "pending", false, nil, stamp(now)
@@ -142,7 +144,7 @@ func (c *Cluster) restartTasks(old *allocation, tasks []Task, reason string) {
 func signalAllocation(c *Cluster, req *writeRequest, a *allocation) error {
 	var sent struct{ Task, Signal string }
 	if err := req.decode(&sent); err != nil {
-		return badRequest("Failed to decode body: " + err.Error())
+		return jobspec.BadRequest("Failed to decode body: " + err.Error())
 	}
 	tasks := a.group.Tasks
 	if sent.Task != "" {
@@ -150,7 +152,7 @@ func signalAllocation(c *Cluster, req *writeRequest, a *allocation) error {
 		if !found {
 			return errors.New("Task not found")
 		}
-		tasks = []Task{t}
+		tasks = []jobspec.Task{t}
 	}
 	var failed []string
 	for _, t := range tasks {
@@ -162,12 +164,12 @@ func signalAllocation(c *Cluster, req *writeRequest, a *allocation) error {
 	case len(failed) > 0 && sent.Task != "":
 		return errNotRunning
 	case len(failed) > 0:
-		return errorList(failed...)
+		return jobspec.ErrorList(failed...)
 	}
 	c.updateAllocation(a, func(a *allocation) {
 		for _, t := range tasks {
 			// Nomad 2.0.5 records neither the signal nor the reason.
-			a.updateTask(t.Name, func(*taskState) {}, newEvent(time.Now(), "Signaling", "Task being sent a signal", nil))
+			a.updateTask(t.Name, func(*taskState) {}, jobspec.NewEvent(time.Now(), "Signaling", "Task being sent a signal", nil))
 		}
 	})
 	for _, t := range tasks {

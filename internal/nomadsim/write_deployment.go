@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"nomadctld/internal/nomadsim/jobspec"
 )
 
 // lookupDeployment returns a deployment by its full ID, or nil if there is none.
@@ -17,7 +19,7 @@ func (c *Cluster) lookupDeployment(id string) (*deployment, error) {
 
 func getDeployment(c *Cluster, q *query) (any, error) {
 	if !q.token.rights.allows(q.namespace, "read-job") {
-		return nil, errDenied
+		return nil, jobspec.ErrDenied
 	}
 	d, err := c.lookupDeployment(q.id)
 	if err != nil {
@@ -25,7 +27,7 @@ func getDeployment(c *Cluster, q *query) (any, error) {
 	}
 	if d == nil || !q.token.rights.allows(d.Namespace, "read-job") {
 		q.resultIndex = c.changedAt[tableDeployments]
-		return nil, notFound("deployment not found")
+		return nil, jobspec.NotFound("deployment not found")
 	}
 	q.resultIndex = d.ModifyIndex
 	return d, nil
@@ -33,7 +35,7 @@ func getDeployment(c *Cluster, q *query) (any, error) {
 
 func deploymentAllocations(c *Cluster, q *query) (any, error) {
 	if !q.token.rights.allows(q.namespace, "read-job") {
-		return nil, errDenied
+		return nil, jobspec.ErrDenied
 	}
 	q.resultIndex = c.changedAt[tableAllocations]
 	out := []allocationStub{}
@@ -42,7 +44,7 @@ func deploymentAllocations(c *Cluster, q *query) (any, error) {
 			continue
 		}
 		if !q.token.rights.allows(a.Namespace, "read-job") {
-			return nil, errDenied
+			return nil, jobspec.ErrDenied
 		}
 		out = append(out, a.stub(true, false))
 	}
@@ -72,11 +74,11 @@ func (c *Cluster) activeDeployment(req *writeRequest, operation string, capabili
 func (req *writeRequest) checkDeploymentID(id string) error {
 	switch id {
 	case "":
-		return badRequest("DeploymentID must be specified")
+		return jobspec.BadRequest("DeploymentID must be specified")
 	case req.id:
 		return nil
 	}
-	return badRequest("Deployment ID does not match")
+	return jobspec.BadRequest("Deployment ID does not match")
 }
 
 func (req *writeRequest) deploymentResponse(e *evaluation, reverted *uint64) object {
@@ -121,7 +123,7 @@ func promoteDeployment(c *Cluster, req *writeRequest) (any, error) {
 	for _, name := range slices.Sorted(maps.Keys(d.TaskGroups)) {
 		s := d.TaskGroups[name]
 		if (sent.All || slices.Contains(sent.Groups, name)) && healthy[name] < s.DesiredCanaries {
-			return nil, errorList(fmt.Sprintf("Task group %q has %d/%d healthy allocations", name, healthy[name],
+			return nil, jobspec.ErrorList(fmt.Sprintf("Task group %q has %d/%d healthy allocations", name, healthy[name],
 				s.DesiredCanaries))
 		}
 	}

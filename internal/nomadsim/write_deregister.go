@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	"nomadctld/internal/nomadsim/jobspec"
 )
 
 // deregisterJob stops or purges a job. Each stop creates a version, even if the job is already stopped.
@@ -28,15 +30,15 @@ func deregisterJob(c *Cluster, req *writeRequest) (any, error) {
 		req.index = c.nextIndex(tableJobs, tableSummaries, tableEvaluations)
 		j := before.nextVersion(req.index)
 		j.Stop = true
-		j.disableScaling()
-		j.storeScalingPolicies(before.spec(), req.index)
+		j.DisableScaling()
+		j.StoreScalingPolicies(before.spec(), req.index)
 		if purge {
 			c.jobs = drop(c.jobs, before, byName)
 			c.countDeletedChild(before, req.index)
 		} else {
 			c.storeJob(j, req.index)
 		}
-		if !j.isParent() {
+		if !j.IsParent() {
 			e := j.newPendingEvaluation("job-deregister", req.index, req.index)
 			e.Type = "service"
 			evaluationID = e.ID
@@ -61,9 +63,9 @@ func revertJob(c *Cluster, req *writeRequest) (any, error) {
 	}
 	switch {
 	case sent.JobID == "":
-		return nil, badRequest("JobID must be specified")
+		return nil, jobspec.BadRequest("JobID must be specified")
 	case sent.JobID != req.id:
-		return nil, badRequest("Job ID does not match")
+		return nil, jobspec.BadRequest("Job ID does not match")
 	}
 	if err := req.authorize(req.namespace, "submit-job", "revert-job"); err != nil {
 		return nil, err
@@ -83,7 +85,7 @@ func revertJob(c *Cluster, req *writeRequest) (any, error) {
 		return nil, fmt.Errorf("Current job has version %d; enforcing version %d", now.Version, *p)
 	}
 	j := *old
-	j.tokenID, j.tag = c.accessor(req.token), nil
+	j.TokenID, j.Tag = c.accessor(req.token), nil
 	response := c.submit(req, now, &j)
 	req.knownLeader = "false"
 	return response, nil
@@ -127,7 +129,7 @@ func (c *Cluster) evaluate(j *job, trigger string, index, jobModified uint64) *e
 func (j *job) newPendingEvaluation(trigger string, index, jobModified uint64) *evaluation {
 	now := time.Now().UnixNano()
 	return &evaluation{
-		ID:        uuid("evaluation", j.Namespace, j.ID, trigger, strconv.FormatUint(index, 10)),
+		ID:        jobspec.UUID("evaluation", j.Namespace, j.ID, trigger, strconv.FormatUint(index, 10)),
 		Namespace: j.Namespace, JobID: j.ID, Type: j.Type, Priority: j.Priority, TriggeredBy: trigger, Status: "pending",
 		JobModifyIndex: jobModified, CreateIndex: index, ModifyIndex: index, CreateTime: now, ModifyTime: now,
 	}

@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"nomadctld/internal/nomadsim/jobspec"
 )
 
 // dispatchJob registers a child of a parameterized job. Unlike Nomad, it stores the payload uncompressed, which is
@@ -20,7 +22,7 @@ func dispatchJob(c *Cluster, req *writeRequest) (any, error) {
 		return nil, err
 	}
 	if sent.JobID != "" && sent.JobID != req.id {
-		return nil, badRequest("Job ID does not match")
+		return nil, jobspec.BadRequest("Job ID does not match")
 	}
 	if err := req.authorize(req.namespace, "dispatch-job"); err != nil {
 		return nil, err
@@ -34,19 +36,19 @@ func dispatchJob(c *Cluster, req *writeRequest) (any, error) {
 	case parent.Stop:
 		return nil, fmt.Errorf("Specified job %q is stopped", req.id)
 	}
-	if err := parent.ParameterizedJob.check(sent.Payload, sent.Meta); err != nil {
+	if err := parent.ParameterizedJob.Check(sent.Payload, sent.Meta); err != nil {
 		return nil, err
 	}
 	if sent.Priority == 0 {
 		sent.Priority = parent.Priority
 	}
-	if sent.Priority < minPriority || sent.Priority > maxPriority {
-		return nil, fmt.Errorf("dispatch job priority must be between [%d, %d]", minPriority, maxPriority)
+	if sent.Priority < jobspec.MinPriority || sent.Priority > jobspec.MaxPriority {
+		return nil, fmt.Errorf("dispatch job priority must be between [%d, %d]", jobspec.MinPriority, jobspec.MaxPriority)
 	}
 	token := req.values.Get("idempotency_token")
 	if token != "" {
 		for _, j := range c.jobs {
-			if j.Namespace == req.namespace && j.ParentID == req.id && j.idempotency == token {
+			if j.Namespace == req.namespace && j.ParentID == req.id && j.Idempotency == token {
 				req.index = j.ModifyIndex
 				return object{
 					"DispatchedJobID": j.ID, "EvalID": "", "EvalCreateIndex": 0, "JobCreateIndex": j.CreateIndex, "Index": req.index,
@@ -61,10 +63,10 @@ func dispatchJob(c *Cluster, req *writeRequest) (any, error) {
 	}
 	now := time.Now()
 	child := parent.child(fmt.Sprintf("%s/dispatch-%s%d-%s", parent.ID, prefix, now.Unix(),
-		uuid("dispatch", parent.ID, fmt.Sprint(req.index))[:8]))
-	child.Dispatched, child.Priority, child.idempotency = true, sent.Priority, token
+		jobspec.UUID("dispatch", parent.ID, fmt.Sprint(req.index))[:8]))
+	child.Dispatched, child.Priority, child.Idempotency = true, sent.Priority, token
 	if len(sent.Payload) > 0 {
-		child.payload = sent.Payload
+		child.Payload = sent.Payload
 	}
 	if len(sent.Meta) > 0 {
 		meta := map[string]string{}
@@ -84,8 +86,8 @@ func dispatchJob(c *Cluster, req *writeRequest) (any, error) {
 func (j *job) child(id string) *job {
 	n := *j
 	n.ID, n.Name, n.ParentID, n.Periodic = id, id, j.ID, nil
-	n.groups, n.extraFields, n.scalingEvents = slices.Clone(j.groups), maps.Clone(j.extraFields), nil
-	n.Status, n.StatusDescription, n.submission = "", "", nil
+	n.Groups, n.Extra, n.scalingEvents = slices.Clone(j.Groups), maps.Clone(j.Extra), nil
+	n.Status, n.StatusDescription, n.Submission = "", "", nil
 	return &n
 }
 

@@ -2,6 +2,8 @@ package nomadsim
 
 import (
 	"errors"
+
+	"nomadctld/internal/nomadsim/jobspec"
 )
 
 // evaluateJob creates an evaluation of a job. With ForceReschedule, failed allocations are rescheduled immediately,
@@ -17,9 +19,9 @@ func evaluateJob(c *Cluster, req *writeRequest) (any, error) {
 		}
 		switch {
 		case sent.JobID == "":
-			return nil, badRequest("Job ID must be specified")
+			return nil, jobspec.BadRequest("Job ID must be specified")
 		case sent.JobID != req.id:
-			return nil, badRequest("JobID not same as job name")
+			return nil, jobspec.BadRequest("JobID not same as job name")
 		}
 	}
 	if err := req.authorize(req.namespace, "submit-job", "evaluate-job"); err != nil {
@@ -31,7 +33,7 @@ func evaluateJob(c *Cluster, req *writeRequest) (any, error) {
 		return nil, errors.New("job not found")
 	case j.Periodic != nil:
 		return nil, errors.New("can't evaluate periodic job")
-	case j.isParent():
+	case j.IsParent():
 		return nil, errors.New("can't evaluate parameterized job")
 	}
 	req.index = c.nextIndex(tableEvaluations, tableAllocations)
@@ -41,7 +43,7 @@ func evaluateJob(c *Cluster, req *writeRequest) (any, error) {
 			a.Job.CreateIndex != j.CreateIndex {
 			continue
 		}
-		if j.hasGroup(a.TaskGroup) && j.groupNamed(a.group).permitsRescheduling(j.Type) {
+		if j.HasGroup(a.TaskGroup) && j.GroupNamed(a.group).PermitsRescheduling(j.Type) {
 			b := a.copy()
 			b.DesiredTransition.ForceReschedule = new(true)
 			forced = append(forced, b)

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"time"
+
+	"nomadctld/internal/nomadsim/jobspec"
 )
 
 // registerResponse returns the response to a request that registers a job version.
@@ -28,37 +30,37 @@ func registerJob(c *Cluster, req *writeRequest) (any, error) {
 	if err := req.decode(&sent); err != nil {
 		return nil, err
 	}
-	f, err := parseJob(sent.Job)
+	f, err := jobspec.Parse(sent.Job)
 	if err != nil {
 		return nil, err
 	}
 	if req.id != "" && *f.ID != req.id {
-		return nil, badRequest("Job ID does not match name")
+		return nil, jobspec.BadRequest("Job ID does not match name")
 	}
 	namespace := cmp.Or(req.values.Get("namespace"), sent.Namespace, f.Namespace, "default")
 	if err := req.authorize(namespace, "submit-job", "register-job"); err != nil {
 		return nil, err
 	}
 	if _, exists := find(c.namespaces, key{id: namespace}, byName); !exists {
-		return nil, errorList(fmt.Sprintf("job %q is in nonexistent namespace %q", *f.ID, namespace))
+		return nil, jobspec.ErrorList(fmt.Sprintf("job %q is in nonexistent namespace %q", *f.ID, namespace))
 	}
 	before := c.job(namespace, *f.ID)
 	if sent.EnforceIndex {
 		enforced, _ := sent.JobModifyIndex.Int64()
-		if err := before.spec().checkModifyIndex(uint64(enforced)); err != nil {
+		if err := before.spec().CheckModifyIndex(uint64(enforced)); err != nil {
 			return nil, err
 		}
 	}
-	if err := before.spec().checkUpdate(f); err != nil {
+	if err := before.spec().CheckUpdate(f); err != nil {
 		return nil, err
 	}
-	raw, _ := jsonValue(sent.Job).(object)
-	j := &job{registration: *f.define(raw, namespace, req.mayRunProcesses, before.registrations())}
-	j.tokenID, j.submission = c.accessor(req.token), sent.Submission
+	raw, _ := jobspec.JSONValue(sent.Job).(object)
+	j := &job{Registration: *f.Define(raw, namespace, req.mayRunProcesses, before.registrations())}
+	j.TokenID, j.Submission = c.accessor(req.token), sent.Submission
 	if before != nil && sent.PreserveCounts {
-		for _, g := range before.groups {
-			if j.hasGroup(g.Name) {
-				j.setCount(g.Name, g.Count)
+		for _, g := range before.Groups {
+			if j.HasGroup(g.Name) {
+				j.SetCount(g.Name, g.Count)
 			}
 		}
 	}
@@ -67,8 +69,8 @@ func registerJob(c *Cluster, req *writeRequest) (any, error) {
 
 // submit stores j as the next version of before, unless both are the same, and returns the response.
 func (c *Cluster) submit(req *writeRequest, before, j *job) object {
-	if before != nil && before.Stop == j.Stop && before.sameRegistration(&j.registration) {
-		if before.isParent() {
+	if before != nil && before.Stop == j.Stop && before.SameRegistration(&j.Registration) {
+		if before.IsParent() {
 			req.index = before.ModifyIndex
 			return req.registerResponse("", 0, before.ModifyIndex)
 		}
@@ -78,7 +80,7 @@ func (c *Cluster) submit(req *writeRequest, before, j *job) object {
 	}
 	req.index = c.nextIndex(tableJobs, tableSummaries, tableEvaluations)
 	j = c.storeVersion(before, j, req.index)
-	if j.isParent() {
+	if j.IsParent() {
 		return req.registerResponse("", 0, req.index)
 	}
 	e := c.evaluate(j, "job-register", req.index, req.index)
@@ -97,14 +99,14 @@ func (c *Cluster) storeVersion(before, j *job, index uint64) *job {
 		j.dropOldVersion()
 		j.summary, j.allocations, j.evaluations = before.summary, before.allocations, before.evaluations
 		j.scalingEvents, j.collected, j.Status = before.scalingEvents, before.collected, before.Status
-		if j.submission == nil {
-			j.submission = before.submission
+		if j.Submission == nil {
+			j.Submission = before.Submission
 		}
 	}
-	j.storeScalingPolicies(before.spec(), index)
+	j.StoreScalingPolicies(before.spec(), index)
 	j.ModifyIndex, j.JobModifyIndex, j.planIndex = index, index, index
 	j.summary = j.countAllocations(index)
-	for _, g := range j.groups {
+	for _, g := range j.Groups {
 		if j.summary.Summary[g.Name] == nil {
 			j.summary.Summary[g.Name] = &groupSummary{}
 		}
@@ -118,5 +120,5 @@ func (c *Cluster) accessor(t *token) string {
 	if len(c.tokens) == 0 {
 		return ""
 	}
-	return uuid("accessor", t.secret)
+	return jobspec.UUID("accessor", t.secret)
 }

@@ -172,7 +172,7 @@ func TestRegister_RestartsFromDefinition(t *testing.T) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	j := c.job("default", "web")
-	if a, b := fmt.Sprint(j.findVersion(0).normalizedSpec()), fmt.Sprint(j.normalizedSpec()); a != b || j.Version != 2 ||
+	if a, b := fmt.Sprint(j.findVersion(0).NormalizedSpec()), fmt.Sprint(j.NormalizedSpec()); a != b || j.Version != 2 ||
 		j.Status != "running" {
 		t.Errorf("started: got version %d, %s, %s, want version 2 running as\n%s", j.Version, j.Status, b, a)
 	}

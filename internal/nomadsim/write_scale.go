@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"nomadctld/internal/nomadsim/jobspec"
 )
 
 // scalingEvent is the record of a request to scale a group.
@@ -32,7 +34,7 @@ func scaleJob(c *Cluster, req *writeRequest) (any, error) {
 		JobModifyIndex uint64
 	}
 	bad := func(format string, args ...any) error {
-		return badRequest(fmt.Sprintf(format, args...))
+		return jobspec.BadRequest(fmt.Sprintf(format, args...))
 	}
 	if err := req.decode(&sent); err != nil {
 		return nil, err
@@ -56,16 +58,16 @@ func scaleJob(c *Cluster, req *writeRequest) (any, error) {
 	}
 	before := c.job(req.namespace, req.id)
 	if before == nil {
-		return nil, notFound(fmt.Sprintf("job %q not found", req.id))
+		return nil, jobspec.NotFound(fmt.Sprintf("job %q not found", req.id))
 	}
 	if before.Type == "system" && sent.Count != nil && *sent.Count > 1 {
 		return nil, bad(`jobs of type "system" can only be scaled between 0 and 1`)
 	}
-	i := slices.IndexFunc(before.groups, func(g Group) bool { return g.Name == group })
+	i := slices.IndexFunc(before.Groups, func(g jobspec.Group) bool { return g.Name == group })
 	if i < 0 {
 		return nil, bad("task group %q specified for scaling does not exist in job", group)
 	}
-	g := before.groups[i]
+	g := before.Groups[i]
 	event := scalingEvent{
 		Time: time.Now().UnixNano(), Count: sent.Count, PreviousCount: int64(g.Count), Message: sent.Message,
 		Error: sent.Error, Meta: sent.Meta,
@@ -77,11 +79,11 @@ func scaleJob(c *Cluster, req *writeRequest) (any, error) {
 		}
 		index := c.nextIndex(tableJobs, tableSummaries)
 		j := before.nextVersion(index)
-		j.setCount(group, int(*sent.Count))
-		j.storeScalingPolicies(before.spec(), index)
+		j.SetCount(group, int(*sent.Count))
+		j.StoreScalingPolicies(before.spec(), index)
 		c.storeJob(j, index)
 		response = req.registerResponse("", 0, index)
-		if !j.isParent() {
+		if !j.IsParent() {
 			e := c.evaluate(j, "job-scaling", c.nextIndex(tableEvaluations), index)
 			response = req.registerResponse(e.ID, e.CreateIndex, index)
 			event.EvalID = &e.ID
@@ -109,7 +111,7 @@ func (c *Cluster) storeScalingEvent(req *writeRequest, group string, e scalingEv
 // scaleStatus returns the counts and scaling events of a job's groups.
 func scaleStatus(c *Cluster, q *query) (any, error) {
 	if r := q.token.rights; !r.allows(q.namespace, "read-job") && !r.allows(q.namespace, "read-job-scaling") {
-		return nil, errDenied
+		return nil, jobspec.ErrDenied
 	}
 	j := c.job(q.namespace, q.id)
 	if j == nil {
@@ -122,7 +124,7 @@ func scaleStatus(c *Cluster, q *query) (any, error) {
 	}
 	groups := map[string]*groupStatus{}
 	q.resultIndex = j.ModifyIndex
-	for _, g := range j.groups {
+	for _, g := range j.Groups {
 		groups[g.Name] = &groupStatus{Desired: g.Count, Events: j.scalingEvents[g.Name]}
 		for _, e := range j.scalingEvents[g.Name] {
 			q.resultIndex = max(q.resultIndex, e.CreateIndex)
@@ -151,20 +153,20 @@ func scaleStatus(c *Cluster, q *query) (any, error) {
 }
 
 // checkScale returns an error if the group cannot have this count, or cannot be scaled now.
-func (j *job) checkScale(g Group, count int64, index uint64) error {
+func (j *job) checkScale(g jobspec.Group, count int64, index uint64) error {
 	if s := g.Scaling; s != nil {
 		if count < int64(s.Min) {
-			return badRequest(fmt.Sprintf("group count was less than scaling policy minimum: %d < %d", count, s.Min))
+			return jobspec.BadRequest(fmt.Sprintf("group count was less than scaling policy minimum: %d < %d", count, s.Min))
 		}
 		if count > int64(s.Max) {
-			return badRequest(fmt.Sprintf("group count was greater than scaling policy maximum: %d > %d", count, s.Max))
+			return jobspec.BadRequest(fmt.Sprintf("group count was greater than scaling policy maximum: %d > %d", count, s.Max))
 		}
 	}
 	if all := j.deployments(); len(all) > 0 && all[0].active() {
-		return badRequest("job scaling blocked due to active deployment")
+		return jobspec.BadRequest("job scaling blocked due to active deployment")
 	}
 	if index > 0 {
-		return j.checkModifyIndex(index)
+		return j.CheckModifyIndex(index)
 	}
 	return nil
 }

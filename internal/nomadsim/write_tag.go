@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"nomadctld/internal/nomadsim/jobspec"
 )
 
 // tagVersion tags a job version.
@@ -35,14 +37,14 @@ func tagVersion(c *Cluster, req *writeRequest) (any, error) {
 		sent.Version = j.Version
 	}
 	for _, v := range j.versions() {
-		if v.tag != nil && v.tag.Name == name && v.Version != sent.Version {
+		if v.Tag != nil && v.Tag.Name == name && v.Version != sent.Version {
 			return nil, fmt.Errorf("tag %q already exists on a different version of job %q", name, id)
 		}
 	}
 	if j.findVersion(sent.Version) == nil {
 		return nil, fmt.Errorf("job %q version %d not found", id, sent.Version)
 	}
-	tag := &versionTag{Name: name, Description: sent.Description, TaggedTime: time.Now().UnixNano()}
+	tag := &jobspec.VersionTag{Name: name, Description: sent.Description, TaggedTime: time.Now().UnixNano()}
 	return req.setTag(c, j, sent.Version, tag), nil
 }
 
@@ -57,7 +59,7 @@ func untagVersion(c *Cluster, req *writeRequest) (any, error) {
 	}
 	if j := c.job(req.namespace, id); j != nil {
 		for _, v := range j.versions() {
-			if v.tag != nil && v.tag.Name == name {
+			if v.Tag != nil && v.Tag.Name == name {
 				return req.setTag(c, j, v.Version, nil), nil
 			}
 		}
@@ -69,30 +71,30 @@ func untagVersion(c *Cluster, req *writeRequest) (any, error) {
 func (req *writeRequest) tagPath() (id, name string, err error) {
 	i := strings.LastIndex(req.id, "/versions/")
 	if i < 0 || strings.Contains(req.id[:i]+req.id[i+len("/versions/"):], "/") {
-		return "", "", notFound("invalid job tag endpoint")
+		return "", "", jobspec.NotFound("invalid job tag endpoint")
 	}
 	return req.id[:i], req.id[i+len("/versions/"):], nil
 }
 
 // setTag stores a version with another tag, or none, and returns the response.
-func (req *writeRequest) setTag(c *Cluster, before *job, version uint64, tag *versionTag) object {
+func (req *writeRequest) setTag(c *Cluster, before *job, version uint64, tag *jobspec.VersionTag) object {
 	req.index, req.noIndex = c.nextIndex(tableJobs), true
 	j := *before
 	j.earlierVersions = slices.Clone(j.earlierVersions)
 	if j.Version == version {
-		j.tag, j.ModifyIndex = tag, req.index
+		j.Tag, j.ModifyIndex = tag, req.index
 	}
 	for i, v := range j.earlierVersions {
 		if v.Version == version {
 			w := *v
-			w.tag, w.ModifyIndex = tag, req.index
+			w.Tag, w.ModifyIndex = tag, req.index
 			j.earlierVersions[i] = &w
 		}
 	}
 	j.dropOldVersion()
 	c.storeJob(&j, req.index)
 	if tag == nil {
-		tag = &versionTag{}
+		tag = &jobspec.VersionTag{}
 	}
 	return object{
 		"Name": tag.Name, "Description": tag.Description, "TaggedTime": tag.TaggedTime,
@@ -106,7 +108,7 @@ const maxUntaggedVersions = 6
 // dropOldVersion drops the oldest version if there are too many. Tagged versions do not count, and the newest stable
 // version is kept. j.earlierVersions must not be shared.
 func (j *job) dropOldVersion() {
-	counted := slices.DeleteFunc(j.versions(), func(v *job) bool { return v.tag != nil })
+	counted := slices.DeleteFunc(j.versions(), func(v *job) bool { return v.Tag != nil })
 	if len(counted) <= maxUntaggedVersions {
 		return
 	}

@@ -1,4 +1,4 @@
-package nomadsim
+package jobspec
 
 import (
 	"cmp"
@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// apiJob contains the fields of a registered job that the simulator uses. The definition keeps the others.
-type apiJob struct {
+// APIJob contains the fields of a registered job that the simulator uses. The definition keeps the others.
+type APIJob struct {
 	ID                     *string
 	Name, Namespace        string
 	Region, Type, NodePool string
@@ -109,17 +109,17 @@ type apiTask struct {
 	}
 }
 
-// parseJob parses and checks a job from a request.
-func parseJob(raw json.RawMessage) (*apiJob, error) {
-	var f *apiJob
+// Parse parses and checks a job from a request.
+func Parse(raw json.RawMessage) (*APIJob, error) {
+	var f *APIJob
 	if err := json.Unmarshal(raw, &f); err != nil && raw != nil {
-		return nil, badRequest(err.Error())
+		return nil, BadRequest(err.Error())
 	}
 	switch {
 	case f == nil:
-		return nil, badRequest("Job must be specified")
+		return nil, BadRequest("Job must be specified")
 	case f.ID == nil:
-		return nil, badRequest("Job ID hasn't been provided")
+		return nil, BadRequest("Job ID hasn't been provided")
 	}
 	f.Type, f.Name = cmp.Or(f.Type, "service"), cmp.Or(f.Name, *f.ID)
 	return f, f.check()
@@ -127,12 +127,12 @@ func parseJob(raw json.RawMessage) (*apiJob, error) {
 
 // check validates the fields that Nomad refuses and the simulator depends on. It reports a scaling block of a system
 // job alone, and all other errors at once.
-func (f *apiJob) check() error {
+func (f *APIJob) check() error {
 	var wrong []string
 	if f.Type == "system" {
 		for _, g := range f.TaskGroups {
 			if g.Scaling != nil {
-				return badRequest("Task groups with job type system do not support scaling blocks")
+				return BadRequest("Task groups with job type system do not support scaling blocks")
 			}
 		}
 	}
@@ -151,23 +151,23 @@ func (f *apiJob) check() error {
 			inGroup = append(inGroup, "Missing tasks for task group")
 		}
 		if inGroup != nil {
-			wrong = append(wrong, "Task group "+g.Name+" validation failed: "+errorList(inGroup...).Error())
+			wrong = append(wrong, "Task group "+g.Name+" validation failed: "+ErrorList(inGroup...).Error())
 		}
 	}
-	if p := cmp.Or(f.Priority, defaultPriority); p < minPriority || p > maxPriority {
-		wrong = append(wrong, fmt.Sprintf("job priority must be between [%d, %d]", minPriority, maxPriority))
+	if p := cmp.Or(f.Priority, defaultPriority); p < MinPriority || p > MaxPriority {
+		wrong = append(wrong, fmt.Sprintf("job priority must be between [%d, %d]", MinPriority, MaxPriority))
 	}
 	if wrong != nil {
-		return errorList(wrong...)
+		return ErrorList(wrong...)
 	}
 	return nil
 }
 
 // Priorities of jobs with the default configuration of an agent.
-const defaultPriority, minPriority, maxPriority = 50, 1, 100
+const defaultPriority, MinPriority, MaxPriority = 50, 1, 100
 
 // toSpec converts the job to a description. If trusted is set, its commands run as processes.
-func (f *apiJob) toSpec(namespace string, trusted bool) Job {
+func (f *APIJob) toSpec(namespace string, trusted bool) Job {
 	j := Job{
 		Namespace: namespace, ID: *f.ID, Type: f.Type, Stopped: f.Stop, Meta: f.Meta, ParentID: f.ParentID,
 		Constraints: toSpecConstraints(f.Constraints),

@@ -1,4 +1,4 @@
-package nomadsim
+package jobspec
 
 import (
 	"encoding/json"
@@ -19,13 +19,13 @@ func TestParse_ReportsAllErrors(t *testing.T) {
 				"group\n\n\n\t* " + priority + "\n\n",
 		},
 	} {
-		_, err := parseJob(json.RawMessage(`{"ID":"web",` + test.job + `}`))
-		if _, coded := err.(codedError); coded || err == nil || err.Error() != test.want {
+		_, err := Parse(json.RawMessage(`{"ID":"web",` + test.job + `}`))
+		if _, coded := err.(CodedError); coded || err == nil || err.Error() != test.want {
 			t.Errorf("%s: got %q, want an internal error %q", test.job, err, test.want)
 		}
 	}
 	for _, priority := range []string{"0", "1", "100"} {
-		if _, err := parseJob(json.RawMessage(`{"ID":"web","Priority":` + priority + `,` + tasks + `}`)); err != nil {
+		if _, err := Parse(json.RawMessage(`{"ID":"web","Priority":` + priority + `,` + tasks + `}`)); err != nil {
 			t.Errorf("priority %s: got %v, want it accepted", priority, err)
 		}
 	}

@@ -1,4 +1,4 @@
-package nomadsim
+package jobspec
 
 import "maps"
 
@@ -13,14 +13,14 @@ type scalingPolicy struct {
 	scalingPolicyIndexes
 }
 
-// storeScalingPolicies updates the scaling policies of a version that is about to be stored. before is the previous
+// StoreScalingPolicies updates the scaling policies of a version that is about to be stored. before is the previous
 // version. The policies of a described job have no indexes.
-func (j *registration) storeScalingPolicies(before *registration, index uint64) {
+func (j *Registration) StoreScalingPolicies(before *Registration, index uint64) {
 	current := map[string]scalingPolicy{}
 	if before != nil && before.scalingPolicies != nil {
 		current = before.scalingPolicies
 	} else if before != nil {
-		for _, g := range before.groups {
+		for _, g := range before.Groups {
 			if g.Scaling != nil {
 				current[g.Name] = scalingPolicy{*g.Scaling, scalingPolicyIndexes{before.CreateIndex, before.JobModifyIndex}}
 			}
@@ -28,7 +28,7 @@ func (j *registration) storeScalingPolicies(before *registration, index uint64) 
 	}
 	indexes := maps.Clone(j.policyIndexes)
 	j.scalingPolicies = map[string]scalingPolicy{}
-	for _, g := range j.groups {
+	for _, g := range j.Groups {
 		if g.Scaling == nil {
 			continue
 		}

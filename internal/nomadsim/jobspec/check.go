@@ -1,4 +1,4 @@
-package nomadsim
+package jobspec
 
 import (
 	"fmt"
@@ -6,9 +6,9 @@ import (
 	"slices"
 )
 
-// checkModifyIndex returns an error if the job has another modify index than the request enforces. j is nil if the job
+// CheckModifyIndex returns an error if the job has another modify index than the request enforces. j is nil if the job
 // does not exist.
-func (j *registration) checkModifyIndex(index uint64) error {
+func (j *Registration) CheckModifyIndex(index uint64) error {
 	switch {
 	case j == nil && index != 0:
 		return fmt.Errorf("Enforcing job modify index %d: job does not exist", index)
@@ -21,8 +21,8 @@ func (j *registration) checkModifyIndex(index uint64) error {
 	return nil
 }
 
-// checkUpdate returns an error if f cannot be a new version of the job.
-func (j *registration) checkUpdate(f *apiJob) error {
+// CheckUpdate returns an error if f cannot be a new version of the job.
+func (j *Registration) CheckUpdate(f *APIJob) error {
 	parameterized := f.ParameterizedJob != nil && !f.Dispatched
 	switch {
 	case j == nil && f.Dispatched:
@@ -47,8 +47,8 @@ func (j *registration) checkUpdate(f *apiJob) error {
 // maxPayloadSize is Nomad's limit for the payload of a dispatch.
 const maxPayloadSize = 16 * 1024
 
-// check returns an error if the parameterized block does not permit this payload or metadata, or requires more.
-func (p *parameterized) check(payload []byte, meta map[string]string) error {
+// Check returns an error if the parameterized block does not permit this payload or metadata, or requires more.
+func (p *ParameterizedJob) Check(payload []byte, meta map[string]string) error {
 	switch {
 	case p.Payload == "required" && len(payload) == 0:
 		return fmt.Errorf("Payload is not provided but required by parameterized job")

@@ -1,4 +1,4 @@
-package nomadsim
+package jobspec
 
 import (
 	"fmt"
@@ -34,7 +34,7 @@ type Event struct {
 	GenericSource    string
 }
 
-func newEvent(at time.Time, kind, display string, details map[string]string) Event {
+func NewEvent(at time.Time, kind, display string, details map[string]string) Event {
 	if details == nil {
 		details = map[string]string{}
 	}
@@ -43,26 +43,26 @@ func newEvent(at time.Time, kind, display string, details map[string]string) Eve
 
 // messageEvent returns an event that displays its message.
 func messageEvent(at time.Time, kind, msg string) Event {
-	e := newEvent(at, kind, msg, map[string]string{"message": msg})
+	e := NewEvent(at, kind, msg, map[string]string{"message": msg})
 	e.Message = msg
 	return e
 }
 
 // Received is the first event of a task.
-func Received(at time.Time) Event { return newEvent(at, "Received", "Task received by client", nil) }
+func Received(at time.Time) Event { return NewEvent(at, "Received", "Task received by client", nil) }
 
 // TaskSetup follows Received.
 func TaskSetup(at time.Time) Event { return messageEvent(at, "Task Setup", "Building Task Directory") }
 
 // Started reports that the program of the task was started.
-func Started(at time.Time) Event { return newEvent(at, "Started", "Task started by client", nil) }
+func Started(at time.Time) Event { return NewEvent(at, "Started", "Task started by client", nil) }
 
 // DockerTerminated reports that the program of the task exited. The default message is that of the docker driver.
 func DockerTerminated(at time.Time, exit int, msg string) Event {
 	if msg == "" && exit != 0 {
 		msg = fmt.Sprintf("Docker container exited with non-zero exit code: %d", exit)
 	}
-	e := newEvent(at, "Terminated", fmt.Sprintf("Exit Code: %d", exit), map[string]string{
+	e := NewEvent(at, "Terminated", fmt.Sprintf("Exit Code: %d", exit), map[string]string{
 		"exit_code": strconv.Itoa(exit), "signal": "0", "oom_killed": "false",
 	})
 	e.ExitCode = exit
@@ -81,7 +81,7 @@ func ExecTerminated(at time.Time, exit, signal int) Event {
 	if signal != 0 {
 		display += fmt.Sprintf(", Signal: %d", signal)
 	}
-	e := newEvent(at, "Terminated", display, map[string]string{
+	e := NewEvent(at, "Terminated", display, map[string]string{
 		"exit_code": strconv.Itoa(exit), "signal": strconv.Itoa(signal), "oom_killed": "false",
 	})
 	e.ExitCode, e.Signal = exit, signal
@@ -98,7 +98,7 @@ func OOMKilled(at time.Time) Event {
 // Restarting announces a restart within the restart policy.
 func Restarting(at time.Time, in time.Duration) Event {
 	const reason = "Restart within policy"
-	e := newEvent(at, "Restarting", fmt.Sprintf("Task restarting in %v", in), map[string]string{
+	e := NewEvent(at, "Restarting", fmt.Sprintf("Task restarting in %v", in), map[string]string{
 		"restart_reason": reason, "start_delay": strconv.FormatInt(int64(in), 10),
 	})
 	e.RestartReason, e.StartDelay = reason, int64(in)
@@ -112,7 +112,7 @@ func NotRestarting(at time.Time, attempts int) Event {
 	if attempts == 0 {
 		reason = "Policy allows no restarts"
 	}
-	e := newEvent(at, "Not Restarting", reason, map[string]string{"restart_reason": reason, "fails_task": "true"})
+	e := NewEvent(at, "Not Restarting", reason, map[string]string{"restart_reason": reason, "fails_task": "true"})
 	e.RestartReason, e.FailsTask = reason, true
 	return e
 }
@@ -122,7 +122,7 @@ func Unhealthy(at time.Time, msg string) Event { return messageEvent(at, "Alloc 
 
 // Killing reports why Nomad kills the task.
 func Killing(at time.Time, reason string) Event {
-	e := newEvent(at, "Killing", reason, map[string]string{"kill_reason": reason})
+	e := NewEvent(at, "Killing", reason, map[string]string{"kill_reason": reason})
 	e.KillReason = reason
 	return e
 }

@@ -1,4 +1,4 @@
-package nomadsim
+package jobspec
 
 import (
 	"cmp"
@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-func (g apiGroup) toSpec(f *apiJob, trusted bool) Group {
+func (g apiGroup) toSpec(f *APIJob, trusted bool) Group {
 	d := Group{
 		Name: g.Name, Count: 1, Allocations: []Allocation{}, Constraints: toSpecConstraints(g.Constraints), Meta: g.Meta,
 		Services: toSpecServices(g.Services),
@@ -15,7 +15,7 @@ func (g apiGroup) toSpec(f *apiJob, trusted bool) Group {
 		d.Count = *g.Count
 	}
 	if p := g.RestartPolicy; p != nil {
-		r, _ := Group{}.restartPolicy(f.Type)
+		r, _ := Group{}.RestartPolicy(f.Type)
 		for _, set := range []struct{ to, from *time.Duration }{{&r.Interval, p.Interval}, {&r.Delay, p.Delay}} {
 			if set.from != nil {
 				*set.to = *set.from

@@ -1,4 +1,4 @@
-package nomadsim
+package jobspec
 
 import (
 	"bytes"
@@ -9,18 +9,18 @@ import (
 	"slices"
 )
 
-// define creates the record of a registered job. Nomad's defaults fill in missing fields, and unknown fields stay in
-// the definition unchanged. before contains the earlier
-// versions, latest first. Tasks that are unchanged keep the Command with which they were described.
-func (f *apiJob) define(raw object, namespace string, trusted bool, before []*registration) *registration {
+// Define returns the registration of a job from a request. Nomad's defaults fill in missing fields, and unknown fields
+// stay in the definition unchanged. before contains the earlier versions, latest first. Tasks that are unchanged keep
+// the Command with which they were described. If trusted is false, commands in the definition are not run.
+func (f *APIJob) Define(raw object, namespace string, trusted bool, before []*Registration) *Registration {
 	spec := f.toSpec(namespace, trusted)
-	spec.fillDefaults()
+	spec.FillDefaults()
 	for i, g := range f.TaskGroups {
 		if spec.Groups[i].Count == 0 && g.Count == nil {
 			spec.Groups[i].Count = 1
 		}
 	}
-	registered := spec.register()
+	registered := spec.Register()
 	j := &registered
 	j.Name, j.Priority = f.Name, cmp.Or(f.Priority, j.Priority)
 	j.Region, j.NodePool = cmp.Or(f.Region, j.Region), cmp.Or(f.NodePool, j.NodePool)
@@ -29,13 +29,13 @@ func (f *apiJob) define(raw object, namespace string, trusted bool, before []*re
 	}
 	j.Dispatched = f.Dispatched
 	j.policyIndexes = map[string]scalingPolicyIndexes{}
-	for _, g := range j.groups {
+	for _, g := range j.Groups {
 		if g.Scaling != nil {
 			j.policyIndexes[g.Name] = scalingPolicyIndexes{}
 		}
 	}
 	j.keepCommands(before)
-	template := jsonValue(j.describedDefinition()).(object)
+	template := JSONValue(j.describedDefinition()).(object)
 	own := maps.Clone(raw)
 	delete(own, "Update") // merged into the groups instead
 	j.definition = mergeDefaults(template, own).(object)
@@ -47,8 +47,8 @@ func (f *apiJob) define(raw object, namespace string, trusted bool, before []*re
 }
 
 // keepCommands preserves the Command of described tasks, which the definition does not contain.
-func (j *registration) keepCommands(before []*registration) {
-	for _, g := range j.groups {
+func (j *Registration) keepCommands(before []*Registration) {
+	for _, g := range j.Groups {
 		for i, t := range g.Tasks {
 			if old, found := taskWithCommand(before, g.Name, t); found {
 				g.Tasks[i].Command = old.Command
@@ -58,12 +58,12 @@ func (j *registration) keepCommands(before []*registration) {
 }
 
 // taskWithCommand returns the newest task with this name and configuration that has a Command.
-func taskWithCommand(versions []*registration, group string, t Task) (Task, bool) {
+func taskWithCommand(versions []*Registration, group string, t Task) (Task, bool) {
 	for _, v := range versions {
-		for _, g := range v.groups {
+		for _, g := range v.Groups {
 			for _, old := range g.Tasks {
 				if g.Name == group && old.Name == t.Name && old.Command != nil &&
-					reflect.DeepEqual(jsonValue(old.Config), jsonValue(t.Config)) {
+					reflect.DeepEqual(JSONValue(old.Config), JSONValue(t.Config)) {
 					return old, true
 				}
 			}
@@ -72,8 +72,8 @@ func taskWithCommand(versions []*registration, group string, t Task) (Task, bool
 	return Task{}, false
 }
 
-// jsonValue converts a value to its generic JSON form, with json.Number for numbers.
-func jsonValue(v any) (p any) {
+// JSONValue converts a value to its generic JSON form, with json.Number for numbers.
+func JSONValue(v any) (p any) {
 	raw, err := json.Marshal(v)
 	if err != nil {
 		panic("nomadsim: " + err.Error())
@@ -114,10 +114,10 @@ func mergeDefaults(defaults, value any) any {
 		out := make([]any, len(v))
 		for i, e := range v {
 			var same any
-			sameName := func(w any) bool { return objectName(w) != "" && objectName(w) == objectName(e) }
+			sameName := func(w any) bool { return ObjectName(w) != "" && ObjectName(w) == ObjectName(e) }
 			if k := slices.IndexFunc(known, sameName); k >= 0 {
 				same = known[k]
-			} else if len(known) == len(v) && objectName(e) == "" {
+			} else if len(known) == len(v) && ObjectName(e) == "" {
 				same = known[i]
 			}
 			if _, is := e.(object); !is {
@@ -130,16 +130,16 @@ func mergeDefaults(defaults, value any) any {
 	return value
 }
 
-// objectName returns the Name field of an object, or "".
-func objectName(v any) string {
+// ObjectName returns the Name field of an object, or "".
+func ObjectName(v any) string {
 	o, _ := v.(object)
 	name, _ := o["Name"].(string)
 	return name
 }
 
-// normalizedSpec returns the definition of the job without its state and without empty fields. Jobs with equal specs
+// NormalizedSpec returns the definition of the job without its state and without empty fields. Jobs with equal specs
 // run the same.
-func (j *registration) normalizedSpec() object {
+func (j *Registration) NormalizedSpec() object {
 	all := object{}
 	maps.Copy(all, j.definition)
 	if j.definition == nil {
@@ -149,10 +149,10 @@ func (j *registration) normalizedSpec() object {
 		"Name": j.Name, "Meta": j.Meta, "Periodic": j.Periodic, "Priority": j.Priority, "Stop": j.Stop,
 		"ParameterizedJob": j.ParameterizedJob,
 	})
-	if j.tag != nil {
-		all["VersionTag"] = j.tag // Nomad considers a tagged version that is registered without its tag as changed
+	if j.Tag != nil {
+		all["VersionTag"] = j.Tag // Nomad considers a tagged version that is registered without its tag as changed
 	}
-	return prune(jsonValue(all)).(object)
+	return prune(JSONValue(all)).(object)
 }
 
 // prune removes null and empty values, and the fields that Nomad itself adds to a scaling policy.
@@ -185,10 +185,10 @@ func prune(v any) any {
 	return v
 }
 
-// setCount changes the count of a group.
-func (j *registration) setCount(group string, count int) {
-	i := slices.IndexFunc(j.groups, func(g Group) bool { return g.Name == group })
-	j.groups[i].Count = count
+// SetCount changes the count of a group.
+func (j *Registration) SetCount(group string, count int) {
+	i := slices.IndexFunc(j.Groups, func(g Group) bool { return g.Name == group })
+	j.Groups[i].Count = count
 	j.updateDefinition(func(g object) {
 		if g["Name"] == group {
 			g["Count"] = count
@@ -196,14 +196,14 @@ func (j *registration) setCount(group string, count int) {
 	})
 }
 
-// disableScaling disables the scaling policies, as Nomad does when a job is stopped. Registering the definition again
+// DisableScaling disables the scaling policies, as Nomad does when a job is stopped. Registering the definition again
 // does not enable them.
-func (j *registration) disableScaling() {
-	for i, g := range j.groups {
+func (j *Registration) DisableScaling() {
+	for i, g := range j.Groups {
 		if g.Scaling != nil {
 			off := *g.Scaling
 			off.Disabled = true
-			j.groups[i].Scaling = &off
+			j.Groups[i].Scaling = &off
 		}
 	}
 	j.updateDefinition(func(g object) {
@@ -215,11 +215,11 @@ func (j *registration) disableScaling() {
 
 // updateDefinition changes the groups of a registered definition. It copies the definition first, because other
 // versions may share it.
-func (j *registration) updateDefinition(change func(group object)) {
+func (j *Registration) updateDefinition(change func(group object)) {
 	if j.definition == nil {
 		return
 	}
-	j.definition = jsonValue(j.definition).(object)
+	j.definition = JSONValue(j.definition).(object)
 	groups, _ := j.definition["TaskGroups"].([]any)
 	for _, g := range groups {
 		change(g.(object))

@@ -1,4 +1,4 @@
-package nomadsim
+package jobspec
 
 // Network is a network block of a group.
 type Network struct {
@@ -12,7 +12,7 @@ type Port struct {
 	Value, To int
 }
 
-func (p Port) detail() object {
+func (p Port) Detail() object {
 	d := object{"Label": p.Label, "HostNetwork": "default"}
 	if p.Value != 0 {
 		d["Value"] = p.Value
@@ -24,9 +24,9 @@ func (p Port) detail() object {
 }
 
 // requestedNetworks returns the networks of a job, without empty fields.
-func requestedNetworks(all []Network) []object { return networkRows(all, Port.detail, nil) }
+func requestedNetworks(all []Network) []object { return NetworkRows(all, Port.Detail, nil) }
 
-func networkRows(all []Network, detail func(Port) object, extra object) (rows []object) {
+func NetworkRows(all []Network, detail func(Port) object, extra object) (rows []object) {
 	for _, n := range all {
 		row := object{}
 		for k, v := range extra {

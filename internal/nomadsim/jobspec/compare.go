@@ -1,4 +1,4 @@
-package nomadsim
+package jobspec
 
 import (
 	"cmp"
@@ -6,14 +6,14 @@ import (
 	"reflect"
 )
 
-// canUpdateInPlace reports whether the group's allocations of another version can continue unchanged.
-func (j *registration) canUpdateInPlace(other *registration, g Group) bool {
+// CanUpdateInPlace reports whether the group's allocations of another version can continue unchanged.
+func (j *Registration) CanUpdateInPlace(other *Registration, g Group) bool {
 	return j == other || reflect.DeepEqual(j.destructiveSpec(g.Name), other.destructiveSpec(g.Name))
 }
 
 // destructiveSpec returns the part of a group that cannot be changed in place.
-func (j *registration) destructiveSpec(group string) any {
-	spec := j.normalizedSpec()
+func (j *Registration) destructiveSpec(group string) any {
+	spec := j.NormalizedSpec()
 	groups, _ := spec["TaskGroups"].([]any)
 	for _, g := range groups {
 		g := g.(object)
@@ -36,24 +36,24 @@ func (j *registration) destructiveSpec(group string) any {
 	return nil
 }
 
-// updateStrategy returns the update block of a group, or nil if the job has no deployments.
-func (j *registration) updateStrategy(g Group) *Update {
+// UpdateStrategy returns the update block of a group, or nil if the job has no deployments.
+func (j *Registration) UpdateStrategy(g Group) *Update {
 	if j.Type != "service" {
 		return nil
 	}
 	return cmp.Or(g.Update, &Update{})
 }
 
-// sameSpec reports whether two versions run the same.
-func (j *registration) sameSpec(other *registration) bool {
-	return reflect.DeepEqual(j.normalizedSpec(), other.normalizedSpec())
+// SameSpec reports whether two versions run the same.
+func (j *Registration) SameSpec(other *Registration) bool {
+	return reflect.DeepEqual(j.NormalizedSpec(), other.NormalizedSpec())
 }
 
-// sameRegistration reports whether Nomad considers two definitions as the same. Nomad also compares the tokens that
+// SameRegistration reports whether Nomad considers two definitions as the same. Nomad also compares the tokens that
 // registered them. Described jobs have no token.
-func (j *registration) sameRegistration(other *registration) bool {
+func (j *Registration) SameRegistration(other *Registration) bool {
 	described := j.policyIndexes == nil || other.policyIndexes == nil
-	return reflect.DeepEqual(j.normalizedSpec(), other.normalizedSpec()) &&
+	return reflect.DeepEqual(j.NormalizedSpec(), other.NormalizedSpec()) &&
 		(described || maps.Equal(j.policyIndexes, other.policyIndexes)) &&
-		(j.tokenID == "" || other.tokenID == "" || j.tokenID == other.tokenID)
+		(j.TokenID == "" || other.TokenID == "" || j.TokenID == other.TokenID)
 }

@@ -1,4 +1,4 @@
-package nomadsim
+package jobspec
 
 import (
 	"cmp"
@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// fillDefaults fills in the defaults of a description. It does not change values that the caller holds.
-func (j *Job) fillDefaults() {
+// FillDefaults fills in the defaults of a description. It does not change values that the caller holds.
+func (j *Job) FillDefaults() {
 	j.Namespace = cmp.Or(j.Namespace, "default")
 	j.Type = cmp.Or(j.Type, "service")
 	if j.Version == 0 {
@@ -80,7 +80,7 @@ func (t *Task) fillDefaults() {
 	}
 }
 
-func (s *TaskState) fillDefaults(a Allocation) {
+func (s *TaskState) FillDefaults(a Allocation) {
 	if s.State == "" {
 		switch a.ClientStatus {
 		case "pending", "running":
@@ -138,26 +138,26 @@ func (j *Job) fillEarlier(now *Job, versionsBehind uint64) {
 	if j.Submitted.IsZero() {
 		j.Submitted = now.Submitted
 	}
-	j.fillDefaults()
+	j.FillDefaults()
 	for i := range j.Groups {
 		g := &j.Groups[i]
 		g.Count, g.Allocations, g.Unplaced = max(g.Count, 1), nil, nil
 	}
 }
 
-// previousWithDefaults returns the description of the previous allocation, with defaults for an allocation that was
+// PreviousWithDefaults returns the description of the previous allocation, with defaults for an allocation that was
 // replaced.
-func (a Allocation) previousWithDefaults() Allocation {
+func (a Allocation) PreviousWithDefaults() Allocation {
 	p := *a.Previous
 	p.DesiredStatus = cmp.Or(p.DesiredStatus, "stop")
 	if p.VersionsBehind == a.VersionsBehind {
 		p.ClientStatus = cmp.Or(p.ClientStatus, "failed")
 	} else {
 		p.ClientStatus = cmp.Or(p.ClientStatus, "complete")
-		p.DesiredDescription = cmp.Or(p.DesiredDescription, descUpdating)
+		p.DesiredDescription = cmp.Or(p.DesiredDescription, DescUpdating)
 	}
 	return p
 }
 
-// descUpdating is Nomad's description of an allocation that is replaced by a later job version.
-const descUpdating = "alloc is being updated due to job update"
+// DescUpdating is Nomad's description of an allocation that is replaced by a later job version.
+const DescUpdating = "alloc is being updated due to job update"

@@ -1,4 +1,4 @@
-package nomadsim
+package jobspec
 
 import (
 	"cmp"
@@ -25,7 +25,7 @@ type Check struct {
 	Interval, Timeout time.Duration // default 10 s and 2 s
 }
 
-func services(j *registration, task string, all []Service) (rows []object) {
+func services(j *Registration, task string, all []Service) (rows []object) {
 	for _, s := range all {
 		var checks []object
 		for _, c := range s.Checks {
@@ -48,14 +48,14 @@ func (g Group) impliedConstraints() []Constraint {
 	for _, t := range g.Tasks {
 		all = slices.Concat(all, t.Services)
 	}
-	if !slices.ContainsFunc(all, Service.isNomadService) {
+	if !slices.ContainsFunc(all, Service.IsNomadService) {
 		return nil
 	}
 	return []Constraint{{"${attr.nomad.service_discovery}", "=", "true"}, {"${attr.nomad.version}", "semver", ">= 1.4.0"}}
 }
 
-// isNomadService reports whether the service is registered in Nomad itself.
-func (s Service) isNomadService() bool { return cmp.Or(s.Provider, "nomad") == "nomad" }
+// IsNomadService reports whether the service is registered in Nomad itself.
+func (s Service) IsNomadService() bool { return cmp.Or(s.Provider, "nomad") == "nomad" }
 
 func (c Check) detail(task string) object {
 	return object{

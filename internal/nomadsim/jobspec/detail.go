@@ -1,4 +1,4 @@
-package nomadsim
+package jobspec
 
 import (
 	"maps"
@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// detail returns the whole version as it was registered or described, with Nomad's defaults and without Stable. Fields
+// Detail returns the whole version as it was registered or described, with Nomad's defaults and without Stable. Fields
 // that a description cannot set are null.
-func (j *registration) detail() object {
+func (j *Registration) Detail() object {
 	if j.definition != nil {
 		all := maps.Clone(j.definition)
 		maps.Copy(all, j.registrationState())
@@ -16,26 +16,26 @@ func (j *registration) detail() object {
 	}
 	all := j.describedDefinition()
 	maps.Copy(all, j.registrationState())
-	maps.Copy(all, j.extraFields)
+	maps.Copy(all, j.Extra)
 	return all
 }
 
 // registrationState returns the fields that belong to one registration of the job.
-func (j *registration) registrationState() object {
+func (j *Registration) registrationState() object {
 	return object{
 		"ID": j.ID, "Name": j.Name, "Namespace": j.Namespace, "ParentID": j.ParentID,
 		"Status": j.Status, "StatusDescription": j.StatusDescription, "Stop": j.Stop, "Meta": j.Meta,
-		"Periodic": j.Periodic, "Dispatched": j.Dispatched, "Priority": j.Priority, "Payload": j.payload,
+		"Periodic": j.Periodic, "Dispatched": j.Dispatched, "Priority": j.Priority, "Payload": j.Payload,
 		"CreateIndex": j.CreateIndex, "ModifyIndex": j.ModifyIndex, "JobModifyIndex": j.JobModifyIndex,
-		"SubmitTime": j.SubmitTime, "Version": j.Version, "VersionTag": j.tag,
-		"NomadTokenID": j.tokenID, "DispatchIdempotencyToken": j.idempotency,
+		"SubmitTime": j.SubmitTime, "Version": j.Version, "VersionTag": j.Tag,
+		"NomadTokenID": j.TokenID, "DispatchIdempotencyToken": j.Idempotency,
 	}
 }
 
 // describedDefinition returns the definition of a described job.
-func (j *registration) describedDefinition() object {
+func (j *Registration) describedDefinition() object {
 	groups := []object{}
-	for _, g := range j.groups {
+	for _, g := range j.Groups {
 		groups = append(groups, j.groupDetail(g))
 	}
 	parallel, stagger := 0, time.Duration(0)
@@ -45,7 +45,7 @@ func (j *registration) describedDefinition() object {
 	return object{
 		"Region": j.Region, "Type": j.Type, "Datacenters": j.Datacenters, "NodePool": j.NodePool,
 		"ParameterizedJob": j.ParameterizedJob, "ConsulNamespace": "", "VaultNamespace": "",
-		"Affinities": nil, "AllAtOnce": false, "Constraints": constraints(j.constraints), "Multiregion": nil,
+		"Affinities": nil, "AllAtOnce": false, "Constraints": constraints(j.Constraints), "Multiregion": nil,
 		"Spreads": nil, "UI": nil,
 		"TaskGroups": groups,
 		"Update": object{
@@ -55,7 +55,7 @@ func (j *registration) describedDefinition() object {
 	}
 }
 
-func (j *registration) groupDetail(g Group) object {
+func (j *Registration) groupDetail(g Group) object {
 	restart := object{
 		"Attempts": 2, "Delay": 15 * time.Second, "Interval": 30 * time.Minute, "Mode": "fail", "RenderTemplates": false,
 	}
@@ -68,9 +68,9 @@ func (j *registration) groupDetail(g Group) object {
 		migrate = object{
 			"HealthCheck": "checks", "HealthyDeadline": 5 * time.Minute, "MaxParallel": 1, "MinHealthyTime": 10 * time.Second,
 		}
-		update = g.Update.detail()
+		update = g.Update.Detail()
 	} else if j.Type == "system" {
-		reschedule, update = nil, g.Update.detail()
+		reschedule, update = nil, g.Update.Detail()
 	} else {
 		restart["Attempts"], restart["Interval"] = 3, 24*time.Hour
 		reschedule = object{
@@ -93,7 +93,7 @@ func (j *registration) groupDetail(g Group) object {
 	}
 	return object{
 		"Name": g.Name, "Count": g.Count, "Tasks": tasks,
-		"EphemeralDisk": object{"Migrate": false, "SizeMB": diskMB, "Sticky": false},
+		"EphemeralDisk": object{"Migrate": false, "SizeMB": DiskMB, "Sticky": false},
 		"Migrate":       migrate, "Update": update, "RestartPolicy": restart, "ReschedulePolicy": reschedule,
 		"Affinities": nil, "Constraints": constraints(slices.Concat(g.Constraints, g.impliedConstraints())), "Consul": nil,
 		"Disconnect":          g.Disconnect.detail(),
@@ -103,10 +103,10 @@ func (j *registration) groupDetail(g Group) object {
 	}
 }
 
-func (t Task) detail(j *registration, restart object) object {
+func (t Task) detail(j *Registration, restart object) object {
 	return object{
-		"Name": t.Name, "Driver": t.Driver, "Config": t.Config, "Lifecycle": t.lifecycle(),
-		"Resources": resources(t.CPU, t.Memory, 0, 0), "RestartPolicy": restart,
+		"Name": t.Name, "Driver": t.Driver, "Config": t.Config, "Lifecycle": t.Lifecycle(),
+		"Resources": Resources(t.CPU, t.Memory, 0, 0), "RestartPolicy": restart,
 		"Identity": object{
 			"Audience": []string{"nomadproject.io"}, "ChangeMode": "", "ChangeSignal": "", "Env": false,
 			"ExtraClaims": nil, "File": false, "Filepath": "", "Name": "default", "ServiceName": "", "TTL": 0,
@@ -121,17 +121,17 @@ func (t Task) detail(j *registration, restart object) object {
 	}
 }
 
-func (t Task) lifecycle() any {
+func (t Task) Lifecycle() any {
 	if !t.Sidecar {
 		return nil
 	}
 	return object{"Hook": "poststart", "Sidecar": true}
 }
 
-// diskMB is Nomad's default disk size of a group.
-const diskMB = 300
+// DiskMB is Nomad's default disk size of a group.
+const DiskMB = 300
 
-func resources(cpu, memory, memoryMax, disk int) object {
+func Resources(cpu, memory, memoryMax, disk int) object {
 	return object{
 		"CPU": cpu, "MemoryMB": memory, "MemoryMaxMB": memoryMax, "DiskMB": disk, "IOPS": 0, "Cores": 0,
 		"SecretsMB": 0, "Devices": nil, "NUMA": nil, "Networks": nil,

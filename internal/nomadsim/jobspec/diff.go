@@ -1,4 +1,4 @@
-package nomadsim
+package jobspec
 
 import (
 	"cmp"
@@ -34,16 +34,16 @@ type groupDiff struct {
 	Updates map[string]int
 }
 
-type jobDiff struct {
+type Diff struct {
 	Type, ID   string
 	Fields     []fieldDiff
 	Objects    []objectDiff
 	TaskGroups []groupDiff
 }
 
-// diff compares a version with the previous one.
-func (j *registration) diff(before *registration) jobDiff {
-	old, now := jsonValue(before.detail()).(object), jsonValue(j.detail()).(object)
+// Diff compares a version with the previous one.
+func (j *Registration) Diff(before *Registration) Diff {
+	old, now := JSONValue(before.Detail()).(object), JSONValue(j.Detail()).(object)
 	for _, o := range []object{old, now} {
 		for _, k := range []string{
 			"ID", "Status", "StatusDescription", "Version", "CreateIndex", "ModifyIndex", "JobModifyIndex", "Update",
@@ -52,7 +52,7 @@ func (j *registration) diff(before *registration) jobDiff {
 			delete(o, k)
 		}
 	}
-	d := jobDiff{ID: j.ID}
+	d := Diff{ID: j.ID}
 	whole := diffObjects("", old, now, "TaskGroups")
 	d.Type, d.Fields, d.Objects = whole.Type, whole.Fields, whole.Objects
 	pairByName(old["TaskGroups"], now["TaskGroups"], func(name string, old, now object) {
@@ -84,9 +84,9 @@ func pairByName(old, now any, do func(name string, old, now object)) {
 	for i, list := range []any{old, now} {
 		all, _ := list.([]any)
 		for _, v := range all {
-			pair := both[objectName(v)]
+			pair := both[ObjectName(v)]
 			pair[i] = v.(object)
-			both[objectName(v)] = pair
+			both[ObjectName(v)] = pair
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(both)) {
