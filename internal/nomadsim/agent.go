@@ -63,14 +63,6 @@ func (c *Cluster) applyFailNext(a *allocation) {
 	}
 }
 
-// FailNext makes the tasks of the job's next started or restarted allocations exit with code 1, at every attempt of
-// their restart policy. The environment variable SIM_EXIT=2 makes a task exit with code 2 every time.
-func (c *Cluster) FailNext(namespace, job string, allocations int) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.failNext[key{namespace: namespace, id: job}] = allocations
-}
-
 // exitTask ends a task that has no process. If the restart policy permits, the task is started again.
 func (c *Cluster) exitTask(id string, t jobspec.Task, code int) {
 	old := c.allocationByID[id]
@@ -109,60 +101,6 @@ func (c *Cluster) restartTask(id string, t jobspec.Task) {
 		a.deriveStatus()
 	})
 	c.launchTasks(c.allocationByID[id], []jobspec.Task{t})
-}
-
-// clientStatusChanged handles an allocation whose client status changed. A failed allocation is unhealthy in its
-// deployment and is rescheduled if its policy permits.
-func (c *Cluster) clientStatusChanged(before, now *allocation) {
-	if before.ClientStatus == now.ClientStatus || now.DesiredStatus != "run" || now.ClientStatus != "failed" {
-		return
-	}
-	delete(c.exitCodes, now.ID)
-	j := c.job(now.Namespace, now.JobID)
-	if j == nil || !now.scheduled || j.Stop || j.Type == "system" || j.Type == "sysbatch" {
-		return
-	}
-	if d := c.deploymentByID(now.DeploymentID); d != nil && d.active() && !now.hasHealth() {
-		c.setAllocHealth(now, false)
-	}
-	if now = c.allocationByID[now.ID]; !now.canReschedule() {
-		return
-	}
-	index := c.nextIndex(tableEvaluations, tableAllocations)
-	failure := j.newPendingEvaluation("alloc-failure", index, 0)
-	followup := j.newPendingEvaluation("alloc-reschedule", index, j.JobModifyIndex)
-	delay := c.capDelay(now.group.RescheduleDelay(j.Type, now.rescheduleCount()))
-	followup.WaitUntil, followup.PreviousEval = stamp(time.Now().Add(delay)), failure.ID
-	followup.StatusDescription, failure.NextEval = "created for delayed rescheduling", followup.ID
-	c.enqueue(failure)
-	c.storeEvaluation(followup)
-	waiting := now.copy()
-	waiting.FollowupEvalID, waiting.planIndex = followup.ID, index
-	c.storeAllocations(index, waiting)
-	c.afterDelay(delay, func() {
-		a := c.allocationByID[now.ID]
-		if a == nil || a.DesiredStatus != "run" {
-			return
-		}
-		b := a.copy()
-		b.replaceNow = true
-		c.storeAllocations(c.nextIndex(tableAllocations), b)
-		due := *followup
-		due.StatusDescription = ""
-		c.processEvaluation(&due)
-	})
-}
-
-// canReschedule reports whether the reschedule policy permits a replacement of the failed allocation.
-func (a *allocation) canReschedule() bool {
-	r := a.group.Reschedule
-	switch {
-	case r == nil:
-		return a.Job.Type == "service" || a.rescheduleCount() < 1
-	case r.Unlimited:
-		return true
-	}
-	return a.rescheduleCount() < r.Attempts
 }
 
 // finishStop ends an allocation whose desired status is stop.

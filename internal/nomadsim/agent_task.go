@@ -186,3 +186,11 @@ func (tr *taskRunner) update(change func(a *allocation)) {
 	}
 	c.clientStatusChanged(old, now)
 }
+
+// dropDirs kills the tasks of deleted allocations and drops their directories.
+func (c *Cluster) dropDirs(all []*allocation) {
+	for _, a := range all {
+		c.killTasks(a.ID, "")
+		c.host.dropDir(a.ID)
+	}
+}

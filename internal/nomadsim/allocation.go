@@ -1,6 +1,9 @@
 package nomadsim
 
 import (
+	"fmt"
+	"strconv"
+	"strings"
 	"time"
 
 	"nomadctld/internal/nomadsim/jobspec"
@@ -155,14 +158,63 @@ func (a *allocation) detail() object {
 	return d
 }
 
-// Allocations returns the IDs of a job's allocations in sorted order. It returns none if there is no such job.
-func (c *Cluster) Allocations(namespace, job string) (ids []string) {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	if j := c.job(namespace, job); j != nil {
-		for _, a := range j.allocations {
-			ids = append(ids, a.ID)
-		}
+// allocState is a recorded change of an allocation's status.
+type allocState struct {
+	Field int // 0: the client status
+	Value string
+	Time  time.Time
+}
+
+// canDisconnect reports whether an allocation may become unknown when its client disconnects.
+func (a *allocation) canDisconnect() bool {
+	return a.group.Disconnect != nil && a.group.Disconnect.LostAfter > 0 && a.DesiredStatus == "run" &&
+		!a.disconnectExpired()
+}
+
+// disconnectExpired reports whether an allocation was unknown for longer than its group permits.
+func (a *allocation) disconnectExpired() bool {
+	if a.ClientStatus != "unknown" || len(a.statusHistory) == 0 {
+		return false
 	}
-	return ids
+	var after time.Duration
+	if d := a.group.Disconnect; d != nil {
+		after = d.LostAfter
+	}
+	return !time.Now().Before(a.statusHistory[len(a.statusHistory)-1].Time.Add(after))
+}
+
+// canReschedule reports whether the reschedule policy permits a replacement of the failed allocation.
+func (a *allocation) canReschedule() bool {
+	r := a.group.Reschedule
+	switch {
+	case r == nil:
+		return a.Job.Type == "service" || a.rescheduleCount() < 1
+	case r.Unlimited:
+		return true
+	}
+	return a.rescheduleCount() < r.Attempts
+}
+
+// index returns the index in the allocation's name.
+func (a *allocation) index() int {
+	n, _ := strconv.Atoi(strings.TrimSuffix(a.Name[strings.LastIndex(a.Name, "[")+1:], "]"))
+	return n
+}
+
+func (a *allocation) isCanary() bool { return a.DeploymentStatus != nil && a.DeploymentStatus.Canary }
+
+func (a *allocation) isHealthy() bool {
+	return a.DeploymentStatus != nil && a.DeploymentStatus.Healthy != nil && *a.DeploymentStatus.Healthy
+}
+
+func (a *allocation) hasHealth() bool {
+	return a.DeploymentStatus != nil && a.DeploymentStatus.Healthy != nil
+}
+
+// allocation returns an allocation by its full ID, or nil if there is none.
+func (c *Cluster) allocation(id string) (*allocation, error) {
+	if _, err := uuidDigits(id, true); err != nil {
+		return nil, fmt.Errorf("alloc lookup failed: index error: %w", err)
+	}
+	return c.allocationByID[strings.ToLower(id)], nil
 }

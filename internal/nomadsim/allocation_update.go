@@ -55,37 +55,6 @@ func (c *Cluster) storeAllocations(index uint64, all ...*allocation) {
 	c.storeJob(&j, index)
 }
 
-// storeJob stores a changed copy of a job with its derived status.
-func (c *Cluster) storeJob(j *job, index uint64) {
-	before := j.Status
-	if status := j.status(); status != before {
-		j.Status, j.ModifyIndex = status, index
-	}
-	c.jobs = put(c.jobs, j, byName)
-	c.moveChild(j.Namespace, j.ParentID, before, j.Status, index)
-}
-
-// countAllocations returns a new summary of the job's allocations.
-func (j *job) countAllocations(index uint64) *summary {
-	sum := *j.summary
-	sum.ModifyIndex, sum.Summary = index, map[string]*groupSummary{}
-	for name, before := range j.summary.Summary {
-		t := j.collected[name]
-		t.Queued = before.Queued
-		sum.Summary[name] = &t
-	}
-	for _, a := range j.allocations {
-		if a.Job.CreateIndex != j.CreateIndex {
-			continue // belongs to a purged job with the same ID
-		}
-		if sum.Summary[a.TaskGroup] == nil {
-			sum.Summary[a.TaskGroup] = &groupSummary{}
-		}
-		sum.Summary[a.TaskGroup].add(a.ClientStatus)
-	}
-	return &sum
-}
-
 // updateTask replaces the state of a task by a changed copy with more events.
 func (a *allocation) updateTask(name string, change func(s *taskState), events ...jobspec.Event) {
 	s := *a.TaskStates[name]

@@ -21,25 +21,6 @@ type checkResult struct {
 	Service, Check   string
 }
 
-// checksHandler returns the last results of an allocation's checks, by check ID. Like Nomad, it returns null if there
-// are none or if the allocation is terminal.
-func checksHandler(c *Cluster, w http.ResponseWriter, r *http.Request, id string) {
-	a, n, err := c.reachableAllocation(r, id, "read-job")
-	if err != nil {
-		refuse(w, err)
-		return
-	}
-	if n.spec.Hangs {
-		c.hang(r)
-	}
-	c.delay(r, n.spec.Slow)
-	var results map[string]checkResult
-	if !a.terminal() {
-		results = a.checkResults(time.Now())
-	}
-	respond(w, r, results)
-}
-
 func (a *allocation) checkResults(now time.Time) (results map[string]checkResult) {
 	add := func(task string, services []jobspec.Service) {
 		for _, s := range services {

@@ -8,14 +8,6 @@ const defaultStepInterval = 20 * time.Millisecond
 // maxDelaySteps limits the delay of a policy in simulated failures, so that a test does not wait for half a minute.
 const maxDelaySteps = 10
 
-// SetStepInterval sets the duration of a simulation step (default 20 ms). Each of these takes one step: processing an
-// evaluation, starting an allocation on its client, starting or stopping a task, and reporting its health.
-func (c *Cluster) SetStepInterval(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.stepInterval = d
-}
-
 // afterStep calls the func do after one step, and after the ending runners have exited, with the lock held. If the
 // cluster is closed first, do is not called. c.mu is held.
 func (c *Cluster) afterStep(do func(), ending ...*taskRunner) {

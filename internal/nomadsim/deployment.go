@@ -1,6 +1,9 @@
 package nomadsim
 
 import (
+	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"time"
 
@@ -95,4 +98,110 @@ func (d *deployment) countHealth(j *job, allocations []*allocation, index uint64
 			s.RequireProgressBy = stamp(time.Unix(0, d.CreateTime).Add(jobspec.DefaultProgressDeadline))
 		}
 	}
+}
+
+func (c *Cluster) deploymentByID(id string) *deployment {
+	i := slices.IndexFunc(c.deployments, func(d *deployment) bool { return d.ID == id })
+	if i < 0 {
+		return nil
+	}
+	return c.deployments[i]
+}
+
+// lookupDeployment returns a deployment by its full ID, or nil if there is none.
+func (c *Cluster) lookupDeployment(id string) (*deployment, error) {
+	if _, err := uuidDigits(id, true); err != nil {
+		return nil, fmt.Errorf("deployment lookup failed: index error: %w", err)
+	}
+	return c.deploymentByID(id), nil
+}
+
+// copy returns a copy that may be changed until it is stored.
+func (d *deployment) copy() *deployment {
+	e := *d
+	e.TaskGroups = map[string]*deploymentState{}
+	for name, s := range d.TaskGroups {
+		t := *s
+		t.PlacedCanaries = slices.Clone(s.PlacedCanaries)
+		e.TaskGroups[name] = &t
+	}
+	return &e
+}
+
+// updateDescription sets the description of a running deployment, with the promotion that it waits for.
+func (d *deployment) updateDescription() {
+	if d.Status != "running" {
+		return
+	}
+	d.StatusDescription = deploymentDescriptions["running"]
+	for _, s := range d.TaskGroups {
+		switch {
+		case s.DesiredCanaries == 0 || s.Promoted:
+		case s.AutoPromote:
+			d.StatusDescription = "Deployment is running pending automatic promotion"
+			return
+		default:
+			d.StatusDescription = "Deployment is running but requires manual promotion"
+		}
+	}
+}
+
+// countDeployment counts the allocations of a deployment. newer are allocations that are not stored yet.
+func (c *Cluster) countDeployment(d *deployment, newer []*allocation) {
+	all := map[string]*allocation{}
+	if j := c.job(d.Namespace, d.JobID); j != nil {
+		for _, a := range j.allocations {
+			all[a.ID] = a
+		}
+	}
+	for _, a := range newer {
+		all[a.ID] = a
+	}
+	for _, s := range d.TaskGroups {
+		s.PlacedAllocs, s.HealthyAllocs, s.UnhealthyAllocs = 0, 0, 0
+	}
+	for a := range maps.Values(all) {
+		s := d.TaskGroups[a.TaskGroup]
+		if s == nil || a.DeploymentID != d.ID {
+			continue
+		}
+		s.PlacedAllocs++
+		if h := a.DeploymentStatus; h != nil && h.Healthy != nil {
+			if *h.Healthy {
+				s.HealthyAllocs++
+			} else {
+				s.UnhealthyAllocs++
+			}
+			if t := h.Timestamp; t != nil && s.RequireProgressBy != nil &&
+				t.Add(s.ProgressDeadline).After(*s.RequireProgressBy) {
+				s.RequireProgressBy = stamp(t.Add(s.ProgressDeadline))
+			}
+		}
+	}
+}
+
+// storeDeployment stores a new or changed deployment, also in the job version that it belongs to.
+func (c *Cluster) storeDeployment(d *deployment, index uint64) {
+	d.ModifyIndex, d.ModifyTime = index, time.Now().UnixNano()
+	c.deployments = put(c.deployments, d, byCreation)
+	before := c.job(d.Namespace, d.JobID)
+	if before == nil || before.CreateIndex != d.JobCreateIndex {
+		return
+	}
+	j := *before
+	if j.Version == d.JobVersion {
+		j.deployment = d
+		if d.Status == "successful" && !j.knownStable {
+			j.knownStable, j.ModifyIndex = true, index
+		}
+	}
+	j.earlierVersions = slices.Clone(j.earlierVersions)
+	for i, v := range j.earlierVersions {
+		if v.Version == d.JobVersion {
+			w := *v
+			w.deployment = d
+			j.earlierVersions[i] = &w
+		}
+	}
+	c.storeJob(&j, index)
 }

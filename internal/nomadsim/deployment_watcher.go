@@ -21,10 +21,6 @@ func (c *Cluster) markHealthy(id string) {
 	c.setAllocHealth(a, true)
 }
 
-func (a *allocation) hasHealth() bool {
-	return a.DeploymentStatus != nil && a.DeploymentStatus.Healthy != nil
-}
-
 // setAllocHealth stores the health of an allocation and updates its deployment.
 func (c *Cluster) setAllocHealth(a *allocation, healthy bool) {
 	b := a.copy()
@@ -77,14 +73,6 @@ func (c *Cluster) checkDeployment(id string) (unchanged bool) {
 		return true
 	}
 	return false
-}
-
-func (c *Cluster) deploymentByID(id string) *deployment {
-	i := slices.IndexFunc(c.deployments, func(d *deployment) bool { return d.ID == id })
-	if i < 0 {
-		return nil
-	}
-	return c.deployments[i]
 }
 
 // autoPromote promotes a running deployment, unless it is already promoted.
@@ -167,4 +155,37 @@ func (c *Cluster) evaluateDeployment(d *deployment, index uint64) *evaluation {
 	e.DeploymentID = d.ID
 	c.enqueue(e)
 	return e
+}
+
+// promote promotes the healthy canaries of these groups, or of all groups for nil.
+func (c *Cluster) promote(id string, groups []string) *evaluation {
+	old := c.deploymentByID(id)
+	if old == nil || !old.active() {
+		return nil
+	}
+	index := c.nextIndex(tableJobs, tableSummaries, tableAllocations, tableDeployments, tableEvaluations)
+	d := old.copy()
+	var promoted []*allocation
+	for name, s := range d.TaskGroups {
+		if groups != nil && !slices.Contains(groups, name) {
+			continue
+		}
+		s.Promoted = true
+		if s.RequireProgressBy != nil {
+			s.RequireProgressBy = stamp(time.Now().Add(s.ProgressDeadline))
+		}
+		for _, canary := range s.PlacedCanaries {
+			if a := c.allocationByID[canary]; a != nil && !a.terminal() && a.isHealthy() {
+				b := a.copy()
+				h := *a.DeploymentStatus
+				h.Canary, h.ModifyIndex = false, index
+				b.DeploymentStatus = &h
+				promoted = append(promoted, b)
+			}
+		}
+	}
+	d.updateDescription()
+	c.storeDeployment(d, index)
+	c.storeAllocations(index, promoted...)
+	return c.evaluateDeployment(d, index)
 }

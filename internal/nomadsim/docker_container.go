@@ -3,7 +3,6 @@ package nomadsim
 import (
 	"fmt"
 	"maps"
-	"strings"
 
 	"nomadctld/internal/nomadsim/jobspec"
 )
@@ -15,27 +14,6 @@ type Container struct {
 	Labels     map[string]string
 	LogDriver  string            // "": the daemon's default
 	LogOptions map[string]string // of the log driver
-}
-
-// Container returns the settings for a task of an allocation. It panics if the task does not exist or does not use
-// the docker driver.
-func (c *Cluster) Container(allocation, task string) Container {
-	c.mu.RLock()
-	a := c.allocationByID[allocation]
-	c.mu.RUnlock()
-	if a == nil {
-		panic("nomadsim: no allocation " + allocation)
-	}
-	t, found := a.task(task)
-	if !found || t.Driver != "docker" {
-		panic(fmt.Sprintf("nomadsim: allocation %s has no task %q of the docker driver", allocation, task))
-	}
-	container := Container{
-		Name:   strings.ReplaceAll(task, "/", "_") + "-" + allocation,
-		Labels: map[string]string{"com.hashicorp.nomad.alloc_id": allocation},
-	}
-	container.LogDriver, container.LogOptions = dockerLog(t.Config)
-	return container
 }
 
 // dockerLog returns the log driver and the log options for a task's config block. Without a logging block, or with an

@@ -2,6 +2,7 @@ package nomadsim
 
 import (
 	"cmp"
+	"slices"
 	"strconv"
 	"time"
 
@@ -164,3 +165,44 @@ func (j *job) addEvaluations(all []jobspec.Evaluation) {
 		j.evaluations = append(j.evaluations, e)
 	}
 }
+
+// newPendingEvaluation returns a pending evaluation of the job.
+func (j *job) newPendingEvaluation(trigger string, index, jobModified uint64) *evaluation {
+	now := time.Now().UnixNano()
+	return &evaluation{
+		ID:        jobspec.UUID("evaluation", j.Namespace, j.ID, trigger, strconv.FormatUint(index, 10)),
+		Namespace: j.Namespace, JobID: j.ID, Type: j.Type, Priority: j.Priority, TriggeredBy: trigger, Status: "pending",
+		JobModifyIndex: jobModified, CreateIndex: index, ModifyIndex: index, CreateTime: now, ModifyTime: now,
+	}
+}
+
+// storeEvaluation stores a new or changed evaluation and updates the status of its job.
+func (c *Cluster) storeEvaluation(e *evaluation) {
+	c.evaluations = put(c.evaluations, e, byCreation)
+	before := c.job(e.Namespace, e.JobID)
+	if before == nil {
+		return
+	}
+	j := *before
+	j.evaluations = append(slices.DeleteFunc(slices.Clone(j.evaluations),
+		func(old *evaluation) bool { return old.ID == e.ID }), e)
+	j.sortEvaluations()
+	c.storeJob(&j, e.ModifyIndex)
+}
+
+// cancelFollowup cancels the follow-up evaluation of an unknown allocation whose client has reported again. Nomad
+// does that even for an evaluation that was processed.
+func (c *Cluster) cancelFollowup(a *allocation) {
+	if n := len(a.statusHistory); n == 0 || a.statusHistory[n-1].Value != "unknown" {
+		return
+	}
+	i := slices.IndexFunc(c.evaluations, func(e *evaluation) bool { return e.ID == a.FollowupEvalID })
+	if i >= 0 {
+		canceled := *c.evaluations[i]
+		canceled.Status, canceled.StatusDescription = "canceled", "allocs reconnected"
+		canceled.ModifyIndex = c.nextIndex(tableEvaluations)
+		c.storeEvaluation(&canceled)
+	}
+}
+
+func (e *evaluation) terminal() bool { return e.Status != "pending" && e.Status != "blocked" }

@@ -29,42 +29,6 @@ func newFileInfo(i fs.FileInfo) fileInfo {
 	}
 }
 
-// fileHandler returns a handler for requests for files of an allocation.
-func fileHandler(lookup func(d *allocDir, v url.Values) (any, error)) handler {
-	return func(c *Cluster, w http.ResponseWriter, r *http.Request, id string) {
-		if !c.host.acquire() {
-			panic(http.ErrAbortHandler)
-		}
-		defer c.host.release()
-		a, n, err := c.reachableAllocation(r, id, "read-fs")
-		if err != nil {
-			refuse(w, err)
-			return
-		}
-		if n.spec.Hangs {
-			c.hang(r)
-		}
-		c.delay(r, n.spec.Slow)
-		d, err := c.host.dir(a)
-		var body any
-		if err == nil {
-			body, err = lookup(d, r.URL.Query())
-		}
-		if errors.Is(err, fs.ErrNotExist) {
-			err = jobspec.NotFound(err.Error())
-		}
-		switch content, isContent := body.([]byte); {
-		case err != nil:
-			refuse(w, err)
-		case isContent:
-			w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-			w.Write(content)
-		default:
-			respond(w, r, body)
-		}
-	}
-}
-
 // resolve returns the path of a file in the allocation's directory. Links that leave the directory are refused.
 func (d *allocDir) resolve(name string) (string, error) {
 	path := filepath.Join(d.path, name)

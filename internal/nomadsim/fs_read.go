@@ -3,24 +3,12 @@ package nomadsim
 import (
 	"fmt"
 	"io"
-	"net/http"
 	"net/url"
 	"os"
 	"strconv"
 
 	"nomadctld/internal/nomadsim/jobspec"
 )
-
-// contentHandler returns a handler for the content of a file. Nomad sends the status 200 before it opens the file, so
-// an error is only visible in the body.
-func contentHandler(lookup func(d *allocDir, v url.Values) (any, error)) handler {
-	handle := fileHandler(lookup)
-	return func(c *Cluster, w http.ResponseWriter, r *http.Request, id string) { handle(c, alwaysOK{w}, r, id) }
-}
-
-type alwaysOK struct{ http.ResponseWriter }
-
-func (w alwaysOK) WriteHeader(int) { w.ResponseWriter.WriteHeader(http.StatusOK) }
 
 func catFile(d *allocDir, v url.Values) (any, error) { return readContent(d, v.Get("path"), 0, 0) }
 

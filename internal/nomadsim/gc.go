@@ -1,38 +1,8 @@
 package nomadsim
 
 import (
-	"fmt"
-	"net/http"
 	"slices"
-
-	"nomadctld/internal/nomadsim/jobspec"
 )
-
-// collectGarbage garbage-collects everything that is terminal, regardless of Nomad's thresholds.
-func collectGarbage(c *Cluster, req *writeRequest) (any, error) {
-	if !req.token.rights.Management {
-		return nil, jobspec.ErrDenied
-	}
-	req.noIndex = true
-	c.afterStep(func() { c.collect(nil) })
-	return nil, nil
-}
-
-// Collect garbage-collects one job with its versions, as Nomad does after job_gc_threshold. It returns an error if
-// Nomad would keep the job.
-func (c *Cluster) Collect(namespace, id string) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	j := c.job(namespace, id)
-	if j == nil {
-		return fmt.Errorf("no such job: %s", id)
-	}
-	if !c.collectable(j) {
-		return fmt.Errorf("Nomad keeps job %s: it is %s, with %d allocations", id, j.Status, len(j.allocations))
-	}
-	c.collect(j)
-	return nil
-}
 
 // collect garbage-collects one job or, for nil, all eligible jobs, evaluations, allocations, deployments and nodes.
 // c.mu is held.
@@ -96,8 +66,6 @@ func (c *Cluster) collectable(j *job) bool {
 	}
 	return !slices.ContainsFunc(j.allocations, func(a *allocation) bool { return !a.collectable(j) })
 }
-
-func (e *evaluation) terminal() bool { return e.Status != "pending" && e.Status != "blocked" }
 
 // collectable reports whether an allocation may be deleted. j is its job, or nil if the job is deleted. A failed
 // allocation is kept until it is rescheduled. An allocation of a batch job is kept while the job is neither dead nor
@@ -169,17 +137,4 @@ func (c *Cluster) collectDeployment(d *deployment) {
 		j.earlierVersions[i] = without(v)
 	}
 	c.jobs = put(c.jobs, without(&j), byName)
-}
-
-// dropDirs kills the tasks of deleted allocations and drops their directories.
-func (c *Cluster) dropDirs(all []*allocation) {
-	for _, a := range all {
-		c.killTasks(a.ID, "")
-		c.host.dropDir(a.ID)
-	}
-}
-
-// isPostToGC reports whether r is a POST to the path for which Nomad accepts only PUT.
-func isPostToGC(r *http.Request) bool {
-	return r.Method == http.MethodPost && r.URL.Path == "/v1/system/gc"
 }

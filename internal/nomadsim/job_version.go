@@ -1,7 +1,7 @@
 package nomadsim
 
 import (
-	"cmp"
+	"maps"
 	"slices"
 	"strconv"
 	"time"
@@ -45,30 +45,6 @@ func (j *job) deployments() (all []*deployment) {
 	return all
 }
 
-// jobVersions returns the versions of a job and, on request, the difference of each version to the previous one.
-func jobVersions(q *query, j *job) (any, error) {
-	diffs, err := q.flag("diffs", false)
-	if err != nil {
-		return nil, err
-	}
-	if j == nil {
-		return nil, jobspec.NotFound("job versions not found")
-	}
-	q.resultIndex = cmp.Or(j.ModifyIndex, q.resultIndex)
-	versions, differences := []object{}, []jobspec.Diff(nil)
-	all := j.versions()
-	for i, v := range all {
-		versions = append(versions, v.detail())
-		if diffs && i+1 < len(all) {
-			differences = append(differences, v.Diff(&all[i+1].Registration))
-		}
-	}
-	return object{
-		"Versions": versions, "Diffs": differences, "Index": q.resultIndex, "KnownLeader": true, "LastContact": 0,
-		"NextToken": "",
-	}, nil
-}
-
 // nextVersion returns a copy of the job as its next version. The copy may be changed until it is stored.
 func (j *job) nextVersion(index uint64) *job {
 	n := *j
@@ -79,5 +55,69 @@ func (j *job) nextVersion(index uint64) *job {
 	n.knownStable, n.deployment = j.isStable(), nil
 	n.Groups = slices.Clone(j.Groups)
 	n.dropOldVersion()
+	return &n
+}
+
+// findVersion returns a version of the job by its number, or nil.
+func (j *job) findVersion(version uint64) *job {
+	for _, v := range j.versions() {
+		if v.Version == version {
+			return v
+		}
+	}
+	return nil
+}
+
+// maxUntaggedVersions is the number of untagged versions that Nomad keeps for each job.
+const maxUntaggedVersions = 6
+
+// dropOldVersion drops the oldest version if there are too many. Tagged versions do not count, and the newest stable
+// version is kept. j.earlierVersions must not be shared.
+func (j *job) dropOldVersion() {
+	counted := slices.DeleteFunc(j.versions(), func(v *job) bool { return v.Tag != nil })
+	if len(counted) <= maxUntaggedVersions {
+		return
+	}
+	drop := counted[maxUntaggedVersions]
+	if slices.IndexFunc(counted, (*job).isStable) == maxUntaggedVersions {
+		drop = counted[maxUntaggedVersions-1]
+	}
+	j.earlierVersions = slices.DeleteFunc(j.earlierVersions, func(v *job) bool { return v == drop })
+}
+
+// storeVersion stores a new job, or the next version of an existing one.
+func (c *Cluster) storeVersion(before, j *job, index uint64) *job {
+	j.SubmitTime, j.knownStable, j.deployment = time.Now().UnixNano(), false, nil
+	if before == nil {
+		j.CreateIndex, j.Version, j.earlierVersions, j.Status = index, 0, nil, ""
+		j.summary = &summary{JobID: j.ID, Namespace: j.Namespace, Summary: map[string]*groupSummary{}, CreateIndex: index}
+		j.allocations, j.evaluations = c.orphans(j.Namespace, j.ID)
+	} else {
+		j.CreateIndex, j.Version, j.earlierVersions = before.CreateIndex, before.Version+1, before.versions()
+		j.dropOldVersion()
+		j.summary, j.allocations, j.evaluations = before.summary, before.allocations, before.evaluations
+		j.scalingEvents, j.collected, j.Status = before.scalingEvents, before.collected, before.Status
+		if j.Submission == nil {
+			j.Submission = before.Submission
+		}
+	}
+	j.StoreScalingPolicies(before.spec(), index)
+	j.ModifyIndex, j.JobModifyIndex, j.planIndex = index, index, index
+	j.summary = j.countAllocations(index)
+	for _, g := range j.Groups {
+		if j.summary.Summary[g.Name] == nil {
+			j.summary.Summary[g.Name] = &groupSummary{}
+		}
+	}
+	c.storeJob(j, index)
+	return c.job(j.Namespace, j.ID)
+}
+
+// child returns a new child of this job, to be stored.
+func (j *job) child(id string) *job {
+	n := *j
+	n.ID, n.Name, n.ParentID, n.Periodic = id, id, j.ID, nil
+	n.Groups, n.Extra, n.scalingEvents = slices.Clone(j.Groups), maps.Clone(j.Extra), nil
+	n.Status, n.StatusDescription, n.Submission = "", "", nil
 	return &n
 }

@@ -65,25 +65,3 @@ func (l *logFile) append(p []byte) error {
 	}
 	return err
 }
-
-// Log appends text to the "stdout" or "stderr" log of a task, regardless of the task's state. It panics if the
-// allocation or the task does not exist, and does nothing after Close.
-func (c *Cluster) Log(allocation, task, stream string, text []byte) {
-	c.mu.RLock()
-	a := c.allocationByID[allocation]
-	c.mu.RUnlock()
-	if a == nil {
-		panic("nomadsim: no allocation " + allocation)
-	}
-	t, found := a.task(task)
-	if !found || (stream != "stdout" && stream != "stderr") {
-		panic(fmt.Sprintf("nomadsim: allocation %s has no log %s of a task %q", allocation, stream, task))
-	}
-	d, err := c.host.dir(a)
-	if err == nil {
-		_, err = d.openLog(t, stream).Write(text)
-	}
-	if err != nil && err != errClosed {
-		panic("nomadsim: log: " + err.Error())
-	}
-}

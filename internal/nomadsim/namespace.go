@@ -13,13 +13,6 @@ type namespace struct {
 
 func (n *namespace) key() key { return key{id: n.Name} }
 
-// AddNamespace adds a namespace, unless it exists. AddJob adds the namespace of its job.
-func (c *Cluster) AddNamespace(name string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.addNamespace(name, "")
-}
-
 func (c *Cluster) addNamespace(name, description string) {
 	if _, found := find(c.namespaces, key{id: name}, byName); found {
 		return

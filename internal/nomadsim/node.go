@@ -22,13 +22,6 @@ type node struct {
 
 func (n *node) key() key { return key{id: n.ID} }
 
-// AddNode adds a node to the cluster. It replaces a node with the same name, which keeps its allocations.
-func (c *Cluster) AddNode(n Node) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.addNode(n)
-}
-
 func (c *Cluster) addNode(n Node) *node {
 	if n.Name == "" {
 		panic("nomadsim: a node needs a name")
@@ -113,4 +106,37 @@ type Node struct {
 	Hangs                            bool              // accepts requests and never responds
 	Slow                             time.Duration     // delay of each response
 	Attributes, Meta                 map[string]string // in addition to those of all nodes
+}
+
+func (c *Cluster) nodeByID(id string) *node {
+	if i, found := find(c.nodes, key{id: id}, byName); found {
+		return c.nodes[i]
+	}
+	return nil
+}
+
+// agentDown reports whether the client agent of an allocation is not running.
+func (c *Cluster) agentDown(a *allocation) bool {
+	n := c.nodeByID(a.NodeID)
+	return n == nil || n.agentDown
+}
+
+// setNodeStatus stores a node with another status. n must be a copy.
+func (c *Cluster) setNodeStatus(n *node, status string) {
+	n.Status, n.updated = status, time.Now()
+	n.ModifyIndex = c.nextIndex(tableNodes)
+	c.nodes = put(c.nodes, n, byName)
+}
+
+type missedHeartbeat struct {
+	index uint64
+	at    time.Time
+}
+
+// defaultDrivers returns the drivers of the first node.
+func (c *Cluster) defaultDrivers() []string {
+	if len(c.nodes) == 0 {
+		return nil
+	}
+	return c.nodes[0].spec.Drivers
 }

@@ -3,26 +3,10 @@ package nomadsim
 import (
 	"fmt"
 	"maps"
+	"time"
 
 	"nomadctld/internal/nomadsim/jobspec"
 )
-
-// getNode returns a whole node.
-func getNode(c *Cluster, q *query) (any, error) {
-	if r := q.token.rights; !r.Management && !r.NodeRead {
-		return nil, jobspec.ErrDenied
-	}
-	if _, err := uuidDigits(q.id, true); err != nil {
-		return nil, fmt.Errorf("node lookup failed: index error: %w", err)
-	}
-	i, found := find(c.nodes, key{id: q.id}, byName)
-	if !found {
-		q.resultIndex = c.changedAt[tableNodes]
-		return nil, jobspec.NotFound("node not found")
-	}
-	q.resultIndex = c.nodes[i].ModifyIndex
-	return c.nodes[i].detail(), nil
-}
 
 // clientPort is the port that nodes advertise for their client agents. Nothing listens there. The client library
 // connects to a node directly, and to the servers if that is refused. At Nomad's own port, 4646, it could reach a
@@ -110,4 +94,35 @@ func (n *node) resources() object {
 			"Cores": cores, "Distances": nil, "Nodes": []int{0}, "OverrideTotalCompute": 0, "OverrideWitholdCompute": 0,
 		}},
 	}
+}
+
+// eventList returns the events of the node's record.
+func (n *node) eventList() []object {
+	all := []object{{
+		"CreateIndex": 0, "Details": nil, "Message": "Node registered", "Subsystem": "Cluster",
+		"Timestamp": stamp(n.joined.Truncate(time.Second)),
+	}}
+	for _, m := range n.missed {
+		all = append(all, object{
+			"CreateIndex": m.index, "Details": nil, "Message": "Node heartbeat missed", "Subsystem": "Cluster",
+			"Timestamp": stamp(m.at),
+		})
+	}
+	return all
+}
+
+// lastMissedIndex returns the index of the last missed heartbeat, or 0.
+func (n *node) lastMissedIndex() uint64 {
+	if len(n.missed) == 0 {
+		return 0
+	}
+	return n.missed[len(n.missed)-1].index
+}
+
+// statusSince returns the time of the node's last status change.
+func (n *node) statusSince() time.Time {
+	if n.updated.IsZero() {
+		return n.joined
+	}
+	return n.updated
 }

@@ -218,11 +218,3 @@ func getAllocation(c *Cluster, q *query) (any, error) {
 }
 
 func unknownAllocation(id string) error { return fmt.Errorf("Unknown allocation %q", id) }
-
-// allocation returns an allocation by its full ID, or nil if there is none.
-func (c *Cluster) allocation(id string) (*allocation, error) {
-	if _, err := uuidDigits(id, true); err != nil {
-		return nil, fmt.Errorf("alloc lookup failed: index error: %w", err)
-	}
-	return c.allocationByID[strings.ToLower(id)], nil
-}

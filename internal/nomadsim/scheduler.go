@@ -64,14 +64,6 @@ func (c *Cluster) processEvaluation(e *evaluation) {
 	c.afterStep(func() { c.completeEvaluation(p) })
 }
 
-// allocationsOf returns the allocations and evaluations of a job, or those that a purged job left.
-func (c *Cluster) allocationsOf(j *job, e *evaluation) ([]*allocation, []*evaluation) {
-	if j != nil {
-		return j.allocations, j.evaluations
-	}
-	return c.orphans(e.Namespace, e.JobID)
-}
-
 // Nomad's descriptions of stopped allocations.
 const (
 	descNotNeeded = "alloc not needed due to job update"
@@ -328,4 +320,17 @@ func (n *node) meetsConstraint(r jobspec.Constraint) bool {
 		return value != r.Right
 	}
 	return true
+}
+
+// evaluate creates and enqueues an evaluation of a job. jobModified 0 is omitted. c.mu is held.
+func (c *Cluster) evaluate(j *job, trigger string, index, jobModified uint64) *evaluation {
+	e := j.newPendingEvaluation(trigger, index, jobModified)
+	c.enqueue(e)
+	return e
+}
+
+// enqueue stores an evaluation and processes it one step later.
+func (c *Cluster) enqueue(e *evaluation) {
+	c.storeEvaluation(e)
+	c.afterStep(func() { c.processEvaluation(e) })
 }

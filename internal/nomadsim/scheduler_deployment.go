@@ -1,7 +1,6 @@
 package nomadsim
 
 import (
-	"maps"
 	"slices"
 	"strconv"
 	"time"
@@ -31,18 +30,6 @@ func (p *plan) groupState(g jobspec.Group) *deploymentState {
 		d = p.newDeployment
 	}
 	return d.TaskGroups[g.Name]
-}
-
-// copy returns a copy that may be changed until it is stored.
-func (d *deployment) copy() *deployment {
-	e := *d
-	e.TaskGroups = map[string]*deploymentState{}
-	for name, s := range d.TaskGroups {
-		t := *s
-		t.PlacedCanaries = slices.Clone(s.PlacedCanaries)
-		e.TaskGroups[name] = &t
-	}
-	return &e
 }
 
 // ensureDeployment creates a deployment of this version, unless there is one.
@@ -101,82 +88,4 @@ func (p *plan) updateDeployment() {
 	}
 	p.cluster.countDeployment(d, append(slices.Clone(p.changed), p.placements...))
 	d.updateDescription()
-}
-
-// updateDescription sets the description of a running deployment, with the promotion that it waits for.
-func (d *deployment) updateDescription() {
-	if d.Status != "running" {
-		return
-	}
-	d.StatusDescription = deploymentDescriptions["running"]
-	for _, s := range d.TaskGroups {
-		switch {
-		case s.DesiredCanaries == 0 || s.Promoted:
-		case s.AutoPromote:
-			d.StatusDescription = "Deployment is running pending automatic promotion"
-			return
-		default:
-			d.StatusDescription = "Deployment is running but requires manual promotion"
-		}
-	}
-}
-
-// countDeployment counts the allocations of a deployment. newer are allocations that are not stored yet.
-func (c *Cluster) countDeployment(d *deployment, newer []*allocation) {
-	all := map[string]*allocation{}
-	if j := c.job(d.Namespace, d.JobID); j != nil {
-		for _, a := range j.allocations {
-			all[a.ID] = a
-		}
-	}
-	for _, a := range newer {
-		all[a.ID] = a
-	}
-	for _, s := range d.TaskGroups {
-		s.PlacedAllocs, s.HealthyAllocs, s.UnhealthyAllocs = 0, 0, 0
-	}
-	for a := range maps.Values(all) {
-		s := d.TaskGroups[a.TaskGroup]
-		if s == nil || a.DeploymentID != d.ID {
-			continue
-		}
-		s.PlacedAllocs++
-		if h := a.DeploymentStatus; h != nil && h.Healthy != nil {
-			if *h.Healthy {
-				s.HealthyAllocs++
-			} else {
-				s.UnhealthyAllocs++
-			}
-			if t := h.Timestamp; t != nil && s.RequireProgressBy != nil &&
-				t.Add(s.ProgressDeadline).After(*s.RequireProgressBy) {
-				s.RequireProgressBy = stamp(t.Add(s.ProgressDeadline))
-			}
-		}
-	}
-}
-
-// storeDeployment stores a new or changed deployment, also in the job version that it belongs to.
-func (c *Cluster) storeDeployment(d *deployment, index uint64) {
-	d.ModifyIndex, d.ModifyTime = index, time.Now().UnixNano()
-	c.deployments = put(c.deployments, d, byCreation)
-	before := c.job(d.Namespace, d.JobID)
-	if before == nil || before.CreateIndex != d.JobCreateIndex {
-		return
-	}
-	j := *before
-	if j.Version == d.JobVersion {
-		j.deployment = d
-		if d.Status == "successful" && !j.knownStable {
-			j.knownStable, j.ModifyIndex = true, index
-		}
-	}
-	j.earlierVersions = slices.Clone(j.earlierVersions)
-	for i, v := range j.earlierVersions {
-		if v.Version == d.JobVersion {
-			w := *v
-			w.deployment = d
-			j.earlierVersions[i] = &w
-		}
-	}
-	c.storeJob(&j, index)
 }

@@ -3,23 +3,9 @@ package nomadsim
 import (
 	"cmp"
 	"slices"
-	"strconv"
-	"strings"
 
 	"nomadctld/internal/nomadsim/jobspec"
 )
-
-// index returns the index in the allocation's name.
-func (a *allocation) index() int {
-	n, _ := strconv.Atoi(strings.TrimSuffix(a.Name[strings.LastIndex(a.Name, "[")+1:], "]"))
-	return n
-}
-
-func (a *allocation) isCanary() bool { return a.DeploymentStatus != nil && a.DeploymentStatus.Canary }
-
-func (a *allocation) isHealthy() bool {
-	return a.DeploymentStatus != nil && a.DeploymentStatus.Healthy != nil && *a.DeploymentStatus.Healthy
-}
 
 // planGroup plans one group of a service or batch job. all are its allocations, including terminal ones.
 //
@@ -273,4 +259,14 @@ func (p *plan) changedCopy(a *allocation) *allocation {
 	b := a.copy()
 	p.changed = append(p.changed, b)
 	return b
+}
+
+// mustRescheduleNow reports whether a failed allocation must be rescheduled immediately. For an allocation of an active
+// deployment it is false, unless the allocation is to be rescheduled anyway.
+func (a *allocation) mustRescheduleNow(d *deployment) bool {
+	t := a.DesiredTransition
+	if t.ForceReschedule == nil || !*t.ForceReschedule || a.ClientStatus != "failed" || a.DesiredStatus != "run" {
+		return false
+	}
+	return d == nil || a.DeploymentID != d.ID || !d.active() || t.Reschedule != nil && *t.Reschedule
 }

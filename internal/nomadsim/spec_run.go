@@ -1,20 +1,12 @@
 package nomadsim
 
 import (
-	"cmp"
 	"slices"
 	"strings"
 	"time"
 
 	"nomadctld/internal/nomadsim/jobspec"
 )
-
-// AddJob adds a job to the cluster in the described state. The index advances as in a real cluster: each version is
-// registered and planned, failed allocations are rescheduled, and clients report. A job with the same namespace and
-// ID is replaced, and keeps its CreateIndex. So do allocations with the same ID. Namespaces and nodes are added if they
-// are missing. Tasks with a Command are started if they are described as running, and processes of
-// other tasks are killed. The caller must not change the maps of the description after the call.
-func (c *Cluster) AddJob(spec jobspec.Job) { waitForExit(c.addJob(spec)) }
 
 func (c *Cluster) addJob(spec jobspec.Job) (ending []*taskRunner) {
 	c.mu.Lock()
@@ -97,41 +89,6 @@ func (c *Cluster) reportDescribed(j *job) {
 	}
 }
 
-// sort sorts the allocations and evaluations of a job in Nomad's order.
-func (j *job) sort() {
-	slices.SortFunc(j.allocations, func(a, b *allocation) int { return cmp.Compare(a.ID, b.ID) })
-	j.sortEvaluations()
-}
-
-func (j *job) sortEvaluations() {
-	slices.SortFunc(j.evaluations, func(a, b *evaluation) int {
-		return cmp.Or(cmp.Compare(a.Status, b.Status), cmp.Compare(a.ID, b.ID))
-	})
-}
-
-// Purge deletes a job with all its records, if it exists, and kills its processes.
-func (c *Cluster) Purge(namespace, id string) { waitForExit(c.purge(namespace, id)) }
-
-func (c *Cluster) purge(namespace, id string) []*taskRunner {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	j := c.job(namespace, id)
-	if j == nil {
-		return nil
-	}
-	c.nextIndex(tableJobs, tableSummaries, tableAllocations, tableEvaluations, tableDeployments)
-	c.removeJob(j)
-	c.countChildren(namespace, j.ParentID)
-	return c.syncProcesses(j.allocations)
-}
-
-func (c *Cluster) job(namespace, id string) *job {
-	if i, found := find(c.jobs, key{namespace: namespace, id: id}, byName); found {
-		return c.jobs[i]
-	}
-	return nil
-}
-
 func (c *Cluster) storeDescribed(j *job) {
 	c.jobs = put(c.jobs, j, byName)
 	for _, a := range j.allocations {
@@ -147,20 +104,6 @@ func (c *Cluster) storeDescribed(j *job) {
 	c.countChildren(j.Namespace, j.ParentID)
 	if j.IsParent() {
 		c.countChildren(j.Namespace, j.ID)
-	}
-}
-
-func (c *Cluster) removeJob(j *job) {
-	c.jobs = drop(c.jobs, j, byName)
-	for _, a := range j.allocations {
-		c.allocations = drop(c.allocations, a, byCreation)
-		delete(c.allocationByID, a.ID)
-	}
-	for _, e := range j.evaluations {
-		c.evaluations = drop(c.evaluations, e, byCreation)
-	}
-	for _, d := range j.deployments() {
-		c.deployments = drop(c.deployments, d, byCreation)
 	}
 }
 

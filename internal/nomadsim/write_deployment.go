@@ -4,18 +4,9 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"time"
 
 	"nomadctld/internal/nomadsim/jobspec"
 )
-
-// lookupDeployment returns a deployment by its full ID, or nil if there is none.
-func (c *Cluster) lookupDeployment(id string) (*deployment, error) {
-	if _, err := uuidDigits(id, true); err != nil {
-		return nil, fmt.Errorf("deployment lookup failed: index error: %w", err)
-	}
-	return c.deploymentByID(id), nil
-}
 
 func getDeployment(c *Cluster, q *query) (any, error) {
 	if !q.token.rights.allows(q.namespace, "read-job") {
@@ -130,39 +121,6 @@ func promoteDeployment(c *Cluster, req *writeRequest) (any, error) {
 	e := c.promote(d.ID, sent.Groups)
 	req.index = e.CreateIndex
 	return req.deploymentResponse(e, nil), nil
-}
-
-// promote promotes the healthy canaries of these groups, or of all groups for nil.
-func (c *Cluster) promote(id string, groups []string) *evaluation {
-	old := c.deploymentByID(id)
-	if old == nil || !old.active() {
-		return nil
-	}
-	index := c.nextIndex(tableJobs, tableSummaries, tableAllocations, tableDeployments, tableEvaluations)
-	d := old.copy()
-	var promoted []*allocation
-	for name, s := range d.TaskGroups {
-		if groups != nil && !slices.Contains(groups, name) {
-			continue
-		}
-		s.Promoted = true
-		if s.RequireProgressBy != nil {
-			s.RequireProgressBy = stamp(time.Now().Add(s.ProgressDeadline))
-		}
-		for _, canary := range s.PlacedCanaries {
-			if a := c.allocationByID[canary]; a != nil && !a.terminal() && a.isHealthy() {
-				b := a.copy()
-				h := *a.DeploymentStatus
-				h.Canary, h.ModifyIndex = false, index
-				b.DeploymentStatus = &h
-				promoted = append(promoted, b)
-			}
-		}
-	}
-	d.updateDescription()
-	c.storeDeployment(d, index)
-	c.storeAllocations(index, promoted...)
-	return c.evaluateDeployment(d, index)
 }
 
 func pauseDeployment(c *Cluster, req *writeRequest) (any, error) {

@@ -2,9 +2,7 @@ package nomadsim
 
 import (
 	"fmt"
-	"slices"
 	"strconv"
-	"time"
 
 	"nomadctld/internal/nomadsim/jobspec"
 )
@@ -89,68 +87,4 @@ func revertJob(c *Cluster, req *writeRequest) (any, error) {
 	response := c.submit(req, now, &j)
 	req.knownLeader = "false"
 	return response, nil
-}
-
-// findVersion returns a version of the job by its number, or nil.
-func (j *job) findVersion(version uint64) *job {
-	for _, v := range j.versions() {
-		if v.Version == version {
-			return v
-		}
-	}
-	return nil
-}
-
-// orphans returns the allocations and evaluations that a purged job left.
-func (c *Cluster) orphans(namespace, id string) (allocations []*allocation, evaluations []*evaluation) {
-	for _, a := range c.allocations {
-		if a.Namespace == namespace && a.JobID == id {
-			allocations = append(allocations, a)
-		}
-	}
-	for _, e := range c.evaluations {
-		if e.Namespace == namespace && e.JobID == id {
-			evaluations = append(evaluations, e)
-		}
-	}
-	j := job{allocations: allocations, evaluations: evaluations}
-	j.sort()
-	return j.allocations, j.evaluations
-}
-
-// evaluate creates and enqueues an evaluation of a job. jobModified 0 is omitted. c.mu is held.
-func (c *Cluster) evaluate(j *job, trigger string, index, jobModified uint64) *evaluation {
-	e := j.newPendingEvaluation(trigger, index, jobModified)
-	c.enqueue(e)
-	return e
-}
-
-// newPendingEvaluation returns a pending evaluation of the job.
-func (j *job) newPendingEvaluation(trigger string, index, jobModified uint64) *evaluation {
-	now := time.Now().UnixNano()
-	return &evaluation{
-		ID:        jobspec.UUID("evaluation", j.Namespace, j.ID, trigger, strconv.FormatUint(index, 10)),
-		Namespace: j.Namespace, JobID: j.ID, Type: j.Type, Priority: j.Priority, TriggeredBy: trigger, Status: "pending",
-		JobModifyIndex: jobModified, CreateIndex: index, ModifyIndex: index, CreateTime: now, ModifyTime: now,
-	}
-}
-
-// enqueue stores an evaluation and processes it one step later.
-func (c *Cluster) enqueue(e *evaluation) {
-	c.storeEvaluation(e)
-	c.afterStep(func() { c.processEvaluation(e) })
-}
-
-// storeEvaluation stores a new or changed evaluation and updates the status of its job.
-func (c *Cluster) storeEvaluation(e *evaluation) {
-	c.evaluations = put(c.evaluations, e, byCreation)
-	before := c.job(e.Namespace, e.JobID)
-	if before == nil {
-		return
-	}
-	j := *before
-	j.evaluations = append(slices.DeleteFunc(slices.Clone(j.evaluations),
-		func(old *evaluation) bool { return old.ID == e.ID }), e)
-	j.sortEvaluations()
-	c.storeJob(&j, e.ModifyIndex)
 }

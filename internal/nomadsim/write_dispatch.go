@@ -3,7 +3,6 @@ package nomadsim
 import (
 	"fmt"
 	"maps"
-	"slices"
 	"time"
 
 	"nomadctld/internal/nomadsim/jobspec"
@@ -80,15 +79,6 @@ func dispatchJob(c *Cluster, req *writeRequest) (any, error) {
 		"DispatchedJobID": child.ID, "EvalID": e.ID, "EvalCreateIndex": req.index, "JobCreateIndex": req.index,
 		"Index": req.index,
 	}, nil
-}
-
-// child returns a new child of this job, to be stored.
-func (j *job) child(id string) *job {
-	n := *j
-	n.ID, n.Name, n.ParentID, n.Periodic = id, id, j.ID, nil
-	n.Groups, n.Extra, n.scalingEvents = slices.Clone(j.Groups), maps.Clone(j.Extra), nil
-	n.Status, n.StatusDescription, n.Submission = "", "", nil
-	return &n
 }
 
 // forceJob runs a periodic job now, regardless of its schedule and its children.

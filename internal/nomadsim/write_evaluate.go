@@ -54,13 +54,3 @@ func evaluateJob(c *Cluster, req *writeRequest) (any, error) {
 	e := c.evaluate(j, "job-register", req.index, j.ModifyIndex)
 	return req.registerResponse(e.ID, req.index, j.ModifyIndex), nil
 }
-
-// mustRescheduleNow reports whether a failed allocation must be rescheduled immediately. For an allocation of an active
-// deployment it is false, unless the allocation is to be rescheduled anyway.
-func (a *allocation) mustRescheduleNow(d *deployment) bool {
-	t := a.DesiredTransition
-	if t.ForceReschedule == nil || !*t.ForceReschedule || a.ClientStatus != "failed" || a.DesiredStatus != "run" {
-		return false
-	}
-	return d == nil || a.DeploymentID != d.ID || !d.active() || t.Reschedule != nil && *t.Reschedule
-}

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
-	"time"
 
 	"nomadctld/internal/nomadsim/jobspec"
 )
@@ -85,34 +84,6 @@ func (c *Cluster) submit(req *writeRequest, before, j *job) object {
 	}
 	e := c.evaluate(j, "job-register", req.index, req.index)
 	return req.registerResponse(e.ID, req.index, req.index)
-}
-
-// storeVersion stores a new job, or the next version of an existing one.
-func (c *Cluster) storeVersion(before, j *job, index uint64) *job {
-	j.SubmitTime, j.knownStable, j.deployment = time.Now().UnixNano(), false, nil
-	if before == nil {
-		j.CreateIndex, j.Version, j.earlierVersions, j.Status = index, 0, nil, ""
-		j.summary = &summary{JobID: j.ID, Namespace: j.Namespace, Summary: map[string]*groupSummary{}, CreateIndex: index}
-		j.allocations, j.evaluations = c.orphans(j.Namespace, j.ID)
-	} else {
-		j.CreateIndex, j.Version, j.earlierVersions = before.CreateIndex, before.Version+1, before.versions()
-		j.dropOldVersion()
-		j.summary, j.allocations, j.evaluations = before.summary, before.allocations, before.evaluations
-		j.scalingEvents, j.collected, j.Status = before.scalingEvents, before.collected, before.Status
-		if j.Submission == nil {
-			j.Submission = before.Submission
-		}
-	}
-	j.StoreScalingPolicies(before.spec(), index)
-	j.ModifyIndex, j.JobModifyIndex, j.planIndex = index, index, index
-	j.summary = j.countAllocations(index)
-	for _, g := range j.Groups {
-		if j.summary.Summary[g.Name] == nil {
-			j.summary.Summary[g.Name] = &groupSummary{}
-		}
-	}
-	c.storeJob(j, index)
-	return c.job(j.Namespace, j.ID)
 }
 
 // accessor returns the token ID that Nomad stores in a job, or "" if ACL is off.

@@ -101,20 +101,3 @@ func (req *writeRequest) setTag(c *Cluster, before *job, version uint64, tag *jo
 		"Index": req.index, "KnownLeader": false, "LastContact": 0, "NextToken": "",
 	}
 }
-
-// maxUntaggedVersions is the number of untagged versions that Nomad keeps for each job.
-const maxUntaggedVersions = 6
-
-// dropOldVersion drops the oldest version if there are too many. Tagged versions do not count, and the newest stable
-// version is kept. j.earlierVersions must not be shared.
-func (j *job) dropOldVersion() {
-	counted := slices.DeleteFunc(j.versions(), func(v *job) bool { return v.Tag != nil })
-	if len(counted) <= maxUntaggedVersions {
-		return
-	}
-	drop := counted[maxUntaggedVersions]
-	if slices.IndexFunc(counted, (*job).isStable) == maxUntaggedVersions {
-		drop = counted[maxUntaggedVersions-1]
-	}
-	j.earlierVersions = slices.DeleteFunc(j.earlierVersions, func(v *job) bool { return v == drop })
-}
