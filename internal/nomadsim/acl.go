@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"nomadctld/internal/nomadsim/jobspec"
@@ -19,21 +20,38 @@ type token struct {
 	added  time.Time
 }
 
+// acl contains the tokens of a cluster. Without a token, ACL is off.
+type acl struct {
+	mu     sync.RWMutex      // guards tokens; locked after the store's lock, never before it
+	tokens map[string]*token // by secret
+}
+
 // AddToken adds a token with these rights. The first token turns ACL on. The secret "" is the anonymous token: the
 // rights of a request without a token.
 func (c *Cluster) AddToken(secret string, rights Rights) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.tokens[secret] = &token{secret, rights, c.nextIndex(), time.Now()}
+	c.store.update(func(st *state) {
+		c.acl.mu.Lock()
+		defer c.acl.mu.Unlock()
+		c.acl.tokens[secret] = &token{secret, rights, st.nextIndex(), time.Now()}
+	})
 }
 
-// authenticate returns the token of a request. c.mu is held.
-func (c *Cluster) authenticate(r *http.Request) (*token, error) {
-	if len(c.tokens) == 0 {
+// off reports whether ACL is off.
+func (l *acl) off() bool {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return len(l.tokens) == 0
+}
+
+// authenticate returns the token of a request.
+func (l *acl) authenticate(r *http.Request) (*token, error) {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	if len(l.tokens) == 0 {
 		return &token{rights: Rights{Management: true}}, nil
 	}
 	secret := tokenSecret(r)
-	if t := c.tokens[secret]; t != nil {
+	if t := l.tokens[secret]; t != nil {
 		return t, nil
 	}
 	if secret == "" {
@@ -42,12 +60,21 @@ func (c *Cluster) authenticate(r *http.Request) (*token, error) {
 	return nil, jobspec.ErrDenied
 }
 
-// hasUnknownToken reports whether the request has an unknown token.
-func (c *Cluster) hasUnknownToken(r *http.Request) bool {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	_, err := c.authenticate(r)
-	return err != nil
+// servedAnonymously reports whether the request needs no token: ACL is off, or the request has no token and there is an
+// anonymous policy.
+func (l *acl) servedAnonymously(r *http.Request) bool {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	_, anonymous := l.tokens[""]
+	return len(l.tokens) == 0 || tokenSecret(r) == "" && anonymous
+}
+
+// accessor returns the token ID that Nomad stores in a job, or "" if ACL is off.
+func (l *acl) accessor(t *token) string {
+	if l.off() {
+		return ""
+	}
+	return jobspec.UUID("accessor", t.secret)
 }
 
 func tokenSecret(r *http.Request) string {
@@ -94,7 +121,7 @@ func (r Rights) allowsAny(namespace string) bool {
 }
 
 // tokenSelf returns the request's own token.
-func tokenSelf(c *Cluster, q *query) (any, error) {
+func tokenSelf(c *Cluster, st *state, q *query) (any, error) {
 	t := q.token
 	id := object{
 		"AccessorID": jobspec.UUID("accessor", t.secret), "SecretID": t.secret, "Name": "", "Type": "client",
@@ -102,7 +129,7 @@ func tokenSelf(c *Cluster, q *query) (any, error) {
 		"ExpirationTime": nil, "ExpirationTTL": 0, "CreateIndex": t.index, "ModifyIndex": t.index,
 	}
 	switch {
-	case len(c.tokens) == 0:
+	case c.acl.off():
 		id["AccessorID"], id["Name"], id["Policies"] = "acls-disabled", "ACLs disabled token", nil
 	case t.secret == "":
 		id["AccessorID"], id["Name"], id["Policies"] = "anonymous", "Anonymous Token", []string{"anonymous"}

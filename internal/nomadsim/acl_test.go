@@ -66,7 +66,7 @@ func TestACL_AllocationNeedsReadJob(t *testing.T) {
 	c := mixedCluster()
 	c.AddToken("root", Rights{Management: true})
 	c.AddToken("other", Rights{Namespaces: map[string][]string{"other": {"read-job"}}})
-	id := c.jobs[0].allocations[0].ID
+	id := c.Allocations("default", "p-team1-web")[0]
 	for _, test := range []struct {
 		token, path string
 		status      int

@@ -10,15 +10,26 @@ import (
 // This file simulates the client agents: they start, restart and stop the allocations of their nodes, one step at a
 // time.
 
+// start starts an allocation one step later.
+func (ag *agents) start(st *state, id string) {
+	st.afterStep(func(st *state) { ag.startAllocation(st, id) })
+}
+
+// stop kills the tasks of an allocation whose desired status is stop. One step after they have exited, the client
+// reports the stop.
+func (ag *agents) stop(st *state, id string) {
+	st.afterStep(func(st *state) { ag.finishStop(st, id) }, ag.killTasks(id, "")...)
+}
+
 // startAllocation starts an allocation on its node.
-func (c *Cluster) startAllocation(id string) {
-	old := c.allocationByID[id]
-	if old == nil || old.terminal() || len(old.TaskStates) > 0 || c.agentDown(old) {
+func (ag *agents) startAllocation(st *state, id string) {
+	old := st.allocationByID[id]
+	if old == nil || old.terminal() || len(old.TaskStates) > 0 || st.agentDown(old) {
 		return
 	}
-	c.applyFailNext(old)
+	ag.applyFailNext(old)
 	now := time.Now()
-	c.updateAllocation(old, func(a *allocation) {
+	st.updateAllocation(old, func(a *allocation) {
 		a.TaskStates = map[string]*taskState{}
 		for _, t := range a.group.Tasks {
 			usage := jobspec.TaskState{CPU: float64(t.CPU) / 10, RSS: uint64(t.Memory) << 18, MaxRSS: uint64(t.Memory) << 19}
@@ -29,13 +40,13 @@ func (c *Cluster) startAllocation(id string) {
 		}
 		a.deriveStatus()
 	})
-	c.launchTasks(c.allocationByID[id], c.allocationByID[id].group.Tasks)
+	ag.launchTasks(st, st.allocationByID[id], st.allocationByID[id].group.Tasks)
 }
 
 // launchTasks starts the processes of tasks whose records are already running. For tasks without a process it
 // schedules the simulated exit.
-func (c *Cluster) launchTasks(a *allocation, tasks []jobspec.Task) {
-	code, failing := c.exitCodes[a.ID]
+func (ag *agents) launchTasks(st *state, a *allocation, tasks []jobspec.Task) {
+	code, failing := ag.exitCodes[a.ID]
 	for _, t := range tasks {
 		exit, fails := code, failing
 		if n, err := strconv.Atoi(t.Env["SIM_EXIT"]); err == nil {
@@ -44,75 +55,89 @@ func (c *Cluster) launchTasks(a *allocation, tasks []jobspec.Task) {
 		batch := a.Job.Type == "batch" || a.Job.Type == "sysbatch"
 		switch {
 		case fails:
-			c.afterStep(func() { c.exitTask(a.ID, t, exit) })
+			st.afterStep(func(st *state) { ag.exitTask(st, a.ID, t, exit) })
 		case t.Command != nil:
-			c.startTask(a, t)
+			ag.startTask(st, a, t)
 		case batch && !t.Sidecar:
-			c.afterStep(func() { c.exitTask(a.ID, t, 0) })
+			st.afterStep(func(st *state) { ag.exitTask(st, a.ID, t, 0) })
 		}
 	}
-	c.afterStep(func() { c.afterStep(func() { c.markHealthy(a.ID) }) }) // after tasks that fail immediately
+	st.afterStep(func(st *state) { st.afterStep(func(st *state) { ag.servers.markHealthy(st,
+		a.ID) }) }) // after tasks that fail immediately
+}
+
+// report reports an updated allocation to the servers.
+func (ag *agents) report(st *state, before, now *allocation) {
+	if before.ClientStatus != now.ClientStatus && now.DesiredStatus == "run" && now.ClientStatus == "failed" {
+		delete(ag.exitCodes, now.ID)
+	}
+	ag.servers.clientStatusChanged(st, before, now)
+}
+
+// failNextStarts makes the tasks of the job's next started or restarted allocations exit with code 1.
+func (ag *agents) failNextStarts(_ *state, namespace, job string, allocations int) {
+	ag.failNext[key{namespace: namespace, id: job}] = allocations
 }
 
 // applyFailNext makes the tasks of an allocation fail if FailNext requested that for its job.
-func (c *Cluster) applyFailNext(a *allocation) {
+func (ag *agents) applyFailNext(a *allocation) {
 	k := key{namespace: a.Namespace, id: a.JobID}
-	if c.failNext[k] > 0 {
-		c.failNext[k]--
-		c.exitCodes[a.ID] = 1
+	if ag.failNext[k] > 0 {
+		ag.failNext[k]--
+		ag.exitCodes[a.ID] = 1
 	}
 }
 
 // exitTask ends a task that has no process. If the restart policy permits, the task is started again.
-func (c *Cluster) exitTask(id string, t jobspec.Task, code int) {
-	old := c.allocationByID[id]
+func (ag *agents) exitTask(st *state, id string, t jobspec.Task, code int) {
+	old := st.allocationByID[id]
 	if old == nil || old.terminal() || old.TaskStates[t.Name] == nil || old.TaskStates[t.Name].State != "running" ||
-		c.agentDown(old) {
+		st.agentDown(old) {
 		return
 	}
-	r := c.restartTrackers[id+"/"+t.Name]
+	r := ag.restartTrackers[id+"/"+t.Name]
 	if r == nil {
 		r = newRestartTracker(old.Job.Type, old.group)
-		c.restartTrackers[id+"/"+t.Name] = r
+		ag.restartTrackers[id+"/"+t.Name] = r
 	}
 	decision := r.decide(code, time.Now())
-	c.updateAllocation(old, func(a *allocation) {
+	st.updateAllocation(old, func(a *allocation) {
 		a.taskExited(t, code, 0, decision)
 		a.killDependentTasks()
 		a.deriveStatus()
 	})
-	if now := c.allocationByID[id]; now.terminal() {
-		c.killTasks(id, "")
+	if now := st.allocationByID[id]; now.terminal() {
+		ag.killTasks(id, "")
 	}
 	if decision.restart {
-		c.afterDelay(c.capDelay(decision.delay), func() { c.restartTask(id, t) })
+		st.afterDelay(st.capDelay(decision.delay), func(st *state) { ag.restartTask(st, id, t) })
 	}
-	c.clientStatusChanged(old, c.allocationByID[id])
+	ag.report(st, old, st.allocationByID[id])
 }
 
 // restartTask starts a task that is waiting for a restart.
-func (c *Cluster) restartTask(id string, t jobspec.Task) {
-	old := c.allocationByID[id]
-	if old == nil || old.terminal() || old.TaskStates[t.Name].State != "pending" || c.agentDown(old) {
+func (ag *agents) restartTask(st *state, id string, t jobspec.Task) {
+	old := st.allocationByID[id]
+	if old == nil || old.terminal() || old.TaskStates[t.Name].State != "pending" || st.agentDown(old) {
 		return
 	}
-	c.updateAllocation(old, func(a *allocation) {
+	st.updateAllocation(old, func(a *allocation) {
 		a.taskStarted(t)
 		a.deriveStatus()
 	})
-	c.launchTasks(c.allocationByID[id], []jobspec.Task{t})
+	ag.launchTasks(st, st.allocationByID[id], []jobspec.Task{t})
 }
 
 // finishStop ends an allocation whose desired status is stop.
-func (c *Cluster) finishStop(id string) {
-	old := c.allocationByID[id]
-	if old == nil || old.ClientStatus == "complete" || old.ClientStatus == "failed" || c.agentDown(old) {
+func (ag *agents) finishStop(st *state, id string) {
+	old := st.allocationByID[id]
+	if old == nil || old.ClientStatus == "complete" || old.ClientStatus == "failed" || st.agentDown(old) {
 		return
 	}
-	delete(c.exitCodes, id)
-	c.cancelFollowup(old)
+	delete(ag.exitCodes, id)
+	st.cancelFollowup(old)
 	now := time.Now()
-	c.updateAllocation(old, func(a *allocation) {
+	st.updateAllocation(old, func(a *allocation) {
 		for _, t := range a.group.Tasks {
 			s := a.TaskStates[t.Name]
 			if s == nil || s.State == "dead" {

@@ -1,77 +1,77 @@
 package nomadsim
 
 import (
-	"context"
 	"errors"
 	"os"
 	"path/filepath"
 	"sync"
 )
 
-// agentHost owns the resources of the cluster on this machine: directories, processes, and the requests that use
-// them. A directory is created when it is first needed, because most clusters have thousands of allocations and need
-// none.
-type agentHost struct {
-	ctx    context.Context // canceled when the cluster is closed
-	cancel context.CancelFunc
+// agents are the client agents of all nodes. They run the tasks as processes on this machine.
+type agents struct {
+	store   *stateStore
+	servers servers
 
-	mu     sync.Mutex // guards the fields below; locked after the cluster's mutex, never before it
-	closed bool
-	inUse  sync.WaitGroup
-	root   string               // parent of all directories; "" until the first one
-	dirs   map[string]*allocDir // by allocation ID
+	// The fields below may only be used within a transaction of the store.
+	runners         map[string]*allocRunner    // running tasks, by allocation ID
+	processesOff    bool                       // start no processes
+	failNext        map[key]int                // by job: number of allocation starts that will fail
+	exitCodes       map[string]int             // by allocation ID: exit code of allocations that fail at every start
+	restartTrackers map[string]*restartTracker // by allocation ID and task
+
+	mu   sync.Mutex           // guards the fields below; locked after the store's lock, never before it
+	root string               // parent of all directories; "" until the first one
+	dirs map[string]*allocDir // by allocation ID
+}
+
+// servers is what the client agents report to.
+type servers interface {
+	// clientStatusChanged handles an allocation that a client agent has updated.
+	clientStatusChanged(st *state, before, now *allocation)
+	// markHealthy marks a running allocation as healthy, unless its health is already set.
+	markHealthy(st *state, id string)
+	// evaluate creates an evaluation of a job.
+	evaluate(st *state, j *job, trigger string, index, jobModified uint64) *evaluation
+}
+
+func newAgents(s *stateStore) *agents {
+	return &agents{
+		store: s, runners: make(map[string]*allocRunner), failNext: make(map[key]int), exitCodes: make(map[string]int),
+		restartTrackers: make(map[string]*restartTracker), dirs: make(map[string]*allocDir),
+	}
 }
 
 var errClosed = errors.New("the simulated cluster is closed")
 
-func (h *agentHost) open() {
-	h.ctx, h.cancel = context.WithCancel(context.Background())
-	h.dirs = make(map[string]*allocDir)
-}
-
-// acquire reports whether the cluster is open. If so, Close waits until release is called.
-func (h *agentHost) acquire() bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if !h.closed {
-		h.inUse.Add(1)
-	}
-	return !h.closed
-}
-
-func (h *agentHost) release() { h.inUse.Done() }
-
-// close kills all processes, waits for their end and removes the directories.
-func (h *agentHost) close() {
-	h.mu.Lock()
-	h.closed = true
-	h.mu.Unlock()
-	h.cancel()
-	h.inUse.Wait()
-	if h.root != "" {
-		os.RemoveAll(h.root)
+// removeFiles removes the directories of all allocations. The store must be closed.
+func (ag *agents) removeFiles() {
+	ag.mu.Lock()
+	defer ag.mu.Unlock()
+	if ag.root != "" {
+		os.RemoveAll(ag.root)
 	}
 }
 
-// dir returns the directory of an allocation.
-func (h *agentHost) dir(a *allocation) (*allocDir, error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.closed {
+// dir returns the directory of an allocation. A directory is created when it is first needed, because most clusters
+// have thousands of allocations and need none.
+func (ag *agents) dir(a *allocation) (*allocDir, error) {
+	ag.mu.Lock()
+	defer ag.mu.Unlock()
+	if ag.store.ctx.Err() != nil {
 		return nil, errClosed
 	}
-	if d := h.dirs[a.ID]; d != nil {
+	if d := ag.dirs[a.ID]; d != nil {
 		return d, nil
 	}
-	if h.root == "" {
+	if ag.root == "" {
 		root, err := os.MkdirTemp("", "nomad-sim-")
 		if err != nil {
 			return nil, err
 		}
-		h.root = root
+		ag.root = root
 	}
 	// A purged allocation that is created again has the same ID. It gets another directory.
-	unique, err := os.MkdirTemp(h.root, "")
+	unique, err := os.MkdirTemp(ag.root, "")
 	if err != nil {
 		return nil, err
 	}
@@ -79,13 +79,13 @@ func (h *agentHost) dir(a *allocation) (*allocDir, error) {
 	if err := d.build(a); err != nil {
 		return nil, err
 	}
-	h.dirs[a.ID] = d
+	ag.dirs[a.ID] = d
 	return d, nil
 }
 
 // dropDir forgets the directory of a deleted allocation. Requests that already read from it are not disturbed.
-func (h *agentHost) dropDir(allocation string) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	delete(h.dirs, allocation)
+func (ag *agents) dropDir(allocation string) {
+	ag.mu.Lock()
+	defer ag.mu.Unlock()
+	delete(ag.dirs, allocation)
 }

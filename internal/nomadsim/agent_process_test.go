@@ -15,16 +15,14 @@ import (
 
 // processIDs returns the IDs of a job's processes, by allocation and task.
 func (c *Cluster) processIDs(job string) map[string]int {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
 	all := map[string]int{}
-	for id, r := range c.runners {
-		for name, l := range r.tasks {
-			if c.allocationByID[id].JobID == job && l.process != nil {
-				all[id+"/"+name] = l.process.cmd.Process.Pid
+	c.store.view(func(st *state) {
+		for _, a := range st.job("default", job).allocations {
+			for name, pid := range c.agents.processes(st, a.ID) {
+				all[a.ID+"/"+name] = pid
 			}
 		}
-	}
+	})
 	return all
 }
 
@@ -58,9 +56,7 @@ func (p *processCluster) write(job string, want int, method, path, body string) 
 
 // isSettled is Idle without regard to the deployment.
 func (c *Cluster) isSettled(job string) bool {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	j := c.job("default", job)
+	j := jobRecord(c, job)
 	return !j.hasEvaluation("pending") && !slices.ContainsFunc(j.allocations, func(a *allocation) bool {
 		return a.ClientStatus == "pending" || a.DesiredStatus != "run" && a.ClientStatus == "running"
 	})
@@ -149,12 +145,15 @@ func TestAddJob_ProcessesFollowWritesInEveryState(t *testing.T) {
 		Versions: []Job{{Submitted: at, Deployment: successful, Groups: []Group{group(3, "a:1")}}},
 	})
 	c.AddJob(Job{ID: "batch", Type: "batch", Groups: []Group{group(2, "a:1")}})
-	if n := len(c.runners); n != 0 {
-		t.Errorf("before RunTasks: got %d allocations with processes, want none", n)
+	jobs := map[string]int{"restarted": 1, "unhealthy": 1, "moved": 1, "updating": 3, "batch": 2}
+	for job := range jobs {
+		if n := len(c.processIDs(job)); n != 0 {
+			t.Errorf("%s before RunTasks: got %d processes, want none", job, n)
+		}
 	}
 	c.RunTasks()
 	p := &processCluster{T: t, c: c}
-	for job, allocations := range map[string]int{"restarted": 1, "unhealthy": 1, "moved": 1, "updating": 3, "batch": 2} {
+	for job, allocations := range jobs {
 		waitUntil(t, job+" runs", func() bool { return len(c.processIDs(job)) == 2*allocations })
 		p.changeJob(job)
 	}

@@ -7,13 +7,13 @@ import (
 )
 
 // restartTasks stops tasks and starts them again one step later.
-func (c *Cluster) restartTasks(old *allocation, tasks []jobspec.Task, reason string) {
+func (ag *agents) restartTasks(st *state, old *allocation, tasks []jobspec.Task, reason string) {
 	if len(tasks) == 0 {
 		return
 	}
 	now := time.Now()
-	c.applyFailNext(old)
-	c.updateAllocation(old, func(a *allocation) {
+	ag.applyFailNext(old)
+	st.updateAllocation(old, func(a *allocation) {
 		for _, t := range tasks {
 			signaled := jobspec.NewEvent(now, "Restart Signaled", reason, map[string]string{"restart_reason": reason})
 			signaled.RestartReason = reason
@@ -31,6 +31,6 @@ func (c *Cluster) restartTasks(old *allocation, tasks []jobspec.Task, reason str
 		a.deriveStatus()
 	})
 	for _, t := range tasks {
-		c.afterStep(func() { c.restartTask(old.ID, t) }, c.killTasks(old.ID, t.Name)...)
+		st.afterStep(func(st *state) { ag.restartTask(st, old.ID, t) }, ag.killTasks(old.ID, t.Name)...)
 	}
 }

@@ -9,56 +9,50 @@ import (
 
 // allocRunner runs the tasks of an allocation. It contains a task until the task is dead.
 type allocRunner struct {
-	tasks map[string]*taskRunner // guarded by Cluster.mu
+	tasks map[string]*taskRunner // used in transactions
 }
 
-// taskRunner runs a task as a process, with its restarts. Only the taskRunner in Cluster.runners may change the
+// taskRunner runs a task as a process, with its restarts. Only the taskRunner in agents.runners may change the
 // record of its task.
 type taskRunner struct {
-	c          *Cluster
+	agents     *agents
 	allocation string
 	task       jobspec.Task
 	kill       context.CancelFunc
 	exited     chan struct{}
-	process    *process // guarded by Cluster.mu; nil while no process is running
+	process    *process // used in transactions; nil while no process is running
 }
 
 // syncProcesses starts and kills processes so that they match the records of these allocations. It returns the
-// runners that the caller must wait for. Processes that match continue. c.mu is held.
-func (c *Cluster) syncProcesses(allocations []*allocation) (ending []*taskRunner) {
-	if c.processesOff {
+// exits that the caller must wait for. Processes that match continue.
+func (ag *agents) syncProcesses(st *state, allocations []*allocation) (exits []<-chan struct{}) {
+	if ag.processesOff {
 		return nil
 	}
 	for _, old := range allocations {
-		now, r := c.allocationByID[old.ID], c.runners[old.ID]
+		now, r := st.allocationByID[old.ID], ag.runners[old.ID]
 		wanted := now.tasksWithProcess()
 		if r != nil {
 			for name := range r.tasks {
 				if _, keep := wanted[name]; !keep {
-					ending = append(ending, c.killTasks(old.ID, name)...)
+					exits = append(exits, ag.killTasks(old.ID, name)...)
 				}
 			}
 		}
 		for _, t := range wanted {
-			c.startTask(now, t)
+			ag.startTask(st, now, t)
 		}
 		if now == nil {
-			c.host.dropDir(old.ID)
+			ag.dropDir(old.ID)
 		}
 	}
-	return ending
+	return exits
 }
 
-func waitForExit(ending []*taskRunner) {
-	for _, tr := range ending {
-		<-tr.exited
-	}
-}
-
-// killTasks kills a task of an allocation, or all of its tasks for "". It returns the runners that the caller must wait
-// for. c.mu is held.
-func (c *Cluster) killTasks(allocation, task string) (ending []*taskRunner) {
-	r := c.runners[allocation]
+// killTasks kills a task of an allocation, or all of its tasks for "". It returns the exits that the caller must wait
+// for.
+func (ag *agents) killTasks(allocation, task string) (exits []<-chan struct{}) {
+	r := ag.runners[allocation]
 	if r == nil {
 		return nil
 	}
@@ -66,13 +60,13 @@ func (c *Cluster) killTasks(allocation, task string) (ending []*taskRunner) {
 		if task == "" || task == name {
 			tr.kill()
 			delete(r.tasks, name)
-			ending = append(ending, tr)
+			exits = append(exits, tr.exited)
 		}
 	}
 	if len(r.tasks) == 0 {
-		delete(c.runners, allocation)
+		delete(ag.runners, allocation)
 	}
-	return ending
+	return exits
 }
 
 // tasksWithProcess returns the tasks of the allocation that should have a process, by name. a may be nil.
@@ -92,21 +86,21 @@ func (a *allocation) tasksWithProcess() map[string]jobspec.Task {
 	return tasks
 }
 
-// startTask starts a task of an allocation, unless it is already running. c.mu is held.
-func (c *Cluster) startTask(a *allocation, t jobspec.Task) {
-	r := c.runners[a.ID]
-	if r != nil && r.tasks[t.Name] != nil || c.processesOff || !c.host.acquire() {
+// startTask starts a task of an allocation, unless it is already running.
+func (ag *agents) startTask(st *state, a *allocation, t jobspec.Task) {
+	r := ag.runners[a.ID]
+	if r != nil && r.tasks[t.Name] != nil || ag.processesOff || !ag.store.acquire() {
 		return
 	}
 	if r == nil {
 		r = &allocRunner{map[string]*taskRunner{}}
-		c.runners[a.ID] = r
+		ag.runners[a.ID] = r
 	}
-	ctx, kill := context.WithCancel(c.host.ctx)
-	tr := &taskRunner{c: c, allocation: a.ID, task: t, kill: kill, exited: make(chan struct{})}
+	ctx, kill := context.WithCancel(ag.store.ctx)
+	tr := &taskRunner{agents: ag, allocation: a.ID, task: t, kill: kill, exited: make(chan struct{})}
 	r.tasks[t.Name] = tr
 	go func() {
-		defer c.host.release()
+		defer ag.store.release()
 		defer close(tr.exited)
 		defer kill()
 		tr.run(ctx, a)
@@ -119,7 +113,7 @@ func (tr *taskRunner) run(ctx context.Context, a *allocation) {
 	t := tr.task
 	policy := newRestartTracker(a.Job.Type, a.group)
 	for again := false; ; again = true {
-		d, err := tr.c.host.dir(a)
+		d, err := tr.agents.dir(a)
 		if err != nil {
 			return
 		}
@@ -154,43 +148,78 @@ func (tr *taskRunner) run(ctx context.Context, a *allocation) {
 }
 
 func (tr *taskRunner) setProcess(p *process) {
-	tr.c.mu.Lock()
-	defer tr.c.mu.Unlock()
-	tr.process = p
+	tr.agents.store.update(func(*state) { tr.process = p })
 }
 
 // update changes the record of the allocation, unless another runner has replaced this one. It also kills the tasks
 // that are dead after the change.
 func (tr *taskRunner) update(change func(a *allocation)) {
-	c := tr.c
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	old, r := c.allocationByID[tr.allocation], c.runners[tr.allocation]
+	tr.agents.store.update(func(st *state) { tr.agents.updateTask(st, tr, change) })
+}
+
+func (ag *agents) updateTask(st *state, tr *taskRunner, change func(a *allocation)) {
+	old, r := st.allocationByID[tr.allocation], ag.runners[tr.allocation]
 	if old == nil || r == nil || r.tasks[tr.task.Name] != tr {
 		return
 	}
-	if c.agentDown(old) { // no agent reports the change
-		c.killTasks(tr.allocation, tr.task.Name)
+	if st.agentDown(old) { // no agent reports the change
+		ag.killTasks(tr.allocation, tr.task.Name)
 		return
 	}
-	c.updateAllocation(old, func(a *allocation) {
+	st.updateAllocation(old, func(a *allocation) {
 		change(a)
 		a.killDependentTasks()
 		a.deriveStatus()
 	})
-	now := c.allocationByID[tr.allocation]
+	now := st.allocationByID[tr.allocation]
 	for name := range r.tasks {
 		if now.TaskStates[name].State == "dead" {
-			c.killTasks(tr.allocation, name)
+			ag.killTasks(tr.allocation, name)
 		}
 	}
-	c.clientStatusChanged(old, now)
+	ag.report(st, old, now)
 }
 
-// dropDirs kills the tasks of deleted allocations and drops their directories.
-func (c *Cluster) dropDirs(all []*allocation) {
-	for _, a := range all {
-		c.killTasks(a.ID, "")
-		c.host.dropDir(a.ID)
+// processes returns the process IDs of an allocation's tasks, by task.
+func (ag *agents) processes(_ *state, allocation string) map[string]int {
+	all := map[string]int{}
+	if r := ag.runners[allocation]; r != nil {
+		for name, tr := range r.tasks {
+			if tr.process != nil {
+				all[name] = tr.process.cmd.Process.Pid
+			}
+		}
 	}
+	return all
+}
+
+// drop kills the tasks of deleted allocations and drops their directories.
+func (ag *agents) drop(all []*allocation) {
+	for _, a := range all {
+		ag.killTasks(a.ID, "")
+		ag.dropDir(a.ID)
+	}
+}
+
+// hold makes the agents start no processes until run is called.
+func (ag *agents) hold(*state) { ag.processesOff = true }
+
+// ExitedTask is a task that has run and exited.
+type ExitedTask struct {
+	Allocation, Task string
+	Events           []jobspec.Event
+}
+
+// run starts the processes that hold has held back. It returns the tasks that are described as having exited.
+func (ag *agents) run(st *state) (exited []ExitedTask) {
+	ag.processesOff = false
+	ag.syncProcesses(st, st.allocations)
+	for _, a := range st.allocations {
+		for _, t := range a.group.Tasks {
+			if s := a.TaskStates[t.Name]; s.State == "dead" && s.StartedAt != nil {
+				exited = append(exited, ExitedTask{a.ID, t.Name, s.Events})
+			}
+		}
+	}
+	return exited
 }

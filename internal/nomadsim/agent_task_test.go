@@ -185,6 +185,8 @@ func TestTask_StartFailure(t *testing.T) {
 }
 
 func TestAddJob_ProcessesFollowDescription(t *testing.T) {
+	root := t.TempDir()
+	t.Setenv("TMPDIR", root)
 	c := New()
 	defer c.Close()
 	job := func(states ...string) Job {
@@ -223,20 +225,22 @@ func TestAddJob_ProcessesFollowDescription(t *testing.T) {
 	if got := logOf(c, ids[0], "t", "stdout"); got != fmt.Sprintln(pids[0]) {
 		t.Errorf("log of the same allocation after a purge: got %q, want only %d", got, pids[0])
 	}
-	root := c.host.root
+	if all, err := os.ReadDir(root); err != nil || len(all) != 1 {
+		t.Errorf("directories of the cluster: got %v, %v, want one", all, err)
+	}
 	c.Close()
 	wantAlive("closed", false)
-	if _, err := os.Stat(root); !os.IsNotExist(err) {
-		t.Errorf("directories of a closed cluster: got %v, want them removed", err)
+	if all, err := os.ReadDir(root); err != nil || len(all) != 0 {
+		t.Errorf("directories of a closed cluster: got %v, %v, want none", all, err)
 	}
 	c.AddJob(job("running"))
 	c.Log(ids[0], "t", "stdout", []byte("late\n"))
-	if _, err := os.Stat(root); !os.IsNotExist(err) {
-		t.Errorf("directories after the close: got %v, want none", err)
+	if all, err := os.ReadDir(root); err != nil || len(all) != 0 {
+		t.Errorf("directories after the close: got %v, %v, want none", all, err)
 	}
 }
 
-func nameOf(c *Cluster, id string) string { return c.allocationByID[id].Name }
+func nameOf(c *Cluster, id string) string { return c.mustAllocation(id).Name }
 
 func TestTask_KillsLeftoverProcesses(t *testing.T) {
 	c := New()

@@ -212,9 +212,9 @@ func (a *allocation) hasHealth() bool {
 }
 
 // allocation returns an allocation by its full ID, or nil if there is none.
-func (c *Cluster) allocation(id string) (*allocation, error) {
+func (st *state) allocation(id string) (*allocation, error) {
 	if _, err := uuidDigits(id, true); err != nil {
 		return nil, fmt.Errorf("alloc lookup failed: index error: %w", err)
 	}
-	return c.allocationByID[strings.ToLower(id)], nil
+	return st.allocationByID[strings.ToLower(id)], nil
 }

@@ -9,11 +9,11 @@ import (
 	"nomadctld/internal/nomadsim/jobspec"
 )
 
-// updateAllocation changes a copy of an allocation and stores it with the counts that depend on it. c.mu is held.
-func (c *Cluster) updateAllocation(old *allocation, change func(a *allocation)) {
+// updateAllocation changes a copy of an allocation and stores it with the counts that depend on it.
+func (st *state) updateAllocation(old *allocation, change func(a *allocation)) {
 	a := old.copy()
 	change(a)
-	c.storeAllocations(c.nextIndex(tableJobs, tableSummaries, tableAllocations), a)
+	st.storeAllocations(st.nextIndex(tableJobs, tableSummaries, tableAllocations), a)
 }
 
 // copy returns a copy that may be changed until it is stored.
@@ -23,19 +23,18 @@ func (a *allocation) copy() *allocation {
 	return &b
 }
 
-// storeAllocations stores new or changed allocations of one job at an index, and updates the job's counts. c.mu is
-// held.
-func (c *Cluster) storeAllocations(index uint64, all ...*allocation) {
+// storeAllocations stores new or changed allocations of one job at an index, and updates the job's counts.
+func (st *state) storeAllocations(index uint64, all ...*allocation) {
 	if len(all) == 0 {
 		return
 	}
 	now := time.Now().UnixNano()
 	for _, a := range all {
 		a.ModifyIndex, a.ModifyTime = index, now
-		c.allocations = put(c.allocations, a, byCreation)
-		c.allocationByID[a.ID] = a
+		st.allocations = put(st.allocations, a, byCreation)
+		st.allocationByID[a.ID] = a
 	}
-	before := c.job(all[0].Namespace, all[0].JobID)
+	before := st.job(all[0].Namespace, all[0].JobID)
 	if before == nil {
 		return // purged; its allocations remain for a while
 	}
@@ -52,7 +51,7 @@ func (c *Cluster) storeAllocations(index uint64, all ...*allocation) {
 		}
 	}
 	j.summary = j.countAllocations(index)
-	c.storeJob(&j, index)
+	st.storeJob(&j, index)
 }
 
 // updateTask replaces the state of a task by a changed copy with more events.

@@ -12,10 +12,10 @@ import (
 // fileHandler returns a handler for requests for files of an allocation.
 func fileHandler(lookup func(d *allocDir, v url.Values) (any, error)) handler {
 	return func(c *Cluster, w http.ResponseWriter, r *http.Request, id string) {
-		if !c.host.acquire() {
+		if !c.store.acquire() {
 			panic(http.ErrAbortHandler)
 		}
-		defer c.host.release()
+		defer c.store.release()
 		a, n, err := c.reachableAllocation(r, id, "read-fs")
 		if err != nil {
 			refuse(w, err)
@@ -25,7 +25,7 @@ func fileHandler(lookup func(d *allocDir, v url.Values) (any, error)) handler {
 			c.hang(r)
 		}
 		c.delay(r, n.spec.Slow)
-		d, err := c.host.dir(a)
+		d, err := c.agents.dir(a)
 		var body any
 		if err == nil {
 			body, err = lookup(d, r.URL.Query())

@@ -41,21 +41,22 @@ func statsHandler(c *Cluster, w http.ResponseWriter, r *http.Request, id string)
 
 // reachableAllocation returns an allocation and its node. It returns an error if the token has none of the capabilities
 // or if the servers cannot reach the node.
-func (c *Cluster) reachableAllocation(r *http.Request, id string, capabilities ...string) (*allocation, *node, error) {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	return c.reachableAllocationLocked(r, id, capabilities...)
+func (c *Cluster) reachableAllocation(r *http.Request, id string,
+	capabilities ...string,
+) (a *allocation, n *node, err error) {
+	c.store.view(func(st *state) { a, n, err = c.reachableAllocationIn(st, r, id, capabilities...) })
+	return a, n, err
 }
 
-// reachableAllocationLocked is reachableAllocation for callers that hold c.mu.
-func (c *Cluster) reachableAllocationLocked(r *http.Request, id string,
+// reachableAllocationIn is reachableAllocation within a transaction.
+func (c *Cluster) reachableAllocationIn(st *state, r *http.Request, id string,
 	capabilities ...string,
 ) (*allocation, *node, error) {
-	t, err := c.authenticate(r)
+	t, err := c.acl.authenticate(r)
 	if err != nil {
 		return nil, nil, err
 	}
-	a, err := c.allocation(id)
+	a, err := st.allocation(id)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -65,11 +66,10 @@ func (c *Cluster) reachableAllocationLocked(r *http.Request, id string,
 	if !slices.ContainsFunc(capabilities, func(s string) bool { return t.rights.allows(a.Namespace, s) }) {
 		return nil, nil, jobspec.ErrDenied
 	}
-	i, found := find(c.nodes, key{id: a.NodeID}, byName)
-	if !found {
+	n := st.nodeByID(a.NodeID)
+	if n == nil {
 		return nil, nil, jobspec.NotFound(fmt.Sprintf("Unknown node %s", a.NodeID))
 	}
-	n := c.nodes[i]
 	if n.spec.Down || n.spec.Unreachable {
 		return nil, nil, jobspec.NotFound("No path to node")
 	}

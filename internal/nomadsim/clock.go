@@ -8,38 +8,41 @@ const defaultStepInterval = 20 * time.Millisecond
 // maxDelaySteps limits the delay of a policy in simulated failures, so that a test does not wait for half a minute.
 const maxDelaySteps = 10
 
-// afterStep calls the func do after one step, and after the ending runners have exited, with the lock held. If the
-// cluster is closed first, do is not called. c.mu is held.
-func (c *Cluster) afterStep(do func(), ending ...*taskRunner) {
-	c.afterDelay(c.stepInterval, do, ending...)
+// afterStep calls the func do in another transaction after one step, and after these channels were closed. If the store
+// is closed first, do is not called.
+func (st *state) afterStep(do func(st *state), exited ...<-chan struct{}) {
+	st.afterDelay(st.stepInterval, do, exited...)
 }
 
 // afterDelay is afterStep with a delay.
-func (c *Cluster) afterDelay(d time.Duration, do func(), ending ...*taskRunner) {
-	if !c.host.acquire() {
+func (st *state) afterDelay(d time.Duration, do func(st *state), exited ...<-chan struct{}) {
+	s := st.store
+	if !s.acquire() {
 		return
 	}
 	go func() {
-		defer c.host.release()
-		waitForExit(ending)
+		defer s.release()
+		for _, c := range exited {
+			<-c
+		}
 		select {
 		case <-time.After(d):
-		case <-c.host.ctx.Done():
+		case <-s.ctx.Done():
 			return
 		}
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		if c.host.ctx.Err() == nil {
-			do()
-		}
+		s.update(func(st *state) {
+			if s.ctx.Err() == nil {
+				do(st)
+			}
+		})
 	}()
 }
 
 // capDelay limits a policy's delay to maxDelaySteps. Delays of an hour or more are not limited: tests use them to
 // keep the failed state.
-func (c *Cluster) capDelay(d time.Duration) time.Duration {
+func (st *state) capDelay(d time.Duration) time.Duration {
 	if d >= time.Hour {
 		return d
 	}
-	return min(d, maxDelaySteps*c.stepInterval)
+	return min(d, maxDelaySteps*st.stepInterval)
 }

@@ -100,20 +100,20 @@ func (d *deployment) countHealth(j *job, allocations []*allocation, index uint64
 	}
 }
 
-func (c *Cluster) deploymentByID(id string) *deployment {
-	i := slices.IndexFunc(c.deployments, func(d *deployment) bool { return d.ID == id })
+func (st *state) deploymentByID(id string) *deployment {
+	i := slices.IndexFunc(st.deployments, func(d *deployment) bool { return d.ID == id })
 	if i < 0 {
 		return nil
 	}
-	return c.deployments[i]
+	return st.deployments[i]
 }
 
 // lookupDeployment returns a deployment by its full ID, or nil if there is none.
-func (c *Cluster) lookupDeployment(id string) (*deployment, error) {
+func (st *state) lookupDeployment(id string) (*deployment, error) {
 	if _, err := uuidDigits(id, true); err != nil {
 		return nil, fmt.Errorf("deployment lookup failed: index error: %w", err)
 	}
-	return c.deploymentByID(id), nil
+	return st.deploymentByID(id), nil
 }
 
 // copy returns a copy that may be changed until it is stored.
@@ -147,9 +147,9 @@ func (d *deployment) updateDescription() {
 }
 
 // countDeployment counts the allocations of a deployment. newer are allocations that are not stored yet.
-func (c *Cluster) countDeployment(d *deployment, newer []*allocation) {
+func (st *state) countDeployment(d *deployment, newer []*allocation) {
 	all := map[string]*allocation{}
-	if j := c.job(d.Namespace, d.JobID); j != nil {
+	if j := st.job(d.Namespace, d.JobID); j != nil {
 		for _, a := range j.allocations {
 			all[a.ID] = a
 		}
@@ -181,10 +181,10 @@ func (c *Cluster) countDeployment(d *deployment, newer []*allocation) {
 }
 
 // storeDeployment stores a new or changed deployment, also in the job version that it belongs to.
-func (c *Cluster) storeDeployment(d *deployment, index uint64) {
+func (st *state) storeDeployment(d *deployment, index uint64) {
 	d.ModifyIndex, d.ModifyTime = index, time.Now().UnixNano()
-	c.deployments = put(c.deployments, d, byCreation)
-	before := c.job(d.Namespace, d.JobID)
+	st.deployments = put(st.deployments, d, byCreation)
+	before := st.job(d.Namespace, d.JobID)
 	if before == nil || before.CreateIndex != d.JobCreateIndex {
 		return
 	}
@@ -203,5 +203,5 @@ func (c *Cluster) storeDeployment(d *deployment, index uint64) {
 			j.earlierVersions[i] = &w
 		}
 	}
-	c.storeJob(&j, index)
+	st.storeJob(&j, index)
 }

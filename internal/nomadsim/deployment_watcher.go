@@ -12,51 +12,51 @@ import (
 // health of their allocations.
 
 // markHealthy marks a running allocation as healthy, unless its health is already set.
-func (c *Cluster) markHealthy(id string) {
-	a := c.allocationByID[id]
-	if a == nil || a.terminal() || c.agentDown(a) || a.ClientStatus != "running" ||
+func (sc *scheduler) markHealthy(st *state, id string) {
+	a := st.allocationByID[id]
+	if a == nil || a.terminal() || st.agentDown(a) || a.ClientStatus != "running" ||
 		a.DeploymentID == "" && a.Job.Type != "service" || a.hasHealth() {
 		return
 	}
-	c.setAllocHealth(a, true)
+	sc.setAllocHealth(st, a, true)
 }
 
 // setAllocHealth stores the health of an allocation and updates its deployment.
-func (c *Cluster) setAllocHealth(a *allocation, healthy bool) {
+func (sc *scheduler) setAllocHealth(st *state, a *allocation, healthy bool) {
 	b := a.copy()
-	index := c.nextIndex(tableJobs, tableSummaries, tableAllocations, tableDeployments)
+	index := st.nextIndex(tableJobs, tableSummaries, tableAllocations, tableDeployments)
 	b.DeploymentStatus = &allocHealth{Canary: a.isCanary(), Healthy: &healthy, ModifyIndex: index}
 	if healthy {
 		b.DeploymentStatus.Timestamp = stamp(time.Now())
 	}
-	c.storeAllocations(index, b)
-	i := slices.IndexFunc(c.deployments, func(d *deployment) bool { return d.ID == a.DeploymentID })
+	st.storeAllocations(index, b)
+	i := slices.IndexFunc(st.deployments, func(d *deployment) bool { return d.ID == a.DeploymentID })
 	if i < 0 {
 		return
 	}
-	d := c.deployments[i].copy()
-	c.countDeployment(d, nil)
-	c.storeDeployment(d, index)
-	if c.checkDeployment(d.ID) {
-		c.evaluate(c.job(d.Namespace, d.JobID), "deployment-watcher", c.nextIndex(tableEvaluations), 0)
+	d := st.deployments[i].copy()
+	st.countDeployment(d, nil)
+	st.storeDeployment(d, index)
+	if sc.checkDeployment(st, d.ID) {
+		sc.evaluate(st, st.job(d.Namespace, d.JobID), "deployment-watcher", st.nextIndex(tableEvaluations), 0)
 	}
 }
 
 // checkDeployment completes, promotes or fails a running deployment if the health of its allocations requires it. It
 // reports whether the deployment continues unchanged.
-func (c *Cluster) checkDeployment(id string) (unchanged bool) {
-	d := c.deploymentByID(id)
+func (sc *scheduler) checkDeployment(st *state, id string) (unchanged bool) {
+	d := st.deploymentByID(id)
 	if d == nil || d.Status != "running" {
 		return false
 	}
-	j := c.job(d.Namespace, d.JobID)
+	j := st.job(d.Namespace, d.JobID)
 	if j == nil || j.deployment == nil || j.deployment.ID != id {
 		return false
 	}
 	complete, promotable, automatic := true, true, false
 	for _, s := range d.TaskGroups {
 		if s.UnhealthyAllocs > 0 {
-			c.failDeployment(d, "Failed due to unhealthy allocations")
+			sc.failDeployment(st, d, "Failed due to unhealthy allocations")
 			return false
 		}
 		waits := s.DesiredCanaries > 0 && !s.Promoted
@@ -66,9 +66,9 @@ func (c *Cluster) checkDeployment(id string) (unchanged bool) {
 	}
 	switch {
 	case complete:
-		c.afterStep(func() { c.completeDeployment(id) })
+		st.afterStep(func(st *state) { sc.completeDeployment(st, id) })
 	case automatic && promotable:
-		c.afterStep(func() { c.autoPromote(id) })
+		st.afterStep(func(st *state) { sc.autoPromote(st, id) })
 	default:
 		return true
 	}
@@ -76,48 +76,48 @@ func (c *Cluster) checkDeployment(id string) (unchanged bool) {
 }
 
 // autoPromote promotes a running deployment, unless it is already promoted.
-func (c *Cluster) autoPromote(id string) {
-	d := c.deploymentByID(id)
+func (sc *scheduler) autoPromote(st *state, id string) {
+	d := st.deploymentByID(id)
 	if d == nil || d.Status != "running" {
 		return
 	}
 	for _, s := range d.TaskGroups {
 		if s.DesiredCanaries > 0 && !s.Promoted {
-			c.promote(id, nil)
+			sc.promote(st, id, nil)
 			return
 		}
 	}
 }
 
 // completeDeployment marks a running deployment as successful.
-func (c *Cluster) completeDeployment(id string) {
-	old := c.deploymentByID(id)
+func (sc *scheduler) completeDeployment(st *state, id string) {
+	old := st.deploymentByID(id)
 	if old == nil {
 		return
 	}
-	j := c.job(old.Namespace, old.JobID)
+	j := st.job(old.Namespace, old.JobID)
 	if old.Status != "running" || j == nil || j.deployment == nil || j.deployment.ID != id {
 		return
 	}
 	d := old.copy()
 	d.Status, d.StatusDescription = "successful", deploymentDescriptions["successful"]
-	c.storeDeployment(d, c.nextIndex(tableJobs, tableDeployments))
+	st.storeDeployment(d, st.nextIndex(tableJobs, tableDeployments))
 }
 
 // failDeployment marks a deployment as failed. If a group has auto_revert, it also reverts the job to its newest
 // stable version. It returns the new evaluation and the version.
-func (c *Cluster) failDeployment(old *deployment, description string) (e *evaluation, reverted *uint64) {
+func (sc *scheduler) failDeployment(st *state, old *deployment, description string) (e *evaluation, reverted *uint64) {
 	d := old.copy()
 	d.Status, d.StatusDescription = "failed", description
-	index := c.nextIndex(tableJobs, tableSummaries, tableDeployments, tableEvaluations)
-	j := c.job(d.Namespace, d.JobID)
+	index := st.nextIndex(tableJobs, tableSummaries, tableDeployments, tableEvaluations)
+	j := st.job(d.Namespace, d.JobID)
 	revert := false
 	for _, s := range d.TaskGroups {
 		revert = revert || s.AutoRevert
 	}
 	if !revert || j == nil {
-		c.storeDeployment(d, index)
-		return c.evaluateDeployment(d, index), nil
+		st.storeDeployment(d, index)
+		return sc.evaluateDeployment(st, d, index), nil
 	}
 	var stable *job
 	for _, v := range j.versions() {
@@ -128,24 +128,24 @@ func (c *Cluster) failDeployment(old *deployment, description string) (e *evalua
 	switch {
 	case stable == nil:
 		d.StatusDescription += " - no stable job version to auto revert to"
-		c.storeDeployment(d, index)
+		st.storeDeployment(d, index)
 	case j.SameSpec(&stable.Registration):
 		d.StatusDescription += fmt.Sprintf(" - not rolling back to stable job version %d as current job has same "+
 			"specification", stable.Version)
-		c.storeDeployment(d, index)
+		st.storeDeployment(d, index)
 	default:
 		d.StatusDescription += fmt.Sprintf(" - rolling back to job version %d", stable.Version)
-		c.storeDeployment(d, index)
+		st.storeDeployment(d, index)
 		back := *stable
 		back.Tag = nil
-		c.storeVersion(c.job(d.Namespace, d.JobID), &back, index)
+		st.storeVersion(st.job(d.Namespace, d.JobID), &back, index)
 		reverted = &stable.Version
 	}
-	return c.evaluateDeployment(d, index), reverted
+	return sc.evaluateDeployment(st, d, index), reverted
 }
 
-func (c *Cluster) evaluateDeployment(d *deployment, index uint64) *evaluation {
-	j := c.job(d.Namespace, d.JobID)
+func (sc *scheduler) evaluateDeployment(st *state, d *deployment, index uint64) *evaluation {
+	j := st.job(d.Namespace, d.JobID)
 	if j == nil {
 		j = &job{Registration: jobspec.Registration{
 			Namespace: d.Namespace, ID: d.JobID, Type: "service", Priority: d.EvalPriority,
@@ -153,17 +153,17 @@ func (c *Cluster) evaluateDeployment(d *deployment, index uint64) *evaluation {
 	}
 	e := j.newPendingEvaluation("deployment-watcher", index, 0)
 	e.DeploymentID = d.ID
-	c.enqueue(e)
+	sc.enqueue(st, e)
 	return e
 }
 
 // promote promotes the healthy canaries of these groups, or of all groups for nil.
-func (c *Cluster) promote(id string, groups []string) *evaluation {
-	old := c.deploymentByID(id)
+func (sc *scheduler) promote(st *state, id string, groups []string) *evaluation {
+	old := st.deploymentByID(id)
 	if old == nil || !old.active() {
 		return nil
 	}
-	index := c.nextIndex(tableJobs, tableSummaries, tableAllocations, tableDeployments, tableEvaluations)
+	index := st.nextIndex(tableJobs, tableSummaries, tableAllocations, tableDeployments, tableEvaluations)
 	d := old.copy()
 	var promoted []*allocation
 	for name, s := range d.TaskGroups {
@@ -175,7 +175,7 @@ func (c *Cluster) promote(id string, groups []string) *evaluation {
 			s.RequireProgressBy = stamp(time.Now().Add(s.ProgressDeadline))
 		}
 		for _, canary := range s.PlacedCanaries {
-			if a := c.allocationByID[canary]; a != nil && !a.terminal() && a.isHealthy() {
+			if a := st.allocationByID[canary]; a != nil && !a.terminal() && a.isHealthy() {
 				b := a.copy()
 				h := *a.DeploymentStatus
 				h.Canary, h.ModifyIndex = false, index
@@ -185,7 +185,7 @@ func (c *Cluster) promote(id string, groups []string) *evaluation {
 		}
 	}
 	d.updateDescription()
-	c.storeDeployment(d, index)
-	c.storeAllocations(index, promoted...)
-	return c.evaluateDeployment(d, index)
+	st.storeDeployment(d, index)
+	st.storeAllocations(index, promoted...)
+	return sc.evaluateDeployment(st, d, index)
 }

@@ -3,6 +3,7 @@ package nomadsim
 import (
 	"fmt"
 	"maps"
+	"strings"
 
 	"nomadctld/internal/nomadsim/jobspec"
 )
@@ -57,4 +58,19 @@ func blocks(v any) (all []object) {
 		}
 	}
 	return all
+}
+
+// containerOf returns the settings for a task of an allocation. It panics if the task does not exist or does not use
+// the docker driver.
+func containerOf(a *allocation, task string) Container {
+	t, found := a.task(task)
+	if !found || t.Driver != "docker" {
+		panic(fmt.Sprintf("nomadsim: allocation %s has no task %q of the docker driver", a.ID, task))
+	}
+	container := Container{
+		Name:   strings.ReplaceAll(task, "/", "_") + "-" + a.ID,
+		Labels: map[string]string{"com.hashicorp.nomad.alloc_id": a.ID},
+	}
+	container.LogDriver, container.LogOptions = dockerLog(t.Config)
+	return container
 }

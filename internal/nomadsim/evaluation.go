@@ -177,9 +177,9 @@ func (j *job) newPendingEvaluation(trigger string, index, jobModified uint64) *e
 }
 
 // storeEvaluation stores a new or changed evaluation and updates the status of its job.
-func (c *Cluster) storeEvaluation(e *evaluation) {
-	c.evaluations = put(c.evaluations, e, byCreation)
-	before := c.job(e.Namespace, e.JobID)
+func (st *state) storeEvaluation(e *evaluation) {
+	st.evaluations = put(st.evaluations, e, byCreation)
+	before := st.job(e.Namespace, e.JobID)
 	if before == nil {
 		return
 	}
@@ -187,21 +187,21 @@ func (c *Cluster) storeEvaluation(e *evaluation) {
 	j.evaluations = append(slices.DeleteFunc(slices.Clone(j.evaluations),
 		func(old *evaluation) bool { return old.ID == e.ID }), e)
 	j.sortEvaluations()
-	c.storeJob(&j, e.ModifyIndex)
+	st.storeJob(&j, e.ModifyIndex)
 }
 
 // cancelFollowup cancels the follow-up evaluation of an unknown allocation whose client has reported again. Nomad
 // does that even for an evaluation that was processed.
-func (c *Cluster) cancelFollowup(a *allocation) {
+func (st *state) cancelFollowup(a *allocation) {
 	if n := len(a.statusHistory); n == 0 || a.statusHistory[n-1].Value != "unknown" {
 		return
 	}
-	i := slices.IndexFunc(c.evaluations, func(e *evaluation) bool { return e.ID == a.FollowupEvalID })
+	i := slices.IndexFunc(st.evaluations, func(e *evaluation) bool { return e.ID == a.FollowupEvalID })
 	if i >= 0 {
-		canceled := *c.evaluations[i]
+		canceled := *st.evaluations[i]
 		canceled.Status, canceled.StatusDescription = "canceled", "allocs reconnected"
-		canceled.ModifyIndex = c.nextIndex(tableEvaluations)
-		c.storeEvaluation(&canceled)
+		canceled.ModifyIndex = st.nextIndex(tableEvaluations)
+		st.storeEvaluation(&canceled)
 	}
 }
 

@@ -39,11 +39,11 @@ func policyViolation(format string, args ...any) error {
 // messages. Nothing here isolates the task: the program runs as the current user. Therefore a token is required, even
 // if a Nomad without ACL or with an anonymous policy would not require one.
 func execHandler(c *Cluster, w http.ResponseWriter, r *http.Request, id string) {
-	if !c.host.acquire() {
+	if !c.store.acquire() {
 		panic(http.ErrAbortHandler)
 	}
-	defer c.host.release()
-	if c.servedAnonymously(r) {
+	defer c.store.release()
+	if c.acl.servedAnonymously(r) {
 		refuse(w, jobspec.CodedError{
 			Code: http.StatusForbidden, Text: "the simulated cluster runs commands only for requests with a token",
 		})
@@ -62,7 +62,7 @@ func execHandler(c *Cluster, w http.ResponseWriter, r *http.Request, id string) 
 	if upgradeErr != nil {
 		return // Upgrade has sent the error
 	}
-	s := newExecStream(c.host.ctx, conn)
+	s := newExecStream(c.store.ctx, conn)
 	defer s.shutdown()
 	if err == nil {
 		err = c.resolveExec(r, id, e)
@@ -73,15 +73,6 @@ func execHandler(c *Cluster, w http.ResponseWriter, r *http.Request, id string) 
 	if err != nil {
 		s.close(err)
 	}
-}
-
-// servedAnonymously reports whether the request needs no token: ACL is off, or the request has no token and there is an
-// anonymous policy.
-func (c *Cluster) servedAnonymously(r *http.Request) bool {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	_, anonymous := c.tokens[""]
-	return len(c.tokens) == 0 || tokenSecret(r) == "" && anonymous
 }
 
 func parseExec(r *http.Request) (*execRequest, error) {
@@ -101,7 +92,7 @@ func parseExec(r *http.Request) (*execRequest, error) {
 
 // resolveExec checks the request and finds its allocation and task, in the order of Nomad's client.
 func (c *Cluster) resolveExec(r *http.Request, id string, e *execRequest) (err error) {
-	if c.hasUnknownToken(r) {
+	if _, err := c.acl.authenticate(r); err != nil {
 		return policyViolation(deniedRPCText)
 	}
 	e.a, e.node, err = c.reachableAllocation(r, id, "alloc-exec")
@@ -139,9 +130,9 @@ func (c *Cluster) resolveExec(r *http.Request, id string, e *execRequest) (err e
 // waitForTaskExit returns when the task is no longer running, or when ctx ends.
 func (c *Cluster) waitForTaskExit(ctx context.Context, e *execRequest) {
 	for ctx.Err() == nil {
-		c.mu.RLock()
-		a, changed := c.allocationByID[e.a.ID], c.changed
-		c.mu.RUnlock()
+		var a *allocation
+		var changed <-chan struct{}
+		c.store.view(func(st *state) { a, changed = st.allocationByID[e.a.ID], st.changed })
 		if a == nil || a.TaskStates[e.task.Name] == nil || a.TaskStates[e.task.Name].State != "running" {
 			return
 		}

@@ -31,7 +31,7 @@ func (s *execStream) runExec(c *Cluster, e *execRequest) error {
 	case <-s.ctx.Done():
 		return nil
 	}
-	d, err := c.host.dir(e.a)
+	d, err := c.agents.dir(e.a)
 	if err != nil {
 		return err
 	}

@@ -4,56 +4,58 @@ import (
 	"slices"
 )
 
-// collect garbage-collects one job or, for nil, all eligible jobs, evaluations, allocations, deployments and nodes.
-// c.mu is held.
-func (c *Cluster) collect(only *job) {
-	index := c.nextIndex(tableJobs, tableSummaries, tableAllocations, tableEvaluations, tableDeployments, tableNodes)
-	for _, j := range slices.Clone(c.jobs) {
-		if (only == nil || j == only) && c.collectable(j) {
-			c.removeJob(j)
-			c.dropDirs(j.allocations)
-			c.countDeletedChild(j, index)
+// collect garbage-collects one job or, for nil, all eligible jobs, evaluations, allocations, deployments and nodes. It
+// returns the deleted allocations.
+func (st *state) collect(only *job) (deleted []*allocation) {
+	index := st.nextIndex(tableJobs, tableSummaries, tableAllocations, tableEvaluations, tableDeployments, tableNodes)
+	for _, j := range slices.Clone(st.jobs) {
+		if (only == nil || j == only) && st.collectable(j) {
+			st.removeJob(j)
+			deleted = append(deleted, j.allocations...)
+			st.countDeletedChild(j, index)
 		}
 	}
 	if only != nil {
-		return
+		return deleted
 	}
-	for _, e := range slices.Clone(c.evaluations) {
+	for _, e := range slices.Clone(st.evaluations) {
 		if !e.terminal() {
 			continue
 		}
-		j, all := c.job(e.Namespace, e.JobID), true
-		for _, a := range slices.Clone(c.allocations) {
+		j, all := st.job(e.Namespace, e.JobID), true
+		for _, a := range slices.Clone(st.allocations) {
 			if a.EvalID != e.ID {
 				continue
 			}
 			if a.collectable(j) {
-				c.collectAllocation(a)
+				st.collectAllocation(a)
+				deleted = append(deleted, a)
 			} else {
 				all = false
 			}
 		}
 		if all {
-			c.collectEvaluation(e)
+			st.collectEvaluation(e)
 		}
 	}
-	for _, d := range slices.Clone(c.deployments) {
+	for _, d := range slices.Clone(st.deployments) {
 		running := func(a *allocation) bool { return a.DeploymentID == d.ID && !a.terminal() }
-		if !d.active() && !slices.ContainsFunc(c.allocations, running) {
-			c.collectDeployment(d)
+		if !d.active() && !slices.ContainsFunc(st.allocations, running) {
+			st.collectDeployment(d)
 		}
 	}
-	for _, n := range slices.Clone(c.nodes) {
+	for _, n := range slices.Clone(st.nodes) {
 		on := func(a *allocation) bool { return a.NodeID == n.ID && !a.terminal() }
-		if n.Status == "down" && !slices.ContainsFunc(c.allocations, on) {
-			c.nodes = drop(c.nodes, n, byName)
+		if n.Status == "down" && !slices.ContainsFunc(st.allocations, on) {
+			st.nodes = drop(st.nodes, n, byName)
 		}
 	}
+	return deleted
 }
 
 // collectable reports whether a job may be deleted: it is dead, its evaluations and allocations are terminal, and it
 // has no tagged version.
-func (c *Cluster) collectable(j *job) bool {
+func (st *state) collectable(j *job) bool {
 	over := j.Status == "dead" && (j.Stop || j.Type == "batch" || j.Type == "sysbatch")
 	if j.IsParent() && (j.Periodic == nil || j.Periodic.Enabled) {
 		over = j.Stop
@@ -87,11 +89,10 @@ func (a *allocation) collectable(j *job) bool {
 }
 
 // collectAllocation deletes an allocation. The summary of its job still counts it.
-func (c *Cluster) collectAllocation(a *allocation) {
-	c.allocations = drop(c.allocations, a, byCreation)
-	delete(c.allocationByID, a.ID)
-	c.dropDirs([]*allocation{a})
-	before := c.job(a.Namespace, a.JobID)
+func (st *state) collectAllocation(a *allocation) {
+	st.allocations = drop(st.allocations, a, byCreation)
+	delete(st.allocationByID, a.ID)
+	before := st.job(a.Namespace, a.JobID)
 	if before == nil || a.Job.CreateIndex != before.CreateIndex {
 		return
 	}
@@ -104,22 +105,22 @@ func (c *Cluster) collectAllocation(a *allocation) {
 	t := j.collected[a.TaskGroup]
 	t.add(a.ClientStatus)
 	j.collected[a.TaskGroup] = t
-	c.jobs = put(c.jobs, &j, byName)
+	st.jobs = put(st.jobs, &j, byName)
 }
 
-func (c *Cluster) collectEvaluation(e *evaluation) {
-	c.evaluations = drop(c.evaluations, e, byCreation)
-	if before := c.job(e.Namespace, e.JobID); before != nil {
+func (st *state) collectEvaluation(e *evaluation) {
+	st.evaluations = drop(st.evaluations, e, byCreation)
+	if before := st.job(e.Namespace, e.JobID); before != nil {
 		j := *before
 		j.evaluations = slices.DeleteFunc(slices.Clone(j.evaluations), func(f *evaluation) bool { return e.ID == f.ID })
-		c.jobs = put(c.jobs, &j, byName)
+		st.jobs = put(st.jobs, &j, byName)
 	}
 }
 
 // collectDeployment deletes a deployment. Its version remains stable.
-func (c *Cluster) collectDeployment(d *deployment) {
-	c.deployments = drop(c.deployments, d, byCreation)
-	before := c.job(d.Namespace, d.JobID)
+func (st *state) collectDeployment(d *deployment) {
+	st.deployments = drop(st.deployments, d, byCreation)
+	before := st.job(d.Namespace, d.JobID)
 	if before == nil {
 		return
 	}
@@ -136,5 +137,5 @@ func (c *Cluster) collectDeployment(d *deployment) {
 	for i, v := range j.earlierVersions {
 		j.earlierVersions[i] = without(v)
 	}
-	c.jobs = put(c.jobs, without(&j), byName)
+	st.jobs = put(st.jobs, without(&j), byName)
 }

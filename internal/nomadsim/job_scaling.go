@@ -21,8 +21,8 @@ type scalingEvent struct {
 // maxScalingEvents is the number of events that Nomad keeps for each group.
 const maxScalingEvents = 20
 
-func (c *Cluster) storeScalingEvent(req *writeRequest, group string, e scalingEvent) {
-	j := *c.job(req.namespace, req.id)
+func (st *state) storeScalingEvent(req *writeRequest, group string, e scalingEvent) {
+	j := *st.job(req.namespace, req.id)
 	all := map[string][]scalingEvent{}
 	for name, events := range j.scalingEvents {
 		all[name] = events
@@ -30,7 +30,7 @@ func (c *Cluster) storeScalingEvent(req *writeRequest, group string, e scalingEv
 	all[group] = append([]scalingEvent{e}, all[group]...)
 	all[group] = all[group][:min(len(all[group]), maxScalingEvents)]
 	j.scalingEvents = all
-	c.jobs = put(c.jobs, &j, byName)
+	st.jobs = put(st.jobs, &j, byName)
 }
 
 // checkScale returns an error if the group cannot have this count, or cannot be scaled now.

@@ -6,13 +6,13 @@ import (
 )
 
 // orphans returns the allocations and evaluations that a purged job left.
-func (c *Cluster) orphans(namespace, id string) (allocations []*allocation, evaluations []*evaluation) {
-	for _, a := range c.allocations {
+func (st *state) orphans(namespace, id string) (allocations []*allocation, evaluations []*evaluation) {
+	for _, a := range st.allocations {
 		if a.Namespace == namespace && a.JobID == id {
 			allocations = append(allocations, a)
 		}
 	}
-	for _, e := range c.evaluations {
+	for _, e := range st.evaluations {
 		if e.Namespace == namespace && e.JobID == id {
 			evaluations = append(evaluations, e)
 		}
@@ -23,31 +23,31 @@ func (c *Cluster) orphans(namespace, id string) (allocations []*allocation, eval
 }
 
 // allocationsOf returns the allocations and evaluations of a job, or those that a purged job left.
-func (c *Cluster) allocationsOf(j *job, e *evaluation) ([]*allocation, []*evaluation) {
+func (st *state) allocationsOf(j *job, e *evaluation) ([]*allocation, []*evaluation) {
 	if j != nil {
 		return j.allocations, j.evaluations
 	}
-	return c.orphans(e.Namespace, e.JobID)
+	return st.orphans(e.Namespace, e.JobID)
 }
 
-func (c *Cluster) job(namespace, id string) *job {
-	if i, found := find(c.jobs, key{namespace: namespace, id: id}, byName); found {
-		return c.jobs[i]
+func (st *state) job(namespace, id string) *job {
+	if i, found := find(st.jobs, key{namespace: namespace, id: id}, byName); found {
+		return st.jobs[i]
 	}
 	return nil
 }
 
-func (c *Cluster) removeJob(j *job) {
-	c.jobs = drop(c.jobs, j, byName)
+func (st *state) removeJob(j *job) {
+	st.jobs = drop(st.jobs, j, byName)
 	for _, a := range j.allocations {
-		c.allocations = drop(c.allocations, a, byCreation)
-		delete(c.allocationByID, a.ID)
+		st.allocations = drop(st.allocations, a, byCreation)
+		delete(st.allocationByID, a.ID)
 	}
 	for _, e := range j.evaluations {
-		c.evaluations = drop(c.evaluations, e, byCreation)
+		st.evaluations = drop(st.evaluations, e, byCreation)
 	}
 	for _, d := range j.deployments() {
-		c.deployments = drop(c.deployments, d, byCreation)
+		st.deployments = drop(st.deployments, d, byCreation)
 	}
 }
 
@@ -64,13 +64,13 @@ func (j *job) sortEvaluations() {
 }
 
 // storeJob stores a changed copy of a job with its derived status.
-func (c *Cluster) storeJob(j *job, index uint64) {
+func (st *state) storeJob(j *job, index uint64) {
 	before := j.Status
 	if status := j.status(); status != before {
 		j.Status, j.ModifyIndex = status, index
 	}
-	c.jobs = put(c.jobs, j, byName)
-	c.moveChild(j.Namespace, j.ParentID, before, j.Status, index)
+	st.jobs = put(st.jobs, j, byName)
+	st.moveChild(j.Namespace, j.ParentID, before, j.Status, index)
 }
 
 // countAllocations returns a new summary of the job's allocations.
@@ -92,4 +92,34 @@ func (j *job) countAllocations(index uint64) *summary {
 		sum.Summary[a.TaskGroup].add(a.ClientStatus)
 	}
 	return &sum
+}
+
+// purge deletes a job with all its records, if it exists. It returns its allocations.
+func (st *state) purge(namespace, id string) []*allocation {
+	j := st.job(namespace, id)
+	if j == nil {
+		return nil
+	}
+	st.nextIndex(tableJobs, tableSummaries, tableAllocations, tableEvaluations, tableDeployments)
+	st.removeJob(j)
+	st.countChildren(namespace, j.ParentID)
+	return j.allocations
+}
+
+// idle reports whether a job has reached a stable state: no evaluation is pending (except max-disconnect-timeout), no
+// allocation is starting or stopping on a running client, and no deployment is active. It returns false if there is no
+// such job.
+func (st *state) idle(namespace, id string) bool {
+	j := st.job(namespace, id)
+	awaited := func(e *evaluation) bool { return e.Status == "pending" && e.TriggeredBy != "max-disconnect-timeout" }
+	if j == nil || slices.ContainsFunc(j.evaluations, awaited) || (j.deployment != nil && j.deployment.active()) {
+		return false
+	}
+	for _, a := range j.allocations {
+		if a.ClientStatus == "pending" && !st.agentDown(a) ||
+			(a.DesiredStatus != "run" && a.ClientStatus == "running" && !st.agentDown(a)) {
+			return false
+		}
+	}
+	return true
 }

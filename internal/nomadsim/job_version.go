@@ -86,12 +86,12 @@ func (j *job) dropOldVersion() {
 }
 
 // storeVersion stores a new job, or the next version of an existing one.
-func (c *Cluster) storeVersion(before, j *job, index uint64) *job {
+func (st *state) storeVersion(before, j *job, index uint64) *job {
 	j.SubmitTime, j.knownStable, j.deployment = time.Now().UnixNano(), false, nil
 	if before == nil {
 		j.CreateIndex, j.Version, j.earlierVersions, j.Status = index, 0, nil, ""
 		j.summary = &summary{JobID: j.ID, Namespace: j.Namespace, Summary: map[string]*groupSummary{}, CreateIndex: index}
-		j.allocations, j.evaluations = c.orphans(j.Namespace, j.ID)
+		j.allocations, j.evaluations = st.orphans(j.Namespace, j.ID)
 	} else {
 		j.CreateIndex, j.Version, j.earlierVersions = before.CreateIndex, before.Version+1, before.versions()
 		j.dropOldVersion()
@@ -109,8 +109,8 @@ func (c *Cluster) storeVersion(before, j *job, index uint64) *job {
 			j.summary.Summary[g.Name] = &groupSummary{}
 		}
 	}
-	c.storeJob(j, index)
-	return c.job(j.Namespace, j.ID)
+	st.storeJob(j, index)
+	return st.job(j.Namespace, j.ID)
 }
 
 // child returns a new child of this job, to be stored.

@@ -65,3 +65,19 @@ func (l *logFile) append(p []byte) error {
 	}
 	return err
 }
+
+// log appends text to the "stdout" or "stderr" log of a task, regardless of the task's state. It panics if the task
+// does not exist.
+func (ag *agents) log(a *allocation, task, stream string, text []byte) {
+	t, found := a.task(task)
+	if !found || (stream != "stdout" && stream != "stderr") {
+		panic(fmt.Sprintf("nomadsim: allocation %s has no log %s of a task %q", a.ID, stream, task))
+	}
+	d, err := ag.dir(a)
+	if err == nil {
+		_, err = d.openLog(t, stream).Write(text)
+	}
+	if err != nil && err != errClosed {
+		panic("nomadsim: log: " + err.Error())
+	}
+}

@@ -21,13 +21,15 @@ type logQuery struct {
 
 // logHandler returns the log of a task, across all of its files.
 func logHandler(c *Cluster, w http.ResponseWriter, r *http.Request, id string) {
-	if !c.host.acquire() {
+	if !c.store.acquire() {
 		panic(http.ErrAbortHandler)
 	}
-	defer c.host.release()
+	defer c.store.release()
 	q, err := parseLogs(r.URL.Query())
-	if err == nil && c.hasUnknownToken(r) {
-		err = errors.New(deniedRPCText)
+	if err == nil {
+		if _, denied := c.acl.authenticate(r); denied != nil {
+			err = errors.New(deniedRPCText)
+		}
 	}
 	if err != nil {
 		refuse(w, err)
@@ -50,7 +52,7 @@ func logHandler(c *Cluster, w http.ResponseWriter, r *http.Request, id string) {
 	}
 	var d *allocDir
 	if err == nil {
-		d, err = c.host.dir(a)
+		d, err = c.agents.dir(a)
 	}
 	if err != nil {
 		refuse(w, err)
@@ -62,11 +64,11 @@ func logHandler(c *Cluster, w http.ResponseWriter, r *http.Request, id string) {
 	}
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
-	defer context.AfterFunc(c.host.ctx, cancel)()
+	defer context.AfterFunc(c.store.ctx, cancel)()
 	if err := newLogReader(ctx, d, q, w).read(); err != nil && ctx.Err() == nil {
 		refuse(w, err)
 	}
-	if c.host.ctx.Err() != nil {
+	if c.store.ctx.Err() != nil {
 		panic(http.ErrAbortHandler)
 	}
 }

@@ -151,10 +151,16 @@ func TestLogs_NodeDown(t *testing.T) {
 }
 
 func TestFiles_LinkOutsideAllocation(t *testing.T) {
+	root := t.TempDir()
+	t.Setenv("TMPDIR", root)
 	c, id := logCluster()
 	defer c.Close()
 	c.Log(id, "t", "stdout", nil)
-	if err := os.Symlink("/etc", filepath.Join(c.host.dirs[id].path, "out")); err != nil {
+	dirs, err := filepath.Glob(filepath.Join(root, "*", "*", id))
+	if err != nil || len(dirs) != 1 {
+		t.Fatalf("directories of the allocation: got %v, %v, want one", dirs, err)
+	}
+	if err := os.Symlink("/etc", filepath.Join(dirs[0], "out")); err != nil {
 		t.Fatal(err)
 	}
 	for _, path := range []string{

@@ -13,12 +13,12 @@ type namespace struct {
 
 func (n *namespace) key() key { return key{id: n.Name} }
 
-func (c *Cluster) addNamespace(name, description string) {
-	if _, found := find(c.namespaces, key{id: name}, byName); found {
+func (st *state) addNamespace(name, description string) {
+	if _, found := find(st.namespaces, key{id: name}, byName); found {
 		return
 	}
 	hash := sha256.Sum256([]byte(name + description))
-	n := &namespace{Name: name, Description: description, Hash: hash[:], CreateIndex: c.nextIndex(tableNamespaces)}
+	n := &namespace{Name: name, Description: description, Hash: hash[:], CreateIndex: st.nextIndex(tableNamespaces)}
 	n.ModifyIndex = n.CreateIndex
-	c.namespaces = put(c.namespaces, n, byName)
+	st.namespaces = put(st.namespaces, n, byName)
 }

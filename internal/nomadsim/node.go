@@ -22,7 +22,7 @@ type node struct {
 
 func (n *node) key() key { return key{id: n.ID} }
 
-func (c *Cluster) addNode(n Node) *node {
+func (st *state) addNode(n Node) *node {
 	if n.Name == "" {
 		panic("nomadsim: a node needs a name")
 	}
@@ -42,19 +42,19 @@ func (c *Cluster) addNode(n Node) *node {
 	if n.Down {
 		added.Status = "down"
 	}
-	added.CreateIndex = c.nextIndex(tableNodes)
+	added.CreateIndex = st.nextIndex(tableNodes)
 	added.ModifyIndex = added.CreateIndex
-	if old := c.nodeNamed(n.Name); old != nil {
+	if old := st.nodeNamed(n.Name); old != nil {
 		added.CreateIndex, added.joined = old.CreateIndex, old.joined
-		c.nodes = drop(c.nodes, old, byName)
+		st.nodes = drop(st.nodes, old, byName)
 	}
-	c.nodes = put(c.nodes, added, byName)
+	st.nodes = put(st.nodes, added, byName)
 	return added
 }
 
-func (c *Cluster) nodeNamed(name string) *node {
-	if i := slices.IndexFunc(c.nodes, func(n *node) bool { return n.Name == name }); i >= 0 {
-		return c.nodes[i]
+func (st *state) nodeNamed(name string) *node {
+	if i := slices.IndexFunc(st.nodes, func(n *node) bool { return n.Name == name }); i >= 0 {
+		return st.nodes[i]
 	}
 	return nil
 }
@@ -108,24 +108,24 @@ type Node struct {
 	Attributes, Meta                 map[string]string // in addition to those of all nodes
 }
 
-func (c *Cluster) nodeByID(id string) *node {
-	if i, found := find(c.nodes, key{id: id}, byName); found {
-		return c.nodes[i]
+func (st *state) nodeByID(id string) *node {
+	if i, found := find(st.nodes, key{id: id}, byName); found {
+		return st.nodes[i]
 	}
 	return nil
 }
 
 // agentDown reports whether the client agent of an allocation is not running.
-func (c *Cluster) agentDown(a *allocation) bool {
-	n := c.nodeByID(a.NodeID)
+func (st *state) agentDown(a *allocation) bool {
+	n := st.nodeByID(a.NodeID)
 	return n == nil || n.agentDown
 }
 
 // setNodeStatus stores a node with another status. n must be a copy.
-func (c *Cluster) setNodeStatus(n *node, status string) {
+func (st *state) setNodeStatus(n *node, status string) {
 	n.Status, n.updated = status, time.Now()
-	n.ModifyIndex = c.nextIndex(tableNodes)
-	c.nodes = put(c.nodes, n, byName)
+	n.ModifyIndex = st.nextIndex(tableNodes)
+	st.nodes = put(st.nodes, n, byName)
 }
 
 type missedHeartbeat struct {
@@ -134,9 +134,19 @@ type missedHeartbeat struct {
 }
 
 // defaultDrivers returns the drivers of the first node.
-func (c *Cluster) defaultDrivers() []string {
-	if len(c.nodes) == 0 {
+func (st *state) defaultDrivers() []string {
+	if len(st.nodes) == 0 {
 		return nil
 	}
-	return c.nodes[0].spec.Drivers
+	return st.nodes[0].spec.Drivers
+}
+
+// clientInSync reports whether the client of a node is running and has reported all of its allocations.
+func (st *state) clientInSync(name string) bool {
+	n := st.nodeNamed(name)
+	return n != nil && n.Status == "ready" && !n.agentDown &&
+		!slices.ContainsFunc(st.allocations, func(a *allocation) bool {
+			stopping := a.DesiredStatus != "run" && (a.ClientStatus == "lost" || a.ClientStatus == "running")
+			return a.NodeID == n.ID && (stopping || a.ClientStatus == "unknown" || a.ClientStatus == "pending")
+		})
 }

@@ -10,27 +10,27 @@ import (
 
 // This file contains the handlers of queries. They run with the read lock held.
 
-func listJobs(c *Cluster, q *query) (any, error) {
+func listJobs(c *Cluster, st *state, q *query) (any, error) {
 	meta, err := q.flag("meta", false)
 	if err != nil {
 		return nil, err
 	}
-	visible, err := c.visibleNamespaces(q, "list-jobs")
+	visible, err := visibleNamespaces(st, q, "list-jobs")
 	if err != nil {
 		return nil, err
 	}
-	rows := c.jobs
+	rows := st.jobs
 	if q.prefix != "" {
 		rows = slices.DeleteFunc(slices.Clone(rows), func(j *job) bool { return !strings.HasPrefix(j.ID, q.prefix) })
 	}
 	out, err := page(q, rows, pagesByName, visible, func(j *job) jobStub { return j.stub(meta) })
 	if err == nil {
-		q.resultIndex = max(c.changedAt[tableJobs], c.changedAt[tableSummaries])
+		q.resultIndex = max(st.changedAt[tableJobs], st.changedAt[tableSummaries])
 	}
 	return out, err
 }
 
-func listAllocations(c *Cluster, q *query) (any, error) {
+func listAllocations(c *Cluster, st *state, q *query) (any, error) {
 	resources, err := q.flag("resources", false)
 	if err != nil {
 		return nil, err
@@ -39,13 +39,13 @@ func listAllocations(c *Cluster, q *query) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return listByID(c, q, c.allocations, tableAllocations, "alloc lookup failed: ", func(a *allocation) allocationStub {
+	return listByID(st, q, st.allocations, tableAllocations, "alloc lookup failed: ", func(a *allocation) allocationStub {
 		return a.stub(states, resources)
 	})
 }
 
-func listEvaluations(c *Cluster, q *query) (any, error) {
-	rows := c.evaluations
+func listEvaluations(c *Cluster, st *state, q *query) (any, error) {
+	rows := st.evaluations
 	status, job := q.values.Get("status"), q.values.Get("job")
 	if status != "" || job != "" {
 		if q.filter != "" {
@@ -55,18 +55,18 @@ func listEvaluations(c *Cluster, q *query) (any, error) {
 			return (status != "" && e.Status != status) || (job != "" && e.JobID != job)
 		})
 	}
-	return listByID(c, q, rows, tableEvaluations, "eval lookup failed: ", unchanged)
+	return listByID(st, q, rows, tableEvaluations, "eval lookup failed: ", unchanged)
 }
 
-func listDeployments(c *Cluster, q *query) (any, error) {
-	return listByID(c, q, c.deployments, tableDeployments, "", unchanged)
+func listDeployments(c *Cluster, st *state, q *query) (any, error) {
+	return listByID(st, q, st.deployments, tableDeployments, "", unchanged)
 }
 
 func unchanged[T any](row T) T { return row }
 
 // listByID lists rows in the order of creation or, if an ID prefix is requested, in the order of IDs.
-func listByID[T row, S any](c *Cluster, q *query, rows []T, t table, failed string, stub func(T) S) (any, error) {
-	visible, err := c.visibleNamespaces(q, "read-job")
+func listByID[T row, S any](st *state, q *query, rows []T, t table, failed string, stub func(T) S) (any, error) {
+	visible, err := visibleNamespaces(st, q, "read-job")
 	if err != nil {
 		return nil, err
 	}
@@ -79,16 +79,16 @@ func listByID[T row, S any](c *Cluster, q *query, rows []T, t table, failed stri
 	}
 	out, err := page(q, rows, pages, visible, stub)
 	if err == nil {
-		q.resultIndex = c.changedAt[t]
+		q.resultIndex = st.changedAt[t]
 	}
 	return out, err
 }
 
-func listNodes(c *Cluster, q *query) (any, error) {
+func listNodes(c *Cluster, st *state, q *query) (any, error) {
 	if r := q.token.rights; !r.Management && !r.NodeRead {
 		return nil, jobspec.ErrDenied
 	}
-	rows := c.nodes
+	rows := st.nodes
 	if q.prefix != "" {
 		var err error
 		if rows, err = rowsWithIDPrefix(rows, q.prefix); err != nil {
@@ -97,38 +97,38 @@ func listNodes(c *Cluster, q *query) (any, error) {
 	}
 	out, err := page(q, rows, pagesByID, func(string) bool { return true }, (*node).stub)
 	if err == nil {
-		q.resultIndex = c.changedAt[tableNodes]
+		q.resultIndex = st.changedAt[tableNodes]
 	}
 	return out, err
 }
 
-func listNamespaces(c *Cluster, q *query) (any, error) {
+func listNamespaces(c *Cluster, st *state, q *query) (any, error) {
 	out := []*namespace{}
-	for _, n := range c.namespaces {
+	for _, n := range st.namespaces {
 		if strings.HasPrefix(n.Name, q.prefix) && q.token.rights.allowsAny(n.Name) {
 			out = append(out, n)
 		}
 	}
-	q.resultIndex = c.changedAt[tableNamespaces]
+	q.resultIndex = st.changedAt[tableNamespaces]
 	return out, nil
 }
 
 // leader returns the address of the server's RPC port. Nothing listens there.
-func leader(*Cluster, *query) (any, error) { return "127.0.0.1:4647", nil }
+func leader(*Cluster, *state, *query) (any, error) { return "127.0.0.1:4647", nil }
 
 var errJobNotFound = jobspec.NotFound("job not found")
 
 // forJob returns a query handler for one job. The job is nil if it does not exist. The response has the index of the
 // table, unless lookup sets another.
-func forJob(t table, lookup func(q *query, j *job) (any, error)) func(*Cluster, *query) (any, error) {
-	return func(c *Cluster, q *query) (any, error) {
+func forJob(t table, lookup func(q *query, j *job) (any, error)) func(*Cluster, *state, *query) (any, error) {
+	return func(c *Cluster, st *state, q *query) (any, error) {
 		if !q.token.rights.allows(q.namespace, "read-job") {
 			return nil, jobspec.ErrDenied
 		}
-		q.resultIndex = c.changedAt[t]
-		j := c.job(q.namespace, q.id)
+		q.resultIndex = st.changedAt[t]
+		j := st.job(q.namespace, q.id)
 		if j == nil {
-			q.orphansIn = c // for the allocations and evaluations of a purged job
+			q.orphansIn = st // for the allocations and evaluations of a purged job
 		}
 		return lookup(q, j)
 	}
@@ -201,13 +201,13 @@ func jobDeployment(_ *query, j *job) (any, error) {
 	return j.deployments()[0], nil
 }
 
-func getAllocation(c *Cluster, q *query) (any, error) {
-	a, err := c.allocation(q.id)
+func getAllocation(c *Cluster, st *state, q *query) (any, error) {
+	a, err := st.allocation(q.id)
 	if err != nil {
 		return nil, err
 	}
 	if a == nil {
-		q.resultIndex = c.changedAt[tableAllocations]
+		q.resultIndex = st.changedAt[tableAllocations]
 		return nil, jobspec.NotFound("alloc not found")
 	}
 	if !q.token.rights.allows(a.Namespace, "read-job") {

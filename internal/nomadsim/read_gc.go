@@ -7,12 +7,12 @@ import (
 )
 
 // collectGarbage garbage-collects everything that is terminal, regardless of Nomad's thresholds.
-func collectGarbage(c *Cluster, req *writeRequest) (any, error) {
+func collectGarbage(c *Cluster, st *state, req *writeRequest) (any, error) {
 	if !req.token.rights.Management {
 		return nil, jobspec.ErrDenied
 	}
 	req.noIndex = true
-	c.afterStep(func() { c.collect(nil) })
+	st.afterStep(func(st *state) { st.collect(nil) })
 	return nil, nil
 }
 

@@ -39,19 +39,19 @@ func jobSubmission(q *query, j *job) (any, error) {
 var errSourceNotFound = jobspec.NotFound("job source not found")
 
 // getEvaluation returns one evaluation.
-func getEvaluation(c *Cluster, q *query) (any, error) {
+func getEvaluation(c *Cluster, st *state, q *query) (any, error) {
 	if !q.token.rights.allows(q.namespace, "read-job") {
 		return nil, jobspec.ErrDenied
 	}
 	if _, err := uuidDigits(q.id, true); err != nil {
 		return nil, fmt.Errorf("failed to lookup eval: eval lookup failed: index error: %w", err)
 	}
-	i := slices.IndexFunc(c.evaluations, func(e *evaluation) bool { return e.ID == q.id })
+	i := slices.IndexFunc(st.evaluations, func(e *evaluation) bool { return e.ID == q.id })
 	if i < 0 {
-		q.resultIndex = c.changedAt[tableEvaluations]
+		q.resultIndex = st.changedAt[tableEvaluations]
 		return nil, jobspec.NotFound("eval not found")
 	}
-	e := c.evaluations[i]
+	e := st.evaluations[i]
 	if !q.token.rights.allows(e.Namespace, "read-job") {
 		return nil, jobspec.ErrDenied
 	}

@@ -145,21 +145,16 @@ func TestWrite_MatchesRecordings(t *testing.T) {
 }
 
 func (c *Cluster) statusOf(allocation string) string {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	return c.allocationByID[allocation].ClientStatus
+	return c.mustAllocation(allocation).ClientStatus
 }
 
-func (c *Cluster) deploymentStatus(id string) string {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	return c.deploymentByID(id).Status
+func (c *Cluster) deploymentStatus(id string) (status string) {
+	c.store.view(func(st *state) { status = st.deploymentByID(id).Status })
+	return status
 }
 
 func (c *Cluster) healthyCanaries(job string) (n int) {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	j := c.job("default", job)
+	j := jobRecord(c, job)
 	for _, a := range j.allocations {
 		if a.isCanary() && a.isHealthy() && !a.terminal() && j.deployment != nil && a.DeploymentID == j.deployment.ID {
 			n++

@@ -31,7 +31,7 @@ func (a *allocation) rescheduleCount() int {
 
 // linkReplacement links an allocation to its replacement. If both have the same job version, the previous one has
 // failed, and linkReplacement adds the evaluations of the rescheduling.
-func (c *Cluster) linkReplacement(previous, next *allocation) {
+func (st *state) linkReplacement(previous, next *allocation) {
 	previous.NextAllocation, next.PreviousAllocation = next.ID, previous.ID
 	if previous.Job != next.Job {
 		return
@@ -45,8 +45,8 @@ func (c *Cluster) linkReplacement(previous, next *allocation) {
 		Delay: previous.group.RescheduleDelay(previous.Job.Type, len(t.Events)),
 	})
 	next.RescheduleTracker = t
-	failed := c.nextIndex(tableEvaluations)
-	next.CreateIndex = c.nextIndex(tableAllocations, tableEvaluations)
+	failed := st.nextIndex(tableEvaluations)
+	next.CreateIndex = st.nextIndex(tableAllocations, tableEvaluations)
 	if previous.DeploymentStatus != nil {
 		again := true
 		previous.DesiredTransition.Reschedule = &again

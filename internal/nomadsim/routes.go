@@ -143,9 +143,9 @@ func (c *Cluster) serve(w http.ResponseWriter, r *http.Request) {
 	finish() // not deferred, because an aborted request has no end
 }
 
-// read returns the handler of a query, which may block until the state changes. lookup runs with the read lock held.
-// It must return only stored records or newly created values.
-func read(lookup func(c *Cluster, q *query) (any, error)) handler {
+// read returns the handler of a query, which may block until the state changes. lookup runs in a transaction. It
+// must return only stored records or newly created values.
+func read(lookup func(c *Cluster, st *state, q *query) (any, error)) handler {
 	return func(c *Cluster, w http.ResponseWriter, r *http.Request, id string) {
 		q, err := parseQuery(r, id)
 		if err != nil {
@@ -156,12 +156,13 @@ func read(lookup func(c *Cluster, q *query) (any, error)) handler {
 		defer cancel()
 		for {
 			var body any
-			c.mu.RLock()
-			if q.token, err = c.authenticate(r); err == nil {
-				body, err = lookup(c, q)
-			}
-			changed := c.changed
-			c.mu.RUnlock()
+			var changed <-chan struct{}
+			c.store.view(func(st *state) {
+				if q.token, err = c.acl.authenticate(r); err == nil {
+					body, err = lookup(c, st, q)
+				}
+				changed = st.changed
+			})
 			// As in Nomad, a "not found" response has an index and waits, too.
 			if q.waitIndex > 0 && q.resultIndex > 0 && q.resultIndex <= q.waitIndex {
 				select {

@@ -13,9 +13,24 @@ import (
 	"nomadctld/internal/nomadsim/jobspec"
 )
 
+// scheduler is the part of the servers that plans: it processes evaluations and watches deployments.
+type scheduler struct {
+	clients clients
+}
+
+// clients start and stop allocations on behalf of the scheduler.
+type clients interface {
+	// start starts an allocation one step later.
+	start(st *state, allocation string)
+	// stop kills the tasks of an allocation whose desired status is stop. One step after they have exited, the client
+	// reports the stop.
+	stop(st *state, allocation string)
+}
+
 // plan contains the changes that processing an evaluation makes, at one index.
 type plan struct {
-	cluster       *Cluster
+	sc            *scheduler
+	st            *state
 	eval          *evaluation
 	job           *job // nil: purged
 	index         uint64
@@ -31,14 +46,15 @@ type plan struct {
 }
 
 // processEvaluation moves the allocations of a job closer to its desired state. It stops unwanted allocations,
-// creates missing ones, and replaces those of earlier versions as fast as the deployment permits. c.mu is held.
-func (c *Cluster) processEvaluation(e *evaluation) {
+// creates missing ones, and replaces those of earlier versions as fast as the deployment permits.
+func (sc *scheduler) processEvaluation(st *state, e *evaluation) {
 	p := &plan{
-		cluster: c, eval: e, job: c.job(e.Namespace, e.JobID), annotations: map[string]object{}, failed: map[string]metrics{},
+		sc: sc, st: st, eval: e, job: st.job(e.Namespace, e.JobID), annotations: map[string]object{},
+		failed: map[string]metrics{},
 		queued: map[string]int{}, lost: map[string][]*allocation{},
 	}
-	allocations, _ := c.allocationsOf(p.job, e)
-	p.index = c.nextIndex(tableJobs, tableSummaries, tableAllocations, tableEvaluations, tableDeployments)
+	allocations, _ := st.allocationsOf(p.job, e)
+	p.index = st.nextIndex(tableJobs, tableSummaries, tableAllocations, tableEvaluations, tableDeployments)
 	allocations = p.applyNodeStatus(allocations)
 	groups := map[string]bool{}
 	if p.job != nil && !p.job.Stop {
@@ -61,7 +77,7 @@ func (c *Cluster) processEvaluation(e *evaluation) {
 		}
 	}
 	p.apply()
-	c.afterStep(func() { c.completeEvaluation(p) })
+	st.afterStep(func(st *state) { sc.completeEvaluation(st, p) })
 }
 
 // Nomad's descriptions of stopped allocations.
@@ -91,7 +107,7 @@ func (p *plan) annotate(group, update string) {
 // replaces, or nil. It returns nil if no node is feasible.
 func (p *plan) addAllocation(version *job, g jobspec.Group, index int, previous *allocation) *allocation {
 	g = version.GroupNamed(g)
-	nodes, reasons := p.cluster.feasibleNodes(version, g)
+	nodes, reasons := p.sc.feasibleNodes(p.st, version, g)
 	if len(nodes) == 0 {
 		p.queued[g.Name]++
 		p.failed[g.Name] = reasons
@@ -121,55 +137,55 @@ func (p *plan) addAllocationOn(n *node, version *job, g jobspec.Group, index int
 
 // apply stores the plan and schedules the work of the clients.
 func (p *plan) apply() {
-	c := p.cluster
+	sc, st := p.sc, p.st
 	p.updateDeployment()
-	if p.newDeployment != nil && reflect.DeepEqual(p.newDeployment, c.deploymentByID(p.newDeployment.ID)) {
+	if p.newDeployment != nil && reflect.DeepEqual(p.newDeployment, st.deploymentByID(p.newDeployment.ID)) {
 		p.newDeployment = nil
 	}
 	if p.newDeployment != nil {
-		c.storeDeployment(p.newDeployment, p.index)
+		st.storeDeployment(p.newDeployment, p.index)
 	}
 	for _, e := range p.followups {
-		c.storeEvaluation(e)
+		st.storeEvaluation(e)
 	}
 	for _, a := range p.changed {
 		a.planIndex = p.index
 	}
-	c.storeAllocations(p.index, append(p.changed, p.placements...)...)
+	st.storeAllocations(p.index, append(p.changed, p.placements...)...)
 	for _, a := range p.changed {
-		if c.agentDown(a) {
+		if st.agentDown(a) {
 			continue
 		}
 		if a.DesiredStatus != "run" {
-			c.afterStep(func() { c.finishStop(a.ID) }, c.killTasks(a.ID, "")...)
+			sc.clients.stop(st, a.ID)
 		} else if a.DeploymentStatus == nil && a.DeploymentID != "" {
-			c.afterStep(func() { c.markHealthy(a.ID) })
+			st.afterStep(func(st *state) { sc.markHealthy(st, a.ID) })
 		}
 	}
 	for _, a := range p.placements {
-		c.afterStep(func() { c.startAllocation(a.ID) })
+		sc.clients.start(st, a.ID)
 	}
-	if j := c.job(p.eval.Namespace, p.eval.JobID); j != nil {
+	if j := st.job(p.eval.Namespace, p.eval.JobID); j != nil {
 		k := *j
 		k.summary = k.countAllocations(p.index)
 		for name, tally := range k.summary.Summary {
 			tally.Queued = p.queued[name]
 		}
-		c.storeJob(&k, p.index)
+		st.storeJob(&k, p.index)
 	}
 	// Check the deployment even if the plan did not change it: after a promotion, all allocations may already exist.
 	if p.job != nil {
 		if d := p.deployment(); d != nil {
-			c.checkDeployment(d.ID)
+			sc.checkDeployment(st, d.ID)
 		}
 	}
 }
 
 // completeEvaluation stores the result of an evaluation, and a blocked evaluation if placements failed.
-func (c *Cluster) completeEvaluation(p *plan) {
+func (sc *scheduler) completeEvaluation(st *state, p *plan) {
 	e := *p.eval
 	e.Status, e.ModifyTime = "complete", time.Now().UnixNano()
-	e.ModifyIndex = c.nextIndex(tableEvaluations, tableJobs)
+	e.ModifyIndex = st.nextIndex(tableEvaluations, tableJobs)
 	e.SnapshotIndex, e.QueuedAllocations = max(p.index-1, e.CreateIndex), map[string]int{}
 	if p.job != nil {
 		for _, g := range p.job.Groups {
@@ -189,7 +205,7 @@ func (c *Cluster) completeEvaluation(p *plan) {
 		e.NextEval = p.followups[len(p.followups)-1].ID
 	}
 	e.PlanAnnotations = object{"DesiredTGUpdates": p.annotations, "PreemptedAllocs": nil}
-	c.cancelBlocked(e.Namespace, e.JobID, e.ModifyIndex)
+	sc.cancelBlocked(st, e.Namespace, e.JobID, e.ModifyIndex)
 	if len(p.failed) > 0 {
 		blocked := *p.eval
 		blocked.ID, blocked.Status, blocked.TriggeredBy = jobspec.UUID("blocked", e.ID), "blocked", "queued-allocs"
@@ -201,10 +217,10 @@ func (c *Cluster) completeEvaluation(p *plan) {
 		e.FailedTGAllocs = p.failed
 		if len(p.queued) > 0 {
 			e.BlockedEval = blocked.ID
-			c.storeEvaluation(&blocked)
+			st.storeEvaluation(&blocked)
 		}
 	}
-	c.storeEvaluation(&e)
+	st.storeEvaluation(&e)
 }
 
 // classEligibility returns the node classes that a blocked evaluation waits for. A constraint on a unique attribute
@@ -225,8 +241,8 @@ func classEligibility(failed map[string]metrics) (classes map[string]bool, escap
 }
 
 // cancelBlocked cancels the blocked evaluations of a job in favor of a newer evaluation.
-func (c *Cluster) cancelBlocked(namespace, id string, index uint64) {
-	j := c.job(namespace, id)
+func (sc *scheduler) cancelBlocked(st *state, namespace, id string, index uint64) {
+	j := st.job(namespace, id)
 	if j == nil {
 		return
 	}
@@ -235,7 +251,7 @@ func (c *Cluster) cancelBlocked(namespace, id string, index uint64) {
 			e := *old
 			e.Status, e.ModifyIndex = "canceled", index
 			e.StatusDescription = "cancelled due to a newer evaluation" // Nomad adds the ID of the newer one
-			c.storeEvaluation(&e)
+			st.storeEvaluation(&e)
 		}
 	}
 }
@@ -252,9 +268,9 @@ func (n *node) isEligible(j *job) bool {
 
 // feasibleNodes returns the nodes on which a group fits, and the reasons if there are none. A cluster without nodes
 // gets one.
-func (c *Cluster) feasibleNodes(j *job, g jobspec.Group) (fit []*node, reasons metrics) {
-	if len(c.nodes) == 0 {
-		c.nodeFor("", 0)
+func (sc *scheduler) feasibleNodes(st *state, j *job, g jobspec.Group) (fit []*node, reasons metrics) {
+	if len(st.nodes) == 0 {
+		st.nodeFor("", 0)
 	}
 	var memory, cpu int
 	rules := slices.Concat(j.Constraints, g.Constraints)
@@ -263,7 +279,7 @@ func (c *Cluster) feasibleNodes(j *job, g jobspec.Group) (fit []*node, reasons m
 	}
 	u := jobspec.Unplaced{ConstraintFiltered: map[string]int{}, DimensionExhausted: map[string]int{}}
 	exhausted, evaluated := map[string]object{}, []*node{}
-	for _, n := range c.nodes {
+	for _, n := range st.nodes {
 		if !n.isEligible(j) {
 			continue
 		}
@@ -322,15 +338,15 @@ func (n *node) meetsConstraint(r jobspec.Constraint) bool {
 	return true
 }
 
-// evaluate creates and enqueues an evaluation of a job. jobModified 0 is omitted. c.mu is held.
-func (c *Cluster) evaluate(j *job, trigger string, index, jobModified uint64) *evaluation {
+// evaluate creates and enqueues an evaluation of a job. jobModified 0 is omitted.
+func (sc *scheduler) evaluate(st *state, j *job, trigger string, index, jobModified uint64) *evaluation {
 	e := j.newPendingEvaluation(trigger, index, jobModified)
-	c.enqueue(e)
+	sc.enqueue(st, e)
 	return e
 }
 
 // enqueue stores an evaluation and processes it one step later.
-func (c *Cluster) enqueue(e *evaluation) {
-	c.storeEvaluation(e)
-	c.afterStep(func() { c.processEvaluation(e) })
+func (sc *scheduler) enqueue(st *state, e *evaluation) {
+	st.storeEvaluation(e)
+	st.afterStep(func(st *state) { sc.processEvaluation(st, e) })
 }

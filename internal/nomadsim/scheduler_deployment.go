@@ -66,11 +66,11 @@ func (p *plan) cancelSuperseded() {
 
 // cancelDeployments cancels the active deployments of the job, except one.
 func (p *plan) cancelDeployments(description string, except *deployment) {
-	for _, d := range slices.Clone(p.cluster.deployments) {
+	for _, d := range slices.Clone(p.st.deployments) {
 		if d.Namespace == p.eval.Namespace && d.JobID == p.eval.JobID && d.active() && (except == nil || d.ID != except.ID) {
 			e := d.copy()
 			e.Status, e.StatusDescription = "cancelled", description
-			p.cluster.storeDeployment(e, p.index)
+			p.st.storeDeployment(e, p.index)
 		}
 	}
 }
@@ -86,6 +86,6 @@ func (p *plan) updateDeployment() {
 			s.PlacedCanaries = append(s.PlacedCanaries, a.ID)
 		}
 	}
-	p.cluster.countDeployment(d, append(slices.Clone(p.changed), p.placements...))
+	p.st.countDeployment(d, append(slices.Clone(p.changed), p.placements...))
 	d.updateDescription()
 }

@@ -210,7 +210,7 @@ func (p *plan) addToDeployment(version *job, g jobspec.Group, index int, previou
 
 // planSystemGroup plans a group of a system job: one allocation on each feasible node.
 func (p *plan) planSystemGroup(g jobspec.Group, all []*allocation) {
-	nodes, reasons := p.cluster.feasibleNodes(p.job, g)
+	nodes, reasons := p.sc.feasibleNodes(p.st, p.job, g)
 	if len(nodes) == 0 && g.Count > 0 && reasons.NodesEvaluated > 0 {
 		// For system jobs, Nomad reports neither the available nodes nor the pool.
 		reasons.NodesAvailable, reasons.NodesInPool, reasons.NodePool, reasons.ClassFiltered = nil, 0, "", map[string]int{}

@@ -102,12 +102,14 @@ func TestPromote_AutoPromoteOnce(t *testing.T) {
 	registerAndWait(t, n, c, sleeper("web", 1, canary))
 	registerAndWait(t, n, c, sleeper("web", 1, canary, setEnv("V", "2")))
 	d := jobRecord(c, "web").deployment
-	c.mu.Lock()
-	index := c.index
-	c.autoPromote(d.ID)
-	c.mu.Unlock()
-	if s := d.TaskGroups["g"]; d.Status != "successful" || !s.Promoted || c.index != index {
-		t.Errorf("got %s, %+v, and the index %d after %d, want it promoted and over", d.Status, s, c.index, index)
+	var before, after uint64
+	c.store.update(func(st *state) {
+		before = st.index
+		c.scheduler.autoPromote(st, d.ID)
+		after = st.index
+	})
+	if s := d.TaskGroups["g"]; d.Status != "successful" || !s.Promoted || after != before {
+		t.Errorf("got %s, %+v, and the index %d after %d, want it promoted and over", d.Status, s, after, before)
 	}
 	wantList(t, "allocations", allocationLines(t, n, "web"), []string{"web.g[0] v1 running"})
 }

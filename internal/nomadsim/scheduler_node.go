@@ -16,35 +16,35 @@ import (
 const heartbeatSteps = 2
 
 // missHeartbeat marks a node as down or disconnected if its agent is still not running.
-func (c *Cluster) missHeartbeat(id string) {
-	old := c.nodeByID(id)
+func (sc *scheduler) missHeartbeat(st *state, id string) {
+	old := st.nodeByID(id)
 	if old == nil || !old.agentDown || old.Status == "down" {
 		return
 	}
 	n := *old
 	status := "down"
-	if slices.ContainsFunc(c.allocations, func(a *allocation) bool { return a.NodeID == id && a.canDisconnect() }) {
+	if slices.ContainsFunc(st.allocations, func(a *allocation) bool { return a.NodeID == id && a.canDisconnect() }) {
 		status = "disconnected"
 	}
 	if n.Status == status {
 		return
 	}
-	c.setNodeStatus(&n, status)
+	st.setNodeStatus(&n, status)
 	n.missed = append(slices.Clone(n.missed), missedHeartbeat{n.ModifyIndex, n.updated})
-	c.evaluateNode(&n)
+	sc.evaluateNode(st, &n)
 }
 
 // evaluateNode evaluates all jobs that a changed node status affects: jobs with allocations on the node, and system
 // jobs.
-func (c *Cluster) evaluateNode(n *node) {
-	for _, j := range slices.Clone(c.jobs) {
+func (sc *scheduler) evaluateNode(st *state, n *node) {
+	for _, j := range slices.Clone(st.jobs) {
 		onNode := func(a *allocation) bool { return a.NodeID == n.ID }
 		if !slices.ContainsFunc(j.allocations, onNode) && (j.Type != "system" || j.Stop) {
 			continue
 		}
-		e := j.newPendingEvaluation("node-update", c.nextIndex(tableEvaluations, tableJobs), 0)
+		e := j.newPendingEvaluation("node-update", st.nextIndex(tableEvaluations, tableJobs), 0)
 		e.NodeID, e.NodeModifyIndex = n.ID, n.ModifyIndex
-		c.enqueue(e)
+		sc.enqueue(st, e)
 	}
 }
 
@@ -53,7 +53,7 @@ func (c *Cluster) evaluateNode(n *node) {
 func (p *plan) applyNodeStatus(all []*allocation) (now []*allocation) {
 	system := p.job != nil && (p.job.Type == "system" || p.job.Type == "sysbatch")
 	for _, a := range all {
-		n := p.cluster.nodeByID(a.NodeID)
+		n := p.st.nodeByID(a.NodeID)
 		down := n == nil || n.Status == "down"
 		onClient := a.ClientStatus == "running" || a.ClientStatus == "pending"
 		switch {
@@ -102,13 +102,13 @@ func (p *plan) markUnknown(a *allocation, system bool) *allocation {
 	}
 	if after := a.group.Disconnect.LostAfter; after > 0 {
 		e := p.addFollowup(b, "max-disconnect-timeout", "created for delayed disconnect timeout", after, func() {
-			p.cluster.missHeartbeat(b.NodeID)
+			p.sc.missHeartbeat(p.st, b.NodeID)
 		})
 		b.FollowupEvalID = e.ID
 	}
 	if a.group.MayReplace() && a.canReschedule() {
 		p.annotate(a.TaskGroup, "RescheduleLater")
-		delay := p.cluster.capDelay(a.group.RescheduleDelay(a.Job.Type, a.rescheduleCount()))
+		delay := p.st.capDelay(a.group.RescheduleDelay(a.Job.Type, a.rescheduleCount()))
 		e := p.addFollowup(b, "alloc-reschedule", "created for delayed rescheduling", delay, nil)
 		b.FollowupEvalID = e.ID
 	}
@@ -118,24 +118,24 @@ func (p *plan) markUnknown(a *allocation, system bool) *allocation {
 // addFollowup records an evaluation that waits. After the delay, unless it was canceled, the evaluation is processed
 // and onDue (may be nil) is called.
 func (p *plan) addFollowup(a *allocation, trigger, description string, after time.Duration, onDue func()) *evaluation {
-	c := p.cluster
+	sc, st := p.sc, p.st
 	e := p.job.newPendingEvaluation(trigger, p.index, p.job.JobModifyIndex)
 	e.ID = jobspec.UUID("followup", trigger, a.ID, strconv.FormatUint(p.index, 10))
 	e.StatusDescription, e.PreviousEval, e.WaitUntil = description, p.eval.ID, stamp(time.Now().Add(after))
 	p.followups = append(p.followups, e)
-	c.afterDelay(after, func() {
-		i := slices.IndexFunc(c.evaluations, func(f *evaluation) bool { return f.ID == e.ID })
-		if i < 0 || c.evaluations[i].Status != "pending" {
+	st.afterDelay(after, func(st *state) {
+		i := slices.IndexFunc(st.evaluations, func(f *evaluation) bool { return f.ID == e.ID })
+		if i < 0 || st.evaluations[i].Status != "pending" {
 			return
 		}
-		if b := c.allocationByID[a.ID]; trigger == "alloc-reschedule" && b != nil && b.ClientStatus == "unknown" {
+		if b := st.allocationByID[a.ID]; trigger == "alloc-reschedule" && b != nil && b.ClientStatus == "unknown" {
 			due := b.copy()
 			due.replaceNow = true
-			c.storeAllocations(c.nextIndex(tableAllocations), due)
+			st.storeAllocations(st.nextIndex(tableAllocations), due)
 		}
-		again := *c.evaluations[i]
+		again := *st.evaluations[i]
 		again.StatusDescription = ""
-		c.processEvaluation(&again)
+		sc.processEvaluation(st, &again)
 		if onDue != nil {
 			onDue()
 		}
@@ -169,5 +169,33 @@ func (p *plan) replaceUnknown(g jobspec.Group, a *allocation) {
 	p.changed = append(p.changed, b)
 	if next := p.addToDeployment(p.job, g, a.index(), b); next != nil {
 		next.RescheduleTracker = a.nextTracker(next)
+	}
+}
+
+// KillClient handles the death of a node's client agent. After the heartbeat timeout the node is down, or disconnected
+// if a group on it has a disconnect block.
+func (sc *scheduler) KillClient(st *state, old *node) {
+	n := *old
+	n.agentDown, n.spec.Unreachable = true, true
+	st.nodes = put(st.nodes, &n, byName)
+	st.afterDelay(heartbeatSteps*st.stepInterval, func(st *state) { sc.missHeartbeat(st, n.ID) })
+}
+
+// StartClient handles the start of a node's client agent: the node is ready, and evaluations that were blocked are
+// processed again.
+func (sc *scheduler) StartClient(st *state, old *node) {
+	n := *old
+	n.agentDown, n.spec.Unreachable, n.spec.Down = false, false, false
+	st.setNodeStatus(&n, "ready")
+	sc.evaluateNode(st, &n)
+	for _, j := range st.jobs {
+		for _, e := range j.evaluations {
+			if e.Status == "blocked" {
+				again := *e
+				again.Status, again.StatusDescription = "pending", ""
+				again.ModifyIndex = st.nextIndex(tableEvaluations, tableJobs)
+				sc.enqueue(st, &again)
+			}
+		}
 	}
 }

@@ -12,27 +12,27 @@ import (
 )
 
 // createAllocations creates the described allocations of a group and the allocations that they replaced.
-func (c *Cluster) createAllocations(j *job, g jobspec.Group) {
+func (st *state) createAllocations(j *job, g jobspec.Group) {
 	if g.Unplaced != nil {
 		j.summary.Summary[g.Name].Queued = g.Unplaced.Queued
 	}
 	for i, spec := range g.Allocations {
-		c.createAllocation(j, g, i, 0, spec)
+		st.createAllocation(j, g, i, 0, spec)
 	}
 }
 
 // createAllocation creates the allocation with index i of its group. later is the number of allocations that have
 // replaced it, one after the other.
-func (c *Cluster) createAllocation(j *job, g jobspec.Group, i, later int, spec jobspec.Allocation) *allocation {
+func (st *state) createAllocation(j *job, g jobspec.Group, i, later int, spec jobspec.Allocation) *allocation {
 	var previous *allocation
 	if spec.Previous != nil {
-		previous = c.createAllocation(j, g, i, later+1, spec.PreviousWithDefaults())
+		previous = st.createAllocation(j, g, i, later+1, spec.PreviousWithDefaults())
 	}
 	version := j.versionsBack(spec.VersionsBehind)
 	g = version.GroupNamed(g)
 	turn := fnv.New32a()
 	turn.Write([]byte(j.ID))
-	n := c.nodeFor(spec.Node, i+later+int(turn.Sum32()))
+	n := st.nodeFor(spec.Node, i+later+int(turn.Sum32()))
 	if previous != nil && previous.Job == version && spec.Created.IsZero() {
 		spec.Created = previous.replacementTime()
 	}
@@ -52,9 +52,9 @@ func (c *Cluster) createAllocation(j *job, g jobspec.Group, i, later int, spec j
 	}
 	a.setHealth(version, spec)
 	if previous != nil {
-		c.linkReplacement(previous, a)
+		st.linkReplacement(previous, a)
 	}
-	if same := c.allocationByID[a.ID]; same != nil {
+	if same := st.allocationByID[a.ID]; same != nil {
 		if same.JobID != j.ID || same.Namespace != j.Namespace {
 			panic("nomadsim: the allocations of two jobs have the ID " + a.ID)
 		}
@@ -73,18 +73,18 @@ func (c *Cluster) createAllocation(j *job, g jobspec.Group, i, later int, spec j
 }
 
 // nodeFor returns the node with this name or, without a name, the next node by turn.
-func (c *Cluster) nodeFor(name string, turn int) *node {
+func (st *state) nodeFor(name string, turn int) *node {
 	if name == "" {
-		ready := slices.DeleteFunc(slices.Clone(c.nodes), func(n *node) bool { return n.Status != "ready" })
+		ready := slices.DeleteFunc(slices.Clone(st.nodes), func(n *node) bool { return n.Status != "ready" })
 		if len(ready) > 0 {
 			return ready[turn%len(ready)]
 		}
 		name = "node-1"
 	}
-	if n := c.nodeNamed(name); n != nil {
+	if n := st.nodeNamed(name); n != nil {
 		return n
 	}
-	return c.addNode(Node{Name: name})
+	return st.addNode(Node{Name: name})
 }
 
 // setHealth sets the health of a described allocation, if its job has a deployment and the health is known.

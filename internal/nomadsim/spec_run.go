@@ -8,9 +8,8 @@ import (
 	"nomadctld/internal/nomadsim/jobspec"
 )
 
-func (c *Cluster) addJob(spec jobspec.Job) (ending []*taskRunner) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+// addJob adds a job in the described state. It returns the allocations of the new job, and of the one that it replaces.
+func (st *state) addJob(spec jobspec.Job) (affected []*allocation) {
 	if spec.ID == "" {
 		panic("nomadsim: a job needs an ID")
 	}
@@ -18,39 +17,39 @@ func (c *Cluster) addJob(spec jobspec.Job) (ending []*taskRunner) {
 		spec.Submitted = time.Now()
 	}
 	spec.FillDefaults()
-	c.addNamespace(spec.Namespace, "")
-	old := c.job(spec.Namespace, spec.ID)
+	st.addNamespace(spec.Namespace, "")
+	old := st.job(spec.Namespace, spec.ID)
 	var j *job
 	for _, v := range append(spec.Versions, spec) {
-		j = c.registerVersion(v, j, old)
+		j = st.registerVersion(v, j, old)
 	}
 	if !j.IsParent() {
 		for _, g := range j.Groups {
-			c.createAllocations(j, g)
+			st.createAllocations(j, g)
 		}
-		j.describeEvaluations(c.nodes)
+		j.describeEvaluations(st.nodes)
 		j.addEvaluations(spec.Evaluations)
 		j.sort()
-		c.reportDescribed(j)
+		st.reportDescribed(j)
 	}
 	j.Status = j.status()
 	for _, v := range j.earlierVersions {
 		v.Status = "running" // as when it was replaced
 	}
-	affected := j.allocations
+	affected = j.allocations
 	if old != nil {
-		c.removeJob(old)
+		st.removeJob(old)
 		affected = slices.Concat(old.allocations, affected)
 	}
-	c.storeDescribed(j)
-	return c.syncProcesses(affected)
+	st.storeDescribed(j)
+	return affected
 }
 
 // registerVersion stores the next version of a described job and plans it. before is the previous version, and old is
 // the job that it replaces in the cluster.
-func (c *Cluster) registerVersion(spec jobspec.Job, before, old *job) *job {
+func (st *state) registerVersion(spec jobspec.Job, before, old *job) *job {
 	j := &job{Registration: spec.Register()}
-	registered := c.nextIndex(tableJobs, tableSummaries, tableEvaluations)
+	registered := st.nextIndex(tableJobs, tableSummaries, tableEvaluations)
 	j.CreateIndex, j.ModifyIndex, j.JobModifyIndex = registered, registered, registered
 	switch {
 	case before != nil:
@@ -66,15 +65,15 @@ func (c *Cluster) registerVersion(spec jobspec.Job, before, old *job) *job {
 		j.summary.Summary[g.Name] = &groupSummary{}
 	}
 	if !j.IsParent() {
-		j.planIndex = c.nextIndex(tableAllocations, tableEvaluations, tableDeployments, tableSummaries)
+		j.planIndex = st.nextIndex(tableAllocations, tableEvaluations, tableDeployments, tableSummaries)
 		j.describeDeployment(spec.Deployment, j.planIndex)
 	}
 	return j
 }
 
 // reportDescribed is the last step: the clients report the state of the allocations.
-func (c *Cluster) reportDescribed(j *job) {
-	reported := c.nextIndex(tableJobs, tableSummaries, tableAllocations, tableDeployments)
+func (st *state) reportDescribed(j *job) {
+	reported := st.nextIndex(tableJobs, tableSummaries, tableAllocations, tableDeployments)
 	j.ModifyIndex, j.summary.ModifyIndex = reported, reported
 	for _, a := range j.allocations {
 		a.ModifyIndex = reported
@@ -89,34 +88,34 @@ func (c *Cluster) reportDescribed(j *job) {
 	}
 }
 
-func (c *Cluster) storeDescribed(j *job) {
-	c.jobs = put(c.jobs, j, byName)
+func (st *state) storeDescribed(j *job) {
+	st.jobs = put(st.jobs, j, byName)
 	for _, a := range j.allocations {
-		c.allocations = put(c.allocations, a, byCreation)
-		c.allocationByID[a.ID] = a
+		st.allocations = put(st.allocations, a, byCreation)
+		st.allocationByID[a.ID] = a
 	}
 	for _, e := range j.evaluations {
-		c.evaluations = put(c.evaluations, e, byCreation)
+		st.evaluations = put(st.evaluations, e, byCreation)
 	}
 	for _, d := range j.deployments() {
-		c.deployments = put(c.deployments, d, byCreation)
+		st.deployments = put(st.deployments, d, byCreation)
 	}
-	c.countChildren(j.Namespace, j.ParentID)
+	st.countChildren(j.Namespace, j.ParentID)
 	if j.IsParent() {
-		c.countChildren(j.Namespace, j.ID)
+		st.countChildren(j.Namespace, j.ID)
 	}
 }
 
 // countChildren updates the children in the summary of a parent. The IDs of its children start with its ID.
-func (c *Cluster) countChildren(namespace, id string) {
-	i, found := find(c.jobs, key{namespace: namespace, id: id}, byName)
+func (st *state) countChildren(namespace, id string) {
+	i, found := find(st.jobs, key{namespace: namespace, id: id}, byName)
 	if !found {
 		return
 	}
-	parent, sum := *c.jobs[i], *c.jobs[i].summary
+	parent, sum := *st.jobs[i], *st.jobs[i].summary
 	sum.Children = children{}
-	first, _ := find(c.jobs, key{namespace: namespace, id: id + "/"}, byName)
-	for _, j := range c.jobs[first:] {
+	first, _ := find(st.jobs, key{namespace: namespace, id: id + "/"}, byName)
+	for _, j := range st.jobs[first:] {
 		if j.Namespace != namespace || !strings.HasPrefix(j.ID, id+"/") {
 			break
 		}
@@ -130,7 +129,7 @@ func (c *Cluster) countChildren(namespace, id string) {
 			sum.Children.Running++
 		}
 	}
-	sum.ModifyIndex = c.changedAt[tableSummaries]
+	sum.ModifyIndex = st.changedAt[tableSummaries]
 	parent.summary = &sum
-	c.jobs[i] = &parent
+	st.jobs[i] = &parent
 }

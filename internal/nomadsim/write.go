@@ -27,9 +27,9 @@ type writeRequest struct {
 	noIndex     bool   // the response has no index
 }
 
-// write returns the handler of a write request. apply runs with the lock held. It changes the state, schedules later
+// write returns the handler of a write request. apply runs in a transaction. It changes the state, schedules later
 // changes with afterStep, and returns the response.
-func write(apply func(c *Cluster, req *writeRequest) (any, error)) handler {
+func write(apply func(c *Cluster, st *state, req *writeRequest) (any, error)) handler {
 	return func(c *Cluster, w http.ResponseWriter, r *http.Request, id string) {
 		body, err := io.ReadAll(r.Body)
 		if err != nil {
@@ -38,14 +38,14 @@ func write(apply func(c *Cluster, req *writeRequest) (any, error)) handler {
 		v := r.URL.Query()
 		req := &writeRequest{
 			id: id, request: r, values: v, namespace: cmp.Or(v.Get("namespace"), "default"), body: body,
-			mayRunProcesses: !c.servedAnonymously(r),
+			mayRunProcesses: !c.acl.servedAnonymously(r),
 		}
 		var response any
-		c.mu.Lock()
-		if req.token, err = c.authenticate(r); err == nil {
-			response, err = apply(c, req)
-		}
-		c.mu.Unlock()
+		c.store.update(func(st *state) {
+			if req.token, err = c.acl.authenticate(r); err == nil {
+				response, err = apply(c, st, req)
+			}
+		})
 		if err != nil {
 			refuse(w, err)
 			return

@@ -11,8 +11,8 @@ import (
 )
 
 // stopAllocation stops an allocation, which is then replaced.
-func stopAllocation(c *Cluster, req *writeRequest) (any, error) {
-	old, err := c.allocation(req.id)
+func stopAllocation(c *Cluster, st *state, req *writeRequest) (any, error) {
+	old, err := st.allocation(req.id)
 	if err != nil {
 		return nil, err
 	}
@@ -30,22 +30,22 @@ func stopAllocation(c *Cluster, req *writeRequest) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	req.index = c.nextIndex(tableJobs, tableAllocations, tableEvaluations)
+	req.index = st.nextIndex(tableJobs, tableAllocations, tableEvaluations)
 	migrate := true
 	a := old.copy()
 	t := &a.DesiredTransition
 	t.Migrate, t.NoShutdownDelay, t.Reschedule = &migrate, &noDelay, &reschedule
-	c.storeAllocations(req.index, a)
-	j := c.job(a.Namespace, a.JobID)
+	st.storeAllocations(req.index, a)
+	j := st.job(a.Namespace, a.JobID)
 	if j == nil {
 		j = a.Job
 	}
-	e := c.evaluate(j, "alloc-stop", req.index, j.JobModifyIndex)
+	e := c.scheduler.evaluate(st, j, "alloc-stop", req.index, j.JobModifyIndex)
 	return object{"EvalID": e.ID, "Index": req.index}, nil
 }
 
 // clientHandler returns the handler of a write request that the client of an allocation executes.
-func clientHandler(apply func(c *Cluster, req *writeRequest, a *allocation) error) handler {
+func clientHandler(apply func(c *Cluster, st *state, req *writeRequest, a *allocation) error) handler {
 	return func(c *Cluster, w http.ResponseWriter, r *http.Request, id string) {
 		if _, n, err := c.reachableAllocation(r, id, "alloc-lifecycle"); err == nil {
 			if n.spec.Hangs {
@@ -53,12 +53,12 @@ func clientHandler(apply func(c *Cluster, req *writeRequest, a *allocation) erro
 			}
 			c.delay(r, n.spec.Slow)
 		}
-		write(func(c *Cluster, req *writeRequest) (any, error) {
-			a, _, err := c.reachableAllocationLocked(r, id, "alloc-lifecycle")
+		write(func(c *Cluster, st *state, req *writeRequest) (any, error) {
+			a, _, err := c.reachableAllocationIn(st, r, id, "alloc-lifecycle")
 			if err != nil {
 				return nil, err
 			}
-			if err := apply(c, req, a); err != nil {
+			if err := apply(c, st, req, a); err != nil {
 				return nil, err
 			}
 			req.noIndex = true
@@ -70,7 +70,7 @@ func clientHandler(apply func(c *Cluster, req *writeRequest, a *allocation) erro
 var errNotRunning = errors.New("Task not running")
 
 // restartAllocation restarts one task, the running tasks or all tasks of an allocation, in place.
-func restartAllocation(c *Cluster, req *writeRequest, a *allocation) error {
+func restartAllocation(c *Cluster, st *state, req *writeRequest, a *allocation) error {
 	var sent struct {
 		TaskName string
 		AllTasks bool
@@ -107,12 +107,12 @@ func restartAllocation(c *Cluster, req *writeRequest, a *allocation) error {
 			tasks = append(tasks, t)
 		}
 	}
-	c.restartTasks(a, tasks, reason)
+	c.agents.restartTasks(st, a, tasks, reason)
 	return nil
 }
 
 // signalAllocation sends a signal to one task or to all tasks.
-func signalAllocation(c *Cluster, req *writeRequest, a *allocation) error {
+func signalAllocation(c *Cluster, st *state, req *writeRequest, a *allocation) error {
 	var sent struct{ Task, Signal string }
 	if err := req.decode(&sent); err != nil {
 		return jobspec.BadRequest("Failed to decode body: " + err.Error())
@@ -137,14 +137,14 @@ func signalAllocation(c *Cluster, req *writeRequest, a *allocation) error {
 	case len(failed) > 0:
 		return jobspec.ErrorList(failed...)
 	}
-	c.updateAllocation(a, func(a *allocation) {
+	st.updateAllocation(a, func(a *allocation) {
 		for _, t := range tasks {
 			// Nomad 2.0.5 records neither the signal nor the reason.
 			a.updateTask(t.Name, func(*taskState) {}, jobspec.NewEvent(time.Now(), "Signaling", "Task being sent a signal", nil))
 		}
 	})
 	for _, t := range tasks {
-		if r := c.runners[a.ID]; r != nil && r.tasks[t.Name] != nil && r.tasks[t.Name].process != nil {
+		if r := c.agents.runners[a.ID]; r != nil && r.tasks[t.Name] != nil && r.tasks[t.Name].process != nil {
 			r.tasks[t.Name].process.signal(sent.Signal)
 		}
 	}

@@ -8,29 +8,29 @@ import (
 	"nomadctld/internal/nomadsim/jobspec"
 )
 
-func getDeployment(c *Cluster, q *query) (any, error) {
+func getDeployment(c *Cluster, st *state, q *query) (any, error) {
 	if !q.token.rights.allows(q.namespace, "read-job") {
 		return nil, jobspec.ErrDenied
 	}
-	d, err := c.lookupDeployment(q.id)
+	d, err := st.lookupDeployment(q.id)
 	if err != nil {
 		return nil, err
 	}
 	if d == nil || !q.token.rights.allows(d.Namespace, "read-job") {
-		q.resultIndex = c.changedAt[tableDeployments]
+		q.resultIndex = st.changedAt[tableDeployments]
 		return nil, jobspec.NotFound("deployment not found")
 	}
 	q.resultIndex = d.ModifyIndex
 	return d, nil
 }
 
-func deploymentAllocations(c *Cluster, q *query) (any, error) {
+func deploymentAllocations(c *Cluster, st *state, q *query) (any, error) {
 	if !q.token.rights.allows(q.namespace, "read-job") {
 		return nil, jobspec.ErrDenied
 	}
-	q.resultIndex = c.changedAt[tableAllocations]
+	q.resultIndex = st.changedAt[tableAllocations]
 	out := []allocationStub{}
-	for _, a := range c.allocations {
+	for _, a := range st.allocations {
 		if a.DeploymentID != q.id {
 			continue
 		}
@@ -44,8 +44,10 @@ func deploymentAllocations(c *Cluster, q *query) (any, error) {
 
 // activeDeployment returns the deployment of a write request. It returns an error if the token has none of the
 // capabilities or the deployment is terminal.
-func (c *Cluster) activeDeployment(req *writeRequest, operation string, capabilities ...string) (*deployment, error) {
-	d, err := c.lookupDeployment(req.id)
+func activeDeployment(st *state, req *writeRequest, operation string,
+	capabilities ...string,
+) (*deployment, error) {
+	d, err := st.lookupDeployment(req.id)
 	switch {
 	case err != nil:
 		return nil, err
@@ -83,7 +85,7 @@ func (req *writeRequest) deploymentResponse(e *evaluation, reverted *uint64) obj
 	return response
 }
 
-func promoteDeployment(c *Cluster, req *writeRequest) (any, error) {
+func promoteDeployment(c *Cluster, st *state, req *writeRequest) (any, error) {
 	var sent struct {
 		DeploymentID string
 		All          bool
@@ -95,7 +97,7 @@ func promoteDeployment(c *Cluster, req *writeRequest) (any, error) {
 	if err := req.checkDeploymentID(sent.DeploymentID); err != nil {
 		return nil, err
 	}
-	d, err := c.activeDeployment(req, "promote", "submit-job", "promote-deployment")
+	d, err := activeDeployment(st, req, "promote", "submit-job", "promote-deployment")
 	if err != nil {
 		return nil, err
 	}
@@ -105,7 +107,7 @@ func promoteDeployment(c *Cluster, req *writeRequest) (any, error) {
 		sent.Groups = []string{}
 	}
 	healthy := map[string]int{}
-	for _, a := range c.allocations {
+	for _, a := range st.allocations {
 		if s := d.TaskGroups[a.TaskGroup]; s != nil && slices.Contains(s.PlacedCanaries, a.ID) && !a.terminal() &&
 			a.isHealthy() {
 			healthy[a.TaskGroup]++
@@ -118,12 +120,12 @@ func promoteDeployment(c *Cluster, req *writeRequest) (any, error) {
 				s.DesiredCanaries))
 		}
 	}
-	e := c.promote(d.ID, sent.Groups)
+	e := c.scheduler.promote(st, d.ID, sent.Groups)
 	req.index = e.CreateIndex
 	return req.deploymentResponse(e, nil), nil
 }
 
-func pauseDeployment(c *Cluster, req *writeRequest) (any, error) {
+func pauseDeployment(c *Cluster, st *state, req *writeRequest) (any, error) {
 	var sent struct {
 		DeploymentID string
 		Pause        bool
@@ -138,32 +140,32 @@ func pauseDeployment(c *Cluster, req *writeRequest) (any, error) {
 	if sent.Pause {
 		operation = "pause"
 	}
-	old, err := c.activeDeployment(req, operation, "submit-job", "pause-deployment")
+	old, err := activeDeployment(st, req, operation, "submit-job", "pause-deployment")
 	if err != nil {
 		return nil, err
 	}
 	d := old.copy()
-	req.index = c.nextIndex(tableJobs, tableDeployments, tableEvaluations)
+	req.index = st.nextIndex(tableJobs, tableDeployments, tableEvaluations)
 	d.Status = "running"
 	if sent.Pause {
 		d.Status = "paused"
 	}
 	d.StatusDescription = deploymentDescriptions[d.Status]
-	c.storeDeployment(d, req.index)
+	st.storeDeployment(d, req.index)
 	if sent.Pause {
 		return req.deploymentResponse(nil, nil), nil
 	}
-	e := c.evaluateDeployment(d, req.index)
-	c.checkDeployment(d.ID)
+	e := c.scheduler.evaluateDeployment(st, d, req.index)
+	c.scheduler.checkDeployment(st, d.ID)
 	return req.deploymentResponse(e, nil), nil
 }
 
-func failDeployment(c *Cluster, req *writeRequest) (any, error) {
-	d, err := c.activeDeployment(req, "fail", "submit-job", "fail-deployment")
+func failDeployment(c *Cluster, st *state, req *writeRequest) (any, error) {
+	d, err := activeDeployment(st, req, "fail", "submit-job", "fail-deployment")
 	if err != nil {
 		return nil, err
 	}
-	e, reverted := c.failDeployment(d, "Deployment marked as failed")
+	e, reverted := c.scheduler.failDeployment(st, d, "Deployment marked as failed")
 	req.index = e.CreateIndex
 	return req.deploymentResponse(e, reverted), nil
 }

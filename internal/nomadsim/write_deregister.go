@@ -8,7 +8,7 @@ import (
 )
 
 // deregisterJob stops or purges a job. Each stop creates a version, even if the job is already stopped.
-func deregisterJob(c *Cluster, req *writeRequest) (any, error) {
+func deregisterJob(c *Cluster, st *state, req *writeRequest) (any, error) {
 	purge := false
 	if s := req.values.Get("purge"); s != "" {
 		var err error
@@ -24,23 +24,23 @@ func deregisterJob(c *Cluster, req *writeRequest) (any, error) {
 		return nil, err
 	}
 	evaluationID := ""
-	if before := c.job(req.namespace, req.id); before != nil {
-		req.index = c.nextIndex(tableJobs, tableSummaries, tableEvaluations)
+	if before := st.job(req.namespace, req.id); before != nil {
+		req.index = st.nextIndex(tableJobs, tableSummaries, tableEvaluations)
 		j := before.nextVersion(req.index)
 		j.Stop = true
 		j.DisableScaling()
 		j.StoreScalingPolicies(before.spec(), req.index)
 		if purge {
-			c.jobs = drop(c.jobs, before, byName)
-			c.countDeletedChild(before, req.index)
+			st.jobs = drop(st.jobs, before, byName)
+			st.countDeletedChild(before, req.index)
 		} else {
-			c.storeJob(j, req.index)
+			st.storeJob(j, req.index)
 		}
 		if !j.IsParent() {
 			e := j.newPendingEvaluation("job-deregister", req.index, req.index)
 			e.Type = "service"
 			evaluationID = e.ID
-			c.enqueue(e)
+			c.scheduler.enqueue(st, e)
 		}
 	}
 	return object{
@@ -50,7 +50,7 @@ func deregisterJob(c *Cluster, req *writeRequest) (any, error) {
 }
 
 // revertJob registers an earlier version of a job again.
-func revertJob(c *Cluster, req *writeRequest) (any, error) {
+func revertJob(c *Cluster, st *state, req *writeRequest) (any, error) {
 	var sent struct {
 		JobID               string
 		JobVersion          uint64
@@ -68,7 +68,7 @@ func revertJob(c *Cluster, req *writeRequest) (any, error) {
 	if err := req.authorize(req.namespace, "submit-job", "revert-job"); err != nil {
 		return nil, err
 	}
-	now := c.job(req.namespace, req.id)
+	now := st.job(req.namespace, req.id)
 	switch {
 	case now == nil:
 		return nil, fmt.Errorf("job %q not found", req.id)
@@ -83,8 +83,8 @@ func revertJob(c *Cluster, req *writeRequest) (any, error) {
 		return nil, fmt.Errorf("Current job has version %d; enforcing version %d", now.Version, *p)
 	}
 	j := *old
-	j.TokenID, j.Tag = c.accessor(req.token), nil
-	response := c.submit(req, now, &j)
+	j.TokenID, j.Tag = c.acl.accessor(req.token), nil
+	response := c.submit(st, req, now, &j)
 	req.knownLeader = "false"
 	return response, nil
 }

@@ -10,7 +10,7 @@ import (
 
 // dispatchJob registers a child of a parameterized job. Unlike Nomad, it stores the payload uncompressed, which is
 // not visible to clients.
-func dispatchJob(c *Cluster, req *writeRequest) (any, error) {
+func dispatchJob(c *Cluster, st *state, req *writeRequest) (any, error) {
 	var sent struct {
 		JobID, IdPrefixTemplate string
 		Payload                 []byte
@@ -26,7 +26,7 @@ func dispatchJob(c *Cluster, req *writeRequest) (any, error) {
 	if err := req.authorize(req.namespace, "dispatch-job"); err != nil {
 		return nil, err
 	}
-	parent := c.job(req.namespace, req.id)
+	parent := st.job(req.namespace, req.id)
 	switch {
 	case parent == nil:
 		return nil, fmt.Errorf("parameterized job not found")
@@ -46,7 +46,7 @@ func dispatchJob(c *Cluster, req *writeRequest) (any, error) {
 	}
 	token := req.values.Get("idempotency_token")
 	if token != "" {
-		for _, j := range c.jobs {
+		for _, j := range st.jobs {
 			if j.Namespace == req.namespace && j.ParentID == req.id && j.Idempotency == token {
 				req.index = j.ModifyIndex
 				return object{
@@ -55,7 +55,7 @@ func dispatchJob(c *Cluster, req *writeRequest) (any, error) {
 			}
 		}
 	}
-	req.index = c.nextIndex(tableJobs, tableSummaries, tableEvaluations)
+	req.index = st.nextIndex(tableJobs, tableSummaries, tableEvaluations)
 	prefix := sent.IdPrefixTemplate
 	if prefix != "" {
 		prefix += "-"
@@ -73,8 +73,8 @@ func dispatchJob(c *Cluster, req *writeRequest) (any, error) {
 		maps.Copy(meta, sent.Meta)
 		child.Meta = meta
 	}
-	child = c.storeVersion(nil, child, req.index)
-	e := c.evaluate(child, "job-register", req.index, req.index)
+	child = st.storeVersion(nil, child, req.index)
+	e := c.scheduler.evaluate(st, child, "job-register", req.index, req.index)
 	return object{
 		"DispatchedJobID": child.ID, "EvalID": e.ID, "EvalCreateIndex": req.index, "JobCreateIndex": req.index,
 		"Index": req.index,
@@ -82,11 +82,11 @@ func dispatchJob(c *Cluster, req *writeRequest) (any, error) {
 }
 
 // forceJob runs a periodic job now, regardless of its schedule and its children.
-func forceJob(c *Cluster, req *writeRequest) (any, error) {
+func forceJob(c *Cluster, st *state, req *writeRequest) (any, error) {
 	if err := req.authorize(req.namespace, "dispatch-job", "submit-job", "force-periodic-job"); err != nil {
 		return nil, err
 	}
-	j := c.job(req.namespace, req.id)
+	j := st.job(req.namespace, req.id)
 	switch {
 	case j == nil:
 		return nil, fmt.Errorf("job not found")
@@ -97,8 +97,8 @@ func forceJob(c *Cluster, req *writeRequest) (any, error) {
 			j.Namespace)
 	}
 	id := fmt.Sprintf("%s/periodic-%d", j.ID, time.Now().Unix())
-	req.index = c.nextIndex(tableJobs, tableSummaries, tableEvaluations)
-	child := c.storeVersion(c.job(req.namespace, id), j.child(id), req.index)
-	e := c.evaluate(child, "periodic-job", req.index, req.index)
+	req.index = st.nextIndex(tableJobs, tableSummaries, tableEvaluations)
+	child := st.storeVersion(st.job(req.namespace, id), j.child(id), req.index)
+	e := c.scheduler.evaluate(st, child, "periodic-job", req.index, req.index)
 	return object{"EvalID": e.ID, "EvalCreateIndex": req.index, "Index": req.index}, nil
 }

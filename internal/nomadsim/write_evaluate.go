@@ -8,7 +8,7 @@ import (
 
 // evaluateJob creates an evaluation of a job. With ForceReschedule, failed allocations are rescheduled immediately,
 // even without remaining attempts, if the policy of their group permits rescheduling at all.
-func evaluateJob(c *Cluster, req *writeRequest) (any, error) {
+func evaluateJob(c *Cluster, st *state, req *writeRequest) (any, error) {
 	var sent struct {
 		JobID       string
 		EvalOptions struct{ ForceReschedule bool }
@@ -27,7 +27,7 @@ func evaluateJob(c *Cluster, req *writeRequest) (any, error) {
 	if err := req.authorize(req.namespace, "submit-job", "evaluate-job"); err != nil {
 		return nil, err
 	}
-	j := c.job(req.namespace, req.id)
+	j := st.job(req.namespace, req.id)
 	switch {
 	case j == nil:
 		return nil, errors.New("job not found")
@@ -36,7 +36,7 @@ func evaluateJob(c *Cluster, req *writeRequest) (any, error) {
 	case j.IsParent():
 		return nil, errors.New("can't evaluate parameterized job")
 	}
-	req.index = c.nextIndex(tableEvaluations, tableAllocations)
+	req.index = st.nextIndex(tableEvaluations, tableAllocations)
 	var forced []*allocation
 	for _, a := range j.allocations {
 		if !sent.EvalOptions.ForceReschedule || a.ClientStatus != "failed" || a.NextAllocation != "" ||
@@ -49,8 +49,8 @@ func evaluateJob(c *Cluster, req *writeRequest) (any, error) {
 			forced = append(forced, b)
 		}
 	}
-	c.storeAllocations(req.index, forced...)
-	j = c.job(req.namespace, req.id)
-	e := c.evaluate(j, "job-register", req.index, j.ModifyIndex)
+	st.storeAllocations(req.index, forced...)
+	j = st.job(req.namespace, req.id)
+	e := c.scheduler.evaluate(st, j, "job-register", req.index, j.ModifyIndex)
 	return req.registerResponse(e.ID, req.index, j.ModifyIndex), nil
 }

@@ -17,7 +17,7 @@ func (req *writeRequest) registerResponse(evaluation string, created, jobModifie
 }
 
 // registerJob stores a job or its next version, and evaluates it. An unchanged job is only evaluated.
-func registerJob(c *Cluster, req *writeRequest) (any, error) {
+func registerJob(c *Cluster, st *state, req *writeRequest) (any, error) {
 	var sent struct {
 		Job                          json.RawMessage
 		Submission                   object
@@ -40,10 +40,10 @@ func registerJob(c *Cluster, req *writeRequest) (any, error) {
 	if err := req.authorize(namespace, "submit-job", "register-job"); err != nil {
 		return nil, err
 	}
-	if _, exists := find(c.namespaces, key{id: namespace}, byName); !exists {
+	if _, exists := find(st.namespaces, key{id: namespace}, byName); !exists {
 		return nil, jobspec.ErrorList(fmt.Sprintf("job %q is in nonexistent namespace %q", *f.ID, namespace))
 	}
-	before := c.job(namespace, *f.ID)
+	before := st.job(namespace, *f.ID)
 	if sent.EnforceIndex {
 		enforced, _ := sent.JobModifyIndex.Int64()
 		if err := before.spec().CheckModifyIndex(uint64(enforced)); err != nil {
@@ -55,7 +55,7 @@ func registerJob(c *Cluster, req *writeRequest) (any, error) {
 	}
 	raw, _ := jobspec.JSONValue(sent.Job).(object)
 	j := &job{Registration: *f.Define(raw, namespace, req.mayRunProcesses, before.registrations())}
-	j.TokenID, j.Submission = c.accessor(req.token), sent.Submission
+	j.TokenID, j.Submission = c.acl.accessor(req.token), sent.Submission
 	if before != nil && sent.PreserveCounts {
 		for _, g := range before.Groups {
 			if j.HasGroup(g.Name) {
@@ -63,33 +63,25 @@ func registerJob(c *Cluster, req *writeRequest) (any, error) {
 			}
 		}
 	}
-	return c.submit(req, before, j), nil
+	return c.submit(st, req, before, j), nil
 }
 
 // submit stores j as the next version of before, unless both are the same, and returns the response.
-func (c *Cluster) submit(req *writeRequest, before, j *job) object {
+func (c *Cluster) submit(st *state, req *writeRequest, before, j *job) object {
 	if before != nil && before.Stop == j.Stop && before.SameRegistration(&j.Registration) {
 		if before.IsParent() {
 			req.index = before.ModifyIndex
 			return req.registerResponse("", 0, before.ModifyIndex)
 		}
-		req.index = c.nextIndex(tableEvaluations)
-		e := c.evaluate(before, "job-register", req.index, 0)
+		req.index = st.nextIndex(tableEvaluations)
+		e := c.scheduler.evaluate(st, before, "job-register", req.index, 0)
 		return req.registerResponse(e.ID, req.index, before.ModifyIndex)
 	}
-	req.index = c.nextIndex(tableJobs, tableSummaries, tableEvaluations)
-	j = c.storeVersion(before, j, req.index)
+	req.index = st.nextIndex(tableJobs, tableSummaries, tableEvaluations)
+	j = st.storeVersion(before, j, req.index)
 	if j.IsParent() {
 		return req.registerResponse("", 0, req.index)
 	}
-	e := c.evaluate(j, "job-register", req.index, req.index)
+	e := c.scheduler.evaluate(st, j, "job-register", req.index, req.index)
 	return req.registerResponse(e.ID, req.index, req.index)
-}
-
-// accessor returns the token ID that Nomad stores in a job, or "" if ACL is off.
-func (c *Cluster) accessor(t *token) string {
-	if len(c.tokens) == 0 {
-		return ""
-	}
-	return jobspec.UUID("accessor", t.secret)
 }

@@ -72,10 +72,9 @@ func registerAndWait(t *testing.T, n *api.Client, c *Cluster, j *api.Job) *api.J
 }
 
 // jobRecord returns the record of a job.
-func jobRecord(c *Cluster, id string) *job {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	return c.job("default", id)
+func jobRecord(c *Cluster, id string) (j *job) {
+	c.store.view(func(st *state) { j = st.job("default", id) })
+	return j
 }
 
 // allocationLines returns the names, versions and statuses of a job's allocations that should run.
@@ -169,9 +168,7 @@ func TestRegister_RestartsFromDefinition(t *testing.T) {
 		t.Fatalf("start: got %d %s", w.Code, w.Body)
 	}
 	idle()
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	j := c.job("default", "web")
+	j := jobRecord(c, "web")
 	if a, b := fmt.Sprint(j.findVersion(0).NormalizedSpec()), fmt.Sprint(j.NormalizedSpec()); a != b || j.Version != 2 ||
 		j.Status != "running" {
 		t.Errorf("started: got version %d, %s, %s, want version 2 running as\n%s", j.Version, j.Status, b, a)

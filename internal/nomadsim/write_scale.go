@@ -9,7 +9,7 @@ import (
 )
 
 // scaleJob changes the count of a group, or only records a message.
-func scaleJob(c *Cluster, req *writeRequest) (any, error) {
+func scaleJob(c *Cluster, st *state, req *writeRequest) (any, error) {
 	var sent struct {
 		Count          *int64
 		Target         map[string]string
@@ -41,7 +41,7 @@ func scaleJob(c *Cluster, req *writeRequest) (any, error) {
 	case sent.Count != nil && sent.Error:
 		return nil, bad("scaling action should not contain count if error is true")
 	}
-	before := c.job(req.namespace, req.id)
+	before := st.job(req.namespace, req.id)
 	if before == nil {
 		return nil, jobspec.NotFound(fmt.Sprintf("job %q not found", req.id))
 	}
@@ -62,33 +62,33 @@ func scaleJob(c *Cluster, req *writeRequest) (any, error) {
 		if err := before.checkScale(g, *sent.Count, sent.JobModifyIndex); err != nil {
 			return nil, err
 		}
-		index := c.nextIndex(tableJobs, tableSummaries)
+		index := st.nextIndex(tableJobs, tableSummaries)
 		j := before.nextVersion(index)
 		j.SetCount(group, int(*sent.Count))
 		j.StoreScalingPolicies(before.spec(), index)
-		c.storeJob(j, index)
+		st.storeJob(j, index)
 		response = req.registerResponse("", 0, index)
 		if !j.IsParent() {
-			e := c.evaluate(j, "job-scaling", c.nextIndex(tableEvaluations), index)
+			e := c.scheduler.evaluate(st, j, "job-scaling", st.nextIndex(tableEvaluations), index)
 			response = req.registerResponse(e.ID, e.CreateIndex, index)
 			event.EvalID = &e.ID
 		}
 	}
-	req.index = c.nextIndex()
+	req.index = st.nextIndex()
 	event.CreateIndex = req.index
-	c.storeScalingEvent(req, group, event)
+	st.storeScalingEvent(req, group, event)
 	response["Index"], response["KnownLeader"] = req.index, true
 	return response, nil
 }
 
 // scaleStatus returns the counts and scaling events of a job's groups.
-func scaleStatus(c *Cluster, q *query) (any, error) {
+func scaleStatus(c *Cluster, st *state, q *query) (any, error) {
 	if r := q.token.rights; !r.allows(q.namespace, "read-job") && !r.allows(q.namespace, "read-job-scaling") {
 		return nil, jobspec.ErrDenied
 	}
-	j := c.job(q.namespace, q.id)
+	j := st.job(q.namespace, q.id)
 	if j == nil {
-		q.resultIndex = c.index
+		q.resultIndex = st.index
 		return nil, errJobNotFound
 	}
 	type groupStatus struct {

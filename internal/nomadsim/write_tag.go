@@ -10,7 +10,7 @@ import (
 )
 
 // tagVersion tags a job version.
-func tagVersion(c *Cluster, req *writeRequest) (any, error) {
+func tagVersion(c *Cluster, st *state, req *writeRequest) (any, error) {
 	var sent struct {
 		Version     uint64
 		Latest      bool
@@ -29,7 +29,7 @@ func tagVersion(c *Cluster, req *writeRequest) (any, error) {
 	if sent.Latest && sent.Version > 0 {
 		return nil, fmt.Errorf("version must be zero when tagging latest, got: %d", sent.Version)
 	}
-	j := c.job(req.namespace, id)
+	j := st.job(req.namespace, id)
 	if j == nil {
 		return nil, fmt.Errorf("job %q version %d not found", id, sent.Version)
 	}
@@ -45,11 +45,11 @@ func tagVersion(c *Cluster, req *writeRequest) (any, error) {
 		return nil, fmt.Errorf("job %q version %d not found", id, sent.Version)
 	}
 	tag := &jobspec.VersionTag{Name: name, Description: sent.Description, TaggedTime: time.Now().UnixNano()}
-	return req.setTag(c, j, sent.Version, tag), nil
+	return req.setTag(st, j, sent.Version, tag), nil
 }
 
 // untagVersion removes a tag. A version that was only kept for its tag is dropped.
-func untagVersion(c *Cluster, req *writeRequest) (any, error) {
+func untagVersion(c *Cluster, st *state, req *writeRequest) (any, error) {
 	id, name, err := req.tagPath()
 	if err != nil {
 		return nil, err
@@ -57,10 +57,10 @@ func untagVersion(c *Cluster, req *writeRequest) (any, error) {
 	if err := req.authorize(req.namespace, "submit-job", "tag-job-version"); err != nil {
 		return nil, err
 	}
-	if j := c.job(req.namespace, id); j != nil {
+	if j := st.job(req.namespace, id); j != nil {
 		for _, v := range j.versions() {
 			if v.Tag != nil && v.Tag.Name == name {
-				return req.setTag(c, j, v.Version, nil), nil
+				return req.setTag(st, j, v.Version, nil), nil
 			}
 		}
 	}
@@ -77,8 +77,8 @@ func (req *writeRequest) tagPath() (id, name string, err error) {
 }
 
 // setTag stores a version with another tag, or none, and returns the response.
-func (req *writeRequest) setTag(c *Cluster, before *job, version uint64, tag *jobspec.VersionTag) object {
-	req.index, req.noIndex = c.nextIndex(tableJobs), true
+func (req *writeRequest) setTag(st *state, before *job, version uint64, tag *jobspec.VersionTag) object {
+	req.index, req.noIndex = st.nextIndex(tableJobs), true
 	j := *before
 	j.earlierVersions = slices.Clone(j.earlierVersions)
 	if j.Version == version {
@@ -92,7 +92,7 @@ func (req *writeRequest) setTag(c *Cluster, before *job, version uint64, tag *jo
 		}
 	}
 	j.dropOldVersion()
-	c.storeJob(&j, req.index)
+	st.storeJob(&j, req.index)
 	if tag == nil {
 		tag = &jobspec.VersionTag{}
 	}
