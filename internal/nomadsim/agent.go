@@ -36,7 +36,7 @@ func (ag *agents) startAllocation(st *state, id string) {
 			a.TaskStates[t.Name] = &taskState{
 				State: "pending", Events: []jobspec.Event{jobspec.Received(now), jobspec.TaskSetup(now)}, measured: usage,
 			}
-			a.taskStarted(t)
+			taskStarted(a, t)
 		}
 		a.deriveStatus()
 	})
@@ -62,8 +62,12 @@ func (ag *agents) launchTasks(st *state, a *allocation, tasks []jobspec.Task) {
 			st.afterStep(func(st *state) { ag.exitTask(st, a.ID, t, 0) })
 		}
 	}
-	st.afterStep(func(st *state) { st.afterStep(func(st *state) { ag.servers.markHealthy(st,
-		a.ID) }) }) // after tasks that fail immediately
+	st.afterStep(func(st *state) {
+		st.afterStep(func(st *state) {
+			ag.servers.markHealthy(st,
+				a.ID)
+		})
+	}) // after tasks that fail immediately
 }
 
 // report reports an updated allocation to the servers.
@@ -76,12 +80,12 @@ func (ag *agents) report(st *state, before, now *allocation) {
 
 // failNextStarts makes the tasks of the job's next started or restarted allocations exit with code 1.
 func (ag *agents) failNextStarts(_ *state, namespace, job string, allocations int) {
-	ag.failNext[key{namespace: namespace, id: job}] = allocations
+	ag.failNext[[2]string{namespace, job}] = allocations
 }
 
 // applyFailNext makes the tasks of an allocation fail if FailNext requested that for its job.
 func (ag *agents) applyFailNext(a *allocation) {
-	k := key{namespace: a.Namespace, id: a.JobID}
+	k := [2]string{a.Namespace, a.JobID}
 	if ag.failNext[k] > 0 {
 		ag.failNext[k]--
 		ag.exitCodes[a.ID] = 1
@@ -102,8 +106,8 @@ func (ag *agents) exitTask(st *state, id string, t jobspec.Task, code int) {
 	}
 	decision := r.decide(code, time.Now())
 	st.updateAllocation(old, func(a *allocation) {
-		a.taskExited(t, code, 0, decision)
-		a.killDependentTasks()
+		taskExited(a, t, code, 0, decision)
+		killDependentTasks(a)
 		a.deriveStatus()
 	})
 	if now := st.allocationByID[id]; now.terminal() {
@@ -122,7 +126,7 @@ func (ag *agents) restartTask(st *state, id string, t jobspec.Task) {
 		return
 	}
 	st.updateAllocation(old, func(a *allocation) {
-		a.taskStarted(t)
+		taskStarted(a, t)
 		a.deriveStatus()
 	})
 	ag.launchTasks(st, st.allocationByID[id], []jobspec.Task{t})

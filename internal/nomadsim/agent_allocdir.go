@@ -89,13 +89,3 @@ func (d *allocDir) environment(a *allocation, t jobspec.Task) []string {
 	}
 	return env
 }
-
-// task returns a task of the allocation by name.
-func (a *allocation) task(name string) (jobspec.Task, bool) {
-	for _, t := range a.group.Tasks {
-		if t.Name == name {
-			return t, true
-		}
-	}
-	return jobspec.Task{}, false
-}

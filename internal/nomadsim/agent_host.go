@@ -15,7 +15,7 @@ type agents struct {
 	// The fields below may only be used within a transaction of the store.
 	runners         map[string]*allocRunner    // running tasks, by allocation ID
 	processesOff    bool                       // start no processes
-	failNext        map[key]int                // by job: number of allocation starts that will fail
+	failNext        map[[2]string]int          // by namespace and job: number of allocation starts that will fail
 	exitCodes       map[string]int             // by allocation ID: exit code of allocations that fail at every start
 	restartTrackers map[string]*restartTracker // by allocation ID and task
 
@@ -36,10 +36,13 @@ type servers interface {
 
 func newAgents(s *stateStore) *agents {
 	return &agents{
-		store: s, runners: make(map[string]*allocRunner), failNext: make(map[key]int), exitCodes: make(map[string]int),
+		store: s, runners: make(map[string]*allocRunner), failNext: make(map[[2]string]int), exitCodes: make(map[string]int),
 		restartTrackers: make(map[string]*restartTracker), dirs: make(map[string]*allocDir),
 	}
 }
+
+// connect sets the servers, before the first use.
+func (ag *agents) connect(s servers) { ag.servers = s }
 
 var errClosed = errors.New("the simulated cluster is closed")
 

@@ -31,7 +31,7 @@ func (ag *agents) syncProcesses(st *state, allocations []*allocation) (exits []<
 	}
 	for _, old := range allocations {
 		now, r := st.allocationByID[old.ID], ag.runners[old.ID]
-		wanted := now.tasksWithProcess()
+		wanted := tasksWithProcess(now)
 		if r != nil {
 			for name := range r.tasks {
 				if _, keep := wanted[name]; !keep {
@@ -70,7 +70,7 @@ func (ag *agents) killTasks(allocation, task string) (exits []<-chan struct{}) {
 }
 
 // tasksWithProcess returns the tasks of the allocation that should have a process, by name. a may be nil.
-func (a *allocation) tasksWithProcess() map[string]jobspec.Task {
+func tasksWithProcess(a *allocation) map[string]jobspec.Task {
 	if a == nil || a.terminal() {
 		return nil
 	}
@@ -122,12 +122,12 @@ func (tr *taskRunner) run(ctx context.Context, a *allocation) {
 			return
 		}
 		if err != nil {
-			tr.update(func(a *allocation) { a.taskStartFailed(t, err) })
+			tr.update(func(a *allocation) { taskStartFailed(a, t, err) })
 			return
 		}
 		tr.setProcess(p)
 		if again {
-			tr.update(func(a *allocation) { a.taskStarted(t) })
+			tr.update(func(a *allocation) { taskStarted(a, t) })
 		}
 		code, signal := p.wait()
 		tr.setProcess(nil)
@@ -135,7 +135,7 @@ func (tr *taskRunner) run(ctx context.Context, a *allocation) {
 			return
 		}
 		decision := policy.decide(code, time.Now())
-		tr.update(func(a *allocation) { a.taskExited(t, code, signal, decision) })
+		tr.update(func(a *allocation) { taskExited(a, t, code, signal, decision) })
 		if !decision.restart {
 			return
 		}
@@ -168,7 +168,7 @@ func (ag *agents) updateTask(st *state, tr *taskRunner, change func(a *allocatio
 	}
 	st.updateAllocation(old, func(a *allocation) {
 		change(a)
-		a.killDependentTasks()
+		killDependentTasks(a)
 		a.deriveStatus()
 	})
 	now := st.allocationByID[tr.allocation]

@@ -10,12 +10,12 @@ import (
 
 // These functions write task events to the record of an allocation. The record must be a copy.
 
-func (a *allocation) taskStarted(t jobspec.Task) {
+func taskStarted(a *allocation, t jobspec.Task) {
 	now := time.Now()
 	a.updateTask(t.Name, func(s *taskState) { s.State, s.StartedAt = "running", stamp(now) }, jobspec.Started(now))
 }
 
-func (a *allocation) taskStartFailed(t jobspec.Task, err error) {
+func taskStartFailed(a *allocation, t jobspec.Task, err error) {
 	now := time.Now()
 	reason := "failed to launch command with executor: rpc error: code = Unknown desc = " + err.Error()
 	failure := jobspec.NewEvent(now, "Driver Failure", reason, map[string]string{"driver_error": reason})
@@ -28,7 +28,7 @@ func (a *allocation) taskStartFailed(t jobspec.Task, err error) {
 	})
 }
 
-func (a *allocation) taskExited(t jobspec.Task, code, signal int, decision restartDecision) {
+func taskExited(a *allocation, t jobspec.Task, code, signal int, decision restartDecision) {
 	now := time.Now()
 	events := []jobspec.Event{terminatedEvent(now, t.Driver, code, signal)}
 	if decision.restart {
@@ -50,7 +50,7 @@ func (a *allocation) taskExited(t jobspec.Task, code, signal int, decision resta
 
 // killDependentTasks ends the remaining tasks: all tasks if one has failed, or the sidecars if only sidecars are
 // left.
-func (a *allocation) killDependentTasks() {
+func killDependentTasks(a *allocation) {
 	failed, mainLeft := "", false
 	for _, t := range a.group.Tasks {
 		s := a.TaskStates[t.Name]

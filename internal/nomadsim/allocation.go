@@ -218,3 +218,13 @@ func (st *state) allocation(id string) (*allocation, error) {
 	}
 	return st.allocationByID[strings.ToLower(id)], nil
 }
+
+// task returns a task of the allocation by name.
+func (a *allocation) task(name string) (jobspec.Task, bool) {
+	for _, t := range a.group.Tasks {
+		if t.Name == name {
+			return t, true
+		}
+	}
+	return jobspec.Task{}, false
+}

@@ -3,7 +3,6 @@ package nomadsim
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"net/http"
 	"strings"
 	"time"
 
@@ -21,7 +20,12 @@ type checkResult struct {
 	Service, Check   string
 }
 
-func (a *allocation) checkResults(now time.Time) (results map[string]checkResult) {
+// checkResults returns the last results of an allocation's checks, by check ID. Like Nomad, it returns nil if there are
+// none or if the allocation is terminal.
+func checkResults(a *allocation, now time.Time) (results map[string]checkResult) {
+	if a.terminal() {
+		return nil
+	}
 	add := func(task string, services []jobspec.Service) {
 		for _, s := range services {
 			if !s.IsNomadService() {
@@ -31,7 +35,7 @@ func (a *allocation) checkResults(now time.Time) (results map[string]checkResult
 				if results == nil {
 					results = map[string]checkResult{}
 				}
-				result := a.check(c)
+				result := resultOf(a, c)
 				sum := sha256.Sum256([]byte(strings.Join([]string{a.ID, task, s.Name, c.Name}, "\x00")))
 				result.ID, result.Timestamp = hex.EncodeToString(sum[:]), now.Unix()
 				// Nomad's Group is the allocation's name
@@ -47,13 +51,13 @@ func (a *allocation) checkResults(now time.Time) (results map[string]checkResult
 	return results
 }
 
-func (a *allocation) check(c jobspec.Check) checkResult {
+func resultOf(a *allocation, c jobspec.Check) checkResult {
 	result := checkResult{Mode: "healthiness", Status: "success", Output: "nomad: tcp ok"}
 	if c.OnUpdate == "ignore" {
 		result.Mode = "readiness"
 	}
 	if c.Type == "http" {
-		result.Output, result.StatusCode = "nomad: http ok", http.StatusOK
+		result.Output, result.StatusCode = "nomad: http ok", 200
 	}
 	if a.ClientStatus == "pending" {
 		result.Status, result.Output, result.StatusCode = "pending", "nomad: waiting to run", 0

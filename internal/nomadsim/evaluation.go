@@ -196,9 +196,8 @@ func (st *state) cancelFollowup(a *allocation) {
 	if n := len(a.statusHistory); n == 0 || a.statusHistory[n-1].Value != "unknown" {
 		return
 	}
-	i := slices.IndexFunc(st.evaluations, func(e *evaluation) bool { return e.ID == a.FollowupEvalID })
-	if i >= 0 {
-		canceled := *st.evaluations[i]
+	if e := st.evaluationByID(a.FollowupEvalID); e != nil {
+		canceled := *e
 		canceled.Status, canceled.StatusDescription = "canceled", "allocs reconnected"
 		canceled.ModifyIndex = st.nextIndex(tableEvaluations)
 		st.storeEvaluation(&canceled)
@@ -206,3 +205,12 @@ func (st *state) cancelFollowup(a *allocation) {
 }
 
 func (e *evaluation) terminal() bool { return e.Status != "pending" && e.Status != "blocked" }
+
+// evaluationByID returns an evaluation, or nil if there is none.
+func (st *state) evaluationByID(id string) *evaluation {
+	i := slices.IndexFunc(st.evaluations, func(e *evaluation) bool { return e.ID == id })
+	if i < 0 {
+		return nil
+	}
+	return st.evaluations[i]
+}

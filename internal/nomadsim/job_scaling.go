@@ -21,8 +21,8 @@ type scalingEvent struct {
 // maxScalingEvents is the number of events that Nomad keeps for each group.
 const maxScalingEvents = 20
 
-func (st *state) storeScalingEvent(req *writeRequest, group string, e scalingEvent) {
-	j := *st.job(req.namespace, req.id)
+func (st *state) storeScalingEvent(namespace, id, group string, e scalingEvent) {
+	j := *st.job(namespace, id)
 	all := map[string][]scalingEvent{}
 	for name, events := range j.scalingEvents {
 		all[name] = events

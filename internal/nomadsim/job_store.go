@@ -123,3 +123,9 @@ func (st *state) idle(namespace, id string) bool {
 	}
 	return true
 }
+
+// deleteJob deletes the record of a job, but not those of its allocations and evaluations.
+func (st *state) deleteJob(j *job, index uint64) {
+	st.jobs = drop(st.jobs, j, byName)
+	st.countDeletedChild(j, index)
+}

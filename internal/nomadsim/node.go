@@ -150,3 +150,6 @@ func (st *state) clientInSync(name string) bool {
 			return a.NodeID == n.ID && (stopping || a.ClientStatus == "unknown" || a.ClientStatus == "pending")
 		})
 }
+
+// storeNode stores a changed copy of a node.
+func (st *state) storeNode(n *node) { st.nodes = put(st.nodes, n, byName) }

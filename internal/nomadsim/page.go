@@ -40,16 +40,24 @@ var (
 	}
 )
 
-// page returns one page of the rows in the query's namespace that match the filter and that the token may read. It
-// also sets the token of the next page. As in Nomad, the filter is applied before the ACL.
+// pageRequest selects one page of a list.
+type pageRequest struct {
+	namespace string // "*" means all
+	filter    string
+	nextToken string // start of the page; "" means the first page
+	perPage   int    // 0 means all rows
+	reverse   bool
+}
+
+// page returns the requested rows that are visible, and the token of the next page. As in Nomad, the filter is applied
+// before the ACL.
 func page[T row, S any](
-	q *query, rows []T, order paging, visible func(namespace string) bool, stub func(T) S,
-) ([]S, error) {
+	q pageRequest, rows []T, order paging, visible func(namespace string) bool, stub func(T) S,
+) (out []S, next string, err error) {
 	var filter *bexpr.Evaluator
 	if q.filter != "" {
-		var err error
 		if filter, err = bexpr.CreateEvaluator(q.filter); err != nil {
-			return nil, jobspec.BadRequest("failed to create result paginator: failed to read filter expression: " + err.Error())
+			return nil, "", jobspec.BadRequest("failed to create result paginator: failed to read filter expression: " + err.Error())
 		}
 	}
 	each := slices.Values(rows)
@@ -62,8 +70,8 @@ func page[T row, S any](
 			}
 		}
 	}
-	out, reached := []S{}, q.nextToken == ""
-	q.nextPage = ""
+	out = []S{}
+	reached := q.nextToken == ""
 	for r := range each {
 		k := r.key()
 		if k.namespace != "" && q.namespace != "*" && q.namespace != k.namespace {
@@ -77,7 +85,7 @@ func page[T row, S any](
 		if filter != nil {
 			fits, err := filter.Evaluate(filterable(r))
 			if err != nil {
-				return nil, jobspec.BadRequest("failed to read result page: " + err.Error())
+				return nil, "", jobspec.BadRequest("failed to read result page: " + err.Error())
 			}
 			if !fits {
 				continue
@@ -88,12 +96,11 @@ func page[T row, S any](
 		}
 		reached = true
 		if q.perPage > 0 && len(out) == q.perPage {
-			q.nextPage = order.token(k)
-			break
+			return out, order.token(k), nil
 		}
 		out = append(out, stub(r))
 	}
-	return out, nil
+	return out, "", nil
 }
 
 // filterable returns the record whose fields filter expressions name.

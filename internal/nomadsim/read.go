@@ -23,9 +23,9 @@ func listJobs(c *Cluster, st *state, q *query) (any, error) {
 	if q.prefix != "" {
 		rows = slices.DeleteFunc(slices.Clone(rows), func(j *job) bool { return !strings.HasPrefix(j.ID, q.prefix) })
 	}
-	out, err := page(q, rows, pagesByName, visible, func(j *job) jobStub { return j.stub(meta) })
+	out, next, err := page(q.page, rows, pagesByName, visible, func(j *job) jobStub { return j.stub(meta) })
 	if err == nil {
-		q.resultIndex = max(st.changedAt[tableJobs], st.changedAt[tableSummaries])
+		q.nextPage, q.resultIndex = next, max(st.changedAt[tableJobs], st.changedAt[tableSummaries])
 	}
 	return out, err
 }
@@ -48,7 +48,7 @@ func listEvaluations(c *Cluster, st *state, q *query) (any, error) {
 	rows := st.evaluations
 	status, job := q.values.Get("status"), q.values.Get("job")
 	if status != "" || job != "" {
-		if q.filter != "" {
+		if q.page.filter != "" {
 			return nil, jobspec.BadRequest("Filter expression cannot be used with other filter parameters")
 		}
 		rows = slices.DeleteFunc(slices.Clone(rows), func(e *evaluation) bool {
@@ -77,9 +77,9 @@ func listByID[T row, S any](st *state, q *query, rows []T, t table, failed strin
 			return nil, fmt.Errorf("%s%w", failed, err)
 		}
 	}
-	out, err := page(q, rows, pages, visible, stub)
+	out, next, err := page(q.page, rows, pages, visible, stub)
 	if err == nil {
-		q.resultIndex = st.changedAt[t]
+		q.nextPage, q.resultIndex = next, st.changedAt[t]
 	}
 	return out, err
 }
@@ -95,9 +95,9 @@ func listNodes(c *Cluster, st *state, q *query) (any, error) {
 			return nil, fmt.Errorf("node lookup failed: %w", err)
 		}
 	}
-	out, err := page(q, rows, pagesByID, func(string) bool { return true }, (*node).stub)
+	out, next, err := page(q.page, rows, pagesByID, func(string) bool { return true }, (*node).stub)
 	if err == nil {
-		q.resultIndex = st.changedAt[tableNodes]
+		q.nextPage, q.resultIndex = next, st.changedAt[tableNodes]
 	}
 	return out, err
 }

@@ -14,11 +14,11 @@ func getNode(c *Cluster, st *state, q *query) (any, error) {
 	if _, err := uuidDigits(q.id, true); err != nil {
 		return nil, fmt.Errorf("node lookup failed: index error: %w", err)
 	}
-	i, found := find(st.nodes, key{id: q.id}, byName)
-	if !found {
+	n := st.nodeByID(q.id)
+	if n == nil {
 		q.resultIndex = st.changedAt[tableNodes]
 		return nil, jobspec.NotFound("node not found")
 	}
-	q.resultIndex = st.nodes[i].ModifyIndex
-	return st.nodes[i].detail(), nil
+	q.resultIndex = n.ModifyIndex
+	return n.detail(), nil
 }

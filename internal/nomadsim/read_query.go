@@ -16,9 +16,7 @@ type query struct {
 	id                string // the value of {id} in the route
 	values            url.Values
 	namespace, prefix string
-	filter, nextToken string
-	perPage           int
-	reverse           bool
+	page              pageRequest
 	waitIndex         uint64 // respond when the data has changed after this index
 	wait              time.Duration
 	token             *token
@@ -34,9 +32,10 @@ const maxWait = 5 * time.Minute
 func parseQuery(r *http.Request, id string) (*query, error) {
 	v := r.URL.Query()
 	q := &query{
-		id: id, values: v, namespace: cmp.Or(v.Get("namespace"), "default"), prefix: v.Get("prefix"),
-		filter: v.Get("filter"), nextToken: v.Get("next_token"), reverse: v.Get("reverse") == "true",
-		wait: maxWait,
+		id: id, values: v, namespace: cmp.Or(v.Get("namespace"), "default"), prefix: v.Get("prefix"), wait: maxWait,
+	}
+	q.page = pageRequest{
+		namespace: q.namespace, filter: v.Get("filter"), nextToken: v.Get("next_token"), reverse: v.Get("reverse") == "true",
 	}
 	if s := v.Get("stale"); s != "" {
 		if _, err := strconv.ParseBool(s); err != nil {
@@ -48,7 +47,7 @@ func parseQuery(r *http.Request, id string) (*query, error) {
 		if err != nil {
 			return nil, jobspec.BadRequest("Expect a number for `per_page` query string parameter")
 		}
-		q.perPage = int(n)
+		q.page.perPage = int(n)
 	}
 	if s := v.Get("wait"); s != "" {
 		d, err := time.ParseDuration(s)

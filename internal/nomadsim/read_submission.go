@@ -3,7 +3,6 @@ package nomadsim
 import (
 	"fmt"
 	"maps"
-	"slices"
 	"strconv"
 
 	"nomadctld/internal/nomadsim/jobspec"
@@ -46,12 +45,11 @@ func getEvaluation(c *Cluster, st *state, q *query) (any, error) {
 	if _, err := uuidDigits(q.id, true); err != nil {
 		return nil, fmt.Errorf("failed to lookup eval: eval lookup failed: index error: %w", err)
 	}
-	i := slices.IndexFunc(st.evaluations, func(e *evaluation) bool { return e.ID == q.id })
-	if i < 0 {
+	e := st.evaluationByID(q.id)
+	if e == nil {
 		q.resultIndex = st.changedAt[tableEvaluations]
 		return nil, jobspec.NotFound("eval not found")
 	}
-	e := st.evaluations[i]
 	if !q.token.rights.allows(e.Namespace, "read-job") {
 		return nil, jobspec.ErrDenied
 	}

@@ -36,15 +36,7 @@ func (st *state) linkReplacement(previous, next *allocation) {
 	if previous.Job != next.Job {
 		return
 	}
-	t := &rescheduleTracker{LastReschedule: "ok"}
-	if previous.RescheduleTracker != nil {
-		t.Events = append(t.Events, previous.RescheduleTracker.Events...)
-	}
-	t.Events = append(t.Events, rescheduleEvent{
-		RescheduleTime: next.CreateTime, PrevAllocID: previous.ID, PrevNodeID: previous.NodeID,
-		Delay: previous.group.RescheduleDelay(previous.Job.Type, len(t.Events)),
-	})
-	next.RescheduleTracker = t
+	next.RescheduleTracker = previous.nextTracker(next)
 	failed := st.nextIndex(tableEvaluations)
 	next.CreateIndex = st.nextIndex(tableAllocations, tableEvaluations)
 	if previous.DeploymentStatus != nil {
@@ -65,4 +57,17 @@ func (j *job) reschedule(previous, next *allocation, failed uint64) string {
 	failure.NextEval, followup.PreviousEval = followup.ID, failure.ID
 	j.evaluations = append(j.evaluations, failure, followup)
 	return followup.ID
+}
+
+// nextTracker returns the reschedule tracker of an allocation's replacement.
+func (a *allocation) nextTracker(next *allocation) *rescheduleTracker {
+	t := &rescheduleTracker{LastReschedule: "ok"}
+	if a.RescheduleTracker != nil {
+		t.Events = append(t.Events, a.RescheduleTracker.Events...)
+	}
+	t.Events = append(t.Events, rescheduleEvent{
+		RescheduleTime: next.CreateTime, PrevAllocID: a.ID, PrevNodeID: a.NodeID,
+		Delay: a.group.RescheduleDelay(a.Job.Type, len(t.Events)),
+	})
+	return t
 }

@@ -18,6 +18,9 @@ type scheduler struct {
 	clients clients
 }
 
+// newScheduler returns a scheduler that controls these clients.
+func newScheduler(c clients) *scheduler { return &scheduler{clients: c} }
+
 // clients start and stop allocations on behalf of the scheduler.
 type clients interface {
 	// start starts an allocation one step later.
@@ -257,7 +260,7 @@ func (sc *scheduler) cancelBlocked(st *state, namespace, id string, index uint64
 }
 
 // isEligible reports whether the scheduler considers a node for a job at all.
-func (n *node) isEligible(j *job) bool {
+func isEligible(n *node, j *job) bool {
 	in := func(pattern string) bool {
 		fits, err := path.Match(pattern, n.Datacenter)
 		return fits && err == nil
@@ -280,11 +283,11 @@ func (sc *scheduler) feasibleNodes(st *state, j *job, g jobspec.Group) (fit []*n
 	u := jobspec.Unplaced{ConstraintFiltered: map[string]int{}, DimensionExhausted: map[string]int{}}
 	exhausted, evaluated := map[string]object{}, []*node{}
 	for _, n := range st.nodes {
-		if !n.isEligible(j) {
+		if !isEligible(n, j) {
 			continue
 		}
 		evaluated = append(evaluated, n)
-		unmet := slices.IndexFunc(rules, func(r jobspec.Constraint) bool { return !n.meetsConstraint(r) })
+		unmet := slices.IndexFunc(rules, func(r jobspec.Constraint) bool { return !meetsConstraint(n, r) })
 		switch {
 		case unmet >= 0:
 			r := rules[unmet]
@@ -313,7 +316,7 @@ func (sc *scheduler) feasibleNodes(st *state, j *job, g jobspec.Group) (fit []*n
 
 // meetsConstraint reports whether a node meets a constraint. Only equality of attributes, metadata and node names is
 // simulated. All other constraints are met.
-func (n *node) meetsConstraint(r jobspec.Constraint) bool {
+func meetsConstraint(n *node, r jobspec.Constraint) bool {
 	name := strings.TrimSuffix(strings.TrimPrefix(r.Left, "${"), "}")
 	value, known := n.attributes()[strings.TrimPrefix(name, "attr.")]
 	for key, v := range map[string]string{

@@ -25,7 +25,7 @@ func (p *plan) planGroup(g jobspec.Group, all []*allocation) {
 			replaced++
 			used[a.index()] = true
 		case a.ClientStatus == "unknown" && a.NextAllocation != "" && a.DesiredStatus == "run": // its replacement counts
-		case a.replaceNow && a.DesiredStatus == "run", a.mustRescheduleNow(d):
+		case a.replaceNow && a.DesiredStatus == "run", mustRescheduleNow(a, d):
 			p.reschedule(g, a)
 			replaced++
 			used[a.index()] = true
@@ -186,19 +186,6 @@ func (p *plan) reschedule(g jobspec.Group, a *allocation) {
 	next.RescheduleTracker = a.nextTracker(next)
 }
 
-// nextTracker returns the reschedule tracker of an allocation's replacement.
-func (a *allocation) nextTracker(next *allocation) *rescheduleTracker {
-	t := &rescheduleTracker{LastReschedule: "ok"}
-	if a.RescheduleTracker != nil {
-		t.Events = append(t.Events, a.RescheduleTracker.Events...)
-	}
-	t.Events = append(t.Events, rescheduleEvent{
-		RescheduleTime: next.CreateTime, PrevAllocID: a.ID, PrevNodeID: a.NodeID,
-		Delay: a.group.RescheduleDelay(a.Job.Type, len(t.Events)),
-	})
-	return t
-}
-
 // addToDeployment adds an allocation to the plan. If the deployment is active, the allocation belongs to it.
 func (p *plan) addToDeployment(version *job, g jobspec.Group, index int, previous *allocation) *allocation {
 	a := p.addAllocation(version, g, index, previous)
@@ -263,7 +250,7 @@ func (p *plan) changedCopy(a *allocation) *allocation {
 
 // mustRescheduleNow reports whether a failed allocation must be rescheduled immediately. For an allocation of an active
 // deployment it is false, unless the allocation is to be rescheduled anyway.
-func (a *allocation) mustRescheduleNow(d *deployment) bool {
+func mustRescheduleNow(a *allocation, d *deployment) bool {
 	t := a.DesiredTransition
 	if t.ForceReschedule == nil || !*t.ForceReschedule || a.ClientStatus != "failed" || a.DesiredStatus != "run" {
 		return false

@@ -177,7 +177,7 @@ func (p *plan) replaceUnknown(g jobspec.Group, a *allocation) {
 func (sc *scheduler) KillClient(st *state, old *node) {
 	n := *old
 	n.agentDown, n.spec.Unreachable = true, true
-	st.nodes = put(st.nodes, &n, byName)
+	st.storeNode(&n)
 	st.afterDelay(heartbeatSteps*st.stepInterval, func(st *state) { sc.missHeartbeat(st, n.ID) })
 }
 

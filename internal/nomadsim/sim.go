@@ -29,8 +29,8 @@ func New() *Cluster {
 	c := &Cluster{store: newStateStore(), closed: make(chan struct{}), mux: http.NewServeMux()}
 	c.acl.tokens = make(map[string]*token)
 	c.agents = newAgents(c.store)
-	c.scheduler = &scheduler{clients: c.agents}
-	c.agents.servers = c.scheduler
+	c.scheduler = newScheduler(c.agents)
+	c.agents.connect(c.scheduler)
 	// Like Nomad's mux, this redirects unclean paths, which matters for a job ID such as "a//b".
 	c.mux.HandleFunc("/", c.serve)
 	c.limiter.max = 100

@@ -31,8 +31,7 @@ func deregisterJob(c *Cluster, st *state, req *writeRequest) (any, error) {
 		j.DisableScaling()
 		j.StoreScalingPolicies(before.spec(), req.index)
 		if purge {
-			st.jobs = drop(st.jobs, before, byName)
-			st.countDeletedChild(before, req.index)
+			st.deleteJob(before, req.index)
 		} else {
 			st.storeJob(j, req.index)
 		}

@@ -40,7 +40,7 @@ func registerJob(c *Cluster, st *state, req *writeRequest) (any, error) {
 	if err := req.authorize(namespace, "submit-job", "register-job"); err != nil {
 		return nil, err
 	}
-	if _, exists := find(st.namespaces, key{id: namespace}, byName); !exists {
+	if !st.hasNamespace(namespace) {
 		return nil, jobspec.ErrorList(fmt.Sprintf("job %q is in nonexistent namespace %q", *f.ID, namespace))
 	}
 	before := st.job(namespace, *f.ID)

@@ -76,7 +76,7 @@ func scaleJob(c *Cluster, st *state, req *writeRequest) (any, error) {
 	}
 	req.index = st.nextIndex()
 	event.CreateIndex = req.index
-	st.storeScalingEvent(req, group, event)
+	st.storeScalingEvent(req.namespace, req.id, group, event)
 	response["Index"], response["KnownLeader"] = req.index, true
 	return response, nil
 }
