@@ -2,9 +2,11 @@ package nomadsim
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"net/http"
 	"net/url"
+	"strconv"
 
 	"nomadctld/internal/nomadsim/jobspec"
 )
@@ -16,15 +18,11 @@ func fileHandler(lookup func(d *allocDir, v url.Values) (any, error)) handler {
 			panic(http.ErrAbortHandler)
 		}
 		defer c.store.release()
-		a, n, err := c.reachableAllocation(r, id, "read-fs")
+		a, err := c.askClient(r, id, "read-fs")
 		if err != nil {
 			refuse(w, err)
 			return
 		}
-		if n.spec.Hangs {
-			c.hang(r)
-		}
-		c.delay(r, n.spec.Slow)
 		d, err := c.agents.dir(a)
 		var body any
 		if err == nil {
@@ -45,6 +43,24 @@ func fileHandler(lookup func(d *allocDir, v url.Values) (any, error)) handler {
 	}
 }
 
+func listFiles(d *allocDir, v url.Values) (any, error) { return d.list(v.Get("path")) }
+
+func statFile(d *allocDir, v url.Values) (any, error) {
+	if v.Get("path") == "" {
+		return nil, errNoFileName
+	}
+	info, head, err := d.stat(v.Get("path"))
+	if err != nil {
+		return nil, err
+	}
+	if info.ContentType = "application/octet-stream"; len(head) > 0 {
+		info.ContentType = http.DetectContentType(head)
+	}
+	return info, nil
+}
+
+var errNoFileName = jobspec.BadRequest("must provide a file name")
+
 // contentHandler returns a handler for the content of a file. Nomad sends the status 200 before it opens the file, so
 // an error is only visible in the body.
 func contentHandler(lookup func(d *allocDir, v url.Values) (any, error)) handler {
@@ -55,3 +71,26 @@ func contentHandler(lookup func(d *allocDir, v url.Values) (any, error)) handler
 type alwaysOK struct{ http.ResponseWriter }
 
 func (w alwaysOK) WriteHeader(int) { w.ResponseWriter.WriteHeader(http.StatusOK) }
+
+func catFile(d *allocDir, v url.Values) (any, error) { return readContent(d, v.Get("path"), 0, 0) }
+
+func readFile(d *allocDir, v url.Values) (any, error) {
+	offset, err := strconv.ParseInt(v.Get("offset"), 10, 64)
+	if err != nil {
+		return nil, fmt.Errorf("error parsing offset: %v", err)
+	}
+	limit := int64(0)
+	if s := v.Get("limit"); s != "" {
+		if limit, err = strconv.ParseInt(s, 10, 64); err != nil {
+			return nil, fmt.Errorf("error parsing limit: %v", err)
+		}
+	}
+	return readContent(d, v.Get("path"), offset, limit)
+}
+
+func readContent(d *allocDir, name string, offset, limit int64) (any, error) {
+	if name == "" {
+		return nil, errNoFileName
+	}
+	return d.read(name, offset, limit)
+}

@@ -1,7 +1,6 @@
 package nomadsim
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,15 +11,6 @@ import (
 
 	"nomadctld/internal/nomadsim/jobspec"
 )
-
-// execRequest is a request to run a program in a task.
-type execRequest struct {
-	command []string
-	tty     bool
-	a       *allocation
-	task    jobspec.Task
-	node    *node
-}
 
 // closeError ends an exec before its program exits. It contains the code and the text of the websocket close message.
 // Nomad uses 1011 for internal errors and 1008 for all others.
@@ -68,7 +58,7 @@ func execHandler(c *Cluster, w http.ResponseWriter, r *http.Request, id string) 
 		err = c.resolveExec(r, id, e)
 	}
 	if err == nil {
-		err = s.runExec(c, e)
+		err = c.agents.exec(s.ctx, s, e)
 	}
 	if err != nil {
 		s.close(err)
@@ -95,7 +85,7 @@ func (c *Cluster) resolveExec(r *http.Request, id string, e *execRequest) (err e
 	if _, err := c.acl.authenticate(r); err != nil {
 		return policyViolation(deniedRPCText)
 	}
-	e.a, e.node, err = c.reachableAllocation(r, id, "alloc-exec")
+	e.allocation, e.node, err = c.reachableAllocation(r, id, "alloc-exec")
 	switch f, _ := errors.AsType[jobspec.CodedError](err); {
 	case err == jobspec.ErrDenied:
 		return errors.New(jobspec.ErrDenied.Error()) // Nomad treats this as an internal error
@@ -109,7 +99,7 @@ func (c *Cluster) resolveExec(r *http.Request, id string, e *execRequest) (err e
 		return policyViolation("command is not present")
 	}
 	name, found := e.task.Name, false
-	if e.task, found = e.a.task(name); !found {
+	if e.task, found = e.allocation.task(name); !found {
 		return errors.New("task not found")
 	}
 	// raw_exec does not isolate the task or the programs in it.
@@ -118,27 +108,11 @@ func (c *Cluster) resolveExec(r *http.Request, id string, e *execRequest) (err e
 			return errors.New(err.Error())
 		}
 	}
-	switch s := e.a.TaskStates[name]; {
+	switch s := e.allocation.TaskStates[name]; {
 	case s.StartedAt == nil:
 		return policyViolation("task %q not started yet.", name)
 	case s.State != "running":
 		return policyViolation("task %q is not running.", name)
 	}
 	return nil
-}
-
-// waitForTaskExit returns when the task is no longer running, or when ctx ends.
-func (c *Cluster) waitForTaskExit(ctx context.Context, e *execRequest) {
-	for ctx.Err() == nil {
-		var a *allocation
-		var changed <-chan struct{}
-		c.store.view(func(st *state) { a, changed = st.allocationByID[e.a.ID], st.changed })
-		if a == nil || a.TaskStates[e.task.Name] == nil || a.TaskStates[e.task.Name].State != "running" {
-			return
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-		}
-	}
 }

@@ -17,9 +17,9 @@ import (
 // errPluginShutDown ends an exec whose task has exited.
 var errPluginShutDown = errors.New("plugin is shut down")
 
-// runExec runs the program until it exits, its task exits, its output cannot be sent or the cluster is closed. It
-// returns nil if the result was sent or the cluster was closed.
-func (s *execStream) runExec(c *Cluster, e *execRequest) error {
+// exec runs the program until it exits, its task exits, its output cannot be sent or ctx ends. It returns nil if the
+// result was sent or ctx has ended.
+func (ag *agents) exec(ctx context.Context, s execClient, e *execRequest) error {
 	pause := time.NewTimer(e.node.spec.Slow)
 	defer pause.Stop()
 	delay := pause.C
@@ -28,24 +28,24 @@ func (s *execStream) runExec(c *Cluster, e *execRequest) error {
 	}
 	select {
 	case <-delay:
-	case <-s.ctx.Done():
+	case <-ctx.Done():
 		return nil
 	}
-	d, err := c.agents.dir(e.a)
+	d, err := ag.dir(e.allocation)
 	if err != nil {
 		return err
 	}
-	ctx, kill := context.WithCancel(s.ctx)
+	ctx, kill := context.WithCancel(ctx)
 	var taskExited atomic.Bool
 	var watcher sync.WaitGroup
 	watcher.Go(func() {
-		c.waitForTaskExit(ctx, e)
+		ag.waitForTaskExit(ctx, e)
 		taskExited.Store(ctx.Err() == nil)
 		kill()
 	})
 	defer watcher.Wait()
 	defer kill()
-	cmd := d.command(ctx, e.a, e.task, e.command)
+	cmd := d.command(ctx, e.allocation, e.task, e.command)
 	x := &execProcess{s, ctx, kill, cmd, make(chan struct{}), e.task.Driver == "podman"}
 	if e.tty {
 		err = x.runOnTerminal()
@@ -84,7 +84,7 @@ type startError struct{ error }
 
 // execProcess is the program of an exec with its input and output.
 type execProcess struct {
-	*execStream
+	execClient
 	ctx    context.Context // kills the program
 	kill   context.CancelFunc
 	cmd    *exec.Cmd
@@ -154,5 +154,21 @@ func (x *execProcess) runOnTerminal() error {
 func closeAll(files []*os.File) {
 	for _, f := range files {
 		f.Close()
+	}
+}
+
+// waitForTaskExit returns when the task is no longer running, or when ctx ends.
+func (ag *agents) waitForTaskExit(ctx context.Context, e *execRequest) {
+	for ctx.Err() == nil {
+		var a *allocation
+		var changed <-chan struct{}
+		ag.store.view(func(st *state) { a, changed = st.allocationByID[e.allocation.ID], st.changed })
+		if a == nil || a.TaskStates[e.task.Name] == nil || a.TaskStates[e.task.Name].State != "running" {
+			return
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+		}
 	}
 }

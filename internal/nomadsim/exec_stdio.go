@@ -15,7 +15,7 @@ func (x *execProcess) copyStdin(stdin *os.File, terminal bool) {
 	if terminal {
 		done = x.exited
 	}
-	input := x.input
+	input := x.frames()
 	for {
 		select {
 		case in, ok := <-input:

@@ -24,32 +24,6 @@ type execStream struct {
 	keepConn func() bool
 }
 
-// execInput is a frame from the client. An empty frame is a heartbeat.
-type execInput struct {
-	Stdin *stream `json:"stdin"`
-	Size  *struct {
-		Height uint16 `json:"height"`
-		Width  uint16 `json:"width"`
-	} `json:"tty_size"`
-}
-
-// execOutput is a frame to the client.
-type execOutput struct {
-	Stdout *stream     `json:"stdout,omitempty"`
-	Stderr *stream     `json:"stderr,omitempty"`
-	Exited bool        `json:"exited,omitempty"`
-	Result *execResult `json:"result,omitempty"`
-}
-
-type stream struct {
-	Data  []byte `json:"data,omitempty"`
-	Close bool   `json:"close,omitempty"`
-}
-
-type execResult struct {
-	ExitCode int `json:"exit_code,omitempty"`
-}
-
 func newExecStream(host context.Context, conn *websocket.Conn) *execStream {
 	s := &execStream{conn: conn, input: make(chan execInput)}
 	s.ctx, s.cancel = context.WithCancel(host)
@@ -80,6 +54,8 @@ func (s *execStream) read() {
 		}
 	}
 }
+
+func (s *execStream) frames() <-chan execInput { return s.input }
 
 // send sends a frame. As in Nomad, a disconnected client is detected only here: its program keeps running while it
 // writes nothing, and is killed at its next output.

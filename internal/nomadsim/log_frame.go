@@ -2,7 +2,7 @@ package nomadsim
 
 import (
 	"encoding/json"
-	"net/http"
+	"io"
 )
 
 // logFrame is a chunk of a log. Offset is the position in the file after the chunk, with the exceptions described at
@@ -19,11 +19,12 @@ const maxFrameSize = 64 << 10
 
 // framer collects log data into frames, with the same sizes and offsets as Nomad.
 type framer struct {
-	w     http.ResponseWriter
-	plain bool
-	open  bool // the frame has a file, but not necessarily data
-	frame logFrame
-	data  []byte
+	w           io.Writer
+	flushOutput func() error
+	plain       bool
+	open        bool // the frame has a file, but not necessarily data
+	frame       logFrame
+	data        []byte
 }
 
 // add adds data from a file, where offset is the position after it. A frame keeps the offset of the first data in it.
@@ -81,5 +82,5 @@ func (f *framer) write(frame logFrame) error {
 	if _, err := f.w.Write(out); err != nil {
 		return err
 	}
-	return http.NewResponseController(f.w).Flush()
+	return f.flushOutput()
 }

@@ -11,14 +11,6 @@ import (
 	"nomadctld/internal/nomadsim/jobspec"
 )
 
-// logQuery is a request for a log.
-type logQuery struct {
-	task, stream  string
-	follow, plain bool
-	offset        int64 // from the start of the first file; negative: from its end; fromEnd: of the last
-	fromEnd       bool
-}
-
 // logHandler returns the log of a task, across all of its files.
 func logHandler(c *Cluster, w http.ResponseWriter, r *http.Request, id string) {
 	if !c.store.acquire() {
@@ -35,15 +27,11 @@ func logHandler(c *Cluster, w http.ResponseWriter, r *http.Request, id string) {
 		refuse(w, err)
 		return
 	}
-	a, n, err := c.reachableAllocation(r, id, "read-fs", "read-logs")
+	a, err := c.askClient(r, id, "read-fs", "read-logs")
 	if err != nil {
 		refuse(w, err)
 		return
 	}
-	if n.spec.Hangs {
-		c.hang(r)
-	}
-	c.delay(r, n.spec.Slow)
 	switch s := a.TaskStates[q.task]; {
 	case s == nil:
 		err = jobspec.BadRequest(fmt.Sprintf("unknown task name %q", q.task))
@@ -65,7 +53,7 @@ func logHandler(c *Cluster, w http.ResponseWriter, r *http.Request, id string) {
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	defer context.AfterFunc(c.store.ctx, cancel)()
-	if err := newLogReader(ctx, d, q, w).read(); err != nil && ctx.Err() == nil {
+	if err := newLogReader(ctx, d, q, w, http.NewResponseController(w).Flush).read(); err != nil && ctx.Err() == nil {
 		refuse(w, err)
 	}
 	if c.store.ctx.Err() != nil {

@@ -8,7 +8,6 @@ import (
 	"io"
 	"io/fs"
 	"math"
-	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -18,6 +17,14 @@ import (
 
 	"nomadctld/internal/nomadsim/jobspec"
 )
+
+// logQuery is a request for a log.
+type logQuery struct {
+	task, stream  string
+	follow, plain bool
+	offset        int64 // from the start of the first file; negative: from its end; fromEnd: of the last
+	fromEnd       bool
+}
 
 // logReader reads a log across all of its files.
 type logReader struct {
@@ -30,9 +37,10 @@ type logReader struct {
 	heartbeatTicker *time.Ticker
 }
 
-func newLogReader(ctx context.Context, d *allocDir, q *logQuery, w http.ResponseWriter) *logReader {
+// newLogReader returns a reader that writes to w, and calls flush after each frame.
+func newLogReader(ctx context.Context, d *allocDir, q *logQuery, w io.Writer, flush func() error) *logReader {
 	return &logReader{
-		ctx: ctx, dir: d, q: q, out: &framer{w: w, plain: q.plain},
+		ctx: ctx, dir: d, q: q, out: &framer{w: w, flushOutput: flush, plain: q.plain},
 		pollTicker: time.NewTicker(50 * time.Millisecond), flushTicker: time.NewTicker(200 * time.Millisecond),
 		heartbeatTicker: time.NewTicker(time.Second),
 	}

@@ -2,6 +2,7 @@ package nomadsim
 
 import (
 	"slices"
+	"time"
 
 	"nomadctld/internal/nomadsim/jobspec"
 )
@@ -55,4 +56,25 @@ func usageOf(s jobspec.TaskState, driver string) (total resourceUsage, processes
 	u.CpuStats.Measured = []string{"System Mode", "User Mode", "Percent"}
 	u.MemoryStats.Measured = []string{"RSS", "Swap"}
 	return u, map[string]resourceUsage{"14307": u}
+}
+
+// statsOf returns the resource usage of an allocation, or only that of one task. A task that is no longer running keeps
+// its last numbers, but is not part of the total.
+func statsOf(a *allocation, only string) object {
+	total, latest, tasks := resourceUsage{DeviceStats: []struct{}{}}, int64(0), object{}
+	for _, t := range a.group.Tasks {
+		state := a.TaskStates[t.Name]
+		if (only != "" && only != t.Name) || state.measured.NoStats ||
+			state.State == "pending" {
+			continue
+		}
+		taken := time.Now().UnixNano()
+		used, processes := usageOf(state.measured, t.Driver)
+		if state.State == "running" {
+			total.add(used)
+			latest = taken
+		}
+		tasks[t.Name] = object{"ResourceUsage": used, "Pids": processes, "Timestamp": taken}
+	}
+	return object{"ResourceUsage": total, "Tasks": tasks, "Timestamp": latest}
 }

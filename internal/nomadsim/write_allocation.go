@@ -47,12 +47,7 @@ func stopAllocation(c *Cluster, st *state, req *writeRequest) (any, error) {
 // clientHandler returns the handler of a write request that the client of an allocation executes.
 func clientHandler(apply func(c *Cluster, st *state, req *writeRequest, a *allocation) error) handler {
 	return func(c *Cluster, w http.ResponseWriter, r *http.Request, id string) {
-		if _, n, err := c.reachableAllocation(r, id, "alloc-lifecycle"); err == nil {
-			if n.spec.Hangs {
-				c.hang(r)
-			}
-			c.delay(r, n.spec.Slow)
-		}
+		c.askClient(r, id, "alloc-lifecycle") // an error is returned below
 		write(func(c *Cluster, st *state, req *writeRequest) (any, error) {
 			a, _, err := c.reachableAllocationIn(st, r, id, "alloc-lifecycle")
 			if err != nil {

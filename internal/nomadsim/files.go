@@ -2,15 +2,13 @@ package nomadsim
 
 import (
 	"errors"
+	"fmt"
+	"io"
 	"io/fs"
-	"net/http"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
-
-	"nomadctld/internal/nomadsim/jobspec"
 )
 
 // fileInfo describes a file of an allocation.
@@ -45,8 +43,9 @@ func (d *allocDir) resolve(name string) (string, error) {
 	return path, nil
 }
 
-func listFiles(d *allocDir, v url.Values) (any, error) {
-	path, err := d.resolve(v.Get("path"))
+// list returns the files of a directory.
+func (d *allocDir) list(name string) (any, error) {
+	path, err := d.resolve(name)
 	if err != nil {
 		return nil, err
 	}
@@ -63,11 +62,31 @@ func listFiles(d *allocDir, v url.Values) (any, error) {
 	return all, nil
 }
 
-func statFile(d *allocDir, v url.Values) (any, error) {
-	if v.Get("path") == "" {
-		return nil, jobspec.BadRequest("must provide a file name")
+// stat returns a file, and the start of its content.
+func (d *allocDir) stat(name string) (info fileInfo, head []byte, err error) {
+	path, err := d.resolve(name)
+	if err != nil {
+		return info, nil, err
 	}
-	path, err := d.resolve(v.Get("path"))
+	i, err := os.Stat(path)
+	if err != nil {
+		return info, nil, err
+	}
+	if info = newFileInfo(i); info.IsDir {
+		return info, nil, nil
+	}
+	if f, err := os.Open(path); err == nil {
+		defer f.Close()
+		head = make([]byte, 512)
+		n, _ := f.Read(head)
+		head = head[:n]
+	}
+	return info, head, nil
+}
+
+// read returns the content of a file from an offset, up to a limit. Without a limit, it returns all of it.
+func (d *allocDir) read(name string, offset, limit int64) ([]byte, error) {
+	path, err := d.resolve(name)
 	if err != nil {
 		return nil, err
 	}
@@ -75,14 +94,19 @@ func statFile(d *allocDir, v url.Values) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	info := newFileInfo(i)
-	info.ContentType = "application/octet-stream"
-	if f, err := os.Open(path); err == nil && !info.IsDir {
-		defer f.Close()
-		buf := make([]byte, 512)
-		if n, err := f.Read(buf); err == nil {
-			info.ContentType = http.DetectContentType(buf[:n])
-		}
+	if i.IsDir() {
+		return nil, fmt.Errorf("file %q is a directory", name)
 	}
-	return info, nil
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if _, err := f.Seek(offset, io.SeekStart); err != nil {
+		return nil, err
+	}
+	if limit > 0 {
+		return io.ReadAll(io.LimitReader(f, limit))
+	}
+	return io.ReadAll(f)
 }

@@ -9,34 +9,20 @@ import (
 	"nomadctld/internal/nomadsim/jobspec"
 )
 
-// statsHandler returns the resource usage of an allocation, as its client reports it. A task that is no longer
-// running keeps its last numbers, but is not part of the total.
-func statsHandler(c *Cluster, w http.ResponseWriter, r *http.Request, id string) {
-	a, n, err := c.reachableAllocation(r, id, "read-job")
+// This file contains the requests that the servers forward to client agents.
+
+// askClient is reachableAllocation for a request to the client agent of the allocation. It waits as long as the client
+// needs for its response.
+func (c *Cluster) askClient(r *http.Request, id string, capabilities ...string) (*allocation, error) {
+	a, n, err := c.reachableAllocation(r, id, capabilities...)
 	if err != nil {
-		refuse(w, err)
-		return
+		return nil, err
 	}
 	if n.spec.Hangs {
 		c.hang(r)
 	}
 	c.delay(r, n.spec.Slow)
-	total, latest, tasks := resourceUsage{DeviceStats: []struct{}{}}, int64(0), object{}
-	for _, t := range a.group.Tasks {
-		state := a.TaskStates[t.Name]
-		if only := r.URL.Query().Get("task"); (only != "" && only != t.Name) || state.measured.NoStats ||
-			state.State == "pending" {
-			continue
-		}
-		taken := time.Now().UnixNano()
-		used, processes := usageOf(state.measured, t.Driver)
-		if state.State == "running" {
-			total.add(used)
-			latest = taken
-		}
-		tasks[t.Name] = object{"ResourceUsage": used, "Pids": processes, "Timestamp": taken}
-	}
-	respond(w, r, object{"ResourceUsage": total, "Tasks": tasks, "Timestamp": latest})
+	return a, nil
 }
 
 // reachableAllocation returns an allocation and its node. It returns an error if the token has none of the capabilities
@@ -74,4 +60,25 @@ func (c *Cluster) reachableAllocationIn(st *state, r *http.Request, id string,
 		return nil, nil, jobspec.NotFound("No path to node")
 	}
 	return a, n, nil
+}
+
+// statsHandler returns the resource usage of an allocation, as its client reports it.
+func statsHandler(c *Cluster, w http.ResponseWriter, r *http.Request, id string) {
+	a, err := c.askClient(r, id, "read-job")
+	if err != nil {
+		refuse(w, err)
+		return
+	}
+	respond(w, r, statsOf(a, r.URL.Query().Get("task")))
+}
+
+// checksHandler returns the last results of an allocation's checks, by check ID. Like Nomad, it returns null if there
+// are none or if the allocation is terminal.
+func checksHandler(c *Cluster, w http.ResponseWriter, r *http.Request, id string) {
+	a, err := c.askClient(r, id, "read-job")
+	if err != nil {
+		refuse(w, err)
+		return
+	}
+	respond(w, r, checkResults(a, time.Now()))
 }
