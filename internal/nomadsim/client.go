@@ -19,9 +19,9 @@ func (c *Cluster) askClient(r *http.Request, id string, capabilities ...string) 
 		return nil, err
 	}
 	if n.spec.Hangs {
-		c.hang(r)
+		hang(c.Controls, r)
 	}
-	c.delay(r, n.spec.Slow)
+	delay(c.Controls, r, n.spec.Slow)
 	return a, nil
 }
 

@@ -20,35 +20,15 @@ type limiter struct {
 	server        *http.Server
 }
 
-// Start listens on a free port of 127.0.0.1 until Close, with the connection limit. It returns the URL.
-func (c *Cluster) Start() (string, error) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", fmt.Errorf("start the simulated cluster: %w", err)
-	}
-	l := &c.limiter
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.server != nil {
-		ln.Close()
-		return "", fmt.Errorf("start the simulated cluster: already started")
-	}
-	l.open = make(map[net.Conn]string)
-	l.responseRate = rate.NewLimiter(10, 100) // Nomad's values
-	l.server = &http.Server{Handler: c, ConnState: l.track}
-	go l.server.Serve(ln)
-	return "http://" + ln.Addr().String(), nil
-}
-
 // LimitConnections sets the maximum number of open connections for each client address. 0 means no limit.
-func (c *Cluster) LimitConnections(n int) {
+func (c *Controls) LimitConnections(n int) {
 	c.limiter.mu.Lock()
 	defer c.limiter.mu.Unlock()
 	c.limiter.max = n
 }
 
 // Connections returns the peak number of open connections and the number of refused ones.
-func (c *Cluster) Connections() (peak, refused int) {
+func (c *Controls) Connections() (peak, refused int) {
 	c.limiter.mu.Lock()
 	defer c.limiter.mu.Unlock()
 	return c.limiter.peak, c.limiter.refused
@@ -121,3 +101,23 @@ const tooManyBody = "Your IP is issuing too many concurrent connections, please 
 
 var tooManyResponse = fmt.Sprintf("HTTP/1.1 429 Too Many Requests\r\nContent-Type: text/plain\r\n"+
 	"Content-Length: %d\r\nConnection: close\r\n\r\n%s", len(tooManyBody), tooManyBody)
+
+// listen serves on a free port of 127.0.0.1 until closeConns, with the connection limit. It returns the URL.
+func listen(c *Controls, h http.Handler) (string, error) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", fmt.Errorf("start the simulated cluster: %w", err)
+	}
+	l := &c.limiter
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.server != nil {
+		ln.Close()
+		return "", fmt.Errorf("start the simulated cluster: already started")
+	}
+	l.open = make(map[net.Conn]string)
+	l.responseRate = rate.NewLimiter(10, 100) // Nomad's values
+	l.server = &http.Server{Handler: h, ConnState: l.track}
+	go l.server.Serve(ln)
+	return "http://" + ln.Addr().String(), nil
+}

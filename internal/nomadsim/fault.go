@@ -1,14 +1,11 @@
 package nomadsim
 
 import (
-	"errors"
 	"net/http"
 	"slices"
 	"strings"
 	"sync"
 	"time"
-
-	"nomadctld/internal/nomadsim/jobspec"
 )
 
 // Fault is an injected failure. Delay is applied first. A Fault with only a Delay just slows requests down.
@@ -38,12 +35,12 @@ type activeFault struct {
 
 // Inject adds a fault and returns a function that counts the affected requests. It panics if Path matches no route,
 // because a fault that never applies hides a mistake in a test.
-func (c *Cluster) Inject(f Fault) (hits func() int) {
-	known := func(r route) bool {
-		_, fits := match(r.pattern, f.Path)
-		return fits || r.pattern == f.Path
+func (c *Controls) Inject(f Fault) (hits func() int) {
+	known := func(pattern string) bool {
+		_, fits := match(pattern, f.Path)
+		return fits || pattern == f.Path
 	}
-	if strings.Contains(f.Path, "*") || f.Path != "" && !slices.ContainsFunc(routes, known) {
+	if strings.Contains(f.Path, "*") || f.Path != "" && !slices.ContainsFunc(c.patterns, known) {
 		panic("nomadsim: no route matches the path " + f.Path)
 	}
 	c.faults.mu.Lock()
@@ -58,7 +55,7 @@ func (c *Cluster) Inject(f Fault) (hits func() int) {
 }
 
 // ClearFaults removes all faults. Requests that are already hanging keep hanging.
-func (c *Cluster) ClearFaults() {
+func (c *Controls) ClearFaults() {
 	c.faults.mu.Lock()
 	defer c.faults.mu.Unlock()
 	c.faults.active, c.faults.leaderlessUntil = nil, time.Time{}
@@ -66,7 +63,7 @@ func (c *Cluster) ClearFaults() {
 
 // LoseLeader leaves the servers without a leader for this time, or until ClearFaults if d is 0. Requests that need a
 // leader get a 500 response. Stale reads and requests to client agents do not need one.
-func (c *Cluster) LoseLeader(d time.Duration) {
+func (c *Controls) LoseLeader(d time.Duration) {
 	c.faults.mu.Lock()
 	defer c.faults.mu.Unlock()
 	c.faults.leaderlessUntil = time.Now().Add(d)
@@ -74,8 +71,6 @@ func (c *Cluster) LoseLeader(d time.Duration) {
 		c.faults.leaderlessUntil = time.Now().AddDate(100, 0, 0)
 	}
 }
-
-var errNoLeader = errors.New("No cluster leader")
 
 func (f *faults) leaderless(r *http.Request) bool {
 	f.mu.Lock()
@@ -106,23 +101,23 @@ func (f *faults) use(method, path string) []Fault {
 
 // applyFaults applies the faults of a request. responded reports that the response is complete. lost reports that the
 // request must be executed and its response dropped.
-func (c *Cluster) applyFaults(w http.ResponseWriter, r *http.Request) (responded, lost bool) {
+func (c *Controls) applyFaults(w http.ResponseWriter, r *http.Request) (responded, lost bool) {
 	for _, f := range c.faults.use(r.Method, r.URL.Path) {
-		c.delay(r, f.Delay)
+		delay(c, r, f.Delay)
 		switch {
 		case f.Hang:
-			c.hang(r)
+			hang(c, r)
 		case f.Cut:
 			panic(http.ErrAbortHandler)
 		case f.Status != 0:
-			refuse(w, jobspec.CodedError{Code: f.Status, Text: f.Body})
+			refuseRequest(w, f.Status, f.Body)
 			return true, false
 		case f.LoseResponse:
 			return false, true
 		}
 	}
 	if c.faults.leaderless(r) {
-		refuse(w, errNoLeader)
+		refuseRequest(w, http.StatusInternalServerError, "No cluster leader")
 		return true, false
 	}
 	return false, false
@@ -130,7 +125,7 @@ func (c *Cluster) applyFaults(w http.ResponseWriter, r *http.Request) (responded
 
 // delay waits for d. If the client disconnects or the cluster is closed first, it panics with http.ErrAbortHandler,
 // which net/http catches to end a request without a response.
-func (c *Cluster) delay(r *http.Request, d time.Duration) {
+func delay(c *Controls, r *http.Request, d time.Duration) {
 	if d <= 0 {
 		return
 	}
@@ -146,7 +141,7 @@ func (c *Cluster) delay(r *http.Request, d time.Duration) {
 }
 
 // hang waits until the client disconnects or the cluster is closed.
-func (c *Cluster) hang(r *http.Request) {
+func hang(c *Controls, r *http.Request) {
 	select {
 	case <-r.Context().Done():
 	case <-c.closed:

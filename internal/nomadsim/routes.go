@@ -15,8 +15,7 @@ import (
 // handler handles a request. id is the value of {id} in its route.
 type handler func(c *Cluster, w http.ResponseWriter, r *http.Request, id string)
 
-// route is one endpoint. In a pattern, {id} matches one segment of the path, and {id...} matches one or more: job IDs
-// may contain slashes.
+// route is one endpoint.
 type route struct {
 	method, pattern string
 	handle          handler
@@ -74,22 +73,6 @@ var routes = []route{
 	{"PUT", "/v1/system/gc", write(collectGarbage)},
 }
 
-// match reports whether a path matches a pattern, and returns the value of {id}.
-func match(pattern, path string) (id string, fits bool) {
-	before, after, open := strings.Cut(pattern, "{id")
-	if !open {
-		return "", pattern == path
-	}
-	deep := strings.HasPrefix(after, "...")
-	after = strings.TrimPrefix(strings.TrimPrefix(after, "..."), "}")
-	rest, ok := strings.CutPrefix(path, before)
-	if !ok {
-		return "", false
-	}
-	id, ok = strings.CutSuffix(rest, after)
-	return id, ok && id != "" && (deep || !strings.Contains(id, "/"))
-}
-
 // findRoute returns the route for a path and method or, if there is none, a route for the path with another method.
 func findRoute(method, path string) (found route, id string) {
 	for _, r := range routes {
@@ -111,36 +94,20 @@ func (c *Cluster) serve(w http.ResponseWriter, r *http.Request) {
 		r.Method = http.MethodPut // Nomad treats them the same everywhere else
 	}
 	found, id := findRoute(r.Method, r.URL.Path)
-	w = c.meterRequest(w, found.pattern)
-	journaled := &journalWriter{}
-	if found.method == r.Method && r.Method != http.MethodGet {
-		journaled = c.journal.record(w, r)
-		w = journaled
-	}
-	responded, lost := c.applyFaults(w, r)
-	if responded {
-		return
-	}
-	if journaled.executed, journaled.dropped = true, lost; lost {
-		w = &journalWriter{ResponseWriter: w, dropped: true, done: true}
-		if journaled.journal != nil {
-			w = journaled
+	changes := found.method == r.Method && r.Method != http.MethodGet
+	serveRequest(c.Controls, w, r, found.pattern, changes, func(w http.ResponseWriter) {
+		switch {
+		case found.pattern == "" && strings.HasPrefix(r.URL.Path, "/v1/allocation/"),
+			found.pattern == "" && strings.HasPrefix(r.URL.Path, "/v1/client/allocation/"):
+			refuse(w, jobspec.NotFound("resource not found"))
+		case found.pattern == "":
+			w.WriteHeader(http.StatusNotFound)
+		case found.method != r.Method:
+			refuse(w, jobspec.CodedError{Code: http.StatusMethodNotAllowed, Text: "Invalid method"})
+		default:
+			found.handle(c, w, r, id)
 		}
-		defer panic(http.ErrAbortHandler)
-	}
-	w, finish := compress(w, r)
-	switch {
-	case found.pattern == "" && strings.HasPrefix(r.URL.Path, "/v1/allocation/"),
-		found.pattern == "" && strings.HasPrefix(r.URL.Path, "/v1/client/allocation/"):
-		refuse(w, jobspec.NotFound("resource not found"))
-	case found.pattern == "":
-		w.WriteHeader(http.StatusNotFound)
-	case found.method != r.Method:
-		refuse(w, jobspec.CodedError{Code: http.StatusMethodNotAllowed, Text: "Invalid method"})
-	default:
-		found.handle(c, w, r, id)
-	}
-	finish() // not deferred, because an aborted request has no end
+	})
 }
 
 // read returns the handler of a query, which may block until the state changes. lookup runs in a transaction. It
@@ -202,9 +169,7 @@ func refuse(w http.ResponseWriter, err error) {
 	if f, ok := errors.AsType[jobspec.CodedError](err); ok {
 		status = f.Code
 	}
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	w.WriteHeader(status)
-	w.Write([]byte(err.Error()))
+	refuseRequest(w, status, err.Error())
 }
 
 // respond responds with JSON.

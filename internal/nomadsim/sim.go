@@ -10,31 +10,30 @@ import (
 
 // Cluster is a simulated Nomad region with one server. It is safe for concurrent use.
 type Cluster struct {
+	*Controls
+
 	store     *stateStore
 	scheduler *scheduler
 	agents    *agents
 	acl       acl
-	journal   journal
-	faults    faults
-	meter     trafficMeter
-	limiter   limiter
 	mux       *http.ServeMux
-	closed    chan struct{}
 	closeOnce sync.Once
 }
 
 // New returns a cluster at index 1 with the namespace "default", without nodes and jobs, with ACL off and a limit of
 // 100 connections for each client address. It implements http.Handler. Start makes it listen.
 func New() *Cluster {
-	c := &Cluster{store: newStateStore(), closed: make(chan struct{}), mux: http.NewServeMux()}
+	var patterns []string
+	for _, r := range routes {
+		patterns = append(patterns, r.pattern)
+	}
+	c := &Cluster{Controls: newControls(patterns), store: newStateStore(), mux: http.NewServeMux()}
 	c.acl.tokens = make(map[string]*token)
 	c.agents = newAgents(c.store)
 	c.scheduler = newScheduler(c.agents)
 	c.agents.connect(c.scheduler)
 	// Like Nomad's mux, this redirects unclean paths, which matters for a job ID such as "a//b".
 	c.mux.HandleFunc("/", c.serve)
-	c.limiter.max = 100
-	c.meter.reset()
 	return c
 }
 
@@ -42,9 +41,11 @@ func New() *Cluster {
 // cluster are killed and their files are removed.
 func (c *Cluster) Close() {
 	c.closeOnce.Do(func() {
-		close(c.closed)
-		c.limiter.stop()
+		closeConns(c.Controls)
 		c.store.close()
 		c.agents.removeFiles()
 	})
 }
+
+// Start listens on a free port of 127.0.0.1 until Close, with the connection limit. It returns the URL.
+func (c *Cluster) Start() (string, error) { return listen(c.Controls, c) }

@@ -21,17 +21,17 @@ type trafficMeter struct {
 	total     Traffic
 }
 
-func (m *trafficMeter) reset() {
+func (m *trafficMeter) reset(patterns []string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.total, m.byPattern = Traffic{}, make(map[string]*Traffic)
-	for _, r := range routes {
-		m.byPattern[r.pattern] = &Traffic{}
+	for _, pattern := range patterns {
+		m.byPattern[pattern] = &Traffic{}
 	}
 }
 
 // meterRequest counts a request and returns a writer that counts the bytes of its response.
-func (c *Cluster) meterRequest(w http.ResponseWriter, pattern string) http.ResponseWriter {
+func (c *Controls) meterRequest(w http.ResponseWriter, pattern string) http.ResponseWriter {
 	c.meter.add(pattern, Traffic{Requests: 1})
 	return meteredWriter{w, &c.meter, &c.limiter, pattern}
 }
@@ -98,7 +98,7 @@ func (w meteredWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // Traffic returns the traffic of one endpoint, or of all endpoints for "". pattern is the pattern of its route, such
 // as "/v1/client/allocation/{id}/stats". It panics if there is no such route.
-func (c *Cluster) Traffic(pattern string) Traffic {
+func (c *Controls) Traffic(pattern string) Traffic {
 	c.meter.mu.Lock()
 	defer c.meter.mu.Unlock()
 	if pattern == "" {
@@ -112,7 +112,7 @@ func (c *Cluster) Traffic(pattern string) Traffic {
 }
 
 // ResetTraffic sets all counts to zero, including those of Connections.
-func (c *Cluster) ResetTraffic() {
-	c.meter.reset()
+func (c *Controls) ResetTraffic() {
+	c.meter.reset(c.patterns)
 	c.limiter.reset()
 }

@@ -2,10 +2,7 @@ package nomadsim
 
 import (
 	"errors"
-	"fmt"
 	"net/http"
-	"slices"
-	"time"
 
 	"nomadctld/internal/nomadsim/jobspec"
 )
@@ -62,8 +59,6 @@ func clientHandler(apply func(c *Cluster, st *state, req *writeRequest, a *alloc
 	}
 }
 
-var errNotRunning = errors.New("Task not running")
-
 // restartAllocation restarts one task, the running tasks or all tasks of an allocation, in place.
 func restartAllocation(c *Cluster, st *state, req *writeRequest, a *allocation) error {
 	var sent struct {
@@ -75,35 +70,7 @@ func restartAllocation(c *Cluster, st *state, req *writeRequest, a *allocation) 
 			return errors.New(err.Error())
 		}
 	}
-	reason, names := "User requested running tasks to restart", []string{}
-	switch {
-	case sent.AllTasks && sent.TaskName != "":
-		return errors.New("task name cannot be set when restarting all tasks")
-	case sent.TaskName != "":
-		if _, found := a.task(sent.TaskName); !found {
-			return fmt.Errorf("Could not find task runner for task: %s", sent.TaskName)
-		}
-		if s := a.TaskStates[sent.TaskName]; s == nil || s.State != "running" {
-			return errNotRunning
-		}
-		reason, names = "User requested task to restart", []string{sent.TaskName}
-	case a.terminal():
-		return errors.New("restart of an alloc that should not run")
-	case sent.AllTasks:
-		reason = "User requested all tasks to restart"
-	}
-	var tasks []jobspec.Task
-	for _, t := range a.group.Tasks {
-		s := a.TaskStates[t.Name]
-		if len(names) > 0 && !slices.Contains(names, t.Name) || s == nil {
-			continue
-		}
-		if s.State == "running" || (sent.AllTasks && s.State == "dead") {
-			tasks = append(tasks, t)
-		}
-	}
-	c.agents.restartTasks(st, a, tasks, reason)
-	return nil
+	return c.agents.restart(st, a, sent.TaskName, sent.AllTasks)
 }
 
 // signalAllocation sends a signal to one task or to all tasks.
@@ -112,36 +79,5 @@ func signalAllocation(c *Cluster, st *state, req *writeRequest, a *allocation) e
 	if err := req.decode(&sent); err != nil {
 		return jobspec.BadRequest("Failed to decode body: " + err.Error())
 	}
-	tasks := a.group.Tasks
-	if sent.Task != "" {
-		t, found := a.task(sent.Task)
-		if !found {
-			return errors.New("Task not found")
-		}
-		tasks = []jobspec.Task{t}
-	}
-	var failed []string
-	for _, t := range tasks {
-		if s := a.TaskStates[t.Name]; s == nil || s.State != "running" {
-			failed = append(failed, "Failed to signal task: "+t.Name+", err: "+errNotRunning.Error())
-		}
-	}
-	switch {
-	case len(failed) > 0 && sent.Task != "":
-		return errNotRunning
-	case len(failed) > 0:
-		return jobspec.ErrorList(failed...)
-	}
-	st.updateAllocation(a, func(a *allocation) {
-		for _, t := range tasks {
-			// Nomad 2.0.5 records neither the signal nor the reason.
-			a.updateTask(t.Name, func(*taskState) {}, jobspec.NewEvent(time.Now(), "Signaling", "Task being sent a signal", nil))
-		}
-	})
-	for _, t := range tasks {
-		if r := c.agents.runners[a.ID]; r != nil && r.tasks[t.Name] != nil && r.tasks[t.Name].process != nil {
-			r.tasks[t.Name].process.signal(sent.Signal)
-		}
-	}
-	return nil
+	return c.agents.signal(st, a, sent.Task, sent.Signal)
 }

@@ -25,14 +25,14 @@ type journal struct {
 }
 
 // Writes returns all received write requests in order, including refused ones and those without a response yet.
-func (c *Cluster) Writes() []Write {
+func (c *Controls) Writes() []Write {
 	c.journal.mu.Lock()
 	defer c.journal.mu.Unlock()
 	return slices.Clone(c.journal.writes)
 }
 
 // ForgetWrites clears the list that Writes returns.
-func (c *Cluster) ForgetWrites() {
+func (c *Controls) ForgetWrites() {
 	c.journal.mu.Lock()
 	defer c.journal.mu.Unlock()
 	c.journal.writes = nil
