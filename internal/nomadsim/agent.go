@@ -23,7 +23,7 @@ func (ag *agents) stop(st *state, id string) {
 
 // startAllocation starts an allocation on its node.
 func (ag *agents) startAllocation(st *state, id string) {
-	old := st.allocationByID[id]
+	old := st.allocationByID(id)
 	if old == nil || old.terminal() || len(old.TaskStates) > 0 || st.agentDown(old) {
 		return
 	}
@@ -40,7 +40,7 @@ func (ag *agents) startAllocation(st *state, id string) {
 		}
 		a.deriveStatus()
 	})
-	ag.launchTasks(st, st.allocationByID[id], st.allocationByID[id].group.Tasks)
+	ag.launchTasks(st, st.allocationByID(id), st.allocationByID(id).group.Tasks)
 }
 
 // launchTasks starts the processes of tasks whose records are already running. For tasks without a process it
@@ -94,7 +94,7 @@ func (ag *agents) applyFailNext(a *allocation) {
 
 // exitTask ends a task that has no process. If the restart policy permits, the task is started again.
 func (ag *agents) exitTask(st *state, id string, t jobspec.Task, code int) {
-	old := st.allocationByID[id]
+	old := st.allocationByID(id)
 	if old == nil || old.terminal() || old.TaskStates[t.Name] == nil || old.TaskStates[t.Name].State != "running" ||
 		st.agentDown(old) {
 		return
@@ -110,18 +110,18 @@ func (ag *agents) exitTask(st *state, id string, t jobspec.Task, code int) {
 		killDependentTasks(a)
 		a.deriveStatus()
 	})
-	if now := st.allocationByID[id]; now.terminal() {
+	if now := st.allocationByID(id); now.terminal() {
 		ag.killTasks(id, "")
 	}
 	if decision.restart {
 		st.afterDelay(st.capDelay(decision.delay), func(st *state) { ag.restartTask(st, id, t) })
 	}
-	ag.report(st, old, st.allocationByID[id])
+	ag.report(st, old, st.allocationByID(id))
 }
 
 // restartTask starts a task that is waiting for a restart.
 func (ag *agents) restartTask(st *state, id string, t jobspec.Task) {
-	old := st.allocationByID[id]
+	old := st.allocationByID(id)
 	if old == nil || old.terminal() || old.TaskStates[t.Name].State != "pending" || st.agentDown(old) {
 		return
 	}
@@ -129,12 +129,12 @@ func (ag *agents) restartTask(st *state, id string, t jobspec.Task) {
 		taskStarted(a, t)
 		a.deriveStatus()
 	})
-	ag.launchTasks(st, st.allocationByID[id], []jobspec.Task{t})
+	ag.launchTasks(st, st.allocationByID(id), []jobspec.Task{t})
 }
 
 // finishStop ends an allocation whose desired status is stop.
 func (ag *agents) finishStop(st *state, id string) {
-	old := st.allocationByID[id]
+	old := st.allocationByID(id)
 	if old == nil || old.ClientStatus == "complete" || old.ClientStatus == "failed" || st.agentDown(old) {
 		return
 	}

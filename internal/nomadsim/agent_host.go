@@ -60,7 +60,7 @@ func (ag *agents) removeFiles() {
 func (ag *agents) dir(a *allocation) (*allocDir, error) {
 	ag.mu.Lock()
 	defer ag.mu.Unlock()
-	if ag.store.ctx.Err() != nil {
+	if ag.store.context().Err() != nil {
 		return nil, errClosed
 	}
 	if d := ag.dirs[a.ID]; d != nil {

@@ -17,7 +17,7 @@ func (ag *agents) reconnect(st *state, id string) {
 	}
 	toEvaluate := map[string]*job{}
 	for _, old := range slices.Clone(st.allocations) {
-		if old = st.allocationByID[old.ID]; old == nil || old.NodeID != id {
+		if old = st.allocationByID(old.ID); old == nil || old.NodeID != id {
 			continue
 		}
 		switch {
@@ -54,7 +54,7 @@ func (ag *agents) resumeAllocation(st *state, old *allocation) {
 		a.statusHistory = append(slices.Clone(a.statusHistory), allocState{0, a.ClientStatus, now})
 		a.FollowupEvalID, a.replaceNow = "", false
 	})
-	if a := st.allocationByID[next]; a != nil && !a.terminal() {
+	if a := st.allocationByID(next); a != nil && !a.terminal() {
 		st.updateAllocation(a, func(a *allocation) {
 			a.DesiredStatus, a.DesiredDescription = "stop", "alloc not needed due to disconnected client reconnect"
 			a.planIndex = st.index + 1

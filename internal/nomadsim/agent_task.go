@@ -30,7 +30,7 @@ func (ag *agents) syncProcesses(st *state, allocations []*allocation) (exits []<
 		return nil
 	}
 	for _, old := range allocations {
-		now, r := st.allocationByID[old.ID], ag.runners[old.ID]
+		now, r := st.allocationByID(old.ID), ag.runners[old.ID]
 		wanted := tasksWithProcess(now)
 		if r != nil {
 			for name := range r.tasks {
@@ -96,7 +96,7 @@ func (ag *agents) startTask(st *state, a *allocation, t jobspec.Task) {
 		r = &allocRunner{map[string]*taskRunner{}}
 		ag.runners[a.ID] = r
 	}
-	ctx, kill := context.WithCancel(ag.store.ctx)
+	ctx, kill := context.WithCancel(ag.store.context())
 	tr := &taskRunner{agents: ag, allocation: a.ID, task: t, kill: kill, exited: make(chan struct{})}
 	r.tasks[t.Name] = tr
 	go func() {
@@ -158,7 +158,7 @@ func (tr *taskRunner) update(change func(a *allocation)) {
 }
 
 func (ag *agents) updateTask(st *state, tr *taskRunner, change func(a *allocation)) {
-	old, r := st.allocationByID[tr.allocation], ag.runners[tr.allocation]
+	old, r := st.allocationByID(tr.allocation), ag.runners[tr.allocation]
 	if old == nil || r == nil || r.tasks[tr.task.Name] != tr {
 		return
 	}
@@ -171,7 +171,7 @@ func (ag *agents) updateTask(st *state, tr *taskRunner, change func(a *allocatio
 		killDependentTasks(a)
 		a.deriveStatus()
 	})
-	now := st.allocationByID[tr.allocation]
+	now := st.allocationByID(tr.allocation)
 	for name := range r.tasks {
 		if now.TaskStates[name].State == "dead" {
 			ag.killTasks(tr.allocation, name)

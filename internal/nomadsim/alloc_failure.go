@@ -15,7 +15,7 @@ func (sc *scheduler) clientStatusChanged(st *state, before, now *allocation) {
 	if d := st.deploymentByID(now.DeploymentID); d != nil && d.active() && !now.hasHealth() {
 		sc.setAllocHealth(st, now, false)
 	}
-	if now = st.allocationByID[now.ID]; !now.canReschedule() {
+	if now = st.allocationByID(now.ID); !now.canReschedule() {
 		return
 	}
 	index := st.nextIndex(tableEvaluations, tableAllocations)
@@ -30,7 +30,7 @@ func (sc *scheduler) clientStatusChanged(st *state, before, now *allocation) {
 	waiting.FollowupEvalID, waiting.planIndex = followup.ID, index
 	st.storeAllocations(index, waiting)
 	st.afterDelay(delay, func(st *state) {
-		a := st.allocationByID[now.ID]
+		a := st.allocationByID(now.ID)
 		if a == nil || a.DesiredStatus != "run" {
 			return
 		}

@@ -216,7 +216,7 @@ func (st *state) allocation(id string) (*allocation, error) {
 	if _, err := uuidDigits(id, true); err != nil {
 		return nil, fmt.Errorf("alloc lookup failed: index error: %w", err)
 	}
-	return st.allocationByID[strings.ToLower(id)], nil
+	return st.allocationByID(strings.ToLower(id)), nil
 }
 
 // task returns a task of the allocation by name.
@@ -228,3 +228,6 @@ func (a *allocation) task(name string) (jobspec.Task, bool) {
 	}
 	return jobspec.Task{}, false
 }
+
+// allocationByID returns an allocation, or nil if there is none.
+func (st *state) allocationByID(id string) *allocation { return st.byID[id] }

@@ -32,7 +32,7 @@ func (st *state) storeAllocations(index uint64, all ...*allocation) {
 	for _, a := range all {
 		a.ModifyIndex, a.ModifyTime = index, now
 		st.allocations = put(st.allocations, a, byCreation)
-		st.allocationByID[a.ID] = a
+		st.byID[a.ID] = a
 	}
 	before := st.job(all[0].Namespace, all[0].JobID)
 	if before == nil {

@@ -46,3 +46,9 @@ func (st *state) capDelay(d time.Duration) time.Duration {
 	}
 	return min(d, maxDelaySteps*st.stepInterval)
 }
+
+// setStepInterval sets the duration of a simulation step.
+func (st *state) setStepInterval(d time.Duration) { st.stepInterval = d }
+
+// steps returns the duration of a number of steps.
+func (st *state) steps(n int) time.Duration { return time.Duration(n) * st.stepInterval }

@@ -13,7 +13,7 @@ import (
 
 // markHealthy marks a running allocation as healthy, unless its health is already set.
 func (sc *scheduler) markHealthy(st *state, id string) {
-	a := st.allocationByID[id]
+	a := st.allocationByID(id)
 	if a == nil || a.terminal() || st.agentDown(a) || a.ClientStatus != "running" ||
 		a.DeploymentID == "" && a.Job.Type != "service" || a.hasHealth() {
 		return
@@ -175,7 +175,7 @@ func (sc *scheduler) promote(st *state, id string, groups []string) *evaluation 
 			s.RequireProgressBy = stamp(time.Now().Add(s.ProgressDeadline))
 		}
 		for _, canary := range s.PlacedCanaries {
-			if a := st.allocationByID[canary]; a != nil && !a.terminal() && a.isHealthy() {
+			if a := st.allocationByID(canary); a != nil && !a.terminal() && a.isHealthy() {
 				b := a.copy()
 				h := *a.DeploymentStatus
 				h.Canary, h.ModifyIndex = false, index

@@ -52,7 +52,7 @@ func execHandler(c *Cluster, w http.ResponseWriter, r *http.Request, id string) 
 	if upgradeErr != nil {
 		return // Upgrade has sent the error
 	}
-	s := newExecStream(c.store.ctx, conn)
+	s := newExecStream(c.store.context(), conn)
 	defer s.shutdown()
 	if err == nil {
 		err = c.resolveExec(r, id, e)

@@ -162,7 +162,7 @@ func (ag *agents) waitForTaskExit(ctx context.Context, e *execRequest) {
 	for ctx.Err() == nil {
 		var a *allocation
 		var changed <-chan struct{}
-		ag.store.view(func(st *state) { a, changed = st.allocationByID[e.allocation.ID], st.changed })
+		ag.store.view(func(st *state) { a, changed = st.allocationByID(e.allocation.ID), st.changes() })
 		if a == nil || a.TaskStates[e.task.Name] == nil || a.TaskStates[e.task.Name].State != "running" {
 			return
 		}

@@ -88,7 +88,7 @@ func (c *Cluster) Collect(namespace, id string) (err error) {
 // SetStepInterval sets the duration of a simulation step (default 20 ms). Each of these takes one step: processing an
 // evaluation, starting an allocation on its client, starting or stopping a task, and reporting its health.
 func (c *Cluster) SetStepInterval(d time.Duration) {
-	c.store.update(func(st *state) { st.stepInterval = d })
+	c.store.update(func(st *state) { st.setStepInterval(d) })
 }
 
 // KillClient kills the client agent of a node. Its allocations are not reachable from then on. After the heartbeat
@@ -161,7 +161,7 @@ func (c *Cluster) Container(allocation, task string) Container {
 
 // mustAllocation returns an allocation. It panics if there is none with this ID.
 func (c *Cluster) mustAllocation(id string) (a *allocation) {
-	c.store.view(func(st *state) { a = st.allocationByID[id] })
+	c.store.view(func(st *state) { a = st.allocationByID(id) })
 	if a == nil {
 		panic("nomadsim: no allocation " + id)
 	}

@@ -91,7 +91,7 @@ func (a *allocation) collectable(j *job) bool {
 // collectAllocation deletes an allocation. The summary of its job still counts it.
 func (st *state) collectAllocation(a *allocation) {
 	st.allocations = drop(st.allocations, a, byCreation)
-	delete(st.allocationByID, a.ID)
+	delete(st.byID, a.ID)
 	before := st.job(a.Namespace, a.JobID)
 	if before == nil || a.Job.CreateIndex != before.CreateIndex {
 		return

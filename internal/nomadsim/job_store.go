@@ -41,7 +41,7 @@ func (st *state) removeJob(j *job) {
 	st.jobs = drop(st.jobs, j, byName)
 	for _, a := range j.allocations {
 		st.allocations = drop(st.allocations, a, byCreation)
-		delete(st.allocationByID, a.ID)
+		delete(st.byID, a.ID)
 	}
 	for _, e := range j.evaluations {
 		st.evaluations = drop(st.evaluations, e, byCreation)

@@ -52,11 +52,11 @@ func logHandler(c *Cluster, w http.ResponseWriter, r *http.Request, id string) {
 	}
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
-	defer context.AfterFunc(c.store.ctx, cancel)()
+	defer context.AfterFunc(c.store.context(), cancel)()
 	if err := newLogReader(ctx, d, q, w, http.NewResponseController(w).Flush).read(); err != nil && ctx.Err() == nil {
 		refuse(w, err)
 	}
-	if c.store.ctx.Err() != nil {
+	if c.store.context().Err() != nil {
 		panic(http.ErrAbortHandler)
 	}
 }

@@ -25,7 +25,7 @@ func listJobs(c *Cluster, st *state, q *query) (any, error) {
 	}
 	out, next, err := page(q.page, rows, pagesByName, visible, func(j *job) jobStub { return j.stub(meta) })
 	if err == nil {
-		q.nextPage, q.resultIndex = next, max(st.changedAt[tableJobs], st.changedAt[tableSummaries])
+		q.nextPage, q.resultIndex = next, max(st.lastChange(tableJobs), st.lastChange(tableSummaries))
 	}
 	return out, err
 }
@@ -79,7 +79,7 @@ func listByID[T row, S any](st *state, q *query, rows []T, t table, failed strin
 	}
 	out, next, err := page(q.page, rows, pages, visible, stub)
 	if err == nil {
-		q.nextPage, q.resultIndex = next, st.changedAt[t]
+		q.nextPage, q.resultIndex = next, st.lastChange(t)
 	}
 	return out, err
 }
@@ -97,7 +97,7 @@ func listNodes(c *Cluster, st *state, q *query) (any, error) {
 	}
 	out, next, err := page(q.page, rows, pagesByID, func(string) bool { return true }, (*node).stub)
 	if err == nil {
-		q.nextPage, q.resultIndex = next, st.changedAt[tableNodes]
+		q.nextPage, q.resultIndex = next, st.lastChange(tableNodes)
 	}
 	return out, err
 }
@@ -109,7 +109,7 @@ func listNamespaces(c *Cluster, st *state, q *query) (any, error) {
 			out = append(out, n)
 		}
 	}
-	q.resultIndex = st.changedAt[tableNamespaces]
+	q.resultIndex = st.lastChange(tableNamespaces)
 	return out, nil
 }
 
@@ -125,7 +125,7 @@ func forJob(t table, lookup func(q *query, j *job) (any, error)) func(*Cluster, 
 		if !q.token.rights.allows(q.namespace, "read-job") {
 			return nil, jobspec.ErrDenied
 		}
-		q.resultIndex = st.changedAt[t]
+		q.resultIndex = st.lastChange(t)
 		j := st.job(q.namespace, q.id)
 		if j == nil {
 			q.orphansIn = st // for the allocations and evaluations of a purged job
@@ -207,7 +207,7 @@ func getAllocation(c *Cluster, st *state, q *query) (any, error) {
 		return nil, err
 	}
 	if a == nil {
-		q.resultIndex = st.changedAt[tableAllocations]
+		q.resultIndex = st.lastChange(tableAllocations)
 		return nil, jobspec.NotFound("alloc not found")
 	}
 	if !q.token.rights.allows(a.Namespace, "read-job") {

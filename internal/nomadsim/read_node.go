@@ -16,7 +16,7 @@ func getNode(c *Cluster, st *state, q *query) (any, error) {
 	}
 	n := st.nodeByID(q.id)
 	if n == nil {
-		q.resultIndex = st.changedAt[tableNodes]
+		q.resultIndex = st.lastChange(tableNodes)
 		return nil, jobspec.NotFound("node not found")
 	}
 	q.resultIndex = n.ModifyIndex

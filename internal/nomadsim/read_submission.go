@@ -47,7 +47,7 @@ func getEvaluation(c *Cluster, st *state, q *query) (any, error) {
 	}
 	e := st.evaluationByID(q.id)
 	if e == nil {
-		q.resultIndex = st.changedAt[tableEvaluations]
+		q.resultIndex = st.lastChange(tableEvaluations)
 		return nil, jobspec.NotFound("eval not found")
 	}
 	if !q.token.rights.allows(e.Namespace, "read-job") {

@@ -128,7 +128,7 @@ func read(lookup func(c *Cluster, st *state, q *query) (any, error)) handler {
 				if q.token, err = c.acl.authenticate(r); err == nil {
 					body, err = lookup(c, st, q)
 				}
-				changed = st.changed
+				changed = st.changes()
 			})
 			// As in Nomad, a "not found" response has an index and waits, too.
 			if q.waitIndex > 0 && q.resultIndex > 0 && q.resultIndex <= q.waitIndex {

@@ -128,7 +128,7 @@ func (p *plan) addFollowup(a *allocation, trigger, description string, after tim
 		if i < 0 || st.evaluations[i].Status != "pending" {
 			return
 		}
-		if b := st.allocationByID[a.ID]; trigger == "alloc-reschedule" && b != nil && b.ClientStatus == "unknown" {
+		if b := st.allocationByID(a.ID); trigger == "alloc-reschedule" && b != nil && b.ClientStatus == "unknown" {
 			due := b.copy()
 			due.replaceNow = true
 			st.storeAllocations(st.nextIndex(tableAllocations), due)
@@ -178,7 +178,7 @@ func (sc *scheduler) KillClient(st *state, old *node) {
 	n := *old
 	n.agentDown, n.spec.Unreachable = true, true
 	st.storeNode(&n)
-	st.afterDelay(heartbeatSteps*st.stepInterval, func(st *state) { sc.missHeartbeat(st, n.ID) })
+	st.afterDelay(st.steps(heartbeatSteps), func(st *state) { sc.missHeartbeat(st, n.ID) })
 }
 
 // StartClient handles the start of a node's client agent: the node is ready, and evaluations that were blocked are

@@ -54,7 +54,7 @@ func (st *state) createAllocation(j *job, g jobspec.Group, i, later int, spec jo
 	if previous != nil {
 		st.linkReplacement(previous, a)
 	}
-	if same := st.allocationByID[a.ID]; same != nil {
+	if same := st.allocationByID(a.ID); same != nil {
 		if same.JobID != j.ID || same.Namespace != j.Namespace {
 			panic("nomadsim: the allocations of two jobs have the ID " + a.ID)
 		}

@@ -92,7 +92,7 @@ func (st *state) storeDescribed(j *job) {
 	st.jobs = put(st.jobs, j, byName)
 	for _, a := range j.allocations {
 		st.allocations = put(st.allocations, a, byCreation)
-		st.allocationByID[a.ID] = a
+		st.byID[a.ID] = a
 	}
 	for _, e := range j.evaluations {
 		st.evaluations = put(st.evaluations, e, byCreation)

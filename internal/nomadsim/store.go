@@ -22,7 +22,7 @@ func newStateStore() *stateStore {
 	s := &stateStore{}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.state = state{
-		index: 1, changed: make(chan struct{}), allocationByID: make(map[string]*allocation),
+		index: 1, changed: make(chan struct{}), byID: make(map[string]*allocation),
 		stepInterval: defaultStepInterval, store: s,
 	}
 	for t := range s.state.changedAt {
@@ -66,3 +66,6 @@ func (s *stateStore) close() {
 	s.cancel()
 	s.inUse.Wait()
 }
+
+// context returns a context that is canceled when the store is closed.
+func (s *stateStore) context() context.Context { return s.ctx }

@@ -17,7 +17,7 @@ func getDeployment(c *Cluster, st *state, q *query) (any, error) {
 		return nil, err
 	}
 	if d == nil || !q.token.rights.allows(d.Namespace, "read-job") {
-		q.resultIndex = st.changedAt[tableDeployments]
+		q.resultIndex = st.lastChange(tableDeployments)
 		return nil, jobspec.NotFound("deployment not found")
 	}
 	q.resultIndex = d.ModifyIndex
@@ -28,7 +28,7 @@ func deploymentAllocations(c *Cluster, st *state, q *query) (any, error) {
 	if !q.token.rights.allows(q.namespace, "read-job") {
 		return nil, jobspec.ErrDenied
 	}
-	q.resultIndex = st.changedAt[tableAllocations]
+	q.resultIndex = st.lastChange(tableAllocations)
 	out := []allocationStub{}
 	for _, a := range st.allocations {
 		if a.DeploymentID != q.id {
