@@ -94,7 +94,7 @@ func (p *processCluster) changeJob(job string) {
 	waitUntil(p.T, job+" is deployed", func() bool { return p.c.Idle("default", job) })
 	for _, n := range []int{count + 1, count} {
 		p.write(job, len(had)/count*n, "PUT", path+"/scale",
-			fmt.Sprintf(`{"Count":%d,"Target":{"Group":%q}}`, n, jobspec.ObjectName(groups[0])))
+			fmt.Sprintf(`{"Count":%d,"Target":{"Group":%q}}`, n, groups[0].(map[string]any)["Name"]))
 		waitUntil(p.T, job+" is deployed", func() bool { return p.c.Idle("default", job) })
 	}
 }

@@ -136,7 +136,7 @@ func read(lookup func(c *Cluster, st *state, q *query) (any, error)) handler {
 				case <-changed:
 					continue
 				case <-ctx.Done():
-				case <-c.closed:
+				case <-c.store.context().Done():
 					panic(http.ErrAbortHandler)
 				}
 			}

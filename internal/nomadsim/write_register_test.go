@@ -221,7 +221,7 @@ func TestPurge_LeavesAllocations(t *testing.T) {
 	}
 	_, _, err := n.Jobs().Info("web", nil)
 	wantStatus(t, err, 404, "job not found")
-	if a := waitForStatus(t, n, id, "complete"); a.DesiredDescription != descNotNeeded {
+	if a := waitForStatus(t, n, id, "complete"); a.DesiredDescription != "alloc not needed due to job update" {
 		t.Errorf("allocation: got %q, want it not needed", a.DesiredDescription)
 	}
 	registerAndWait(t, n, c, sleeper("web", 1))

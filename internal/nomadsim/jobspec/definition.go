@@ -114,10 +114,10 @@ func mergeDefaults(defaults, value any) any {
 		out := make([]any, len(v))
 		for i, e := range v {
 			var same any
-			sameName := func(w any) bool { return ObjectName(w) != "" && ObjectName(w) == ObjectName(e) }
+			sameName := func(w any) bool { return objectName(w) != "" && objectName(w) == objectName(e) }
 			if k := slices.IndexFunc(known, sameName); k >= 0 {
 				same = known[k]
-			} else if len(known) == len(v) && ObjectName(e) == "" {
+			} else if len(known) == len(v) && objectName(e) == "" {
 				same = known[i]
 			}
 			if _, is := e.(object); !is {
@@ -130,8 +130,8 @@ func mergeDefaults(defaults, value any) any {
 	return value
 }
 
-// ObjectName returns the Name field of an object, or "".
-func ObjectName(v any) string {
+// objectName returns the Name field of an object, or "".
+func objectName(v any) string {
 	o, _ := v.(object)
 	name, _ := o["Name"].(string)
 	return name

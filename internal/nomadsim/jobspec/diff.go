@@ -84,9 +84,9 @@ func pairByName(old, now any, do func(name string, old, now object)) {
 	for i, list := range []any{old, now} {
 		all, _ := list.([]any)
 		for _, v := range all {
-			pair := both[ObjectName(v)]
+			pair := both[objectName(v)]
 			pair[i] = v.(object)
-			both[ObjectName(v)] = pair
+			both[objectName(v)] = pair
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(both)) {
