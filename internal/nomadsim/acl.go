@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"nomadctld/internal/nomadsim/jobspec"
+	"nomadctld/internal/nomadsim/store"
 )
 
 // deniedRPCText is the response of a client agent's streams to an unknown token.
@@ -29,10 +30,10 @@ type acl struct {
 // AddToken adds a token with these rights. The first token turns ACL on. The secret "" is the anonymous token: the
 // rights of a request without a token.
 func (c *Cluster) AddToken(secret string, rights Rights) {
-	c.store.update(func(st *state) {
+	c.store.Update(func(st *store.State) {
 		c.acl.mu.Lock()
 		defer c.acl.mu.Unlock()
-		c.acl.tokens[secret] = &token{secret, rights, st.nextIndex(), time.Now()}
+		c.acl.tokens[secret] = &token{secret, rights, st.NextIndex(), time.Now()}
 	})
 }
 
@@ -121,11 +122,11 @@ func (r Rights) allowsAny(namespace string) bool {
 }
 
 // tokenSelf returns the request's own token.
-func tokenSelf(c *Cluster, st *state, q *query) (any, error) {
+func tokenSelf(c *Cluster, st *store.State, q *query) (any, error) {
 	t := q.token
 	id := object{
 		"AccessorID": jobspec.UUID("accessor", t.secret), "SecretID": t.secret, "Name": "", "Type": "client",
-		"Policies": []string{"sim"}, "Roles": nil, "Global": false, "Hash": nil, "CreateTime": stamp(t.added),
+		"Policies": []string{"sim"}, "Roles": nil, "Global": false, "Hash": nil, "CreateTime": store.Stamp(t.added),
 		"ExpirationTime": nil, "ExpirationTTL": 0, "CreateIndex": t.index, "ModifyIndex": t.index,
 	}
 	switch {

@@ -11,14 +11,15 @@ import (
 	"time"
 
 	"nomadctld/internal/nomadsim/jobspec"
+	"nomadctld/internal/nomadsim/store"
 )
 
 // processIDs returns the IDs of a job's processes, by allocation and task.
 func (c *Cluster) processIDs(job string) map[string]int {
 	all := map[string]int{}
-	c.store.view(func(st *state) {
-		for _, a := range st.job("default", job).allocations {
-			for name, pid := range c.agents.processes(st, a.ID) {
+	c.store.View(func(st *store.State) {
+		for _, a := range st.Job("default", job).Allocations {
+			for name, pid := range c.agents.Processes(st, a.ID) {
 				all[a.ID+"/"+name] = pid
 			}
 		}
@@ -57,7 +58,7 @@ func (p *processCluster) write(job string, want int, method, path, body string) 
 // isSettled is Idle without regard to the deployment.
 func (c *Cluster) isSettled(job string) bool {
 	j := jobRecord(c, job)
-	return !j.hasEvaluation("pending") && !slices.ContainsFunc(j.allocations, func(a *allocation) bool {
+	return !j.HasEvaluation("pending") && !slices.ContainsFunc(j.Allocations, func(a *store.Allocation) bool {
 		return a.ClientStatus == "pending" || a.DesiredStatus != "run" && a.ClientStatus == "running"
 	})
 }

@@ -6,22 +6,25 @@ import (
 	"slices"
 	"time"
 
+	"nomadctld/internal/nomadsim/agent"
 	"nomadctld/internal/nomadsim/jobspec"
+	"nomadctld/internal/nomadsim/store"
+	"nomadctld/internal/nomadsim/wire"
 )
 
 // This file contains the requests that the servers forward to client agents.
 
 // askClient is reachableAllocation for a request to the client agent of the allocation. It waits as long as the client
 // needs for its response.
-func (c *Cluster) askClient(r *http.Request, id string, capabilities ...string) (*allocation, error) {
+func (c *Cluster) askClient(r *http.Request, id string, capabilities ...string) (*store.Allocation, error) {
 	a, n, err := c.reachableAllocation(r, id, capabilities...)
 	if err != nil {
 		return nil, err
 	}
-	if n.spec.Hangs {
-		hang(c.Controls, r)
+	if n.Spec.Hangs {
+		wire.Hang(c.Controls, r)
 	}
-	delay(c.Controls, r, n.spec.Slow)
+	wire.Delay(c.Controls, r, n.Spec.Slow)
 	return a, nil
 }
 
@@ -29,20 +32,20 @@ func (c *Cluster) askClient(r *http.Request, id string, capabilities ...string) 
 // or if the servers cannot reach the node.
 func (c *Cluster) reachableAllocation(r *http.Request, id string,
 	capabilities ...string,
-) (a *allocation, n *node, err error) {
-	c.store.view(func(st *state) { a, n, err = c.reachableAllocationIn(st, r, id, capabilities...) })
+) (a *store.Allocation, n *store.Node, err error) {
+	c.store.View(func(st *store.State) { a, n, err = c.reachableAllocationIn(st, r, id, capabilities...) })
 	return a, n, err
 }
 
 // reachableAllocationIn is reachableAllocation within a transaction.
-func (c *Cluster) reachableAllocationIn(st *state, r *http.Request, id string,
+func (c *Cluster) reachableAllocationIn(st *store.State, r *http.Request, id string,
 	capabilities ...string,
-) (*allocation, *node, error) {
+) (*store.Allocation, *store.Node, error) {
 	t, err := c.acl.authenticate(r)
 	if err != nil {
 		return nil, nil, err
 	}
-	a, err := st.allocation(id)
+	a, err := st.Allocation(id)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -52,11 +55,11 @@ func (c *Cluster) reachableAllocationIn(st *state, r *http.Request, id string,
 	if !slices.ContainsFunc(capabilities, func(s string) bool { return t.rights.allows(a.Namespace, s) }) {
 		return nil, nil, jobspec.ErrDenied
 	}
-	n := st.nodeByID(a.NodeID)
+	n := st.NodeByID(a.NodeID)
 	if n == nil {
 		return nil, nil, jobspec.NotFound(fmt.Sprintf("Unknown node %s", a.NodeID))
 	}
-	if n.spec.Down || n.spec.Unreachable {
+	if n.Spec.Down || n.Spec.Unreachable {
 		return nil, nil, jobspec.NotFound("No path to node")
 	}
 	return a, n, nil
@@ -69,7 +72,7 @@ func statsHandler(c *Cluster, w http.ResponseWriter, r *http.Request, id string)
 		refuse(w, err)
 		return
 	}
-	respond(w, r, statsOf(a, r.URL.Query().Get("task")))
+	respond(w, r, agent.StatsOf(a, r.URL.Query().Get("task")))
 }
 
 // checksHandler returns the last results of an allocation's checks, by check ID. Like Nomad, it returns null if there
@@ -80,5 +83,5 @@ func checksHandler(c *Cluster, w http.ResponseWriter, r *http.Request, id string
 		refuse(w, err)
 		return
 	}
-	respond(w, r, checkResults(a, time.Now()))
+	respond(w, r, agent.CheckResults(a, time.Now()))
 }

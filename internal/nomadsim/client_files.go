@@ -8,22 +8,23 @@ import (
 	"net/url"
 	"strconv"
 
+	"nomadctld/internal/nomadsim/agent"
 	"nomadctld/internal/nomadsim/jobspec"
 )
 
 // fileHandler returns a handler for requests for files of an allocation.
-func fileHandler(lookup func(d *allocDir, v url.Values) (any, error)) handler {
+func fileHandler(lookup func(d *agent.AllocDir, v url.Values) (any, error)) handler {
 	return func(c *Cluster, w http.ResponseWriter, r *http.Request, id string) {
-		if !c.store.acquire() {
+		if !c.store.Acquire() {
 			panic(http.ErrAbortHandler)
 		}
-		defer c.store.release()
+		defer c.store.Release()
 		a, err := c.askClient(r, id, "read-fs")
 		if err != nil {
 			refuse(w, err)
 			return
 		}
-		d, err := c.agents.dir(a)
+		d, err := c.agents.Dir(a)
 		var body any
 		if err == nil {
 			body, err = lookup(d, r.URL.Query())
@@ -43,13 +44,13 @@ func fileHandler(lookup func(d *allocDir, v url.Values) (any, error)) handler {
 	}
 }
 
-func listFiles(d *allocDir, v url.Values) (any, error) { return d.list(v.Get("path")) }
+func listFiles(d *agent.AllocDir, v url.Values) (any, error) { return d.List(v.Get("path")) }
 
-func statFile(d *allocDir, v url.Values) (any, error) {
+func statFile(d *agent.AllocDir, v url.Values) (any, error) {
 	if v.Get("path") == "" {
 		return nil, errNoFileName
 	}
-	info, head, err := d.stat(v.Get("path"))
+	info, head, err := d.Stat(v.Get("path"))
 	if err != nil {
 		return nil, err
 	}
@@ -63,7 +64,7 @@ var errNoFileName = jobspec.BadRequest("must provide a file name")
 
 // contentHandler returns a handler for the content of a file. Nomad sends the status 200 before it opens the file, so
 // an error is only visible in the body.
-func contentHandler(lookup func(d *allocDir, v url.Values) (any, error)) handler {
+func contentHandler(lookup func(d *agent.AllocDir, v url.Values) (any, error)) handler {
 	handle := fileHandler(lookup)
 	return func(c *Cluster, w http.ResponseWriter, r *http.Request, id string) { handle(c, alwaysOK{w}, r, id) }
 }
@@ -72,9 +73,11 @@ type alwaysOK struct{ http.ResponseWriter }
 
 func (w alwaysOK) WriteHeader(int) { w.ResponseWriter.WriteHeader(http.StatusOK) }
 
-func catFile(d *allocDir, v url.Values) (any, error) { return readContent(d, v.Get("path"), 0, 0) }
+func catFile(d *agent.AllocDir, v url.Values) (any, error) {
+	return readContent(d, v.Get("path"), 0, 0)
+}
 
-func readFile(d *allocDir, v url.Values) (any, error) {
+func readFile(d *agent.AllocDir, v url.Values) (any, error) {
 	offset, err := strconv.ParseInt(v.Get("offset"), 10, 64)
 	if err != nil {
 		return nil, fmt.Errorf("error parsing offset: %v", err)
@@ -88,9 +91,9 @@ func readFile(d *allocDir, v url.Values) (any, error) {
 	return readContent(d, v.Get("path"), offset, limit)
 }
 
-func readContent(d *allocDir, name string, offset, limit int64) (any, error) {
+func readContent(d *agent.AllocDir, name string, offset, limit int64) (any, error) {
 	if name == "" {
 		return nil, errNoFileName
 	}
-	return d.read(name, offset, limit)
+	return d.Read(name, offset, limit)
 }

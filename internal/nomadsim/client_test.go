@@ -98,6 +98,7 @@ func decode[T any](t *testing.T, w *httptest.ResponseRecorder) (v T) {
 const (
 	day  = 24 * time.Hour
 	week = 7 * day
+	mib  = 1 << 20
 )
 
 var successful = Deployment{Status: "successful"}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/gorilla/websocket"
 
+	"nomadctld/internal/nomadsim/agent"
 	"nomadctld/internal/nomadsim/jobspec"
 )
 
@@ -29,10 +30,10 @@ func policyViolation(format string, args ...any) error {
 // messages. Nothing here isolates the task: the program runs as the current user. Therefore a token is required, even
 // if a Nomad without ACL or with an anonymous policy would not require one.
 func execHandler(c *Cluster, w http.ResponseWriter, r *http.Request, id string) {
-	if !c.store.acquire() {
+	if !c.store.Acquire() {
 		panic(http.ErrAbortHandler)
 	}
-	defer c.store.release()
+	defer c.store.Release()
 	if c.acl.servedAnonymously(r) {
 		refuse(w, jobspec.CodedError{
 			Code: http.StatusForbidden, Text: "the simulated cluster runs commands only for requests with a token",
@@ -52,28 +53,28 @@ func execHandler(c *Cluster, w http.ResponseWriter, r *http.Request, id string) 
 	if upgradeErr != nil {
 		return // Upgrade has sent the error
 	}
-	s := newExecStream(c.store.context(), conn)
+	s := newExecStream(c.store.Context(), conn)
 	defer s.shutdown()
 	if err == nil {
 		err = c.resolveExec(r, id, e)
 	}
 	if err == nil {
-		err = c.agents.exec(s.ctx, s, e)
+		err = c.agents.Exec(s.ctx, s, e)
 	}
 	if err != nil {
 		s.close(err)
 	}
 }
 
-func parseExec(r *http.Request) (*execRequest, error) {
+func parseExec(r *http.Request) (*agent.ExecRequest, error) {
 	q := r.URL.Query()
-	e := &execRequest{task: jobspec.Task{Name: q.Get("task")}}
-	if err := json.Unmarshal([]byte(q.Get("command")), &e.command); err != nil {
+	e := &agent.ExecRequest{Task: jobspec.Task{Name: q.Get("task")}}
+	if err := json.Unmarshal([]byte(q.Get("command")), &e.Command); err != nil {
 		return nil, fmt.Errorf("failed to marshal command into json: %v", err)
 	}
 	if tty := q.Get("tty"); tty != "" {
 		var err error
-		if e.tty, err = strconv.ParseBool(tty); err != nil {
+		if e.TTY, err = strconv.ParseBool(tty); err != nil {
 			return nil, fmt.Errorf("tty value is not a boolean: %v", err)
 		}
 	}
@@ -81,11 +82,11 @@ func parseExec(r *http.Request) (*execRequest, error) {
 }
 
 // resolveExec checks the request and finds its allocation and task, in the order of Nomad's client.
-func (c *Cluster) resolveExec(r *http.Request, id string, e *execRequest) (err error) {
+func (c *Cluster) resolveExec(r *http.Request, id string, e *agent.ExecRequest) (err error) {
 	if _, err := c.acl.authenticate(r); err != nil {
 		return policyViolation(deniedRPCText)
 	}
-	e.allocation, e.node, err = c.reachableAllocation(r, id, "alloc-exec")
+	e.Allocation, e.Node, err = c.reachableAllocation(r, id, "alloc-exec")
 	switch f, _ := errors.AsType[jobspec.CodedError](err); {
 	case err == jobspec.ErrDenied:
 		return errors.New(jobspec.ErrDenied.Error()) // Nomad treats this as an internal error
@@ -93,22 +94,22 @@ func (c *Cluster) resolveExec(r *http.Request, id string, e *execRequest) (err e
 		return policyViolation("%s", f.Text)
 	case err != nil:
 		return err
-	case e.task.Name == "":
+	case e.Task.Name == "":
 		return policyViolation("must provide task name")
-	case len(e.command) == 0:
+	case len(e.Command) == 0:
 		return policyViolation("command is not present")
 	}
-	name, found := e.task.Name, false
-	if e.task, found = e.allocation.task(name); !found {
+	name, found := e.Task.Name, false
+	if e.Task, found = e.Allocation.Task(name); !found {
 		return errors.New("task not found")
 	}
 	// raw_exec does not isolate the task or the programs in it.
-	if e.task.Driver == "raw_exec" {
+	if e.Task.Driver == "raw_exec" {
 		if _, _, err := c.reachableAllocation(r, id, "alloc-node-exec"); err != nil {
 			return errors.New(err.Error())
 		}
 	}
-	switch s := e.allocation.TaskStates[name]; {
+	switch s := e.Allocation.TaskStates[name]; {
 	case s.StartedAt == nil:
 		return policyViolation("task %q not started yet.", name)
 	case s.State != "running":

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/gorilla/websocket"
+
+	"nomadctld/internal/nomadsim/agent"
 )
 
 const execPath = "/v1/client/allocation/{id}/exec"
@@ -64,13 +66,13 @@ func readFrames(conn *websocket.Conn) (frames []string) {
 	var output []byte
 	for {
 		_, m, err := conn.ReadMessage()
-		var out execOutput
+		var out agent.ExecOutput
 		if err == nil && json.Unmarshal(m, &out) == nil && out.Stdout != nil && !out.Stdout.Close {
 			output = append(output, out.Stdout.Data...)
 			continue
 		}
 		if len(output) > 0 {
-			text, _ := json.Marshal(execOutput{Stdout: &stream{Data: output}})
+			text, _ := json.Marshal(agent.ExecOutput{Stdout: &agent.Stream{Data: output}})
 			frames, output = append(frames, string(text)), nil
 		}
 		if err != nil {
@@ -198,7 +200,7 @@ func TestExec_ResizesTerminal(t *testing.T) {
 // readPID reads the process ID that a program prints first.
 func readPID(t *testing.T, conn *websocket.Conn) (pid int) {
 	t.Helper()
-	var out execOutput
+	var out agent.ExecOutput
 	if err := conn.ReadJSON(&out); err != nil || out.Stdout == nil {
 		t.Fatalf("got %+v, %v, want a process ID", out, err)
 	}

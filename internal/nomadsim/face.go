@@ -3,18 +3,22 @@ package nomadsim
 import (
 	"fmt"
 	"time"
+
+	"nomadctld/internal/nomadsim/agent"
+	"nomadctld/internal/nomadsim/jobspec"
+	"nomadctld/internal/nomadsim/store"
 )
 
 // This file contains the methods with which tests and the demo describe and change a cluster.
 
 // AddNamespace adds a namespace, unless it exists. AddJob adds the namespace of its job.
 func (c *Cluster) AddNamespace(name string) {
-	c.store.update(func(st *state) { st.addNamespace(name, "") })
+	c.store.Update(func(st *store.State) { st.AddNamespace(name, "") })
 }
 
 // AddNode adds a node to the cluster. It replaces a node with the same name, which keeps its allocations.
-func (c *Cluster) AddNode(n Node) {
-	c.store.update(func(st *state) { st.addNode(n) })
+func (c *Cluster) AddNode(n jobspec.Node) {
+	c.store.Update(func(st *store.State) { st.AddNode(n) })
 }
 
 // AddJob adds a job to the cluster in the described state. The index advances as in a real cluster: each version is
@@ -23,19 +27,19 @@ func (c *Cluster) AddNode(n Node) {
 // are missing. Tasks with a Command are started if they are described as running, and processes of
 // other tasks are killed. The caller must not change the maps of the description after the call.
 func (c *Cluster) AddJob(spec Job) {
-	c.syncProcesses(func(st *state) []*allocation { return st.addJob(spec) })
+	c.syncProcesses(func(st *store.State) []*store.Allocation { return st.AddJob(spec) })
 }
 
 // Purge deletes a job with all its records, if it exists, and kills its processes.
 func (c *Cluster) Purge(namespace, id string) {
-	c.syncProcesses(func(st *state) []*allocation { return st.purge(namespace, id) })
+	c.syncProcesses(func(st *store.State) []*store.Allocation { return st.Purge(namespace, id) })
 }
 
 // syncProcesses changes the state, and starts and kills processes to match the changed allocations. It waits until the
 // killed ones have exited.
-func (c *Cluster) syncProcesses(change func(st *state) []*allocation) {
+func (c *Cluster) syncProcesses(change func(st *store.State) []*store.Allocation) {
 	var exits []<-chan struct{}
-	c.store.update(func(st *state) { exits = c.agents.syncProcesses(st, change(st)) })
+	c.store.Update(func(st *store.State) { exits = c.agents.SyncProcesses(st, change(st)) })
 	for _, exited := range exits {
 		<-exited
 	}
@@ -43,9 +47,9 @@ func (c *Cluster) syncProcesses(change func(st *state) []*allocation) {
 
 // Allocations returns the IDs of a job's allocations in sorted order. It returns none if there is no such job.
 func (c *Cluster) Allocations(namespace, job string) (ids []string) {
-	c.store.view(func(st *state) {
-		if j := st.job(namespace, job); j != nil {
-			for _, a := range j.allocations {
+	c.store.View(func(st *store.State) {
+		if j := st.Job(namespace, job); j != nil {
+			for _, a := range j.Allocations {
 				ids = append(ids, a.ID)
 			}
 		}
@@ -57,7 +61,7 @@ func (c *Cluster) Allocations(namespace, job string) (ids []string) {
 // allocation is starting or stopping on a running client, and no deployment is active. It returns false if there is no
 // such job.
 func (c *Cluster) Idle(namespace, id string) (idle bool) {
-	c.store.view(func(st *state) { idle = st.idle(namespace, id) })
+	c.store.View(func(st *store.State) { idle = st.Idle(namespace, id) })
 	return idle
 }
 
@@ -65,21 +69,21 @@ func (c *Cluster) Idle(namespace, id string) (idle bool) {
 // dead to the counts of children, and queued to the queued allocations of each group. The numbers may be negative. It
 // reports whether there is such a job.
 func (c *Cluster) SkewSummary(namespace, id string, pending, running, dead, queued int) (found bool) {
-	c.store.update(func(st *state) { found = st.skewSummary(namespace, id, pending, running, dead, queued) })
+	c.store.Update(func(st *store.State) { found = st.SkewSummary(namespace, id, pending, running, dead, queued) })
 	return found
 }
 
 // Collect garbage-collects one job with its versions, as Nomad does after job_gc_threshold. It returns an error if
 // Nomad would keep the job.
 func (c *Cluster) Collect(namespace, id string) (err error) {
-	c.store.update(func(st *state) {
-		switch j := st.job(namespace, id); {
+	c.store.Update(func(st *store.State) {
+		switch j := st.Job(namespace, id); {
 		case j == nil:
 			err = fmt.Errorf("no such job: %s", id)
-		case !st.collectable(j):
-			err = fmt.Errorf("Nomad keeps job %s: it is %s, with %d allocations", id, j.Status, len(j.allocations))
+		case !st.Collectable(j):
+			err = fmt.Errorf("Nomad keeps job %s: it is %s, with %d allocations", id, j.Status, len(j.Allocations))
 		default:
-			c.agents.drop(st.collect(j))
+			c.agents.Drop(st.Collect(j))
 		}
 	})
 	return err
@@ -88,14 +92,14 @@ func (c *Cluster) Collect(namespace, id string) (err error) {
 // SetStepInterval sets the duration of a simulation step (default 20 ms). Each of these takes one step: processing an
 // evaluation, starting an allocation on its client, starting or stopping a task, and reporting its health.
 func (c *Cluster) SetStepInterval(d time.Duration) {
-	c.store.update(func(st *state) { st.setStepInterval(d) })
+	c.store.Update(func(st *store.State) { st.SetStepInterval(d) })
 }
 
 // KillClient kills the client agent of a node. Its allocations are not reachable from then on. After the heartbeat
 // timeout the node is down, or disconnected if a group on it has a disconnect block.
 func (c *Cluster) KillClient(name string) {
-	c.store.update(func(st *state) {
-		n := st.nodeNamed(name)
+	c.store.Update(func(st *store.State) {
+		n := st.NodeNamed(name)
 		if n == nil {
 			panic("nomadsim: no such node: " + name)
 		}
@@ -105,20 +109,20 @@ func (c *Cluster) KillClient(name string) {
 
 // StartClient starts the client agent of a node again, or that of a new node.
 func (c *Cluster) StartClient(name string) {
-	c.store.update(func(st *state) {
-		n := st.nodeNamed(name)
+	c.store.Update(func(st *store.State) {
+		n := st.NodeNamed(name)
 		if n == nil {
-			n = st.addNode(Node{Name: name, Drivers: st.defaultDrivers()})
+			n = st.AddNode(jobspec.Node{Name: name, Drivers: st.DefaultDrivers()})
 		}
 		c.scheduler.StartClient(st, n)
-		st.afterStep(func(st *state) { c.agents.reconnect(st, n.ID) })
+		st.AfterStep(func(st *store.State) { c.agents.Reconnect(st, n.ID) })
 	})
 }
 
 // NodeStatus returns the status of a node, or "" if there is no such node.
 func (c *Cluster) NodeStatus(name string) (status string) {
-	c.store.view(func(st *state) {
-		if n := st.nodeNamed(name); n != nil {
+	c.store.View(func(st *store.State) {
+		if n := st.NodeNamed(name); n != nil {
 			status = n.Status
 		}
 	})
@@ -127,41 +131,41 @@ func (c *Cluster) NodeStatus(name string) (status string) {
 
 // ClientInSync reports whether the client of a node is running and has reported all of its allocations.
 func (c *Cluster) ClientInSync(name string) (inSync bool) {
-	c.store.view(func(st *state) { inSync = st.clientInSync(name) })
+	c.store.View(func(st *store.State) { inSync = st.ClientInSync(name) })
 	return inSync
 }
 
 // FailNext makes the tasks of the job's next started or restarted allocations exit with code 1, at every attempt of
 // their restart policy. The environment variable SIM_EXIT=2 makes a task exit with code 2 every time.
 func (c *Cluster) FailNext(namespace, job string, allocations int) {
-	c.store.update(func(st *state) { c.agents.failNextStarts(st, namespace, job, allocations) })
+	c.store.Update(func(st *store.State) { c.agents.FailNextStarts(st, namespace, job, allocations) })
 }
 
 // HoldTasks makes the cluster start no processes until RunTasks is called.
-func (c *Cluster) HoldTasks() { c.store.update(c.agents.hold) }
+func (c *Cluster) HoldTasks() { c.store.Update(c.agents.Hold) }
 
 // RunTasks starts the processes that HoldTasks has held back. It returns the tasks that are described as having
 // exited, for which the caller may write logs.
-func (c *Cluster) RunTasks() (exited []ExitedTask) {
-	c.store.update(func(st *state) { exited = c.agents.run(st) })
+func (c *Cluster) RunTasks() (exited []agent.ExitedTask) {
+	c.store.Update(func(st *store.State) { exited = c.agents.Run(st) })
 	return exited
 }
 
 // Log appends text to the "stdout" or "stderr" log of a task, regardless of the task's state. It panics if the
 // allocation or the task does not exist, and does nothing after Close.
 func (c *Cluster) Log(allocation, task, stream string, text []byte) {
-	c.agents.log(c.mustAllocation(allocation), task, stream, text)
+	c.agents.Log(c.mustAllocation(allocation), task, stream, text)
 }
 
 // Container returns the settings for a task of an allocation. It panics if the task does not exist or does not use
 // the docker driver.
-func (c *Cluster) Container(allocation, task string) Container {
-	return containerOf(c.mustAllocation(allocation), task)
+func (c *Cluster) Container(allocation, task string) agent.Container {
+	return agent.ContainerOf(c.mustAllocation(allocation), task)
 }
 
 // mustAllocation returns an allocation. It panics if there is none with this ID.
-func (c *Cluster) mustAllocation(id string) (a *allocation) {
-	c.store.view(func(st *state) { a = st.allocationByID(id) })
+func (c *Cluster) mustAllocation(id string) (a *store.Allocation) {
+	c.store.View(func(st *store.State) { a = st.AllocationByID(id) })
 	if a == nil {
 		panic("nomadsim: no allocation " + id)
 	}

@@ -4,15 +4,16 @@ import (
 	"net/http"
 
 	"nomadctld/internal/nomadsim/jobspec"
+	"nomadctld/internal/nomadsim/store"
 )
 
 // collectGarbage garbage-collects everything that is terminal, regardless of Nomad's thresholds.
-func collectGarbage(c *Cluster, st *state, req *writeRequest) (any, error) {
+func collectGarbage(c *Cluster, st *store.State, req *writeRequest) (any, error) {
 	if !req.token.rights.Management {
 		return nil, jobspec.ErrDenied
 	}
 	req.noIndex = true
-	st.afterStep(func(st *state) { st.collect(nil) })
+	st.AfterStep(func(st *store.State) { st.Collect(nil) })
 	return nil, nil
 }
 

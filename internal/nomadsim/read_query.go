@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"nomadctld/internal/nomadsim/jobspec"
+	"nomadctld/internal/nomadsim/store"
 )
 
 // query is a read request, with the data for the headers of its response.
@@ -16,11 +17,11 @@ type query struct {
 	id                string // the value of {id} in the route
 	values            url.Values
 	namespace, prefix string
-	page              pageRequest
+	page              store.PageRequest
 	waitIndex         uint64 // respond when the data has changed after this index
 	wait              time.Duration
 	token             *token
-	orphansIn         *state // if the job does not exist: the state, which may have orphans of it (method orphans)
+	orphansIn         *store.State // if the job does not exist: the state, which may have orphans of it (method orphans)
 
 	resultIndex uint64 // index of the response; 0: no headers about the cluster
 	nextPage    string // token of the next page
@@ -34,8 +35,8 @@ func parseQuery(r *http.Request, id string) (*query, error) {
 	q := &query{
 		id: id, values: v, namespace: cmp.Or(v.Get("namespace"), "default"), prefix: v.Get("prefix"), wait: maxWait,
 	}
-	q.page = pageRequest{
-		namespace: q.namespace, filter: v.Get("filter"), nextToken: v.Get("next_token"), reverse: v.Get("reverse") == "true",
+	q.page = store.PageRequest{
+		Namespace: q.namespace, Filter: v.Get("filter"), NextToken: v.Get("next_token"), Reverse: v.Get("reverse") == "true",
 	}
 	if s := v.Get("stale"); s != "" {
 		if _, err := strconv.ParseBool(s); err != nil {
@@ -47,7 +48,7 @@ func parseQuery(r *http.Request, id string) (*query, error) {
 		if err != nil {
 			return nil, jobspec.BadRequest("Expect a number for `per_page` query string parameter")
 		}
-		q.page.perPage = int(n)
+		q.page.PerPage = int(n)
 	}
 	if s := v.Get("wait"); s != "" {
 		d, err := time.ParseDuration(s)

@@ -6,10 +6,11 @@ import (
 	"strconv"
 
 	"nomadctld/internal/nomadsim/jobspec"
+	"nomadctld/internal/nomadsim/store"
 )
 
 // jobSubmission returns the job file of a version.
-func jobSubmission(q *query, j *job) (any, error) {
+func jobSubmission(q *query, j *store.Job) (any, error) {
 	version, err := strconv.ParseUint(q.values.Get("version"), 10, 64)
 	if err != nil {
 		q.resultIndex = 0
@@ -19,7 +20,7 @@ func jobSubmission(q *query, j *job) (any, error) {
 	if j == nil {
 		return nil, errSourceNotFound
 	}
-	v := j.findVersion(version)
+	v := j.FindVersion(version)
 	if v == nil || v.Submission == nil {
 		return nil, errSourceNotFound
 	}
@@ -38,16 +39,16 @@ func jobSubmission(q *query, j *job) (any, error) {
 var errSourceNotFound = jobspec.NotFound("job source not found")
 
 // getEvaluation returns one evaluation.
-func getEvaluation(c *Cluster, st *state, q *query) (any, error) {
+func getEvaluation(c *Cluster, st *store.State, q *query) (any, error) {
 	if !q.token.rights.allows(q.namespace, "read-job") {
 		return nil, jobspec.ErrDenied
 	}
-	if _, err := uuidDigits(q.id, true); err != nil {
+	if _, err := store.UuidDigits(q.id, true); err != nil {
 		return nil, fmt.Errorf("failed to lookup eval: eval lookup failed: index error: %w", err)
 	}
-	e := st.evaluationByID(q.id)
+	e := st.EvaluationByID(q.id)
 	if e == nil {
-		q.resultIndex = st.lastChange(tableEvaluations)
+		q.resultIndex = st.LastChange(store.TableEvaluations)
 		return nil, jobspec.NotFound("eval not found")
 	}
 	if !q.token.rights.allows(e.Namespace, "read-job") {

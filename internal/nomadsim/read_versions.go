@@ -4,10 +4,11 @@ import (
 	"cmp"
 
 	"nomadctld/internal/nomadsim/jobspec"
+	"nomadctld/internal/nomadsim/store"
 )
 
 // jobVersions returns the versions of a job and, on request, the difference of each version to the previous one.
-func jobVersions(q *query, j *job) (any, error) {
+func jobVersions(q *query, j *store.Job) (any, error) {
 	diffs, err := q.flag("diffs", false)
 	if err != nil {
 		return nil, err
@@ -17,9 +18,9 @@ func jobVersions(q *query, j *job) (any, error) {
 	}
 	q.resultIndex = cmp.Or(j.ModifyIndex, q.resultIndex)
 	versions, differences := []object{}, []jobspec.Diff(nil)
-	all := j.versions()
+	all := j.Versions()
 	for i, v := range all {
-		versions = append(versions, v.detail())
+		versions = append(versions, v.Detail())
 		if diffs && i+1 < len(all) {
 			differences = append(differences, v.Diff(&all[i+1].Registration))
 		}

@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"nomadctld/internal/nomadsim/jobspec"
+	"nomadctld/internal/nomadsim/store"
+	"nomadctld/internal/nomadsim/wire"
 )
 
 // handler handles a request. id is the value of {id} in its route.
@@ -26,22 +28,22 @@ type route struct {
 var routes = []route{
 	{"GET", "/v1/jobs", read(listJobs)},
 	{"PUT", "/v1/jobs", write(registerJob)},
-	{"GET", "/v1/job/{id...}/allocations", read(forJob(tableAllocations, jobAllocations))},
-	{"GET", "/v1/job/{id...}/evaluations", read(forJob(tableEvaluations, jobEvaluations))},
-	{"GET", "/v1/job/{id...}/summary", read(forJob(tableSummaries, jobSummary))},
-	{"GET", "/v1/job/{id...}/versions", read(forJob(tableJobs, jobVersions))},
-	{"GET", "/v1/job/{id...}/deployments", read(forJob(tableDeployments, jobDeployments))},
-	{"GET", "/v1/job/{id...}/deployment", read(forJob(tableDeployments, jobDeployment))},
+	{"GET", "/v1/job/{id...}/allocations", read(forJob(store.TableAllocations, jobAllocations))},
+	{"GET", "/v1/job/{id...}/evaluations", read(forJob(store.TableEvaluations, jobEvaluations))},
+	{"GET", "/v1/job/{id...}/summary", read(forJob(store.TableSummaries, jobSummary))},
+	{"GET", "/v1/job/{id...}/versions", read(forJob(store.TableJobs, jobVersions))},
+	{"GET", "/v1/job/{id...}/deployments", read(forJob(store.TableDeployments, jobDeployments))},
+	{"GET", "/v1/job/{id...}/deployment", read(forJob(store.TableDeployments, jobDeployment))},
 	{"GET", "/v1/job/{id...}/scale", read(scaleStatus)},
 	{"PUT", "/v1/job/{id...}/scale", write(scaleJob)},
-	{"GET", "/v1/job/{id...}/submission", read(forJob(tableJobs, jobSubmission))},
+	{"GET", "/v1/job/{id...}/submission", read(forJob(store.TableJobs, jobSubmission))},
 	{"PUT", "/v1/job/{id...}/revert", write(revertJob)},
 	{"PUT", "/v1/job/{id...}/evaluate", write(evaluateJob)},
 	{"PUT", "/v1/job/{id...}/tag", write(tagVersion)},
 	{"DELETE", "/v1/job/{id...}/tag", write(untagVersion)},
 	{"PUT", "/v1/job/{id...}/periodic/force", write(forceJob)},
 	{"PUT", "/v1/job/{id...}/dispatch", write(dispatchJob)},
-	{"GET", "/v1/job/{id...}", read(forJob(tableJobs, getJob))},
+	{"GET", "/v1/job/{id...}", read(forJob(store.TableJobs, getJob))},
 	{"PUT", "/v1/job/{id...}", write(registerJob)},
 	{"DELETE", "/v1/job/{id...}", write(deregisterJob)},
 	{"GET", "/v1/allocations", read(listAllocations)},
@@ -76,7 +78,7 @@ var routes = []route{
 // findRoute returns the route for a path and method or, if there is none, a route for the path with another method.
 func findRoute(method, path string) (found route, id string) {
 	for _, r := range routes {
-		if s, fits := match(r.pattern, path); fits && found.method != method {
+		if s, fits := wire.Match(r.pattern, path); fits && found.method != method {
 			if found.pattern == "" || (r.pattern == found.pattern && r.method == method) {
 				found, id = r, s
 			}
@@ -95,7 +97,7 @@ func (c *Cluster) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	found, id := findRoute(r.Method, r.URL.Path)
 	changes := found.method == r.Method && r.Method != http.MethodGet
-	serveRequest(c.Controls, w, r, found.pattern, changes, func(w http.ResponseWriter) {
+	wire.Serve(c.Controls, w, r, found.pattern, changes, func(w http.ResponseWriter) {
 		switch {
 		case found.pattern == "" && strings.HasPrefix(r.URL.Path, "/v1/allocation/"),
 			found.pattern == "" && strings.HasPrefix(r.URL.Path, "/v1/client/allocation/"):
@@ -112,7 +114,7 @@ func (c *Cluster) serve(w http.ResponseWriter, r *http.Request) {
 
 // read returns the handler of a query, which may block until the state changes. lookup runs in a transaction. It
 // must return only stored records or newly created values.
-func read(lookup func(c *Cluster, st *state, q *query) (any, error)) handler {
+func read(lookup func(c *Cluster, st *store.State, q *query) (any, error)) handler {
 	return func(c *Cluster, w http.ResponseWriter, r *http.Request, id string) {
 		q, err := parseQuery(r, id)
 		if err != nil {
@@ -124,11 +126,11 @@ func read(lookup func(c *Cluster, st *state, q *query) (any, error)) handler {
 		for {
 			var body any
 			var changed <-chan struct{}
-			c.store.view(func(st *state) {
+			c.store.View(func(st *store.State) {
 				if q.token, err = c.acl.authenticate(r); err == nil {
 					body, err = lookup(c, st, q)
 				}
-				changed = st.changes()
+				changed = st.Changes()
 			})
 			// As in Nomad, a "not found" response has an index and waits, too.
 			if q.waitIndex > 0 && q.resultIndex > 0 && q.resultIndex <= q.waitIndex {
@@ -136,7 +138,7 @@ func read(lookup func(c *Cluster, st *state, q *query) (any, error)) handler {
 				case <-changed:
 					continue
 				case <-ctx.Done():
-				case <-c.store.context().Done():
+				case <-c.store.Context().Done():
 					panic(http.ErrAbortHandler)
 				}
 			}
@@ -169,7 +171,7 @@ func refuse(w http.ResponseWriter, err error) {
 	if f, ok := errors.AsType[jobspec.CodedError](err); ok {
 		status = f.Code
 	}
-	refuseRequest(w, status, err.Error())
+	wire.Refuse(w, status, err.Error())
 }
 
 // respond responds with JSON.

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/nomad/api"
+
+	"nomadctld/internal/nomadsim/store"
 )
 
 func TestDeployment_MaxParallel(t *testing.T) {
@@ -101,12 +103,12 @@ func TestPromote_AutoPromoteOnce(t *testing.T) {
 	canary := setUpdate(api.UpdateStrategy{Canary: new(1), AutoPromote: new(true)})
 	registerAndWait(t, n, c, sleeper("web", 1, canary))
 	registerAndWait(t, n, c, sleeper("web", 1, canary, setEnv("V", "2")))
-	d := jobRecord(c, "web").deployment
+	d := jobRecord(c, "web").Deployment
 	var before, after uint64
-	c.store.update(func(st *state) {
-		before = st.index
-		c.scheduler.autoPromote(st, d.ID)
-		after = st.index
+	c.store.Update(func(st *store.State) {
+		before = st.Index
+		c.scheduler.AutoPromote(st, d.ID)
+		after = st.Index
 	})
 	if s := d.TaskGroups["g"]; d.Status != "successful" || !s.Promoted || after != before {
 		t.Errorf("got %s, %+v, and the index %d after %d, want it promoted and over", d.Status, s, after, before)

@@ -6,15 +6,20 @@ package nomadsim
 import (
 	"net/http"
 	"sync"
+
+	"nomadctld/internal/nomadsim/agent"
+	"nomadctld/internal/nomadsim/scheduler"
+	"nomadctld/internal/nomadsim/store"
+	"nomadctld/internal/nomadsim/wire"
 )
 
 // Cluster is a simulated Nomad region with one server. It is safe for concurrent use.
 type Cluster struct {
-	*Controls
+	*wire.Controls
 
-	store     *stateStore
-	scheduler *scheduler
-	agents    *agents
+	store     *store.Store
+	scheduler *scheduler.Scheduler
+	agents    *agent.Agents
 	acl       acl
 	mux       *http.ServeMux
 	closeOnce sync.Once
@@ -27,11 +32,11 @@ func New() *Cluster {
 	for _, r := range routes {
 		patterns = append(patterns, r.pattern)
 	}
-	c := &Cluster{Controls: newControls(patterns), store: newStateStore(), mux: http.NewServeMux()}
+	c := &Cluster{Controls: wire.New(patterns), store: store.New(), mux: http.NewServeMux()}
 	c.acl.tokens = make(map[string]*token)
-	c.agents = newAgents(c.store)
-	c.scheduler = newScheduler(c.agents)
-	c.agents.connect(c.scheduler)
+	c.agents = agent.New(c.store)
+	c.scheduler = scheduler.New(c.agents)
+	c.agents.Connect(c.scheduler)
 	// Like Nomad's mux, this redirects unclean paths, which matters for a job ID such as "a//b".
 	c.mux.HandleFunc("/", c.serve)
 	return c
@@ -41,11 +46,11 @@ func New() *Cluster {
 // cluster are killed and their files are removed.
 func (c *Cluster) Close() {
 	c.closeOnce.Do(func() {
-		closeConns(c.Controls)
-		c.store.close()
-		c.agents.removeFiles()
+		wire.Close(c.Controls)
+		c.store.Close()
+		c.agents.RemoveFiles()
 	})
 }
 
 // Start listens on a free port of 127.0.0.1 until Close, with the connection limit. It returns the URL.
-func (c *Cluster) Start() (string, error) { return listen(c.Controls, c) }
+func (c *Cluster) Start() (string, error) { return wire.Listen(c.Controls, c) }

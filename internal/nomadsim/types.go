@@ -1,6 +1,10 @@
 package nomadsim
 
-import "nomadctld/internal/nomadsim/jobspec"
+import (
+	"nomadctld/internal/nomadsim/agent"
+	"nomadctld/internal/nomadsim/jobspec"
+	"nomadctld/internal/nomadsim/wire"
+)
 
 // The types that describe jobs.
 type (
@@ -27,4 +31,16 @@ type (
 	Check         = jobspec.Check
 	CheckFailure  = jobspec.CheckFailure
 	Template      = jobspec.Template
+	Node          = jobspec.Node
 )
+
+// The types of requests, failures and tasks.
+type (
+	Fault      = wire.Fault
+	Write      = wire.Write
+	Traffic    = wire.Traffic
+	ExitedTask = agent.ExitedTask
+)
+
+// object is a JSON object without a type of its own.
+type object = map[string]any

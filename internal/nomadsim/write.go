@@ -10,6 +10,7 @@ import (
 	"strconv"
 
 	"nomadctld/internal/nomadsim/jobspec"
+	"nomadctld/internal/nomadsim/store"
 )
 
 // writeRequest is a request that changes the state.
@@ -29,7 +30,7 @@ type writeRequest struct {
 
 // write returns the handler of a write request. apply runs in a transaction. It changes the state, schedules later
 // changes with afterStep, and returns the response.
-func write(apply func(c *Cluster, st *state, req *writeRequest) (any, error)) handler {
+func write(apply func(c *Cluster, st *store.State, req *writeRequest) (any, error)) handler {
 	return func(c *Cluster, w http.ResponseWriter, r *http.Request, id string) {
 		body, err := io.ReadAll(r.Body)
 		if err != nil {
@@ -41,7 +42,7 @@ func write(apply func(c *Cluster, st *state, req *writeRequest) (any, error)) ha
 			mayRunProcesses: !c.acl.servedAnonymously(r),
 		}
 		var response any
-		c.store.update(func(st *state) {
+		c.store.Update(func(st *store.State) {
 			if req.token, err = c.acl.authenticate(r); err == nil {
 				response, err = apply(c, st, req)
 			}

@@ -5,11 +5,12 @@ import (
 	"net/http"
 
 	"nomadctld/internal/nomadsim/jobspec"
+	"nomadctld/internal/nomadsim/store"
 )
 
 // stopAllocation stops an allocation, which is then replaced.
-func stopAllocation(c *Cluster, st *state, req *writeRequest) (any, error) {
-	old, err := st.allocation(req.id)
+func stopAllocation(c *Cluster, st *store.State, req *writeRequest) (any, error) {
+	old, err := st.Allocation(req.id)
 	if err != nil {
 		return nil, err
 	}
@@ -27,25 +28,25 @@ func stopAllocation(c *Cluster, st *state, req *writeRequest) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	req.index = st.nextIndex(tableJobs, tableAllocations, tableEvaluations)
+	req.index = st.NextIndex(store.TableJobs, store.TableAllocations, store.TableEvaluations)
 	migrate := true
-	a := old.copy()
+	a := old.Copy()
 	t := &a.DesiredTransition
 	t.Migrate, t.NoShutdownDelay, t.Reschedule = &migrate, &noDelay, &reschedule
-	st.storeAllocations(req.index, a)
-	j := st.job(a.Namespace, a.JobID)
+	st.StoreAllocations(req.index, a)
+	j := st.Job(a.Namespace, a.JobID)
 	if j == nil {
 		j = a.Job
 	}
-	e := c.scheduler.evaluate(st, j, "alloc-stop", req.index, j.JobModifyIndex)
+	e := c.scheduler.Evaluate(st, j, "alloc-stop", req.index, j.JobModifyIndex)
 	return object{"EvalID": e.ID, "Index": req.index}, nil
 }
 
 // clientHandler returns the handler of a write request that the client of an allocation executes.
-func clientHandler(apply func(c *Cluster, st *state, req *writeRequest, a *allocation) error) handler {
+func clientHandler(apply func(c *Cluster, st *store.State, req *writeRequest, a *store.Allocation) error) handler {
 	return func(c *Cluster, w http.ResponseWriter, r *http.Request, id string) {
 		c.askClient(r, id, "alloc-lifecycle") // an error is returned below
-		write(func(c *Cluster, st *state, req *writeRequest) (any, error) {
+		write(func(c *Cluster, st *store.State, req *writeRequest) (any, error) {
 			a, _, err := c.reachableAllocationIn(st, r, id, "alloc-lifecycle")
 			if err != nil {
 				return nil, err
@@ -60,7 +61,7 @@ func clientHandler(apply func(c *Cluster, st *state, req *writeRequest, a *alloc
 }
 
 // restartAllocation restarts one task, the running tasks or all tasks of an allocation, in place.
-func restartAllocation(c *Cluster, st *state, req *writeRequest, a *allocation) error {
+func restartAllocation(c *Cluster, st *store.State, req *writeRequest, a *store.Allocation) error {
 	var sent struct {
 		TaskName string
 		AllTasks bool
@@ -70,14 +71,14 @@ func restartAllocation(c *Cluster, st *state, req *writeRequest, a *allocation) 
 			return errors.New(err.Error())
 		}
 	}
-	return c.agents.restart(st, a, sent.TaskName, sent.AllTasks)
+	return c.agents.Restart(st, a, sent.TaskName, sent.AllTasks)
 }
 
 // signalAllocation sends a signal to one task or to all tasks.
-func signalAllocation(c *Cluster, st *state, req *writeRequest, a *allocation) error {
+func signalAllocation(c *Cluster, st *store.State, req *writeRequest, a *store.Allocation) error {
 	var sent struct{ Task, Signal string }
 	if err := req.decode(&sent); err != nil {
 		return jobspec.BadRequest("Failed to decode body: " + err.Error())
 	}
-	return c.agents.signal(st, a, sent.Task, sent.Signal)
+	return c.agents.Signal(st, a, sent.Task, sent.Signal)
 }

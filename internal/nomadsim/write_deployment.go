@@ -6,48 +6,49 @@ import (
 	"slices"
 
 	"nomadctld/internal/nomadsim/jobspec"
+	"nomadctld/internal/nomadsim/store"
 )
 
-func getDeployment(c *Cluster, st *state, q *query) (any, error) {
+func getDeployment(c *Cluster, st *store.State, q *query) (any, error) {
 	if !q.token.rights.allows(q.namespace, "read-job") {
 		return nil, jobspec.ErrDenied
 	}
-	d, err := st.lookupDeployment(q.id)
+	d, err := st.LookupDeployment(q.id)
 	if err != nil {
 		return nil, err
 	}
 	if d == nil || !q.token.rights.allows(d.Namespace, "read-job") {
-		q.resultIndex = st.lastChange(tableDeployments)
+		q.resultIndex = st.LastChange(store.TableDeployments)
 		return nil, jobspec.NotFound("deployment not found")
 	}
 	q.resultIndex = d.ModifyIndex
 	return d, nil
 }
 
-func deploymentAllocations(c *Cluster, st *state, q *query) (any, error) {
+func deploymentAllocations(c *Cluster, st *store.State, q *query) (any, error) {
 	if !q.token.rights.allows(q.namespace, "read-job") {
 		return nil, jobspec.ErrDenied
 	}
-	q.resultIndex = st.lastChange(tableAllocations)
-	out := []allocationStub{}
-	for _, a := range st.allocations {
+	q.resultIndex = st.LastChange(store.TableAllocations)
+	out := []store.AllocationStub{}
+	for _, a := range st.Allocations {
 		if a.DeploymentID != q.id {
 			continue
 		}
 		if !q.token.rights.allows(a.Namespace, "read-job") {
 			return nil, jobspec.ErrDenied
 		}
-		out = append(out, a.stub(true, false))
+		out = append(out, a.Stub(true, false))
 	}
 	return out, nil
 }
 
 // activeDeployment returns the deployment of a write request. It returns an error if the token has none of the
 // capabilities or the deployment is terminal.
-func activeDeployment(st *state, req *writeRequest, operation string,
+func activeDeployment(st *store.State, req *writeRequest, operation string,
 	capabilities ...string,
-) (*deployment, error) {
-	d, err := st.lookupDeployment(req.id)
+) (*store.Deployment, error) {
+	d, err := st.LookupDeployment(req.id)
 	switch {
 	case err != nil:
 		return nil, err
@@ -57,7 +58,7 @@ func activeDeployment(st *state, req *writeRequest, operation string,
 	if err := req.authorize(d.Namespace, capabilities...); err != nil {
 		return nil, err
 	}
-	if !d.active() {
+	if !d.Active() {
 		return nil, fmt.Errorf("can't %s terminal deployment", operation)
 	}
 	return d, nil
@@ -74,7 +75,7 @@ func (req *writeRequest) checkDeploymentID(id string) error {
 	return jobspec.BadRequest("Deployment ID does not match")
 }
 
-func (req *writeRequest) deploymentResponse(e *evaluation, reverted *uint64) object {
+func (req *writeRequest) deploymentResponse(e *store.Evaluation, reverted *uint64) object {
 	response := object{
 		"EvalID": "", "EvalCreateIndex": 0, "DeploymentModifyIndex": req.index, "Index": req.index,
 		"RevertedJobVersion": reverted,
@@ -85,7 +86,7 @@ func (req *writeRequest) deploymentResponse(e *evaluation, reverted *uint64) obj
 	return response
 }
 
-func promoteDeployment(c *Cluster, st *state, req *writeRequest) (any, error) {
+func promoteDeployment(c *Cluster, st *store.State, req *writeRequest) (any, error) {
 	var sent struct {
 		DeploymentID string
 		All          bool
@@ -107,9 +108,9 @@ func promoteDeployment(c *Cluster, st *state, req *writeRequest) (any, error) {
 		sent.Groups = []string{}
 	}
 	healthy := map[string]int{}
-	for _, a := range st.allocations {
-		if s := d.TaskGroups[a.TaskGroup]; s != nil && slices.Contains(s.PlacedCanaries, a.ID) && !a.terminal() &&
-			a.isHealthy() {
+	for _, a := range st.Allocations {
+		if s := d.TaskGroups[a.TaskGroup]; s != nil && slices.Contains(s.PlacedCanaries, a.ID) && !a.Terminal() &&
+			a.IsHealthy() {
 			healthy[a.TaskGroup]++
 		}
 	}
@@ -120,12 +121,12 @@ func promoteDeployment(c *Cluster, st *state, req *writeRequest) (any, error) {
 				s.DesiredCanaries))
 		}
 	}
-	e := c.scheduler.promote(st, d.ID, sent.Groups)
+	e := c.scheduler.Promote(st, d.ID, sent.Groups)
 	req.index = e.CreateIndex
 	return req.deploymentResponse(e, nil), nil
 }
 
-func pauseDeployment(c *Cluster, st *state, req *writeRequest) (any, error) {
+func pauseDeployment(c *Cluster, st *store.State, req *writeRequest) (any, error) {
 	var sent struct {
 		DeploymentID string
 		Pause        bool
@@ -144,28 +145,28 @@ func pauseDeployment(c *Cluster, st *state, req *writeRequest) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := old.copy()
-	req.index = st.nextIndex(tableJobs, tableDeployments, tableEvaluations)
+	d := old.Copy()
+	req.index = st.NextIndex(store.TableJobs, store.TableDeployments, store.TableEvaluations)
 	d.Status = "running"
 	if sent.Pause {
 		d.Status = "paused"
 	}
-	d.StatusDescription = deploymentDescriptions[d.Status]
-	st.storeDeployment(d, req.index)
+	d.StatusDescription = store.DeploymentDescriptions[d.Status]
+	st.StoreDeployment(d, req.index)
 	if sent.Pause {
 		return req.deploymentResponse(nil, nil), nil
 	}
-	e := c.scheduler.evaluateDeployment(st, d, req.index)
-	c.scheduler.checkDeployment(st, d.ID)
+	e := c.scheduler.EvaluateDeployment(st, d, req.index)
+	c.scheduler.CheckDeployment(st, d.ID)
 	return req.deploymentResponse(e, nil), nil
 }
 
-func failDeployment(c *Cluster, st *state, req *writeRequest) (any, error) {
+func failDeployment(c *Cluster, st *store.State, req *writeRequest) (any, error) {
 	d, err := activeDeployment(st, req, "fail", "submit-job", "fail-deployment")
 	if err != nil {
 		return nil, err
 	}
-	e, reverted := c.scheduler.failDeployment(st, d, "Deployment marked as failed")
+	e, reverted := c.scheduler.FailDeployment(st, d, "Deployment marked as failed")
 	req.index = e.CreateIndex
 	return req.deploymentResponse(e, reverted), nil
 }

@@ -5,10 +5,11 @@ import (
 	"strconv"
 
 	"nomadctld/internal/nomadsim/jobspec"
+	"nomadctld/internal/nomadsim/store"
 )
 
 // deregisterJob stops or purges a job. Each stop creates a version, even if the job is already stopped.
-func deregisterJob(c *Cluster, st *state, req *writeRequest) (any, error) {
+func deregisterJob(c *Cluster, st *store.State, req *writeRequest) (any, error) {
 	purge := false
 	if s := req.values.Get("purge"); s != "" {
 		var err error
@@ -24,22 +25,22 @@ func deregisterJob(c *Cluster, st *state, req *writeRequest) (any, error) {
 		return nil, err
 	}
 	evaluationID := ""
-	if before := st.job(req.namespace, req.id); before != nil {
-		req.index = st.nextIndex(tableJobs, tableSummaries, tableEvaluations)
-		j := before.nextVersion(req.index)
+	if before := st.Job(req.namespace, req.id); before != nil {
+		req.index = st.NextIndex(store.TableJobs, store.TableSummaries, store.TableEvaluations)
+		j := before.NextVersion(req.index)
 		j.Stop = true
 		j.DisableScaling()
-		j.StoreScalingPolicies(before.spec(), req.index)
+		j.StoreScalingPolicies(before.Spec(), req.index)
 		if purge {
-			st.deleteJob(before, req.index)
+			st.DeleteJob(before, req.index)
 		} else {
-			st.storeJob(j, req.index)
+			st.StoreJob(j, req.index)
 		}
 		if !j.IsParent() {
-			e := j.newPendingEvaluation("job-deregister", req.index, req.index)
+			e := j.NewPendingEvaluation("job-deregister", req.index, req.index)
 			e.Type = "service"
 			evaluationID = e.ID
-			c.scheduler.enqueue(st, e)
+			c.scheduler.Enqueue(st, e)
 		}
 	}
 	return object{
@@ -49,7 +50,7 @@ func deregisterJob(c *Cluster, st *state, req *writeRequest) (any, error) {
 }
 
 // revertJob registers an earlier version of a job again.
-func revertJob(c *Cluster, st *state, req *writeRequest) (any, error) {
+func revertJob(c *Cluster, st *store.State, req *writeRequest) (any, error) {
 	var sent struct {
 		JobID               string
 		JobVersion          uint64
@@ -67,14 +68,14 @@ func revertJob(c *Cluster, st *state, req *writeRequest) (any, error) {
 	if err := req.authorize(req.namespace, "submit-job", "revert-job"); err != nil {
 		return nil, err
 	}
-	now := st.job(req.namespace, req.id)
+	now := st.Job(req.namespace, req.id)
 	switch {
 	case now == nil:
 		return nil, fmt.Errorf("job %q not found", req.id)
 	case now.Version == sent.JobVersion:
 		return nil, fmt.Errorf("can't revert to current version")
 	}
-	old := now.findVersion(sent.JobVersion)
+	old := now.FindVersion(sent.JobVersion)
 	if old == nil {
 		return nil, fmt.Errorf("job %q in namespace %q at version %d not found", req.id, req.namespace, sent.JobVersion)
 	}

@@ -6,11 +6,12 @@ import (
 	"time"
 
 	"nomadctld/internal/nomadsim/jobspec"
+	"nomadctld/internal/nomadsim/store"
 )
 
 // dispatchJob registers a child of a parameterized job. Unlike Nomad, it stores the payload uncompressed, which is
 // not visible to clients.
-func dispatchJob(c *Cluster, st *state, req *writeRequest) (any, error) {
+func dispatchJob(c *Cluster, st *store.State, req *writeRequest) (any, error) {
 	var sent struct {
 		JobID, IdPrefixTemplate string
 		Payload                 []byte
@@ -26,7 +27,7 @@ func dispatchJob(c *Cluster, st *state, req *writeRequest) (any, error) {
 	if err := req.authorize(req.namespace, "dispatch-job"); err != nil {
 		return nil, err
 	}
-	parent := st.job(req.namespace, req.id)
+	parent := st.Job(req.namespace, req.id)
 	switch {
 	case parent == nil:
 		return nil, fmt.Errorf("parameterized job not found")
@@ -46,7 +47,7 @@ func dispatchJob(c *Cluster, st *state, req *writeRequest) (any, error) {
 	}
 	token := req.values.Get("idempotency_token")
 	if token != "" {
-		for _, j := range st.jobs {
+		for _, j := range st.Jobs {
 			if j.Namespace == req.namespace && j.ParentID == req.id && j.Idempotency == token {
 				req.index = j.ModifyIndex
 				return object{
@@ -55,13 +56,13 @@ func dispatchJob(c *Cluster, st *state, req *writeRequest) (any, error) {
 			}
 		}
 	}
-	req.index = st.nextIndex(tableJobs, tableSummaries, tableEvaluations)
+	req.index = st.NextIndex(store.TableJobs, store.TableSummaries, store.TableEvaluations)
 	prefix := sent.IdPrefixTemplate
 	if prefix != "" {
 		prefix += "-"
 	}
 	now := time.Now()
-	child := parent.child(fmt.Sprintf("%s/dispatch-%s%d-%s", parent.ID, prefix, now.Unix(),
+	child := parent.Child(fmt.Sprintf("%s/dispatch-%s%d-%s", parent.ID, prefix, now.Unix(),
 		jobspec.UUID("dispatch", parent.ID, fmt.Sprint(req.index))[:8]))
 	child.Dispatched, child.Priority, child.Idempotency = true, sent.Priority, token
 	if len(sent.Payload) > 0 {
@@ -73,8 +74,8 @@ func dispatchJob(c *Cluster, st *state, req *writeRequest) (any, error) {
 		maps.Copy(meta, sent.Meta)
 		child.Meta = meta
 	}
-	child = st.storeVersion(nil, child, req.index)
-	e := c.scheduler.evaluate(st, child, "job-register", req.index, req.index)
+	child = st.StoreVersion(nil, child, req.index)
+	e := c.scheduler.Evaluate(st, child, "job-register", req.index, req.index)
 	return object{
 		"DispatchedJobID": child.ID, "EvalID": e.ID, "EvalCreateIndex": req.index, "JobCreateIndex": req.index,
 		"Index": req.index,
@@ -82,11 +83,11 @@ func dispatchJob(c *Cluster, st *state, req *writeRequest) (any, error) {
 }
 
 // forceJob runs a periodic job now, regardless of its schedule and its children.
-func forceJob(c *Cluster, st *state, req *writeRequest) (any, error) {
+func forceJob(c *Cluster, st *store.State, req *writeRequest) (any, error) {
 	if err := req.authorize(req.namespace, "dispatch-job", "submit-job", "force-periodic-job"); err != nil {
 		return nil, err
 	}
-	j := st.job(req.namespace, req.id)
+	j := st.Job(req.namespace, req.id)
 	switch {
 	case j == nil:
 		return nil, fmt.Errorf("job not found")
@@ -97,8 +98,8 @@ func forceJob(c *Cluster, st *state, req *writeRequest) (any, error) {
 			j.Namespace)
 	}
 	id := fmt.Sprintf("%s/periodic-%d", j.ID, time.Now().Unix())
-	req.index = st.nextIndex(tableJobs, tableSummaries, tableEvaluations)
-	child := st.storeVersion(st.job(req.namespace, id), j.child(id), req.index)
-	e := c.scheduler.evaluate(st, child, "periodic-job", req.index, req.index)
+	req.index = st.NextIndex(store.TableJobs, store.TableSummaries, store.TableEvaluations)
+	child := st.StoreVersion(st.Job(req.namespace, id), j.Child(id), req.index)
+	e := c.scheduler.Evaluate(st, child, "periodic-job", req.index, req.index)
 	return object{"EvalID": e.ID, "EvalCreateIndex": req.index, "Index": req.index}, nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"nomadctld/internal/nomadsim/jobspec"
+	"nomadctld/internal/nomadsim/store"
 )
 
 // registerResponse returns the response to a request that registers a job version.
@@ -17,7 +18,7 @@ func (req *writeRequest) registerResponse(evaluation string, created, jobModifie
 }
 
 // registerJob stores a job or its next version, and evaluates it. An unchanged job is only evaluated.
-func registerJob(c *Cluster, st *state, req *writeRequest) (any, error) {
+func registerJob(c *Cluster, st *store.State, req *writeRequest) (any, error) {
 	var sent struct {
 		Job                          json.RawMessage
 		Submission                   object
@@ -40,21 +41,21 @@ func registerJob(c *Cluster, st *state, req *writeRequest) (any, error) {
 	if err := req.authorize(namespace, "submit-job", "register-job"); err != nil {
 		return nil, err
 	}
-	if !st.hasNamespace(namespace) {
+	if !st.HasNamespace(namespace) {
 		return nil, jobspec.ErrorList(fmt.Sprintf("job %q is in nonexistent namespace %q", *f.ID, namespace))
 	}
-	before := st.job(namespace, *f.ID)
+	before := st.Job(namespace, *f.ID)
 	if sent.EnforceIndex {
 		enforced, _ := sent.JobModifyIndex.Int64()
-		if err := before.spec().CheckModifyIndex(uint64(enforced)); err != nil {
+		if err := before.Spec().CheckModifyIndex(uint64(enforced)); err != nil {
 			return nil, err
 		}
 	}
-	if err := before.spec().CheckUpdate(f); err != nil {
+	if err := before.Spec().CheckUpdate(f); err != nil {
 		return nil, err
 	}
 	raw, _ := jobspec.JSONValue(sent.Job).(object)
-	j := &job{Registration: *f.Define(raw, namespace, req.mayRunProcesses, before.registrations())}
+	j := &store.Job{Registration: *f.Define(raw, namespace, req.mayRunProcesses, before.Registrations())}
 	j.TokenID, j.Submission = c.acl.accessor(req.token), sent.Submission
 	if before != nil && sent.PreserveCounts {
 		for _, g := range before.Groups {
@@ -67,21 +68,21 @@ func registerJob(c *Cluster, st *state, req *writeRequest) (any, error) {
 }
 
 // submit stores j as the next version of before, unless both are the same, and returns the response.
-func (c *Cluster) submit(st *state, req *writeRequest, before, j *job) object {
+func (c *Cluster) submit(st *store.State, req *writeRequest, before, j *store.Job) object {
 	if before != nil && before.Stop == j.Stop && before.SameRegistration(&j.Registration) {
 		if before.IsParent() {
 			req.index = before.ModifyIndex
 			return req.registerResponse("", 0, before.ModifyIndex)
 		}
-		req.index = st.nextIndex(tableEvaluations)
-		e := c.scheduler.evaluate(st, before, "job-register", req.index, 0)
+		req.index = st.NextIndex(store.TableEvaluations)
+		e := c.scheduler.Evaluate(st, before, "job-register", req.index, 0)
 		return req.registerResponse(e.ID, req.index, before.ModifyIndex)
 	}
-	req.index = st.nextIndex(tableJobs, tableSummaries, tableEvaluations)
-	j = st.storeVersion(before, j, req.index)
+	req.index = st.NextIndex(store.TableJobs, store.TableSummaries, store.TableEvaluations)
+	j = st.StoreVersion(before, j, req.index)
 	if j.IsParent() {
 		return req.registerResponse("", 0, req.index)
 	}
-	e := c.scheduler.evaluate(st, j, "job-register", req.index, req.index)
+	e := c.scheduler.Evaluate(st, j, "job-register", req.index, req.index)
 	return req.registerResponse(e.ID, req.index, req.index)
 }

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/nomad/api"
+
+	"nomadctld/internal/nomadsim/store"
 )
 
 // send sends a write request to the handler without a connection.
@@ -72,8 +74,8 @@ func registerAndWait(t *testing.T, n *api.Client, c *Cluster, j *api.Job) *api.J
 }
 
 // jobRecord returns the record of a job.
-func jobRecord(c *Cluster, id string) (j *job) {
-	c.store.view(func(st *state) { j = st.job("default", id) })
+func jobRecord(c *Cluster, id string) (j *store.Job) {
+	c.store.View(func(st *store.State) { j = st.Job("default", id) })
 	return j
 }
 
@@ -169,7 +171,7 @@ func TestRegister_RestartsFromDefinition(t *testing.T) {
 	}
 	idle()
 	j := jobRecord(c, "web")
-	if a, b := fmt.Sprint(j.findVersion(0).NormalizedSpec()), fmt.Sprint(j.NormalizedSpec()); a != b || j.Version != 2 ||
+	if a, b := fmt.Sprint(j.FindVersion(0).NormalizedSpec()), fmt.Sprint(j.NormalizedSpec()); a != b || j.Version != 2 ||
 		j.Status != "running" {
 		t.Errorf("started: got version %d, %s, %s, want version 2 running as\n%s", j.Version, j.Status, b, a)
 	}

@@ -6,10 +6,11 @@ import (
 	"time"
 
 	"nomadctld/internal/nomadsim/jobspec"
+	"nomadctld/internal/nomadsim/store"
 )
 
 // scaleJob changes the count of a group, or only records a message.
-func scaleJob(c *Cluster, st *state, req *writeRequest) (any, error) {
+func scaleJob(c *Cluster, st *store.State, req *writeRequest) (any, error) {
 	var sent struct {
 		Count          *int64
 		Target         map[string]string
@@ -41,7 +42,7 @@ func scaleJob(c *Cluster, st *state, req *writeRequest) (any, error) {
 	case sent.Count != nil && sent.Error:
 		return nil, bad("scaling action should not contain count if error is true")
 	}
-	before := st.job(req.namespace, req.id)
+	before := st.Job(req.namespace, req.id)
 	if before == nil {
 		return nil, jobspec.NotFound(fmt.Sprintf("job %q not found", req.id))
 	}
@@ -53,68 +54,68 @@ func scaleJob(c *Cluster, st *state, req *writeRequest) (any, error) {
 		return nil, bad("task group %q specified for scaling does not exist in job", group)
 	}
 	g := before.Groups[i]
-	event := scalingEvent{
+	event := store.ScalingEvent{
 		Time: time.Now().UnixNano(), Count: sent.Count, PreviousCount: int64(g.Count), Message: sent.Message,
 		Error: sent.Error, Meta: sent.Meta,
 	}
 	response := req.registerResponse("", 0, before.ModifyIndex)
 	if sent.Count != nil {
-		if err := before.checkScale(g, *sent.Count, sent.JobModifyIndex); err != nil {
+		if err := before.CheckScale(g, *sent.Count, sent.JobModifyIndex); err != nil {
 			return nil, err
 		}
-		index := st.nextIndex(tableJobs, tableSummaries)
-		j := before.nextVersion(index)
+		index := st.NextIndex(store.TableJobs, store.TableSummaries)
+		j := before.NextVersion(index)
 		j.SetCount(group, int(*sent.Count))
-		j.StoreScalingPolicies(before.spec(), index)
-		st.storeJob(j, index)
+		j.StoreScalingPolicies(before.Spec(), index)
+		st.StoreJob(j, index)
 		response = req.registerResponse("", 0, index)
 		if !j.IsParent() {
-			e := c.scheduler.evaluate(st, j, "job-scaling", st.nextIndex(tableEvaluations), index)
+			e := c.scheduler.Evaluate(st, j, "job-scaling", st.NextIndex(store.TableEvaluations), index)
 			response = req.registerResponse(e.ID, e.CreateIndex, index)
 			event.EvalID = &e.ID
 		}
 	}
-	req.index = st.nextIndex()
+	req.index = st.NextIndex()
 	event.CreateIndex = req.index
-	st.storeScalingEvent(req.namespace, req.id, group, event)
+	st.StoreScalingEvent(req.namespace, req.id, group, event)
 	response["Index"], response["KnownLeader"] = req.index, true
 	return response, nil
 }
 
 // scaleStatus returns the counts and scaling events of a job's groups.
-func scaleStatus(c *Cluster, st *state, q *query) (any, error) {
+func scaleStatus(c *Cluster, st *store.State, q *query) (any, error) {
 	if r := q.token.rights; !r.allows(q.namespace, "read-job") && !r.allows(q.namespace, "read-job-scaling") {
 		return nil, jobspec.ErrDenied
 	}
-	j := st.job(q.namespace, q.id)
+	j := st.Job(q.namespace, q.id)
 	if j == nil {
-		q.resultIndex = st.index
+		q.resultIndex = st.Index
 		return nil, errJobNotFound
 	}
 	type groupStatus struct {
 		Desired, Placed, Running, Healthy, Unhealthy int
-		Events                                       []scalingEvent
+		Events                                       []store.ScalingEvent
 	}
 	groups := map[string]*groupStatus{}
 	q.resultIndex = j.ModifyIndex
 	for _, g := range j.Groups {
-		groups[g.Name] = &groupStatus{Desired: g.Count, Events: j.scalingEvents[g.Name]}
-		for _, e := range j.scalingEvents[g.Name] {
+		groups[g.Name] = &groupStatus{Desired: g.Count, Events: j.ScalingEvents[g.Name]}
+		for _, e := range j.ScalingEvents[g.Name] {
 			q.resultIndex = max(q.resultIndex, e.CreateIndex)
 		}
 	}
-	for _, a := range j.allocations {
+	for _, a := range j.Allocations {
 		g := groups[a.TaskGroup]
-		if g == nil || a.terminal() || a.isCanary() || a.Job.CreateIndex != j.CreateIndex {
+		if g == nil || a.Terminal() || a.IsCanary() || a.Job.CreateIndex != j.CreateIndex {
 			continue
 		}
 		g.Placed++
 		if a.ClientStatus == "running" {
 			g.Running++
 		}
-		if a.isHealthy() {
+		if a.IsHealthy() {
 			g.Healthy++
-		} else if a.hasHealth() {
+		} else if a.HasHealth() {
 			g.Unhealthy++
 		}
 		q.resultIndex = max(q.resultIndex, a.ModifyIndex)

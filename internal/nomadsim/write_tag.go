@@ -7,10 +7,11 @@ import (
 	"time"
 
 	"nomadctld/internal/nomadsim/jobspec"
+	"nomadctld/internal/nomadsim/store"
 )
 
 // tagVersion tags a job version.
-func tagVersion(c *Cluster, st *state, req *writeRequest) (any, error) {
+func tagVersion(c *Cluster, st *store.State, req *writeRequest) (any, error) {
 	var sent struct {
 		Version     uint64
 		Latest      bool
@@ -29,19 +30,19 @@ func tagVersion(c *Cluster, st *state, req *writeRequest) (any, error) {
 	if sent.Latest && sent.Version > 0 {
 		return nil, fmt.Errorf("version must be zero when tagging latest, got: %d", sent.Version)
 	}
-	j := st.job(req.namespace, id)
+	j := st.Job(req.namespace, id)
 	if j == nil {
 		return nil, fmt.Errorf("job %q version %d not found", id, sent.Version)
 	}
 	if sent.Latest {
 		sent.Version = j.Version
 	}
-	for _, v := range j.versions() {
+	for _, v := range j.Versions() {
 		if v.Tag != nil && v.Tag.Name == name && v.Version != sent.Version {
 			return nil, fmt.Errorf("tag %q already exists on a different version of job %q", name, id)
 		}
 	}
-	if j.findVersion(sent.Version) == nil {
+	if j.FindVersion(sent.Version) == nil {
 		return nil, fmt.Errorf("job %q version %d not found", id, sent.Version)
 	}
 	tag := &jobspec.VersionTag{Name: name, Description: sent.Description, TaggedTime: time.Now().UnixNano()}
@@ -49,7 +50,7 @@ func tagVersion(c *Cluster, st *state, req *writeRequest) (any, error) {
 }
 
 // untagVersion removes a tag. A version that was only kept for its tag is dropped.
-func untagVersion(c *Cluster, st *state, req *writeRequest) (any, error) {
+func untagVersion(c *Cluster, st *store.State, req *writeRequest) (any, error) {
 	id, name, err := req.tagPath()
 	if err != nil {
 		return nil, err
@@ -57,8 +58,8 @@ func untagVersion(c *Cluster, st *state, req *writeRequest) (any, error) {
 	if err := req.authorize(req.namespace, "submit-job", "tag-job-version"); err != nil {
 		return nil, err
 	}
-	if j := st.job(req.namespace, id); j != nil {
-		for _, v := range j.versions() {
+	if j := st.Job(req.namespace, id); j != nil {
+		for _, v := range j.Versions() {
 			if v.Tag != nil && v.Tag.Name == name {
 				return req.setTag(st, j, v.Version, nil), nil
 			}
@@ -77,22 +78,22 @@ func (req *writeRequest) tagPath() (id, name string, err error) {
 }
 
 // setTag stores a version with another tag, or none, and returns the response.
-func (req *writeRequest) setTag(st *state, before *job, version uint64, tag *jobspec.VersionTag) object {
-	req.index, req.noIndex = st.nextIndex(tableJobs), true
+func (req *writeRequest) setTag(st *store.State, before *store.Job, version uint64, tag *jobspec.VersionTag) object {
+	req.index, req.noIndex = st.NextIndex(store.TableJobs), true
 	j := *before
-	j.earlierVersions = slices.Clone(j.earlierVersions)
+	j.EarlierVersions = slices.Clone(j.EarlierVersions)
 	if j.Version == version {
 		j.Tag, j.ModifyIndex = tag, req.index
 	}
-	for i, v := range j.earlierVersions {
+	for i, v := range j.EarlierVersions {
 		if v.Version == version {
 			w := *v
 			w.Tag, w.ModifyIndex = tag, req.index
-			j.earlierVersions[i] = &w
+			j.EarlierVersions[i] = &w
 		}
 	}
-	j.dropOldVersion()
-	st.storeJob(&j, req.index)
+	j.DropOldVersion()
+	st.StoreJob(&j, req.index)
 	if tag == nil {
 		tag = &jobspec.VersionTag{}
 	}
