@@ -266,7 +266,7 @@ func TestAudit_OperationStartBeforeRun(t *testing.T) {
 	commandTable = map[string]func() Command{}
 	act := func(ctx context.Context, req *Request) error {
 		w.allEvents(t)
-		_, err := req.StartOperation(ctx, func(context.Context, Operation) error {
+		_, err := req.Access.Operations.Start(ctx, func(context.Context, Operation) error {
 			run = true
 			if events := w.allEvents(t); len(events) != 1 || events[0].Kind != audit.Start || events[0].Operation == "" {
 				t.Errorf("got %+v, want the operation's start event", events)
@@ -318,7 +318,10 @@ func TestAudit_OperationAbandoned(t *testing.T) {
 	defer func() { commandTable = before }()
 	commandTable = map[string]func() Command{}
 	act := func(ctx context.Context, req *Request) error {
-		_, err := req.StartOperation(ctx, func(context.Context, Operation) error { t.Error("the operation ran"); return nil })
+		_, err := req.Access.Operations.Start(ctx, func(context.Context, Operation) error {
+			t.Error("the operation ran")
+			return nil
+		})
 		return err
 	}
 	Register(func() Command {
@@ -349,7 +352,7 @@ func TestSavedDefinitions_RedactCommand(t *testing.T) {
 			f.StringP("meta", "m", "", "")
 			MarkSecret(f, "meta")
 		}}, func(_ context.Context, req *Request) error {
-			_, err := req.SavedDefinitions().Save(ops.Stopped, []byte(`{"ID":"p-team1-web","Namespace":"default"}`), 1, 1)
+			_, err := req.Access.Operations.Saved().Save(ops.Stopped, []byte(`{"ID":"p-team1-web","Namespace":"default"}`), 1, 1)
 			return err
 		}}
 	})

@@ -56,8 +56,8 @@ func escapeComments(line string) string {
 	return b.String() + line[done:]
 }
 
-// lineFrom returns the line from word n on, unchanged, or "" if there are no more words.
-func lineFrom(line string, n int) (string, error) {
+// LineFrom returns the line from word n on, unchanged, or "" if there are no more words.
+func LineFrom(line string, n int) (string, error) {
 	words, err := Split(line)
 	if err != nil {
 		return "", err
