@@ -1,15 +1,8 @@
-package main
+package deploy_test
 
 import (
-	"bytes"
-	"crypto/ed25519"
-	"crypto/rand"
-	"crypto/x509"
-	"encoding/pem"
-	"errors"
 	"fmt"
 	"maps"
-	"math/big"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,28 +11,34 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/hashicorp/nomad/api"
 	"github.com/pelletier/go-toml/v2"
-	"golang.org/x/crypto/ssh"
 
 	"nomadctld/config"
 	"nomadctld/internal/gateway"
 	"nomadctld/internal/nomadsim"
 	"nomadctld/internal/sshfiles"
+	"nomadctld/internal/testenv"
+	"nomadctld/internal/testenv/gatewaytest"
 	"nomadctld/internal/testenv/nomadtest"
 	"nomadctld/router"
 )
 
 // Tests of the files in deploy, with the programs that read them.
 
+func TestMain(m *testing.M) {
+	code := m.Run()
+	nomadtest.StopAgent()
+	os.Exit(code)
+}
+
 func TestDeployConfig_HasEveryKey(t *testing.T) {
 	t.Parallel()
-	example := readFile(t, "deploy/nomadctld.toml")
+	example := testenv.ReadFile(t, "nomadctld.toml")
 	every := regexp.MustCompile(`(?m)^#([a-z]+ = )`).ReplaceAllString(example, "$1")
 	// A test of package config checks that full.toml has every key of the schema.
-	want, got := keysIn(t, readFile(t, "testdata/config/full.toml")), keysIn(t, every)
+	want, got := keysIn(t, testenv.ReadFile(t, "../testdata/config/full.toml")), keysIn(t, every)
 	if !slices.Equal(got, want) {
 		t.Errorf("got keys\n%q, want\n%q", got, want)
 	}
@@ -92,11 +91,11 @@ func TestDeployConfig_Loads(t *testing.T) {
 			if err := os.WriteFile(dir.Path("token-production"), []byte("x"), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			text := readFile(t, "deploy/nomadctld.toml")
+			text := testenv.ReadFile(t, "nomadctld.toml")
 			if uncomment != "" {
 				text = regexp.MustCompile(`(?m)^#([a-z]+ = )`).ReplaceAllString(text, uncomment)
 			}
-			writePEM(t, dir, "nomad", "docker")
+			gatewaytest.WritePEM(t, dir, "nomad", "docker")
 			text = strings.ReplaceAll(text, "/etc/nomadctld/", dir.Path("")+"/")
 			text = strings.Replace(text, `key = "ssh-ed25519 AAAA..."`,
 				fmt.Sprintf("key = %q", sshfiles.AuthorizedKeyLine(key)), 1)
@@ -118,34 +117,6 @@ func TestDeployConfig_Loads(t *testing.T) {
 	}
 }
 
-// writePEM writes NAME-ca.pem, NAME-cert.pem and NAME-key.pem.
-func writePEM(t *testing.T, dir sshfiles.Dir, names ...string) {
-	t.Helper()
-	public, private, err := ed25519.GenerateKey(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
-	cert, err := x509.CreateCertificate(rand.Reader, template, template, public, private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	key, err := x509.MarshalPKCS8PrivateKey(private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range names {
-		for suffix, block := range map[string]*pem.Block{
-			"ca":   {Type: "CERTIFICATE", Bytes: cert},
-			"cert": {Type: "CERTIFICATE", Bytes: cert}, "key": {Type: "PRIVATE KEY", Bytes: key},
-		} {
-			if err := os.WriteFile(dir.Path(name+"-"+suffix+".pem"), pem.EncodeToMemory(block), 0o600); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-}
-
 func TestDeployUnit_ValidAndHardened(t *testing.T) {
 	t.Parallel()
 	if _, err := exec.LookPath("systemd-analyze"); err != nil {
@@ -157,7 +128,7 @@ func TestDeployUnit_ValidAndHardened(t *testing.T) {
 		t.Fatal(err)
 	}
 	unit := filepath.Join(t.TempDir(), "nomadctld.service")
-	text := strings.ReplaceAll(readFile(t, "deploy/nomadctld.service"), "/usr/local/bin/nomadctld", program)
+	text := strings.ReplaceAll(testenv.ReadFile(t, "nomadctld.service"), "/usr/local/bin/nomadctld", program)
 	verify := func(text string) (string, error) {
 		if err := os.WriteFile(unit, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
@@ -184,18 +155,18 @@ func TestDeployUnit_ValidAndHardened(t *testing.T) {
 func TestDeploy_MemoryLimits(t *testing.T) {
 	t.Parallel()
 	for file, patterns := range map[string][3]string{
-		"deploy/nomadctld.service": {
+		"nomadctld.service": {
 			`(?m)^MemoryMax=(\d+)M$`, `(?m)^Environment=GOMEMLIMIT=(\d+)MiB$`,
 			`(?m)^TasksMax=(\d+)$`,
 		},
-		"deploy/nomadctld.nomad.hcl": {
+		"nomadctld.nomad.hcl": {
 			`(?m)^\s+memory = (\d+)$`, `(?m)^\s+GOMEMLIMIT = "(\d+)MiB"$`,
 			`(?m)^\s+pids_limit += (\d+)$`,
 		},
 	} {
 		var numbers [3]int
 		for i, pattern := range patterns {
-			found := regexp.MustCompile(pattern).FindAllStringSubmatch(readFile(t, file), -1)
+			found := regexp.MustCompile(pattern).FindAllStringSubmatch(testenv.ReadFile(t, file), -1)
 			if len(found) != 1 {
 				t.Fatalf("%s: got %q for %s, want one", file, found, pattern)
 			}
@@ -211,10 +182,10 @@ func TestDeploy_MemoryLimits(t *testing.T) {
 func TestDeploy_StopSignal(t *testing.T) {
 	t.Parallel()
 	for file, stop := range map[string]string{
-		"deploy/nomadctld.service":   "KillSignal=SIGTERM",
-		"deploy/nomadctld.nomad.hcl": `kill_signal  = "SIGTERM"`, "Dockerfile": "STOPSIGNAL SIGTERM",
+		"nomadctld.service":   "KillSignal=SIGTERM",
+		"nomadctld.nomad.hcl": `kill_signal  = "SIGTERM"`, "../Dockerfile": "STOPSIGNAL SIGTERM",
 	} {
-		text := readFile(t, file)
+		text := testenv.ReadFile(t, file)
 		if !strings.Contains(text, stop) || regexp.MustCompile(`HUP|ExecReload|change_signal`).MatchString(text) {
 			t.Errorf("%s: want %q, and no other signal", file, stop)
 		}
@@ -233,19 +204,19 @@ func TestDeployJob_Validates(t *testing.T) {
 		out, err := cmd.CombinedOutput()
 		return string(out), err
 	}
-	if out, err := validate("deploy/nomadctld.nomad.hcl"); err != nil || strings.Contains(out, "arning") ||
+	if out, err := validate("nomadctld.nomad.hcl"); err != nil || strings.Contains(out, "arning") ||
 		!strings.Contains(out, "validation successful") {
 		t.Errorf("got %v: %s", err, out)
 	}
 	broken := filepath.Join(t.TempDir(), "broken.nomad.hcl")
-	text := strings.Replace(readFile(t, "deploy/nomadctld.nomad.hcl"), "kill_timeout", "no_such_key", 1)
+	text := strings.Replace(testenv.ReadFile(t, "nomadctld.nomad.hcl"), "kill_timeout", "no_such_key", 1)
 	if err := os.WriteFile(broken, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if out, err := validate(broken); err == nil {
 		t.Errorf("an unknown key was accepted: %s", out)
 	}
-	if out, err := exec.Command(nomadtest.Binary(), "fmt", "-check", "deploy").CombinedOutput(); err != nil {
+	if out, err := exec.Command(nomadtest.Binary(), "fmt", "-check", ".").CombinedOutput(); err != nil {
 		t.Errorf("not formatted with nomad fmt: %s", out)
 	}
 }
@@ -323,6 +294,7 @@ var policyNeeds = map[string][]string{
 // TestDeployPolicy_IsMinimal checks that every command works with the policy, and that each of its capabilities is
 // needed. It is not parallel, because its jobs would show up in the listings of other tests on the real cluster.
 func TestDeployPolicy_IsMinimal(t *testing.T) {
+	testenv.E2E(t)
 	covered := map[string]bool{"exec": true} // policyExec
 	for _, c := range policyCases {
 		covered[strings.Fields(c.line)[0]] = true
@@ -332,7 +304,7 @@ func TestDeployPolicy_IsMinimal(t *testing.T) {
 			t.Errorf("%s: needs either a case or a reason why it has none (%q)", spec.Name, reason)
 		}
 	}
-	shipped := readFile(t, "deploy/nomadctld-policy.hcl")
+	shipped := testenv.ReadFile(t, "nomadctld-policy.hcl")
 	extended := regexp.MustCompile(`(?m)^(\s+)# ("[a-z-]+",\n)`).ReplaceAllString(shipped, "$1$2")
 	capabilitiesOf := func(policy string) (capabilities []string) {
 		for _, match := range regexp.MustCompile(`(?m)^\s+"([a-z-]+)",\n`).FindAllStringSubmatch(policy, -1) {
@@ -352,12 +324,12 @@ func TestDeployPolicy_IsMinimal(t *testing.T) {
 		t.Run(cluster.Kind, func(t *testing.T) {
 			t.Parallel()
 			registerPolicyJobs(t, cluster)
-			g := startTestGateway(t, cluster.URL, "")
-			client := g.dial(t, "wim")
+			g := gatewaytest.Start(t, cluster.URL, "")
+			client := g.Dial(t, "wim")
 			// The gateway reads the token file for every command.
 			use := func(name, rules string, capabilities []string) {
 				secret := createPolicyToken(t, cluster, name, rules, capabilities)
-				if err := os.WriteFile(g.dir.Path("token"), []byte(secret), 0o600); err != nil {
+				if err := os.WriteFile(g.Dir.Path("token"), []byte(secret), 0o600); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -365,7 +337,7 @@ func TestDeployPolicy_IsMinimal(t *testing.T) {
 				rest := slices.Delete(slices.Clone(all), i, i+1)
 				use("deploy-without-"+missing, strings.Replace(extended, `"`+missing+`",`, "", 1), rest)
 				for _, line := range slices.Concat(policyNeeds[missing], policyOptional[missing]) {
-					if stdout, stderr, err := runLine(t, client, line); err == nil || !strings.Contains(stderr, missing) {
+					if stdout, stderr, err := gatewaytest.RunLine(t, client, line); err == nil || !strings.Contains(stderr, missing) {
 						t.Errorf("%s without %s: got %q, %q, %v, want an error that names it", line, missing, stdout, stderr, err)
 					}
 				}
@@ -373,26 +345,26 @@ func TestDeployPolicy_IsMinimal(t *testing.T) {
 			use("deploy", shipped, capabilities)
 			for missing, lines := range policyOptional {
 				for _, line := range lines {
-					if stdout, stderr, err := runLine(t, client, line); err == nil || !strings.Contains(stderr, missing) {
+					if stdout, stderr, err := gatewaytest.RunLine(t, client, line); err == nil || !strings.Contains(stderr, missing) {
 						t.Errorf("%s, as shipped: got %q, %q, %v, want an error that names %s", line, stdout, stderr, err, missing)
 					}
 				}
 			}
 			use("deploy-extended", extended, all)
-			if stdout, stderr, err := runLine(t, client, policyExec.line); err != nil ||
+			if stdout, stderr, err := gatewaytest.RunLine(t, client, policyExec.line); err != nil ||
 				!strings.Contains(stdout, policyExec.want) {
 				t.Errorf("%s: got %q, %q, %v, want %q", policyExec.line, stdout, stderr, err, policyExec.want)
 			}
 			use("deploy", shipped, capabilities)
 			for _, c := range policyCases {
 				if command, query, ok := strings.Cut(strings.TrimSuffix(c.line, ")"), "$("); ok {
-					ids, stderr, err := runLine(t, client, query)
+					ids, stderr, err := gatewaytest.RunLine(t, client, query)
 					if err != nil || ids == "" {
 						t.Fatalf("%s: got %q, %q, %v, want an ID", query, ids, stderr, err)
 					}
 					c.line = command + strings.Fields(ids)[0]
 				}
-				if stdout, stderr, err := runLine(t, client, c.line); err != nil || !strings.Contains(stdout, c.want) {
+				if stdout, stderr, err := gatewaytest.RunLine(t, client, c.line); err != nil || !strings.Contains(stdout, c.want) {
 					t.Errorf("%s: got %q, %q, %v, want %q", c.line, stdout, stderr, err, c.want)
 				}
 			}
@@ -426,7 +398,7 @@ func registerPolicyJobs(t *testing.T, cluster nomadtest.Cluster) {
 			cluster.Register(t, job)
 		}
 		for _, job := range jobs {
-			eventually(t, *job.ID+" is settled", func() bool { return checkSettled(client, *job.ID) == nil })
+			testenv.Eventually(t, *job.ID+" is settled", func() bool { return nomadtest.CheckSettled(client, *job.ID) == nil })
 		}
 	}
 	if _, _, err := client.Jobs().Deregister("p-deploy-stopped", false, nil); err != nil {
@@ -464,21 +436,4 @@ func createPolicyToken(
 		t.Fatal(err)
 	}
 	return token.SecretID
-}
-
-// runLine runs a command line. err is nil if its exit code is 0.
-func runLine(t *testing.T, client *ssh.Client, line string) (stdout, stderr string, err error) {
-	t.Helper()
-	session, err := client.NewSession()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer session.Close()
-	var out, errs bytes.Buffer
-	session.Stdout, session.Stderr = &out, &errs
-	err = session.Run(line)
-	if exit := (*ssh.ExitError)(nil); err != nil && !errors.As(err, &exit) {
-		t.Fatalf("%s: %v", line, err)
-	}
-	return out.String(), errs.String(), err
 }

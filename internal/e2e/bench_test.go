@@ -1,4 +1,4 @@
-package main
+package e2e
 
 import (
 	"bytes"
@@ -18,6 +18,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"nomadctld/internal/nomadsim"
+	"nomadctld/internal/testenv/gatewaytest"
 	"nomadctld/internal/testenv/nomadtest"
 )
 
@@ -44,7 +45,7 @@ func BenchmarkPs(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	run := sessionRunner(b, startTestGateway(b, url, ""))
+	run := sessionRunner(b, gatewaytest.Start(b, url, ""))
 	team := medianTime(b, func() { run("ann", "ps") })
 	report := func(name string, took time.Duration) {
 		b.ReportMetric(float64(took.Microseconds())/1000, name+"-ms")
@@ -75,10 +76,10 @@ func BenchmarkPs(b *testing.B) {
 }
 
 // sessionRunner returns a function that logs in as a user and runs a command line.
-func sessionRunner(b *testing.B, g *testGateway) func(user, line string) {
+func sessionRunner(b *testing.B, g *gatewaytest.Gateway) func(user, line string) {
 	return func(user, line string) {
 		b.Helper()
-		client := g.dial(b, user)
+		client := g.Dial(b, user)
 		defer client.Close()
 		session, err := client.NewSession()
 		if err != nil {
@@ -105,7 +106,7 @@ func BenchmarkHalfOpen(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	g := startGatewayProcess(b, url, "")
+	g := gatewaytest.StartProcess(b, url, "")
 	fresh := 0
 	ps := func(known bool) func() {
 		return func() {
@@ -119,7 +120,7 @@ func BenchmarkHalfOpen(b *testing.B) {
 				b.Fatal(err)
 			}
 			c, channels, requests, err := ssh.NewClientConn(conn, g.Address, &ssh.ClientConfig{
-				User: "ann", Auth: []ssh.AuthMethod{ssh.PublicKeys(g.keys["ann"])}, HostKeyCallback: ssh.InsecureIgnoreHostKey(),
+				User: "ann", Auth: []ssh.AuthMethod{ssh.PublicKeys(g.Keys["ann"])}, HostKeyCallback: ssh.InsecureIgnoreHostKey(),
 			})
 			if err != nil {
 				b.Fatal(err)
@@ -205,7 +206,7 @@ func BenchmarkComplete(b *testing.B) {
 				b.Fatal(err)
 			}
 			c := newClient(b, shell...)
-			c.setGateway(startTestGateway(b, url, ""), "ann")
+			c.setGateway(gatewaytest.Start(b, url, ""), "ann")
 			c.run("", "whoami") // opens the connection
 			sockets, _ := filepath.Glob(filepath.Join(c.home, "nomadctl", "*"))
 			if len(sockets) != 1 {

@@ -1,4 +1,4 @@
-package main
+package e2e
 
 import (
 	"bytes"
@@ -16,26 +16,21 @@ import (
 	"github.com/hashicorp/nomad/api"
 
 	"nomadctld/internal/nomadsim"
+	"nomadctld/internal/testenv"
+	"nomadctld/internal/testenv/gatewaytest"
 	"nomadctld/internal/testenv/nomadtest"
 )
 
 // registerAndSettle registers a job of a kind in scriptJobs, or a new version of it, and waits until it is settled.
 func registerAndSettle(t *testing.T, cluster nomadtest.Cluster, kind, id, mode string) *api.Client {
 	t.Helper()
-	client, err := api.NewClient(&api.Config{Address: cluster.URL, SecretID: nomadtest.Token})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(client.Close)
-	cluster.Register(t, scriptJobs[kind](id, mode))
-	eventually(t, id+" is settled", func() bool { return checkSettled(client, id) == nil })
-	return client
+	return cluster.RegisterAndSettle(t, scriptJobs[kind](id, mode))
 }
 
 // runUntil runs a command of wim on a terminal until it shows the text.
-func (g *testGateway) runUntil(t *testing.T, line, text string) *terminal {
+func runUntil(t *testing.T, g *gatewaytest.Gateway, line, text string) *terminal {
 	t.Helper()
-	cmd := g.ssh("wim", line)
+	cmd := g.SSH("wim", line)
 	cmd.Args = append([]string{"ssh", "-tt"}, cmd.Args[1:]...)
 	c := onTerminal(t, cmd, 120, 30)
 	c.expect(text)
@@ -55,9 +50,9 @@ func writesTo(c *nomadsim.Cluster, job string) (all []nomadsim.Write) {
 
 func TestStop_AsksForSeveralAllocations(t *testing.T) {
 	t.Parallel()
-	needSSH(t)
+	testenv.NeedSSH(t)
 	cluster := nomadtest.Simulated(t)
-	g := startTestGateway(t, cluster.URL, "")
+	g := gatewaytest.Start(t, cluster.URL, "")
 	registerAndSettle(t, cluster, "three", "p-team5-ask", "a")
 	cluster.Sim.ForgetWrites()
 	for _, tc := range []struct {
@@ -82,7 +77,7 @@ func TestStop_AsksForSeveralAllocations(t *testing.T) {
 		},
 		{"stop p-team5-ask", "Stop p-team5-ask in tier production, with 3 running allocations? [y/N] ", "y", "yes", 0},
 	} {
-		c := g.runUntil(t, tc.line, tc.prompt)
+		c := runUntil(t, g, tc.line, tc.prompt)
 		if got := writesTo(cluster.Sim, "p-team5-ask"); tc.confirmed == "no" && len(got) > 0 {
 			t.Fatalf("%s: %+v before the prompt was answered, want nothing", tc.line, got)
 		}
@@ -95,23 +90,23 @@ func TestStop_AsksForSeveralAllocations(t *testing.T) {
 			tc.confirmed == "yes" && len(got) == 0 {
 			t.Errorf("%s, %q: the cluster got %+v", tc.line, tc.keys, got)
 		}
-		e := lastEvent(g.events(t))
+		e := g.LastEvent(t)
 		if e.Confirmed != tc.confirmed || e.ExitCode != tc.code || e.Job != "p-team5-ask" ||
 			(len(e.Evaluations) > 0) != (tc.line == "stop p-team5-ask" && tc.confirmed == "yes") &&
 				tc.confirmed == "no" {
 			t.Errorf("%s, %q: got the event %+v, want it confirmed: %s", tc.line, tc.keys, e, tc.confirmed)
 		}
 	}
-	if e := lastEvent(g.events(t)); len(e.Evaluations) != 1 {
+	if e := g.LastEvent(t); len(e.Evaluations) != 1 {
 		t.Errorf("got %q, want the evaluation of the stop", e.Evaluations)
 	}
 }
 
 func TestStop_YesShowsProgressOnOneLine(t *testing.T) {
 	t.Parallel()
-	needSSH(t)
+	testenv.NeedSSH(t)
 	cluster := nomadtest.Simulated(t)
-	g := startTestGateway(t, cluster.URL, "")
+	g := gatewaytest.Start(t, cluster.URL, "")
 	registerAndSettle(t, cluster, "three", "p-team5-line", "a")
 	cluster.Sim.SetStepInterval(300 * time.Millisecond) // slow enough to see progress
 	const passing = `(?:\r[^\r\n]*\x1b\[K)+\r\x1b\[K`   // overwritten, and finally deleted
@@ -121,7 +116,7 @@ func TestStop_YesShowsProgressOnOneLine(t *testing.T) {
 		{"stop -y p-team5-line", passing + `stopped p-team5-line: 3 allocations \(evaluation [0-9a-f]{8}\)\r\n` +
 			`start p-team5-line brings it back until [0-9: -]{16}Z, even after Nomad has deleted it\r\n`},
 	} {
-		if code, shown := g.runUntil(t, tc.line, "").waitExit(); code != 0 ||
+		if code, shown := runUntil(t, g, tc.line, "").waitExit(); code != 0 ||
 			!regexp.MustCompile("^"+tc.want+"$").MatchString(shown) {
 			t.Errorf("%s: got %d and %q, want %s", tc.line, code, shown, tc.want)
 		}
@@ -142,9 +137,9 @@ func countRestarts(c *nomadsim.Cluster) (n int) {
 // checks that the restart stops after the first batch if that does not become healthy.
 func TestRestart_BatchesInSequence(t *testing.T) {
 	t.Parallel()
-	needSSH(t)
+	testenv.NeedSSH(t)
 	cluster := nomadtest.Simulated(t)
-	g := startTestGateway(t, cluster.URL, "")
+	g := gatewaytest.Start(t, cluster.URL, "")
 	client := registerAndSettle(t, cluster, "three", "p-team5-six", "a")
 	six := scriptJobs["three"]("p-team5-six", "a")
 	six.TaskGroups[0].Count, six.TaskGroups[0].Scaling = new(6), nil
@@ -161,12 +156,12 @@ func TestRestart_BatchesInSequence(t *testing.T) {
 		}
 		return n
 	}
-	eventually(t, "six allocations run", func() bool {
-		return checkSettled(client, "p-team5-six") == nil && running() == 6
+	testenv.Eventually(t, "six allocations run", func() bool {
+		return nomadtest.CheckSettled(client, "p-team5-six") == nil && running() == 6
 	})
 	cluster.Sim.SetStepInterval(300 * time.Millisecond) // slow enough for the poll to see every stopped allocation
 	cluster.Sim.ForgetWrites()
-	cmd := g.ssh("wim", "restart --batch 2 p-team5-six")
+	cmd := g.SSH("wim", "restart --batch 2 p-team5-six")
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -189,7 +184,7 @@ func TestRestart_BatchesInSequence(t *testing.T) {
 	}
 	cluster.Sim.ForgetWrites()
 	cluster.Sim.FailNext("default", "p-team5-six", 2)
-	if code, _, stderr := g.run("wim", "restart --batch 2 p-team5-six"); code != 1 || countRestarts(cluster.Sim) != 2 {
+	if code, _, stderr := g.Run("wim", "restart --batch 2 p-team5-six"); code != 1 || countRestarts(cluster.Sim) != 2 {
 		t.Errorf("got code %d and %d restarts, want 1 and 2: %s", code, countRestarts(cluster.Sim), stderr)
 	}
 }
@@ -197,20 +192,20 @@ func TestRestart_BatchesInSequence(t *testing.T) {
 // TestRestart_LocksJobAcrossTiers uses two tiers of one cluster.
 func TestRestart_LocksJobAcrossTiers(t *testing.T) {
 	t.Parallel()
-	needSSH(t)
+	testenv.NeedSSH(t)
 	cluster := nomadtest.Simulated(t)
 	token := filepath.Join(t.TempDir(), "token")
 	if err := os.WriteFile(token, []byte(nomadtest.Token), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	g := startTestGateway(t, cluster.URL, fmt.Sprintf("nomad.again = { url = %q, prefix = [\"p-\"], token = %q }\n",
+	g := gatewaytest.Start(t, cluster.URL, fmt.Sprintf("nomad.again = { url = %q, prefix = [\"p-\"], token = %q }\n",
 		cluster.URL, token))
 	registerAndSettle(t, cluster, "three", "p-team5-tiers", "a")
-	if code, _, stderr := g.run("wim", "restart --tier production --background --wait 1h p-team5-tiers"); code != 0 {
+	if code, _, stderr := g.Run("wim", "restart --tier production --background --wait 1h p-team5-tiers"); code != 0 {
 		t.Fatal(stderr)
 	}
 	for _, line := range []string{"restart --tier again p-team5-tiers", "restart --tier production p-team5-tiers"} {
-		if code, _, stderr := g.run("wim", line); code != 1 ||
+		if code, _, stderr := g.Run("wim", line); code != 1 ||
 			!strings.HasPrefix(stderr, "nomadctld: p-team5-tiers is busy: operation ") {
 			t.Errorf("%s: got %d, %q, want that the job is locked", line, code, stderr)
 		}
@@ -220,9 +215,9 @@ func TestRestart_LocksJobAcrossTiers(t *testing.T) {
 // TestChange_SupersededByNewVersion registers a new version while the command waits for the old one.
 func TestChange_SupersededByNewVersion(t *testing.T) {
 	t.Parallel()
-	needSSH(t)
+	testenv.NeedSSH(t)
 	cluster := nomadtest.Simulated(t)
-	g := startTestGateway(t, cluster.URL, "")
+	g := gatewaytest.Start(t, cluster.URL, "")
 	for _, tc := range []struct{ kind, id, line, applied string }{
 		{"three", "p-team5-mean1", "stop p-team5-mean1", "/v1/job/p-team5-mean1"},
 		{"groups", "p-team5-mean2", "stop p-team5-mean2/web", "/v1/job/p-team5-mean2/scale"},
@@ -237,13 +232,13 @@ func TestChange_SupersededByNewVersion(t *testing.T) {
 			// The cluster delays its response, so the command reads the job only after it was changed.
 			cluster.Sim.Inject(nomadsim.Fault{Method: "GET", Path: "/v1/job/" + tc.id, Delay: 3 * time.Second})
 			before := len(cluster.Sim.Writes())
-			cmd := g.ssh("wim", tc.line)
+			cmd := g.SSH("wim", tc.line)
 			var stderr bytes.Buffer
 			cmd.Stderr = &stderr
 			if err := cmd.Start(); err != nil {
 				t.Fatal(err)
 			}
-			eventually(t, "the request was applied", func() bool {
+			testenv.Eventually(t, "the request was applied", func() bool {
 				return slices.ContainsFunc(cluster.Sim.Writes()[before:], func(w nomadsim.Write) bool {
 					return strings.HasPrefix(w.Path, tc.applied) && w.Applied
 				})
@@ -262,19 +257,19 @@ func TestChange_SupersededByNewVersion(t *testing.T) {
 // TestRestartFull_JobStoppedAgain registers and stops the job again while the restart waits for it to stop.
 func TestRestartFull_JobStoppedAgain(t *testing.T) {
 	t.Parallel()
-	needSSH(t)
+	testenv.NeedSSH(t)
 	cluster := nomadtest.Simulated(t)
-	g := startTestGateway(t, cluster.URL, "")
+	g := gatewaytest.Start(t, cluster.URL, "")
 	client := registerAndSettle(t, cluster, "three", "p-team5-again", "a")
 	cluster.Sim.Inject(nomadsim.Fault{Method: "GET", Path: "/v1/job/p-team5-again", Delay: 3 * time.Second})
 	before := len(cluster.Sim.Writes())
-	cmd := g.ssh("wim", "restart --full -y p-team5-again")
+	cmd := g.SSH("wim", "restart --full -y p-team5-again")
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the job is stopped", func() bool {
+	testenv.Eventually(t, "the job is stopped", func() bool {
 		return slices.ContainsFunc(cluster.Sim.Writes()[before:],
 			func(w nomadsim.Write) bool { return w.Method == "DELETE" && w.Applied })
 	})
@@ -297,14 +292,14 @@ func TestRestartFull_JobStoppedAgain(t *testing.T) {
 // TestPrompt_IgnoresTypeAhead types before the prompt appears.
 func TestPrompt_IgnoresTypeAhead(t *testing.T) {
 	t.Parallel()
-	needSSH(t)
+	testenv.NeedSSH(t)
 	cluster := nomadtest.Simulated(t)
-	g := startTestGateway(t, cluster.URL, "")
+	g := gatewaytest.Start(t, cluster.URL, "")
 	registerAndSettle(t, cluster, "three", "p-team5-ahead", "a")
 	cluster.Sim.ForgetWrites()
 	injected := cluster.Sim.Inject(nomadsim.Fault{Method: "GET", Path: "/v1/job/p-team5-ahead", Delay: 2 * time.Second})
-	c := g.runUntil(t, "stop p-team5-ahead", "")
-	eventually(t, "the command reads the job", func() bool { return injected() > 0 })
+	c := runUntil(t, g, "stop p-team5-ahead", "")
+	testenv.Eventually(t, "the command reads the job", func() bool { return injected() > 0 })
 	c.send("yum update\n")
 	c.expect("3 running allocations? [y/N] ")
 	c.send("n")
@@ -317,9 +312,9 @@ func TestPrompt_IgnoresTypeAhead(t *testing.T) {
 // TestScale_IgnoresOtherGroups scales a group while another group of the job cannot be placed.
 func TestScale_IgnoresOtherGroups(t *testing.T) {
 	t.Parallel()
-	needSSH(t)
+	testenv.NeedSSH(t)
 	cluster := nomadtest.Simulated(t)
-	g := startTestGateway(t, cluster.URL, "")
+	g := gatewaytest.Start(t, cluster.URL, "")
 	job := scriptJobs["groups"]("p-team5-stuck", "a")
 	for _, group := range job.TaskGroups {
 		group.Update = nil
@@ -328,7 +323,7 @@ func TestScale_IgnoresOtherGroups(t *testing.T) {
 	job.Type = new("batch")
 	job.TaskGroups[1].Constraints = []*api.Constraint{{LTarget: "${attr.kernel.name}", RTarget: "plan9", Operand: "="}}
 	cluster.Register(t, job)
-	if code, stdout, stderr := g.run("wim", "scale --timeout 30s p-team5-stuck/web 2"); code != 0 ||
+	if code, stdout, stderr := g.Run("wim", "scale --timeout 30s p-team5-stuck/web 2"); code != 0 ||
 		!strings.HasPrefix(stdout, "scaled p-team5-stuck/web from 1 to 2") {
 		t.Errorf("got %d, %q, %q", code, stdout, stderr)
 	}
@@ -337,33 +332,33 @@ func TestScale_IgnoresOtherGroups(t *testing.T) {
 // TestRestart_ClientDisconnects kills the client while the first of three allocations restarts.
 func TestRestart_ClientDisconnects(t *testing.T) {
 	t.Parallel()
-	needSSH(t)
+	testenv.NeedSSH(t)
 	cluster := nomadtest.Simulated(t)
-	g := startTestGateway(t, cluster.URL, "")
+	g := gatewaytest.Start(t, cluster.URL, "")
 	registerAndSettle(t, cluster, "three", "p-team5-left", "a")
 	injected := cluster.Sim.Inject(nomadsim.Fault{
 		Method: "PUT", Path: "/v1/client/allocation/{id}/restart",
 		Delay: 2 * time.Second,
 	})
 	cluster.Sim.ForgetWrites()
-	client := g.ssh("wim", "restart p-team5-left")
+	client := g.SSH("wim", "restart p-team5-left")
 	if err := client.Start(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the first allocation is restarting", func() bool { return injected() > 0 })
+	testenv.Eventually(t, "the first allocation is restarting", func() bool { return injected() > 0 })
 	client.Process.Kill()
 	client.Wait()
-	eventually(t, "the restart has stopped", func() bool {
-		out, err := g.ssh("wim", "ops", "--json").Output()
+	testenv.Eventually(t, "the restart has stopped", func() bool {
+		out, err := g.SSH("wim", "ops", "--json").Output()
 		return err == nil && strings.Contains(string(out), `"state": "failed"`)
 	})
 	const want = "the restart of p-team5-left stopped after 1 of 3 allocations: the client disconnected"
 	found := false
-	for _, e := range g.events(t) {
+	for _, e := range g.Events(t) {
 		found = found || e.Error == want
 	}
 	if !found {
-		t.Errorf("got the events %+v, want one with the error %s", g.events(t), want)
+		t.Errorf("got the events %+v, want one with the error %s", g.Events(t), want)
 	}
 	if got := countRestarts(cluster.Sim); got != 1 || injected() != 1 {
 		t.Errorf("the cluster restarted %d allocations after %d requests, want 1 and 1", got, injected())
@@ -372,9 +367,9 @@ func TestRestart_ClientDisconnects(t *testing.T) {
 
 func TestPrompt_JobChanged(t *testing.T) {
 	t.Parallel()
-	needSSH(t)
+	testenv.NeedSSH(t)
 	cluster := nomadtest.Simulated(t)
-	g := startTestGateway(t, cluster.URL, "")
+	g := gatewaytest.Start(t, cluster.URL, "")
 	const prompt = "3 running allocations? [y/N] "
 	for _, line := range []string{"stop p-team5-prompt", "stop p-team5-prompt/web", "restart --full p-team5-prompt"} {
 		client := registerAndSettle(t, cluster, "three", "p-team5-prompt", "a")
@@ -382,7 +377,7 @@ func TestPrompt_JobChanged(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c := g.runUntil(t, line, prompt)
+		c := runUntil(t, g, line, prompt)
 		registerAndSettle(t, cluster, "three", "p-team5-prompt", "b")
 		cluster.Sim.ForgetWrites()
 		c.send("y")
@@ -402,7 +397,7 @@ func TestPrompt_JobChanged(t *testing.T) {
 			t.Errorf("%s: got version %d of %d, stopped: %v, %v", line, *now.Version, *before.Version, *now.Stop, err)
 		}
 
-		c = g.runUntil(t, line, prompt)
+		c = runUntil(t, g, line, prompt)
 		if _, _, err := client.Jobs().Deregister("p-team5-prompt", true, nil); err != nil {
 			t.Fatal(err)
 		}
@@ -417,11 +412,11 @@ func TestPrompt_JobChanged(t *testing.T) {
 // scaling policies.
 func TestRestartFull_JobStoppedElsewhere(t *testing.T) {
 	t.Parallel()
-	needSSH(t)
+	testenv.NeedSSH(t)
 	cluster := nomadtest.Simulated(t)
-	g := startTestGateway(t, cluster.URL, "")
+	g := gatewaytest.Start(t, cluster.URL, "")
 	client := registerAndSettle(t, cluster, "three", "p-team5-elsewhere", "a")
-	c := g.runUntil(t, "restart --full p-team5-elsewhere", "3 running allocations? [y/N] ")
+	c := runUntil(t, g, "restart --full p-team5-elsewhere", "3 running allocations? [y/N] ")
 	if _, _, err := client.Jobs().Deregister("p-team5-elsewhere", false, nil); err != nil {
 		t.Fatal(err)
 	}
@@ -438,32 +433,32 @@ func TestRestartFull_JobStoppedElsewhere(t *testing.T) {
 // TestStop_InterruptedWithPendingWrite presses Ctrl-C after Nomad received the request and before it responds.
 func TestStop_InterruptedWithPendingWrite(t *testing.T) {
 	t.Parallel()
-	needSSH(t)
+	testenv.NeedSSH(t)
 	cluster := nomadtest.Simulated(t)
-	g := startTestGateway(t, cluster.URL, "")
+	g := gatewaytest.Start(t, cluster.URL, "")
 	registerAndSettle(t, cluster, "three", "p-team5-onway", "a")
 	injected := cluster.Sim.Inject(nomadsim.Fault{
 		Method: "DELETE", Path: "/v1/job/p-team5-onway", Delay: 2 * time.Second,
 		Times: 1,
 	})
-	c := g.runUntil(t, "stop p-team5-onway", "3 running allocations? [y/N] ")
+	c := runUntil(t, g, "stop p-team5-onway", "3 running allocations? [y/N] ")
 	c.send("y")
-	eventually(t, "the request was sent", func() bool { return injected() > 0 })
+	testenv.Eventually(t, "the request was sent", func() bool { return injected() > 0 })
 	c.send("\x03")
 	if code, rest := c.waitExit(); code != 130 || !strings.Contains(rest,
 		"Nomad is still working on it (see: status p-team5-onway)") {
 		t.Errorf("got %d and %q, want that Nomad works on it", code, rest)
 	}
-	if e := lastEvent(g.events(t)); len(e.Evaluations) != 1 {
+	if e := g.LastEvent(t); len(e.Evaluations) != 1 {
 		t.Errorf("got the event %+v, want it with the evaluation", e)
 	}
 }
 
 func TestRestartFull_BlocksOtherCommands(t *testing.T) {
 	t.Parallel()
-	needSSH(t)
+	testenv.NeedSSH(t)
 	cluster := nomadtest.Simulated(t)
-	g := startTestGateway(t, cluster.URL, "")
+	g := gatewaytest.Start(t, cluster.URL, "")
 	client := registerAndSettle(t, cluster, "three", "p-team5-twice", "a")
 	// The first request checks whether the job can be registered. It is meant to fail.
 	cluster.Sim.Inject(nomadsim.Fault{
@@ -471,16 +466,16 @@ func TestRestartFull_BlocksOtherCommands(t *testing.T) {
 		Body: "Enforcing job modify index 1: job exists with conflicting job modify index: 2",
 	})
 	cluster.Sim.Inject(nomadsim.Fault{Method: "PUT", Path: "/v1/jobs", Status: 500, Body: "No cluster leader"})
-	first := g.ssh("wim", "restart --full -y p-team5-twice")
+	first := g.SSH("wim", "restart --full -y p-team5-twice")
 	if err := first.Start(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the job is stopped", func() bool {
+	testenv.Eventually(t, "the job is stopped", func() bool {
 		job, _, err := client.Jobs().Info("p-team5-twice", nil)
 		return err == nil && *job.Stop
 	})
 	for _, line := range []string{"restart p-team5-twice", "start p-team5-twice", "stop p-team5-twice"} {
-		if code, _, stderr := g.run("wim", line); code != 1 ||
+		if code, _, stderr := g.Run("wim", line); code != 1 ||
 			!strings.HasPrefix(stderr, "nomadctld: p-team5-twice is busy: operation ") {
 			t.Errorf("%s: got %d, %q, want that the job is locked", line, code, stderr)
 		}
@@ -493,11 +488,11 @@ func TestRestartFull_BlocksOtherCommands(t *testing.T) {
 
 func TestRestart_CtrlC(t *testing.T) {
 	t.Parallel()
-	needSSH(t)
+	testenv.NeedSSH(t)
 	cluster := nomadtest.Simulated(t)
-	g := startTestGateway(t, cluster.URL, "")
+	g := gatewaytest.Start(t, cluster.URL, "")
 	registerAndSettle(t, cluster, "three", "p-team5-ctrlc", "a")
-	c := g.runUntil(t, "restart --wait 1h p-team5-ctrlc", "waiting 1h0m0s before the next batch")
+	c := runUntil(t, g, "restart --wait 1h p-team5-ctrlc", "waiting 1h0m0s before the next batch")
 	c.send("\x03")
 	code, rest := c.waitExit()
 	if code != 130 || !strings.Contains(rest, "stopping after the current batch; press Ctrl-C again to detach") ||
@@ -509,14 +504,14 @@ func TestRestart_CtrlC(t *testing.T) {
 	for _, id := range cluster.Sim.Allocations("default", "p-team5-ctrlc") {
 		cluster.Sim.Inject(nomadsim.Fault{Method: "PUT", Path: "/v1/client/allocation/" + id + "/restart", Hang: true})
 	}
-	c = g.runUntil(t, "restart p-team5-ctrlc", "restarting web[0]")
+	c = runUntil(t, g, "restart p-team5-ctrlc", "restarting web[0]")
 	c.send("\x03")
 	c.expect("press Ctrl-C again to detach")
 	c.send("\x03")
 	if code, rest := c.waitExit(); code != 130 {
 		t.Errorf("got %d and %q, want 130", code, rest)
 	}
-	out, err := g.ssh("wim", "ops", "--json").Output()
+	out, err := g.SSH("wim", "ops", "--json").Output()
 	if err != nil || strings.Count(string(out), `"state": "ending"`) != 1 {
 		t.Errorf("got %s, %v, want one operation that is stopping", out, err)
 	}
@@ -525,16 +520,16 @@ func TestRestart_CtrlC(t *testing.T) {
 // TestRestartFull_RegistersSameJob compares the request to Nomad with the original job.
 func TestRestartFull_RegistersSameJob(t *testing.T) {
 	t.Parallel()
-	needSSH(t)
+	testenv.NeedSSH(t)
 	cluster := nomadtest.Simulated(t)
-	g := startTestGateway(t, cluster.URL, "")
+	g := gatewaytest.Start(t, cluster.URL, "")
 	client := registerAndSettle(t, cluster, "groups", "p-team5-exact", "a <&> \u00e9")
 	var before any
 	if _, err := client.Raw().Query("/v1/job/p-team5-exact", &before, nil); err != nil {
 		t.Fatal(err)
 	}
 	cluster.Sim.ForgetWrites()
-	if out, err := g.ssh("wim", "restart --full -y p-team5-exact").CombinedOutput(); err != nil {
+	if out, err := g.SSH("wim", "restart --full -y p-team5-exact").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	var stops, registrations []nomadsim.Write
@@ -581,10 +576,10 @@ func TestRestartFull_RegistersSameJob(t *testing.T) {
 
 // TestToken_MissingCapability runs every command that changes something.
 func TestToken_MissingCapability(t *testing.T) {
-	needSSH(t)
+	testenv.NeedSSH(t)
 	for _, cluster := range nomadtest.Clusters(t) {
 		t.Run(cluster.Kind, func(t *testing.T) {
-			g := startTestGateway(t, cluster.URL, "")
+			g := gatewaytest.Start(t, cluster.URL, "")
 			for kind, id := range map[string]string{
 				"three": "p-team5-weak", "canary": "p-team5-weak-canary", "periodic": "p-team5-weak-cron",
 				"parameterized": "p-team5-weak-import",
@@ -594,19 +589,19 @@ func TestToken_MissingCapability(t *testing.T) {
 			}
 			registerAndSettle(t, cluster, "canary", "p-team5-weak-paused", "a")
 			registerAndSettle(t, cluster, "canary", "p-team5-weak-paused", "b")
-			if out, err := g.ssh("wim", "pause p-team5-weak-paused").CombinedOutput(); err != nil {
+			if out, err := g.SSH("wim", "pause p-team5-weak-paused").CombinedOutput(); err != nil {
 				t.Fatalf("%v: %s", err, out)
 			}
 			registerAndSettle(t, cluster, "canary", "p-team5-weak-canary", "b")
 			registerAndSettle(t, cluster, "scalable", "p-team5-weak-off", "b")
-			if out, err := g.ssh("wim", "stop p-team5-weak-off").CombinedOutput(); err != nil {
+			if out, err := g.SSH("wim", "stop p-team5-weak-off").CombinedOutput(); err != nil {
 				t.Fatalf("%v: %s", err, out)
 			}
 			weak, err := os.ReadFile(cluster.LimitedTokenFile(t, "list-jobs", "read-job"))
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := os.WriteFile(g.dir.Path("token"), weak, 0o600); err != nil {
+			if err := os.WriteFile(g.Dir.Path("token"), weak, 0o600); err != nil {
 				t.Fatal(err)
 			}
 			for line, capability := range map[string]string{
@@ -628,7 +623,7 @@ func TestToken_MissingCapability(t *testing.T) {
 				"dispatch --no-payload -m file=x p-team5-weak-import": "dispatch-job",
 			} {
 				firstTask := func(job string) string {
-					out, err := g.ssh("wim", "ps -q "+job).Output()
+					out, err := g.SSH("wim", "ps -q "+job).Output()
 					ids := strings.Fields(string(out))
 					if err != nil || len(ids) == 0 {
 						t.Fatalf("%s: got %q, %v, want its tasks", job, out, err)
@@ -640,13 +635,13 @@ func TestToken_MissingCapability(t *testing.T) {
 				} else if job, ok := strings.CutPrefix(line, "stop one of "); ok {
 					line = "stop " + firstTask(job)
 				}
-				code, stdout, stderr := g.run("wim", line)
+				code, stdout, stderr := g.Run("wim", line)
 				want := `the gateway's token lacks the capability "` + capability +
 					`" in namespace default; tell the gateway's operator`
 				if code != 1 || stdout != "" || !strings.Contains(stderr, want) {
 					t.Errorf("%s: got %d, %q, %q, want 1 and that %s is missing", line, code, stdout, stderr, capability)
 				}
-				if e := lastEvent(g.events(t)); e.ExitCode != 1 || !strings.Contains(e.Error, capability) ||
+				if e := g.LastEvent(t); e.ExitCode != 1 || !strings.Contains(e.Error, capability) ||
 					len(e.Evaluations) > 0 {
 					t.Errorf("%s: got the event %+v", line, e)
 				}

@@ -1,4 +1,4 @@
-package main
+package e2e
 
 import (
 	"context"
@@ -56,7 +56,7 @@ func TestDockerScripts(t *testing.T) {
 	start(lines, docker.Config{
 		Cmd: []string{"sh", "-c", `while read -r x; do echo "<$x>"; done; echo end; exit 3`}, OpenStdin: true,
 	})
-	params := scriptParams("testdata/docker", "sim", func(*testscript.Env) (nomadtest.Cluster, error) {
+	params := scriptParams("../../testdata/docker", "sim", func(*testscript.Env) (nomadtest.Cluster, error) {
 		return cluster, nil
 	})
 	setUp := params.Setup

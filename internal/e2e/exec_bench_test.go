@@ -1,4 +1,4 @@
-package main
+package e2e
 
 import (
 	"bytes"
@@ -21,7 +21,9 @@ import (
 	"golang.org/x/sys/unix"
 
 	"nomadctld/internal/nomadsim"
+	"nomadctld/internal/testenv"
 	"nomadctld/internal/testenv/dockertest"
+	"nomadctld/internal/testenv/gatewaytest"
 	"nomadctld/internal/testenv/nomadtest"
 )
 
@@ -32,7 +34,7 @@ const transferSize = 512 << 20
 // if there is a nomad binary, with nomad alloc exec into a process. The metrics are medians of 5. A ratio above 1 is a
 // peer that is slower.
 func BenchmarkExec(b *testing.B) {
-	needSSH(b)
+	testenv.NeedSSH(b)
 	host := dockertest.Daemon(b)
 	cluster := nomadsim.New()
 	defer cluster.Close()
@@ -44,9 +46,9 @@ func BenchmarkExec(b *testing.B) {
 	}
 	container := dockertest.Run(b, "box-"+allocation, map[string]string{"com.hashicorp.nomad.alloc_id": allocation},
 		"sleep", "86400")
-	g := startGatewayProcess(b, url, fmt.Sprintf("docker.host = %q\n", host))
+	g := gatewaytest.StartProcess(b, url, fmt.Sprintf("docker.host = %q\n", host))
 	gateway := func(words ...string) *exec.Cmd {
-		return g.ssh("wim", append([]string{"exec", "p-team1-box"}, words...)...)
+		return g.SSH("wim", append([]string{"exec", "p-team1-box"}, words...)...)
 	}
 	docker := func(words ...string) *exec.Cmd {
 		return exec.Command("docker", append([]string{"-H", host, "exec", "-i", container}, words...)...)
@@ -76,7 +78,7 @@ func BenchmarkExec(b *testing.B) {
 		}
 		whole := timed(func() *exec.Cmd { return gateway("true") })
 		plain := timed(func() *exec.Cmd { return docker("true") })
-		handshake := timed(func() *exec.Cmd { return g.ssh("wim", "help") })
+		handshake := timed(func() *exec.Cmd { return g.SSH("wim", "help") })
 		b.ReportMetric(ms(whole), "ms")
 		b.ReportMetric(ms(plain), "docker-exec-ms")
 		b.ReportMetric(ms(handshake), "ssh-handshake-ms")
@@ -93,7 +95,7 @@ func BenchmarkExec(b *testing.B) {
 func benchNomadExec(b *testing.B) {
 	agent := nomadtest.Real(b)
 	host := dockertest.Daemon(b)
-	g := startGatewayProcess(b, agent.URL, fmt.Sprintf("docker.host = %q\n", host))
+	g := gatewaytest.StartProcess(b, agent.URL, fmt.Sprintf("docker.host = %q\n", host))
 	container := runNomadContainer(b, agent.URL)
 	for name, job := range map[string]string{"container": "p-team4-box", "process": "p-team3-shell"} {
 		size := transferSize
@@ -106,7 +108,7 @@ func benchNomadExec(b *testing.B) {
 			cmd.Env = append(os.Environ(), "NOMAD_ADDR="+agent.URL, "NOMAD_TOKEN="+nomadtest.Token)
 			return cmd
 		}
-		gateway := func(words ...string) *exec.Cmd { return g.ssh("wim", append([]string{"exec", job}, words...)...) }
+		gateway := func(words ...string) *exec.Cmd { return g.SSH("wim", append([]string{"exec", job}, words...)...) }
 		peers := map[string]func(...string) *exec.Cmd{"nomad-alloc-exec": nomad}
 		if name == "container" { // the gateway uses Docker, so compare with it too
 			peers["docker-exec"] = func(words ...string) *exec.Cmd {
@@ -146,7 +148,7 @@ func runNomadContainer(b *testing.B, url string) (container string) {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { client.Jobs().Deregister("p-team4-box", true, nil) })
-	eventually(b, "p-team4-box runs", func() bool {
+	testenv.Eventually(b, "p-team4-box runs", func() bool {
 		allocations, _, err := client.Jobs().Allocations("p-team4-box", false, nil)
 		if err != nil || len(allocations) != 1 || allocations[0].ClientStatus != "running" {
 			return false
@@ -288,7 +290,7 @@ func compareDigests(b *testing.B, gateway func(...string) *exec.Cmd) {
 
 // startSSHD starts an OpenSSH server for the same user key, and returns a function that runs a command through it, or
 // nil if there is no sshd.
-func startSSHD(b *testing.B, g *testGateway) func(words ...string) *exec.Cmd {
+func startSSHD(b *testing.B, g *gatewaytest.Gateway) func(words ...string) *exec.Cmd {
 	path := "/usr/sbin/sshd"
 	me, err := user.Current()
 	if _, missing := os.Stat(path); missing != nil || err != nil || me.Uid != "0" {
@@ -305,7 +307,7 @@ func startSSHD(b *testing.B, g *testGateway) func(words ...string) *exec.Cmd {
 	os.MkdirAll("/run/sshd", 0o755)
 	settings := fmt.Sprintf("ListenAddress 127.0.0.1\nPort %s\nHostKey %s\nAuthorizedKeysFile %s\nStrictModes "+
 		"no\nPidFile none\nUsePAM no\nPermitRootLogin yes\n",
-		port, g.dir.Path("hostkey"), g.dir.Path("wim.pub"))
+		port, g.Dir.Path("hostkey"), g.Dir.Path("wim.pub"))
 	if err := os.WriteFile(filepath.Join(dir, "sshd_config"), []byte(settings), 0o600); err != nil {
 		b.Fatal(err)
 	}
@@ -314,7 +316,7 @@ func startSSHD(b *testing.B, g *testGateway) func(words ...string) *exec.Cmd {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { server.Process.Kill(); server.Wait() })
-	eventually(b, "sshd listens", func() bool {
+	testenv.Eventually(b, "sshd listens", func() bool {
 		conn, err := net.Dial("tcp", "127.0.0.1:"+port)
 		if err == nil {
 			conn.Close()
@@ -324,7 +326,7 @@ func startSSHD(b *testing.B, g *testGateway) func(words ...string) *exec.Cmd {
 	return func(words ...string) *exec.Cmd {
 		return exec.Command("ssh", append([]string{
 			"-F", "none", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR",
-			"-i", g.dir.Path("wim"), "-p", port, me.Username + "@127.0.0.1",
+			"-i", g.Dir.Path("wim"), "-p", port, me.Username + "@127.0.0.1",
 		}, words...)...)
 	}
 }
@@ -343,7 +345,7 @@ func BenchmarkTails(b *testing.B) {
 	}
 	dockertest.Run(b, "box-"+allocation, map[string]string{"com.hashicorp.nomad.alloc_id": allocation}, "sh", "-c",
 		"while :; do echo a log line of a typical length, about 60 bytes; sleep 0.1; done")
-	g := startTestGateway(b, url, fmt.Sprintf("docker.host = %q\nlimits.user = { connections = 100, sessions = 1000, "+
+	g := gatewaytest.Start(b, url, fmt.Sprintf("docker.host = %q\nlimits.user = { connections = 100, sessions = 1000, "+
 		"logs = 1000 }\n", host))
 	heap := func(line string) float64 {
 		var stop []io.Closer
@@ -354,7 +356,7 @@ func BenchmarkTails(b *testing.B) {
 			time.Sleep(2 * time.Second)
 		}()
 		for range viewers / perConnection {
-			client := g.dial(b, "wim")
+			client := g.Dial(b, "wim")
 			stop = append(stop, client)
 			for range perConnection {
 				session, err := client.NewSession()

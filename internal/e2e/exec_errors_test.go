@@ -1,4 +1,4 @@
-package main
+package e2e
 
 import (
 	"bytes"
@@ -15,14 +15,16 @@ import (
 	docker "github.com/fsouza/go-dockerclient"
 
 	"nomadctld/internal/nomadsim"
+	"nomadctld/internal/testenv"
 	"nomadctld/internal/testenv/dockertest"
+	"nomadctld/internal/testenv/gatewaytest"
 	"nomadctld/internal/testenv/nomadtest"
 )
 
 // runRefused runs a command that must fail with code 125 and one line of stderr.
-func (g *testGateway) runRefused(t *testing.T, words ...string) string {
+func runRefused(t *testing.T, g *gatewaytest.Gateway, words ...string) string {
 	t.Helper()
-	cmd := g.ssh("wim", words...)
+	cmd := g.SSH("wim", words...)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
@@ -35,29 +37,30 @@ func (g *testGateway) runRefused(t *testing.T, words ...string) string {
 
 func TestExec_PendingTask(t *testing.T) {
 	t.Parallel()
-	needSSH(t)
+	testenv.NeedSSH(t)
 	cluster := nomadtest.Simulated(t)
 	job := boxJob(nomadsim.Task{Name: "box", Driver: "raw_exec"}, newAllocation())
 	a := &job.Groups[0].Allocations[0]
 	a.ClientStatus, a.Tasks = "pending", map[string]nomadsim.TaskState{"box": {State: "pending"}}
 	cluster.Sim.AddJob(job)
-	g := startTestGateway(t, cluster.URL, "")
-	got, want := g.runRefused(t, "exec", a.ID, "true"), "nomadctld: task box of p-team1-box."
+	g := gatewaytest.Start(t, cluster.URL, "")
+	got, want := runRefused(t, g, "exec", a.ID, "true"), "nomadctld: task box of p-team1-box."
 	if !strings.HasPrefix(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	if got := g.runRefused(t, "exec", "p-team1-box", "true"); !strings.Contains(got, "no task of p-team1-box is running") {
+	got = runRefused(t, g, "exec", "p-team1-box", "true")
+	if !strings.Contains(got, "no task of p-team1-box is running") {
 		t.Errorf("got %q", got)
 	}
 }
 
 func TestExec_TaskPurgedBeforeStart(t *testing.T) {
 	t.Parallel()
-	needSSH(t)
+	testenv.NeedSSH(t)
 	cluster := nomadtest.Simulated(t)
 	task := nomadsim.Task{Name: "box", Driver: "raw_exec", Command: []string{"sleep", "3600"}}
 	cluster.Sim.AddJob(boxJob(task, newAllocation()))
-	g := startTestGateway(t, cluster.URL, "")
+	g := gatewaytest.Start(t, cluster.URL, "")
 	// The exec request is delayed until the job is purged.
 	cluster.Sim.Inject(nomadsim.Fault{Path: "/v1/client/allocation/{id}/exec", Delay: 3 * time.Second, Times: 1})
 	go func() {
@@ -66,7 +69,7 @@ func TestExec_TaskPurgedBeforeStart(t *testing.T) {
 		}
 		cluster.Sim.Purge("default", "p-team1-box")
 	}()
-	if got := g.runRefused(t, "exec", "p-team1-box", "true"); !strings.Contains(got, "allocation not found in Nomad") {
+	if got := runRefused(t, g, "exec", "p-team1-box", "true"); !strings.Contains(got, "allocation not found in Nomad") {
 		t.Errorf("got %q, want that it is not found", got)
 	}
 }
@@ -74,26 +77,26 @@ func TestExec_TaskPurgedBeforeStart(t *testing.T) {
 // TestExec_BackendLost cuts the connection to dockerd or to the Nomad agent, as a restart would.
 func TestExec_BackendLost(t *testing.T) {
 	t.Parallel()
-	needSSH(t)
-	for name, start := range map[string]func(t *testing.T) (g *testGateway, cut func()){
-		"docker": func(t *testing.T) (*testGateway, func()) {
+	testenv.NeedSSH(t)
+	for name, start := range map[string]func(t *testing.T) (g *gatewaytest.Gateway, cut func()){
+		"docker": func(t *testing.T) (*gatewaytest.Gateway, func()) {
 			address, cut := dockertest.ProxyTCPWithCut(t, dockertest.Daemon(t))
 			cluster, allocation := nomadtest.Simulated(t), newAllocation()
 			cluster.Sim.AddJob(boxJob(nomadsim.Task{Name: "box", Driver: "docker"}, allocation))
 			dockertest.RunTask(t, cluster.Sim, allocation, "box", docker.Config{Cmd: []string{"sleep", "3600"}})
-			return startTestGateway(t, cluster.URL, fmt.Sprintf("docker.host = \"tcp://%s\"\n",
+			return gatewaytest.Start(t, cluster.URL, fmt.Sprintf("docker.host = \"tcp://%s\"\n",
 				strings.TrimPrefix(address, "tcp://"))), cut
 		},
-		"nomad": func(t *testing.T) (*testGateway, func()) {
+		"nomad": func(t *testing.T) (*gatewaytest.Gateway, func()) {
 			cluster := nomadtest.Simulated(t)
 			cluster.Sim.AddJob(boxJob(nomadsim.Task{Name: "box", Driver: "raw_exec", Command: []string{"sleep", "3600"}},
 				newAllocation()))
-			return startTestGateway(t, cluster.URL, ""), cluster.Sim.Close
+			return gatewaytest.Start(t, cluster.URL, ""), cluster.Sim.Close
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g, cut := start(t)
-			cmd := g.ssh("wim", "exec", "p-team1-box", "-c", "'echo started; sleep 60'")
+			cmd := g.SSH("wim", "exec", "p-team1-box", "-c", "'echo started; sleep 60'")
 			var stderr bytes.Buffer
 			cmd.Stderr = &stderr
 			out := startAndExpect(t, cmd, "started\n")
@@ -111,7 +114,7 @@ func TestExec_BackendLost(t *testing.T) {
 // TestExec_ConfiguredBackend uses a Docker daemon that does not respond, and counts the connections to it.
 func TestExec_ConfiguredBackend(t *testing.T) {
 	t.Parallel()
-	needSSH(t)
+	testenv.NeedSSH(t)
 	daemon, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -146,10 +149,10 @@ func TestExec_ConfiguredBackend(t *testing.T) {
 		{"docker", "p-team1-process", true, 125},
 		{"docker", "p-team1-docker", true, 125},
 	} {
-		g := startTestGateway(t, cluster.URL, fmt.Sprintf("docker.host = \"tcp://%s\"\ndocker.exec = %q\n",
+		g := gatewaytest.Start(t, cluster.URL, fmt.Sprintf("docker.host = \"tcp://%s\"\ndocker.exec = %q\n",
 			daemon.Addr(), c.mode))
 		connections.Store(0)
-		cmd := g.ssh("wim", "exec", c.job, "echo", "hello")
+		cmd := g.SSH("wim", "exec", c.job, "echo", "hello")
 		var stderr bytes.Buffer
 		cmd.Stderr = &stderr
 		out, _ := cmd.Output()
@@ -160,7 +163,7 @@ func TestExec_ConfiguredBackend(t *testing.T) {
 		if (connections.Load() > 0) != c.docker {
 			t.Errorf("%+v: got %d connections to the daemon", c, connections.Load())
 		}
-		if out, err := g.ssh("wim", "logs", c.job+"/g/box").Output(); string(out) == "logged\n" != (c.code == 0) ||
+		if out, err := g.SSH("wim", "logs", c.job+"/g/box").Output(); string(out) == "logged\n" != (c.code == 0) ||
 			(err == nil) != (c.code == 0) {
 			t.Errorf("%+v: logs: got %q, %v", c, out, err)
 		}

@@ -1,8 +1,7 @@
-package main
+package e2e
 
 import (
 	"bytes"
-	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -22,13 +21,15 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"nomadctld/internal/nomadsim"
+	"nomadctld/internal/testenv"
+	"nomadctld/internal/testenv/gatewaytest"
 )
 
 // Tests of exec through SSH clients, into a real container and into a process of a simulated Nomad.
 
 func TestExec_StreamsAndExitCodes(t *testing.T) {
 	t.Parallel()
-	needSSH(t)
+	testenv.NeedSSH(t)
 	forEachPath(t, func(t *testing.T, p execPath) {
 		var allBytes []byte
 		for i := range 4 << 10 {
@@ -60,7 +61,7 @@ func TestExec_StreamsAndExitCodes(t *testing.T) {
 			{`exec -e A=1 -e 'B=b  c' -w /tmp p-team1-box sh -c 'echo "$A $B"; pwd'`, "", "1 b  c\n/tmp\n", "", 0},
 			{`exec -w /nope p-team1-box pwd`, "", "", "nomadctld: ", 125},
 		} {
-			cmd := p.ssh("wim", c.line)
+			cmd := p.SSH("wim", c.line)
 			cmd.Stdin = strings.NewReader(c.stdin)
 			var stdout, stderr bytes.Buffer
 			cmd.Stdout, cmd.Stderr = &stdout, &stderr
@@ -84,11 +85,11 @@ func TestExec_StreamsAndExitCodes(t *testing.T) {
 // TestExec_LargeTransfer transfers many times the size of all windows and buffers on the path.
 func TestExec_LargeTransfer(t *testing.T) {
 	t.Parallel()
-	needSSH(t)
+	testenv.NeedSSH(t)
 	forEachPath(t, func(t *testing.T, p execPath) {
 		content := make([]byte, 16<<20+1)
 		rand.NewChaCha8([32]byte{1}).Read(content)
-		cmd := p.ssh("wim", "exec", "p-team1-box", "cat")
+		cmd := p.SSH("wim", "exec", "p-team1-box", "cat")
 		cmd.Stdin = bytes.NewReader(content)
 		out, err := cmd.Output()
 		if err != nil || sha256.Sum256(out) != sha256.Sum256(content) {
@@ -100,7 +101,7 @@ func TestExec_LargeTransfer(t *testing.T) {
 func TestExec_PausedReaderLosesNothing(t *testing.T) {
 	t.Parallel()
 	forEachPath(t, func(t *testing.T, p execPath) {
-		session, err := p.dial(t, "wim").NewSession()
+		session, err := p.Dial(t, "wim").NewSession()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -187,9 +188,9 @@ func untilSize(want string) string {
 
 func TestExec_Terminal(t *testing.T) {
 	t.Parallel()
-	needSSH(t)
+	testenv.NeedSSH(t)
 	forEachPath(t, func(t *testing.T, p execPath) {
-		cmd := p.ssh("wim", "exec p-team1-box")
+		cmd := p.SSH("wim", "exec p-team1-box")
 		cmd.Args = append([]string{"ssh", "-tt"}, cmd.Args[1:]...)
 		cmd.Env = append(os.Environ(), "TERM=xterm-256color")
 		c := onTerminal(t, cmd, 91, 33)
@@ -224,9 +225,9 @@ func TestExec_Terminal(t *testing.T) {
 
 func TestExec_GreetingNotOnStdout(t *testing.T) {
 	t.Parallel()
-	needSSH(t)
+	testenv.NeedSSH(t)
 	forEachPath(t, func(t *testing.T, p execPath) {
-		cmd := p.ssh("wim", "exec p-team1-box echo only this")
+		cmd := p.SSH("wim", "exec p-team1-box echo only this")
 		cmd.Args = append([]string{"ssh", "-tt"}, cmd.Args[1:]...)
 		var stderr bytes.Buffer
 		cmd.Stderr = &stderr
@@ -240,7 +241,7 @@ func TestExec_GreetingNotOnStdout(t *testing.T) {
 func TestExec_TerminalSizes(t *testing.T) {
 	t.Parallel()
 	forEachPath(t, func(t *testing.T, p execPath) {
-		client := p.dial(t, "wim")
+		client := p.Dial(t, "wim")
 		for _, size := range [][2]int{{0, 0}, {1000, 1000}, {3, 2}} {
 			session, err := client.NewSession()
 			if err != nil {
@@ -287,7 +288,7 @@ func TestExec_SSHSignals(t *testing.T) {
 	t.Parallel()
 	forEachPath(t, func(t *testing.T, p execPath) {
 		for _, signal := range []ssh.Signal{ssh.SIGINT, ssh.SIGTERM, ssh.SIGHUP, ssh.SIGUSR1} {
-			session, err := p.dial(t, "wim").NewSession()
+			session, err := p.Dial(t, "wim").NewSession()
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -315,7 +316,7 @@ func TestExec_SSHSignals(t *testing.T) {
 
 func TestExec_Shell(t *testing.T) {
 	t.Parallel()
-	needSSH(t)
+	testenv.NeedSSH(t)
 	forEachPath(t, func(t *testing.T, p execPath) {
 		shell := map[string]string{"docker": "/bin/ash", "nomad": "/bin/bash"}[p.Name]
 		if _, err := os.Stat(shell); err != nil && p.Name == "nomad" {
@@ -325,11 +326,11 @@ func TestExec_Shell(t *testing.T) {
 			"exec p-team1-box -c 'echo $0'":                       "/bin/sh\n",
 			"exec --shell " + shell + " p-team1-box -c 'echo $0'": shell + "\n",
 		} {
-			if out, err := p.ssh("wim", line).Output(); string(out) != want || err != nil {
+			if out, err := p.SSH("wim", line).Output(); string(out) != want || err != nil {
 				t.Errorf("%s: got %q, %v, want %q", line, out, err, want)
 			}
 		}
-		alone := p.ssh("wim", "exec --shell "+shell+" p-team1-box")
+		alone := p.SSH("wim", "exec --shell "+shell+" p-team1-box")
 		alone.Stdin = strings.NewReader("echo $0\n")
 		if out, err := alone.Output(); string(out) != shell+"\n" || err != nil {
 			t.Errorf("without a command: got %q, %v", out, err)
@@ -340,7 +341,7 @@ func TestExec_Shell(t *testing.T) {
 // TestExec_DisconnectKillsProgram disconnects clients in several ways, and searches the task for their programs.
 func TestExec_DisconnectKillsProgram(t *testing.T) {
 	t.Parallel()
-	needSSH(t)
+	testenv.NeedSSH(t)
 	forEachPath(t, func(t *testing.T, p execPath) {
 		for _, c := range []struct {
 			name, trap string
@@ -351,10 +352,10 @@ func TestExec_DisconnectKillsProgram(t *testing.T) {
 			{"ignored", "trap : HUP TERM;", func(cmd *exec.Cmd) { cmd.Process.Kill() }},
 		} {
 			name := "left" + newAllocation()[:8]
-			cmd := p.ssh("wim", fmt.Sprintf("exec p-team1-box -c '%s echo ready; while :; do sleep 0.1; done; : %s'",
+			cmd := p.SSH("wim", fmt.Sprintf("exec p-team1-box -c '%s echo ready; while :; do sleep 0.1; done; : %s'",
 				c.trap, name))
 			p.checkAbandoned(t, cmd, name, c.name, func() { c.leave(cmd) })
-			tty := p.ssh("wim", fmt.Sprintf("exec p-team1-box -c '%s echo ready; while :; do sleep 0.1; done; : %s'",
+			tty := p.SSH("wim", fmt.Sprintf("exec p-team1-box -c '%s echo ready; while :; do sleep 0.1; done; : %s'",
 				c.trap, name))
 			tty.Args = append([]string{"ssh", "-tt"}, tty.Args[1:]...)
 			p.checkAbandoned(t, tty, name, c.name+", with a terminal", func() { c.leave(tty) })
@@ -362,20 +363,20 @@ func TestExec_DisconnectKillsProgram(t *testing.T) {
 		// The program gets HUP, then TERM, with time to handle each.
 		file := "/tmp/" + newAllocation()
 		name := "left" + newAllocation()[:8]
-		trapping := p.ssh("wim", fmt.Sprintf("exec p-team1-box -c 'trap \"echo hup >>%[1]s\" HUP; trap \"echo term "+
+		trapping := p.SSH("wim", fmt.Sprintf("exec p-team1-box -c 'trap \"echo hup >>%[1]s\" HUP; trap \"echo term "+
 			">>%[1]s; exit\" TERM; echo ready; while :; do sleep 0.1; done; : %[2]s'", file, name))
 		p.checkAbandoned(t, trapping, name, "signal order", func() { trapping.Process.Kill() })
-		if out, err := p.ssh("wim", fmt.Sprintf("exec p-team1-box -c 'cat %[1]s; rm %[1]s'",
+		if out, err := p.SSH("wim", fmt.Sprintf("exec p-team1-box -c 'cat %[1]s; rm %[1]s'",
 			file)).Output(); string(out) != "hup\nterm\n" || err != nil {
 			t.Errorf("got the signals %q, %v", out, err)
 		}
 
 		name = "left" + newAllocation()[:8]
-		cmd := p.ssh("wim", fmt.Sprintf("exec p-team1-box -c 'echo ready; while :; do sleep 0.1; done; : %s'", name))
-		second := startTestGateway(t, p.url, p.settings)
-		cmd.Args[2] = second.dir.Path("ssh_config")
-		p.checkAbandoned(t, cmd, name, "the gateway stops", second.stop)
-		for _, e := range append(p.events(t), second.events(t)...) {
+		cmd := p.SSH("wim", fmt.Sprintf("exec p-team1-box -c 'echo ready; while :; do sleep 0.1; done; : %s'", name))
+		second := gatewaytest.Start(t, p.url, p.settings)
+		cmd.Args[2] = second.Dir.Path("ssh_config")
+		p.checkAbandoned(t, cmd, name, "the gateway stops", second.Stop)
+		for _, e := range append(p.Events(t), second.Events(t)...) {
 			if strings.Contains(e.Error, "may still run") {
 				t.Errorf("%q: %s", e.Line, e.Error)
 			}
@@ -386,17 +387,17 @@ func TestExec_DisconnectKillsProgram(t *testing.T) {
 // TestExec_BrokenUploadHasNoEOF kills the client during an upload. The program must not see EOF.
 func TestExec_BrokenUploadHasNoEOF(t *testing.T) {
 	t.Parallel()
-	needSSH(t)
+	testenv.NeedSSH(t)
 	forEachPath(t, func(t *testing.T, p execPath) {
 		for range 3 {
 			name := "left" + newAllocation()[:8]
 			file := "/tmp/" + name
-			cmd := p.ssh("wim", fmt.Sprintf("exec p-team1-box -c 'echo ready; cat >%[1]s.new && mv %[1]s.new %[1]s; "+
+			cmd := p.SSH("wim", fmt.Sprintf("exec p-team1-box -c 'echo ready; cat >%[1]s.new && mv %[1]s.new %[1]s; "+
 				": %[2]s'", file, name))
 			p.checkAbandoned(t, cmd, name, "killed", func() { cmd.Process.Kill() })
 			check := fmt.Sprintf("exec p-team1-box -c 'test -e %[1]s.new && test ! -e %[1]s; code=$?; rm -f "+
 				"%[1]s.new %[1]s; exit $code'", file)
-			if out, err := p.ssh("wim", check).CombinedOutput(); err != nil {
+			if out, err := p.SSH("wim", check).CombinedOutput(); err != nil {
 				t.Errorf("%s, %v", out, err)
 			}
 		}
@@ -407,14 +408,14 @@ func TestExec_BrokenUploadHasNoEOF(t *testing.T) {
 // server.
 func TestOutput_ClosedByClient(t *testing.T) {
 	t.Parallel()
-	needSSH(t)
+	testenv.NeedSSH(t)
 	forEachPath(t, func(t *testing.T, p execPath) {
 		const script = "i=0; while [ $i -lt 400000 ]; do i=$((i+1)); echo line $i; done"
 		p.Cluster.AddJob(nomadsim.Job{ID: "p-team1-long", Groups: []nomadsim.Group{{Name: "g", Tasks: []nomadsim.Task{{
 			Name: "t", Driver: "raw_exec", Command: []string{"/bin/sh", "-c", script + "; exec sleep 600"},
 		}}}}})
-		eventually(t, "its log exceeds all buffers on the path", func() bool {
-			out, _ := p.ssh("wim", "logs -n 1 p-team1-long/g/t").Output()
+		testenv.Eventually(t, "its log exceeds all buffers on the path", func() bool {
+			out, _ := p.SSH("wim", "logs -n 1 p-team1-long/g/t").Output()
 			return string(out) == "line 400000\n"
 		})
 		for _, c := range []struct {
@@ -428,9 +429,9 @@ func TestOutput_ClosedByClient(t *testing.T) {
 			{"logs -n all p-team1-long/g/t", "line 1\n", []int{141}},
 			{"tail -n all p-team1-long/g/t", "line [0-9]+\n", []int{141}}, // may report skipped lines
 		} {
-			before := len(p.events(t))
+			before := len(p.Events(t))
 			cmd := exec.Command("sh", "-c", `{ "$@"; echo $? >&2; } | head -n 1`, "sh")
-			cmd.Args = append(cmd.Args, p.ssh("wim", c.line).Args...)
+			cmd.Args = append(cmd.Args, p.SSH("wim", c.line).Args...)
 			var stdout, stderr bytes.Buffer
 			cmd.Stdout, cmd.Stderr = &stdout, &stderr
 			if err := cmd.Run(); err != nil {
@@ -446,14 +447,14 @@ func TestOutput_ClosedByClient(t *testing.T) {
 			if !slices.Contains(c.codes, code) {
 				t.Errorf("%s: got %d, want one of %v", c.line, code, c.codes)
 			}
-			eventually(t, "the audit event is written", func() bool { return len(p.events(t)) > before })
-			if e := lastEvent(p.events(t)); e.ExitCode != code {
+			testenv.Eventually(t, "the audit event is written", func() bool { return len(p.Events(t)) > before })
+			if e := p.LastEvent(t); e.ExitCode != code {
 				t.Errorf("%s: the client got %d, the event %+v", c.line, code, e)
 			}
 		}
 		left := "exec p-team1-box -c 'for p in /proc/[0-9]*; do tr \"\\0\" \" \" <$p/cmdline 2>/dev/null | grep -q " +
 			"\"^ye[s] \" && echo $p; done; :'"
-		if out, err := p.ssh("wim", left).Output(); err != nil || len(out) > 0 {
+		if out, err := p.SSH("wim", left).Output(); err != nil || len(out) > 0 {
 			t.Errorf("still running: %s, %v", out, err)
 		}
 	})
@@ -463,20 +464,20 @@ func TestOutput_ClosedByClient(t *testing.T) {
 // connection.
 func TestExec_GatewayStops(t *testing.T) {
 	t.Parallel()
-	needSSH(t)
+	testenv.NeedSSH(t)
 	forEachPath(t, func(t *testing.T, p execPath) {
-		g := startTestGateway(t, p.url, p.settings)
-		cmd := g.ssh("wim", "exec p-team1-box -c 'echo ready; exec sleep 60'")
+		g := gatewaytest.Start(t, p.url, p.settings)
+		cmd := g.SSH("wim", "exec p-team1-box -c 'echo ready; exec sleep 60'")
 		var stderr bytes.Buffer
 		cmd.Stderr = &stderr
 		startAndExpect(t, cmd, "ready\n")
-		g.stop()
+		g.Stop()
 		cmd.Wait()
 		const want = "the gateway is shutting down"
 		if code := cmd.ProcessState.ExitCode(); code != 125 || stderr.String() != "nomadctld: "+want+"\n" {
 			t.Errorf("got %d, %q", code, stderr.String())
 		}
-		if e := lastEvent(g.events(t)); e.Error != want || e.ExitCode != 125 {
+		if e := g.LastEvent(t); e.Error != want || e.ExitCode != 125 {
 			t.Errorf("got the event %+v", e)
 		}
 	})
@@ -516,7 +517,7 @@ func (p execPath) checkAbandoned(t *testing.T, cmd *exec.Cmd, marker, name strin
 	search := fmt.Sprintf("exec p-team1-box -c 'for p in /proc/[0-9]*; do tr \"\\0\" \" \" <$p/cmdline 2>/dev/null | "+
 		"grep -q \"[l]%s\" && echo $p; done; :'", marker[1:])
 	for end := time.Now().Add(20 * time.Second); ; time.Sleep(200 * time.Millisecond) {
-		found, err := p.ssh("wim", search).Output()
+		found, err := p.SSH("wim", search).Output()
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
@@ -538,8 +539,8 @@ func TestExec_DropbearClient(t *testing.T) {
 		}
 	}
 	forEachPath(t, func(t *testing.T, p execPath) {
-		key := p.dir.Path("wim.dropbear")
-		if out, err := exec.Command("dropbearconvert", "openssh", "dropbear", p.dir.Path("wim"),
+		key := p.Dir.Path("wim.dropbear")
+		if out, err := exec.Command("dropbearconvert", "openssh", "dropbear", p.Dir.Path("wim"),
 			key).CombinedOutput(); err != nil {
 			t.Fatalf("%v: %s", err, out)
 		}
@@ -574,25 +575,4 @@ func TestExec_DropbearClient(t *testing.T) {
 			t.Errorf("got %d, want 4: %q", code, rest)
 		}
 	})
-}
-
-func needSSH(t testing.TB) {
-	t.Helper()
-	if _, err := exec.LookPath("ssh"); err != nil {
-		t.Skip("no ssh client on PATH: apt-get install openssh-client")
-	}
-}
-
-// eventually waits until f returns true.
-func eventually(t testing.TB, what string, f func() bool) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
-	for !f() {
-		select {
-		case <-ctx.Done():
-			t.Fatalf("timed out after 1m: %s", what)
-		case <-time.After(50 * time.Millisecond):
-		}
-	}
 }

@@ -1,14 +1,14 @@
-package main
+package e2e
 
 import (
-	"bytes"
 	"fmt"
-	"os/exec"
 	"slices"
 	"strings"
 	"testing"
 
 	"nomadctld/internal/audit"
+	"nomadctld/internal/testenv"
+	"nomadctld/internal/testenv/gatewaytest"
 	"nomadctld/internal/testenv/nomadtest"
 	"nomadctld/router"
 )
@@ -47,7 +47,7 @@ var grantLines = map[string]string{
 // TestGrants_BySetOrName tries each command as four users: with all sets but its own, with all other rights by name,
 // with only its right by name, and with only its set. The first two are denied without a request to the cluster.
 func TestGrants_BySetOrName(t *testing.T) {
-	needSSH(t)
+	testenv.NeedSSH(t)
 	rights := router.Rights()
 	var settings strings.Builder
 	addUser := func(name string, granted []string) {
@@ -72,7 +72,7 @@ func TestGrants_BySetOrName(t *testing.T) {
 		addUser("set-of-"+right, []string{string(set)})
 	}
 	cluster := nomadtest.Simulated(t)
-	g := startTestGateway(t, cluster.URL, settings.String())
+	g := gatewaytest.Start(t, cluster.URL, settings.String())
 	for right := range rights {
 		if right == "purge" || right == "exec-user" {
 			continue // not a command: see stop.txtar and exec.txtar
@@ -84,7 +84,7 @@ func TestGrants_BySetOrName(t *testing.T) {
 		}
 		for _, user := range []string{"sets-but-", "names-but-"} {
 			before := cluster.Sim.Traffic("").Requests
-			code, stdout, stderr := g.run(user+right, line)
+			code, stdout, stderr := g.Run(user+right, line)
 			want := 1
 			if slices.ContainsFunc(router.Specs(), func(s router.Spec) bool { return s.Name == right && s.RunsProgram }) {
 				want = 125
@@ -95,16 +95,16 @@ func TestGrants_BySetOrName(t *testing.T) {
 			if after := cluster.Sim.Traffic("").Requests; after != before {
 				t.Errorf("%s%s: %s: got %d requests to the cluster, want none", user, right, line, after-before)
 			}
-			if e := lastEvent(g.events(t)); e.Decision != audit.Denied || e.User != user+right || e.ExitCode != want {
+			if e := g.LastEvent(t); e.Decision != audit.Denied || e.User != user+right || e.ExitCode != want {
 				t.Errorf("%s%s: got the event %+v, want it denied", user, right, e)
 			}
 		}
 		for _, user := range []string{"only-", "set-of-"} {
-			_, _, stderr := g.run(user+right, line)
+			_, _, stderr := g.Run(user+right, line)
 			if strings.Contains(stderr, "is not among your") || strings.Contains(stderr, "you do not have the right") {
 				t.Errorf("%s%s: %s: got %q, want it allowed", user, right, line, stderr)
 			}
-			if e := lastEvent(g.events(t)); e.Decision != audit.Allowed {
+			if e := g.LastEvent(t); e.Decision != audit.Allowed {
 				t.Errorf("%s%s: got the event %+v, want it allowed", user, right, e)
 			}
 		}
@@ -118,13 +118,13 @@ func TestGrants_BySetOrName(t *testing.T) {
 
 // TestGrants_PublicCommands runs every command as a user without rights.
 func TestGrants_PublicCommands(t *testing.T) {
-	needSSH(t)
+	testenv.NeedSSH(t)
 	cluster := nomadtest.Simulated(t)
-	g := startTestGateway(t, cluster.URL, "prefix.none = { prefix = [\"p-team1-\"], commands = [] }\nusers.bob = { "+
+	g := gatewaytest.Start(t, cluster.URL, "prefix.none = { prefix = [\"p-team1-\"], commands = [] }\nusers.bob = { "+
 		"prefix = [\"none\"], key = \"$KEY\" }\n")
 	for _, spec := range router.Specs() {
 		before := cluster.Sim.Traffic("").Requests
-		code, _, stderr := g.run("bob", spec.Name+" --help")
+		code, _, stderr := g.Run("bob", spec.Name+" --help")
 		denied := strings.HasPrefix(stderr, "nomadctld: "+spec.Name+" is not among your commands: can-i, help, whoami")
 		if public := spec.RightSet == router.Public; public == denied || public != (code == 0) {
 			t.Errorf("%s: got %d, %q; its set is %s", spec.Name, code, stderr, spec.RightSet)
@@ -141,15 +141,4 @@ func quoted(words []string) string {
 		all = append(all, fmt.Sprintf("%q", w))
 	}
 	return strings.Join(all, ", ")
-}
-
-func lastEvent(events []audit.Event) audit.Event { return events[len(events)-1] }
-
-// run runs a command line as a user with the key of wim.
-func (g *testGateway) run(login, line string) (code int, stdout, stderr string) {
-	cmd := exec.Command("ssh", "-n", "-F", g.dir.Path("ssh_config"), "-l", login, "wim", line)
-	var out, errs bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &errs
-	cmd.Run()
-	return cmd.ProcessState.ExitCode(), out.String(), errs.String()
 }

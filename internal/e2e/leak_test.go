@@ -1,4 +1,4 @@
-package main
+package e2e
 
 import (
 	"bytes"
@@ -53,7 +53,7 @@ func TestSessions_LeakNothing(t *testing.T) {
 			var all sync.WaitGroup
 			for range atOnce {
 				all.Go(func() {
-					client := p.dial(t, "wim")
+					client := p.Dial(t, "wim")
 					defer client.Close()
 					for i := int(next.Add(1)); i <= sessions; i = int(next.Add(1)) {
 						run(client, i)
@@ -112,7 +112,7 @@ func TestExec_ShortProgramsLoseNothing(t *testing.T) {
 		var all sync.WaitGroup
 		for range atOnce {
 			all.Go(func() {
-				client := p.dial(t, "wim")
+				client := p.Dial(t, "wim")
 				for i := int(next.Add(1)); i <= execs; i = int(next.Add(1)) {
 					session, err := client.NewSession()
 					if err != nil {

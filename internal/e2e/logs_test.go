@@ -1,4 +1,4 @@
-package main
+package e2e
 
 import (
 	"bufio"
@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -20,7 +19,9 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"nomadctld/internal/nomadsim"
+	"nomadctld/internal/testenv"
 	"nomadctld/internal/testenv/dockertest"
+	"nomadctld/internal/testenv/gatewaytest"
 	"nomadctld/internal/testenv/nomadtest"
 )
 
@@ -28,7 +29,7 @@ import (
 
 // boxTask is a docker task of the job p-team1-box in a simulated cluster, with a gateway.
 type boxTask struct {
-	*testGateway
+	*gatewaytest.Gateway
 	cluster    *nomadsim.Cluster
 	allocation string
 }
@@ -52,7 +53,7 @@ func dockerBox(t *testing.T, logging ...string) boxTask {
 		task.Config = map[string]any{"image": "example/box:1", "logging": []any{block}}
 	}
 	cluster.Sim.AddJob(boxJob(task, allocation))
-	return boxTask{startTestGateway(t, cluster.URL, fmt.Sprintf("docker.host = %q\n", host)), cluster.Sim, allocation}
+	return boxTask{gatewaytest.Start(t, cluster.URL, fmt.Sprintf("docker.host = %q\n", host)), cluster.Sim, allocation}
 }
 
 // startContainer starts a container of the task. Nomad starts a new one with the same name for each restart.
@@ -63,10 +64,10 @@ func (b boxTask) startContainer(t *testing.T, script string) (container string) 
 
 func TestTail_FollowsIntoNextContainer(t *testing.T) {
 	t.Parallel()
-	needSSH(t)
+	testenv.NeedSSH(t)
 	g := dockerBox(t)
 	first := g.startContainer(t, "echo one; sleep 3; echo two; echo err >&2; exec sleep 600")
-	tail := g.ssh("wim", "tail", "--split", "p-team1-box/g/box")
+	tail := g.SSH("wim", "tail", "--split", "p-team1-box/g/box")
 	var stderr bytes.Buffer
 	tail.Stderr = &stderr
 	pipe, err := tail.StdoutPipe()
@@ -110,13 +111,13 @@ func TestTail_FollowsIntoNextContainer(t *testing.T) {
 // container completely, and nothing twice.
 func TestTail_NextContainerNoLossNoRepeat(t *testing.T) {
 	t.Parallel()
-	needSSH(t)
+	testenv.NeedSSH(t)
 	g := dockerBox(t)
 	container := g.startContainer(t, "trap \"echo tick\" HUP; echo old; while :; do sleep 0.1; done")
-	got := map[string]*lockedBuffer{}
+	got := map[string]*testenv.Buffer{}
 	for _, line := range []string{"tail", "tail -n 0", "tail --stdout", "tail -n all", "tail --since 0s"} {
-		cmd := g.ssh("wim", line+" p-team1-box/g/box")
-		got[line] = new(lockedBuffer)
+		cmd := g.SSH("wim", line+" p-team1-box/g/box")
+		got[line] = new(testenv.Buffer)
 		cmd.Stdout = got[line]
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
@@ -126,12 +127,13 @@ func TestTail_NextContainerNoLossNoRepeat(t *testing.T) {
 	waitForAll := func(what, pattern string) {
 		t.Helper()
 		for line, out := range got {
-			eventually(t, line+" prints "+what, func() bool { return regexp.MustCompile(pattern).MatchString(out.String()) })
+			testenv.Eventually(t, line+" prints "+what,
+				func() bool { return regexp.MustCompile(pattern).MatchString(out.String()) })
 		}
 	}
 	for i := range 20 { // until all of them print a line
 		if i > 0 && !slices.ContainsFunc(slices.Collect(maps.Values(got)),
-			func(b *lockedBuffer) bool { return b.String() == "" }) {
+			func(b *testenv.Buffer) bool { return b.String() == "" }) {
 			break
 		}
 		dockertest.Signal(t, container, syscall.SIGHUP)
@@ -158,23 +160,24 @@ func TestTail_NextContainerNoLossNoRepeat(t *testing.T) {
 // container.
 func TestTail_LineEndsWithContainer(t *testing.T) {
 	t.Parallel()
-	needSSH(t)
+	testenv.NeedSSH(t)
 	g := dockerBox(t)
 	container := g.startContainer(t, "echo started; printf half; exec sleep 600")
-	tail := g.ssh("wim", "tail -t p-team1-box/g/box")
-	out := new(lockedBuffer)
+	tail := g.SSH("wim", "tail -t p-team1-box/g/box")
+	out := new(testenv.Buffer)
 	tail.Stdout = out
 	if err := tail.Start(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { tail.Process.Kill(); tail.Wait() })
-	eventually(t, "tail prints the first line", func() bool { return strings.HasSuffix(out.String(), " started\n") })
+	testenv.Eventually(t, "tail prints the first line",
+		func() bool { return strings.HasSuffix(out.String(), " started\n") })
 	dockertest.Signal(t, container, syscall.SIGKILL)
-	eventually(t, "the last line of the first container",
+	testenv.Eventually(t, "the last line of the first container",
 		func() bool { return strings.HasSuffix(out.String(), "Z half\n") })
 	dockertest.Remove(t, container)
 	g.startContainer(t, "echo whole; exec sleep 600")
-	eventually(t, "the first line of the next",
+	testenv.Eventually(t, "the first line of the next",
 		func() bool { return regexp.MustCompile(`\n\S+Z half\n\S+Z whole\n$`).MatchString(out.String()) })
 }
 
@@ -187,8 +190,8 @@ func TestTail_LastLineNotWritten(t *testing.T) {
 	cluster.Sim.AddJob(nomadsim.Job{
 		ID: "p-team1-short", Type: "batch", Groups: []nomadsim.Group{{Name: "g", Tasks: []nomadsim.Task{task}}},
 	})
-	g := startTestGateway(t, cluster.URL, "")
-	channel, requests, err := g.dial(t, "wim").OpenChannel("session", nil)
+	g := gatewaytest.Start(t, cluster.URL, "")
+	channel, requests, err := g.Dial(t, "wim").OpenChannel("session", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -213,21 +216,21 @@ func TestTail_ViewersShareStream(t *testing.T) {
 		Name: "box", Driver: "raw_exec",
 		Command: []string{"/bin/sh", "-c", "seq 200; seq 200 >&2; exec sleep 600"},
 	}, newAllocation()))
-	g := startTestGateway(t, cluster.URL, "")
+	g := gatewaytest.Start(t, cluster.URL, "")
 	requestsOfFirst := 0
 	for i, c := range []struct{ flags, last string }{
 		{"", "200\n"}, {"", "200\n"}, {"-n 3", "198\n199\n200\n"}, {"--stdout", "200\n"}, {"-n 1 --stdout --grep 2", "200\n"},
 	} {
-		session, err := g.dial(t, "wim").NewSession()
+		session, err := g.Dial(t, "wim").NewSession()
 		if err != nil {
 			t.Fatal(err)
 		}
-		out := new(lockedBuffer)
+		out := new(testenv.Buffer)
 		session.Stdout = out
 		if err := session.Start("tail " + c.flags + " p-team1-box/g/box"); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, "the last lines are printed", func() bool { return strings.HasSuffix(out.String(), c.last) })
+		testenv.Eventually(t, "the last lines are printed", func() bool { return strings.HasSuffix(out.String(), c.last) })
 		countRequests := func() int { return cluster.Sim.Traffic("/v1/client/fs/logs/{id}").Requests }
 		requests := countRequests()
 		if i == 0 {
@@ -244,7 +247,7 @@ func TestTail_ViewersShareStream(t *testing.T) {
 // TestLogs_ContainerRemoved reads the log files of Nomad.
 func TestLogs_ContainerRemoved(t *testing.T) {
 	t.Parallel()
-	needSSH(t)
+	testenv.NeedSSH(t)
 	host := dockertest.Daemon(t)
 	cluster := nomadtest.Simulated(t)
 	allocation := newAllocation()
@@ -256,14 +259,14 @@ func TestLogs_ContainerRemoved(t *testing.T) {
 	}}
 	cluster.Sim.AddJob(job)
 	cluster.Sim.Log(allocation, "box", "stdout", []byte("kept\n"))
-	auto := startTestGateway(t, cluster.URL, fmt.Sprintf("docker.host = %q\n", host))
+	auto := gatewaytest.Start(t, cluster.URL, fmt.Sprintf("docker.host = %q\n", host))
 	for _, line := range []string{"logs " + allocation, "tail " + allocation} {
-		if out, err := auto.ssh("wim", line).Output(); string(out) != "kept\n" || err != nil {
+		if out, err := auto.SSH("wim", line).Output(); string(out) != "kept\n" || err != nil {
 			t.Errorf("%s: got %q, %v", line, out, err)
 		}
 	}
-	only := startTestGateway(t, cluster.URL, fmt.Sprintf("docker.host = %q\ndocker.exec = \"docker\"\n", host))
-	logs := only.ssh("wim", "logs", allocation)
+	only := gatewaytest.Start(t, cluster.URL, fmt.Sprintf("docker.host = %q\ndocker.exec = \"docker\"\n", host))
+	logs := only.SSH("wim", "logs", allocation)
 	var stderr bytes.Buffer
 	logs.Stderr = &stderr
 	if out, err := logs.Output(); len(out) > 0 || err == nil || !strings.Contains(stderr.String(), "container") {
@@ -273,7 +276,7 @@ func TestLogs_ContainerRemoved(t *testing.T) {
 
 func TestTail_FollowsProcessRestart(t *testing.T) {
 	t.Parallel()
-	needSSH(t)
+	testenv.NeedSSH(t)
 	cluster := nomadtest.Simulated(t)
 	job := boxJob(nomadsim.Task{Name: "box", Driver: "raw_exec", Command: []string{
 		"/bin/sh", "-c",
@@ -281,8 +284,8 @@ func TestTail_FollowsProcessRestart(t *testing.T) {
 	}}, newAllocation())
 	job.Groups[0].Restart = &nomadsim.Restart{Attempts: 1, Interval: time.Hour, Delay: time.Second, Mode: "fail"}
 	cluster.Sim.AddJob(job)
-	g := startTestGateway(t, cluster.URL, "")
-	tail := g.ssh("wim", "tail p-team1-box/g/box")
+	g := gatewaytest.Start(t, cluster.URL, "")
+	tail := g.SSH("wim", "tail p-team1-box/g/box")
 	var stderr bytes.Buffer
 	tail.Stderr = &stderr
 	out, err := tail.Output()
@@ -294,7 +297,7 @@ func TestTail_FollowsProcessRestart(t *testing.T) {
 
 func TestTail_AddsNewAllocations(t *testing.T) {
 	t.Parallel()
-	needSSH(t)
+	testenv.NeedSSH(t)
 	cluster := nomadtest.Simulated(t)
 	task := nomadsim.Task{Name: "box", Driver: "raw_exec", Command: []string{
 		"/bin/sh", "-c",
@@ -302,8 +305,8 @@ func TestTail_AddsNewAllocations(t *testing.T) {
 	}}
 	job := boxJob(task, newAllocation())
 	cluster.Sim.AddJob(job)
-	g := startTestGateway(t, cluster.URL, "")
-	tail := g.ssh("wim", "tail p-team1-box")
+	g := gatewaytest.Start(t, cluster.URL, "")
+	tail := g.SSH("wim", "tail p-team1-box")
 	tail.Args = append([]string{"ssh", "-tt"}, tail.Args[1:]...)
 	c := onTerminal(t, tail, 80, 24)
 	c.expect("g[0]/box |\x1b[0m from 0\r\n") // prefix in a colour
@@ -325,8 +328,8 @@ func TestTail_SlowViewerSkipsLines(t *testing.T) {
 	container := g.startContainer(t,
 		"trap go=1 HUP; echo ready; while [ -z \"$go\" ]; do sleep 0.1; done; i=0; while [ $i -lt 1000 ]; do "+
 			"i=$((i+1)); head -c 20000 /dev/zero | tr '\\0' x; echo $i; sleep 0.01; done; echo last; exec sleep 600")
-	view := func() (*bufio.Reader, *lockedBuffer) {
-		session, err := g.dial(t, "wim").NewSession()
+	view := func() (*bufio.Reader, *testenv.Buffer) {
+		session, err := g.Dial(t, "wim").NewSession()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -334,7 +337,7 @@ func TestTail_SlowViewerSkipsLines(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		stderr := new(lockedBuffer)
+		stderr := new(testenv.Buffer)
 		session.Stderr = stderr
 		if err := session.Start("tail p-team1-box/g/box"); err != nil {
 			t.Fatal(err)
@@ -374,7 +377,7 @@ func TestTail_SlowViewerSkipsLines(t *testing.T) {
 	}
 	seenSlow := count(slow)
 	// stderr has its own goroutine, so the report may arrive later.
-	eventually(t, "the slow viewer gets the number of skipped lines", func() bool {
+	testenv.Eventually(t, "the slow viewer gets the number of skipped lines", func() bool {
 		return seenSlow+skipped(slowErr.String()) >= 1000
 	})
 	if missed := skipped(slowErr.String()); seenSlow >= min(seen, 900) || seenSlow+missed < 1000 {
@@ -384,10 +387,10 @@ func TestTail_SlowViewerSkipsLines(t *testing.T) {
 
 func TestLogs_WaitsForSlowReader(t *testing.T) {
 	t.Parallel()
-	needSSH(t)
+	testenv.NeedSSH(t)
 	g := dockerBox(t, "json-file") // without a limit
 	dockertest.Wait(t, g.startContainer(t, "yes $(head -c 999 /dev/zero | tr '\\0' x) | head -n 11000"))
-	logs := g.ssh("wim", "logs -n all p-team1-box/g/box")
+	logs := g.SSH("wim", "logs -n all p-team1-box/g/box")
 	pipe, err := logs.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -407,17 +410,17 @@ func TestLogs_WaitsForSlowReader(t *testing.T) {
 
 func TestLogs_TerminalAllowsOnlyColours(t *testing.T) {
 	t.Parallel()
-	needSSH(t)
+	testenv.NeedSSH(t)
 	cluster := nomadtest.Simulated(t)
 	allocation := newAllocation()
 	cluster.Sim.AddJob(boxJob(nomadsim.Task{Name: "box", Driver: "raw_exec"}, allocation))
 	const evil = "\x1b[31mred\x1b[0m \x1b]0;title\a \x1b[2J\u202e\r\nprogress\rbar\n"
 	cluster.Sim.Log(allocation, "box", "stdout", []byte(evil))
-	g := startTestGateway(t, cluster.URL, "")
-	if out, err := g.ssh("wim", "logs p-team1-box/g/box").Output(); string(out) != evil || err != nil {
+	g := gatewaytest.Start(t, cluster.URL, "")
+	if out, err := g.SSH("wim", "logs p-team1-box/g/box").Output(); string(out) != evil || err != nil {
 		t.Errorf("without a terminal: got %q, %v", out, err)
 	}
-	logs := g.ssh("wim", "logs p-team1-box/g/box")
+	logs := g.SSH("wim", "logs p-team1-box/g/box")
 	logs.Args = append([]string{"ssh", "-tt"}, logs.Args[1:]...)
 	want := "\x1b[31mred\x1b[0m \\x1b]0;title\\x07 \\x1b[2J\\u202e\x1b[0m\r\nprogress\\rbar\r\n"
 	if out, err := logs.Output(); string(out) != want || err != nil {
@@ -427,37 +430,19 @@ func TestLogs_TerminalAllowsOnlyColours(t *testing.T) {
 
 func TestTail_KilledClientEndsTail(t *testing.T) {
 	t.Parallel()
-	needSSH(t)
+	testenv.NeedSSH(t)
 	cluster := nomadtest.Simulated(t)
 	cluster.Sim.AddJob(boxJob(nomadsim.Task{
 		Name: "box", Driver: "raw_exec",
 		Command: []string{"/bin/sh", "-c", "echo on; exec sleep 600"},
 	}, newAllocation()))
-	g := startTestGateway(t, cluster.URL, "")
+	g := gatewaytest.Start(t, cluster.URL, "")
 	for _, signal := range []syscall.Signal{syscall.SIGKILL, syscall.SIGINT, syscall.SIGTERM} {
-		tail := g.ssh("wim", "tail p-team1-box/g/box")
+		tail := g.SSH("wim", "tail p-team1-box/g/box")
 		startAndExpect(t, tail, "on\n")
-		done := len(g.events(t))
+		done := len(g.Events(t))
 		tail.Process.Signal(signal)
 		tail.Wait()
-		eventually(t, "the event of the tail is written", func() bool { return len(g.events(t)) > done })
+		testenv.Eventually(t, "the event of the tail is written", func() bool { return len(g.Events(t)) > done })
 	}
-}
-
-// lockedBuffer may be read while it is written.
-type lockedBuffer struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
 }

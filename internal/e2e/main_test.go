@@ -1,4 +1,4 @@
-package main
+package e2e
 
 import (
 	"flag"
@@ -14,6 +14,8 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"nomadctld/internal/cli"
+	"nomadctld/internal/testenv"
 	"nomadctld/internal/testenv/nomadtest"
 	"nomadctld/router"
 )
@@ -23,13 +25,21 @@ var update = flag.Bool("update", false, "update the expected files in the script
 func TestMain(m *testing.M) {
 	// In the scripts, this test binary runs as nomadctld. testscript.Main exits the process, so testRunner stops the
 	// agent.
-	testscript.Main(testRunner{m}, map[string]func(){"nomadctld": main, "viasocket": viaSocket})
+	testscript.Main(testRunner{m}, map[string]func(){
+		"nomadctld": func() { os.Exit(cli.Main(os.Args[1:])) },
+		"viasocket": viaSocket,
+	})
 }
 
 // testRunner stops the real Nomad agent after the tests, if one was started.
 type testRunner struct{ m *testing.M }
 
 func (s testRunner) Run() int {
+	flag.Parse()
+	if testing.Short() {
+		fmt.Println("skipped with -short: make e2e runs these tests")
+		return 0
+	}
 	// Tasks and clients inherit ignored signals, such as those that nohup or a background job of a shell ignores. If this
 	// process handles them instead, the children have the default action.
 	for _, s := range []os.Signal{syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT} {
@@ -44,23 +54,23 @@ func (s testRunner) Run() int {
 // TestScripts runs testdata/script against simulated clusters and, if there is a nomad binary, against a real Nomad.
 // The OpenSSH client connects to a gateway that the script command gateway starts.
 func TestScripts(t *testing.T) {
-	needSSH(t)
-	t.Run("sim", func(t *testing.T) { testscript.Run(t, scriptParams("testdata/script", "sim", simulatedFor)) })
+	testenv.NeedSSH(t)
+	t.Run("sim", func(t *testing.T) { testscript.Run(t, scriptParams("../../testdata/script", "sim", simulatedFor)) })
 	if nomadtest.Binary() == "" {
 		t.Log(nomadtest.NoBinary)
 		return
 	}
 	t.Run("real", func(t *testing.T) {
 		cluster := nomadtest.Real(t)
-		testscript.Run(t, scriptParams("testdata/script", "real",
+		testscript.Run(t, scriptParams("../../testdata/script", "real",
 			func(*testscript.Env) (nomadtest.Cluster, error) { return cluster, nil }))
 	})
 }
 
 // TestSimScripts runs testdata/sim: scripts that inject failures into the cluster, or compare complete output.
 func TestSimScripts(t *testing.T) {
-	needSSH(t)
-	testscript.Run(t, scriptParams("testdata/sim", "sim", simulatedFor))
+	testenv.NeedSSH(t)
+	testscript.Run(t, scriptParams("../../testdata/sim", "sim", simulatedFor))
 }
 
 // simulatedFor returns a simulated cluster for one script.
@@ -132,7 +142,7 @@ func eqlines(ts *testscript.TestScript, neg bool, args []string) {
 // TestCommands_HaveScripts checks that every command has a script. For a command that contacts clusters, the script
 // must have a case in which a user without the right to a job tries it.
 func TestCommands_HaveScripts(t *testing.T) {
-	for _, missing := range missingScripts(t, "testdata/script") {
+	for _, missing := range missingScripts(t, "../../testdata/script") {
 		t.Error(missing)
 	}
 	if len(missingScripts(t, t.TempDir())) == 0 {

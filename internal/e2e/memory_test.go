@@ -1,4 +1,4 @@
-package main
+package e2e
 
 import (
 	"bytes"
@@ -18,6 +18,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"nomadctld/internal/nomadsim"
+	"nomadctld/internal/testenv/gatewaytest"
 	"nomadctld/internal/testenv/nomadtest"
 )
 
@@ -78,7 +79,7 @@ func TestMemory_HostileReader(t *testing.T) {
 			stopAttack := sync.OnceFunc(func() { close(stop) })
 			defer stopAttack()
 			for c := range connections {
-				client, err := g.tryDial("wim")
+				client, err := g.TryDial("wim")
 				if err != nil {
 					if c == 0 {
 						t.Fatal(err)
@@ -93,7 +94,7 @@ func TestMemory_HostileReader(t *testing.T) {
 			}
 			bystander := func(when string) {
 				t.Helper()
-				if out, err := g.ssh("ann", "ps p-team1-box").CombinedOutput(); err != nil ||
+				if out, err := g.SSH("ann", "ps p-team1-box").CombinedOutput(); err != nil ||
 					!bytes.Contains(out, []byte("p-team1-box")) {
 					t.Errorf("%s the attack ps of another user: got %v, %s", when, err, out)
 				}
@@ -107,14 +108,6 @@ func TestMemory_HostileReader(t *testing.T) {
 			t.Logf("peak %d MB", memory()>>20)
 		})
 	}
-}
-
-// tryDial is dial, but returns an error.
-func (g *testGateway) tryDial(user string) (*ssh.Client, error) {
-	return ssh.Dial("tcp", g.Address, &ssh.ClientConfig{
-		User: user, Auth: []ssh.AuthMethod{ssh.PublicKeys(g.keys[user])},
-		HostKeyCallback: ssh.FixedHostKey(g.keys["hostkey"].PublicKey()),
-	})
 }
 
 // hostileSession runs a command until it exits or the attack is stopped. If the session is refused, it retries.
@@ -183,34 +176,26 @@ func hostileJobs(c *nomadsim.Cluster) {
 }
 
 // startConfinedGateway starts a gateway process with a memory limit. memory returns its peak usage.
-func startConfinedGateway(t *testing.T, url string, limit int64) (g *testGateway, memory func() int64) {
+func startConfinedGateway(t *testing.T, url string, limit int64) (g *gatewaytest.Gateway, memory func() int64) {
 	t.Helper()
 	// High limits: the test is about the cost of sessions and logs, not about their number.
-	g = newTestGateway(t, url, "limits.user = { sessions = 1000, logs = 1000 }\n")
-	cmd := exec.Command("nomadctld", "-config", g.configFile())
+	g = gatewaytest.New(t, url, "limits.user = { sessions = 1000, logs = 1000 }\n")
+	cmd := exec.Command("nomadctld", "-config", g.ConfigFile())
 	cmd.Env = append(os.Environ(), fmt.Sprintf("GOMEMLIMIT=%d", limit*8/10))
 	group := memoryGroup(t, limit)
 	if group != "" {
 		cmd = exec.Command("/bin/sh", "-c", `echo $$ > "$0/cgroup.procs" && exec nomadctld -config "$1"`, group,
-			g.configFile())
+			g.ConfigFile())
 		cmd.Env = append(os.Environ(), fmt.Sprintf("GOMEMLIMIT=%d", limit*8/10))
 	}
-	log, err := os.Create(g.dir.Path("log"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer log.Close()
-	cmd.Stdout, cmd.Stderr = log, log
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	g.StartCommand(t, cmd)
 	exited := make(chan struct{})
 	go func() { cmd.Wait(); close(exited) }()
 	memory = func() int64 { return peakMemory(cmd.Process.Pid) }
-	g.stop = func() { cmd.Process.Signal(os.Interrupt); <-exited }
+	g.Stop = func() { cmd.Process.Signal(os.Interrupt); <-exited }
 	t.Cleanup(func() {
 		if t.Failed() {
-			text, _ := os.ReadFile(log.Name())
+			text := g.Log(t)
 			t.Logf("the gateway's log ends with %s", text[max(0, len(text)-2000):])
 		}
 		select {
@@ -227,14 +212,7 @@ func startConfinedGateway(t *testing.T, url string, limit int64) (g *testGateway
 			os.Remove(group)
 		}
 	})
-	eventually(t, "the gateway serves", func() bool {
-		text, err := os.ReadFile(log.Name())
-		m := servingPattern.FindSubmatch(text)
-		if err == nil && m != nil {
-			g.setAddress(t, string(m[1]))
-		}
-		return g.Address != ""
-	})
+	g.WaitServing(t)
 	return g, memory
 }
 

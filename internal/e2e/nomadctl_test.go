@@ -1,4 +1,4 @@
-package main
+package e2e
 
 import (
 	"bytes"
@@ -19,11 +19,15 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"nomadctld/internal/nomadsim"
+	"nomadctld/internal/testenv"
+	"nomadctld/internal/testenv/gatewaytest"
 	"nomadctld/internal/testenv/nomadtest"
 	"nomadctld/router"
 )
 
 // Tests of the script nomadctl in each installed shell, against a real gateway.
+
+const nomadctlScript = "../../nomadctl"
 
 // nomadctlClient is a home directory and an environment for nomadctl.
 type nomadctlClient struct {
@@ -51,9 +55,9 @@ func forEachShell(t *testing.T, test func(t *testing.T, c *nomadctlClient)) {
 
 func newClient(t testing.TB, shell ...string) *nomadctlClient {
 	t.Helper()
-	needSSH(t)
+	testenv.NeedSSH(t)
 	// Stat also makes cached test results depend on the script.
-	if _, err := os.Stat("nomadctl"); err != nil {
+	if _, err := os.Stat(nomadctlScript); err != nil {
 		t.Fatal(err)
 	}
 	home, err := os.MkdirTemp("", "nc") // t.TempDir is too long for a socket
@@ -75,11 +79,11 @@ func newClient(t testing.TB, shell ...string) *nomadctlClient {
 }
 
 // setGateway sets the environment for a gateway and a user.
-func (c *nomadctlClient) setGateway(g *testGateway, user string) {
+func (c *nomadctlClient) setGateway(g *gatewaytest.Gateway, user string) {
 	host, port, _ := net.SplitHostPort(g.Address)
 	c.env["NOMADCTL_HOST"], c.env["NOMADCTL_PORT"], c.env["NOMADCTL_USER"] = host, port, user
-	c.env["NOMADCTL_KEY"] = g.dir.Path(user)
-	known, err := os.ReadFile(g.dir.Path("known_hosts"))
+	c.env["NOMADCTL_KEY"] = g.Dir.Path(user)
+	known, err := os.ReadFile(g.Dir.Path("known_hosts"))
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -106,7 +110,7 @@ func (c *nomadctlClient) read(name string) string {
 }
 
 func (c *nomadctlClient) command(words ...string) *exec.Cmd {
-	script, err := filepath.Abs("nomadctl")
+	script, err := filepath.Abs(nomadctlScript)
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -137,12 +141,12 @@ func (c *nomadctlClient) fakeSSH() {
 }
 
 // boxGateway starts a gateway with p-team1-box, a task whose programs are processes.
-func boxGateway(t *testing.T) *testGateway {
+func boxGateway(t *testing.T) *gatewaytest.Gateway {
 	t.Helper()
 	cluster := nomadtest.Simulated(t)
 	task := nomadsim.Task{Name: "box", Driver: "raw_exec", Command: []string{"sleep", "3600"}}
 	cluster.Sim.AddJob(boxJob(task, newAllocation()))
-	return startTestGateway(t, cluster.URL, "")
+	return gatewaytest.Start(t, cluster.URL, "")
 }
 
 func TestNomadctl_ArgumentsAsTyped(t *testing.T) {
@@ -223,7 +227,7 @@ func TestNomadctl_SharesConnection(t *testing.T) {
 		}
 		c.run("", "__complete", "--", "ps", "p")
 		connections, commands := map[string]bool{}, 0
-		for _, e := range g.events(t) {
+		for _, e := range g.Events(t) {
 			connections[e.Connection] = true
 			commands++
 		}
@@ -235,7 +239,7 @@ func TestNomadctl_SharesConnection(t *testing.T) {
 			t.Errorf("directory of the sockets: %v, %v", info.Mode(), err)
 		}
 		c.env["NOMADCTL_USER"] = "ann"
-		c.env["NOMADCTL_KEY"] = g.dir.Path("ann")
+		c.env["NOMADCTL_KEY"] = g.Dir.Path("ann")
 		if out, _, _ := c.run("", "whoami"); !strings.HasPrefix(out, "ann ") {
 			t.Errorf("another user got %q: the connection of wim", out)
 		}
@@ -294,8 +298,8 @@ func TestNomadctl_HostKeyAlias(t *testing.T) {
 		c.env["PATH"] = filepath.Join(c.home, "bin") + ":" + c.env["PATH"]
 		c.env["NOMADCTL_SSH_OPTIONS"] = "-o GlobalKnownHostsFile=/dev/null -o IdentityAgent=none -o BatchMode=yes"
 		c.write("ssh_config", fmt.Sprintf("Host gwa\n HostName %s\n Port %s\n HostKeyAlias my-gateway\n", host, port))
-		fingerprint := ssh.FingerprintSHA256(g.keys["hostkey"].PublicKey())
-		if _, errs, code := c.run("", "setup", "--user", "wim", "--key", g.dir.Path("wim"), "--accept", fingerprint,
+		fingerprint := ssh.FingerprintSHA256(g.Keys["hostkey"].PublicKey())
+		if _, errs, code := c.run("", "setup", "--user", "wim", "--key", g.Dir.Path("wim"), "--accept", fingerprint,
 			"gwa", "gwa"); errs != "" || code != 0 {
 			t.Fatalf("got %q, %d", errs, code)
 		}
@@ -323,7 +327,7 @@ func TestNomadctl_DeadSocket(t *testing.T) {
 			t.Fatalf("got sockets %q, want one", sockets)
 		}
 		exec.Command("ssh", "-F", "/dev/null", "-o", "ControlPath="+sockets[0], "-O", "exit", "x").Run()
-		eventually(t, "the connection is closed", func() bool { _, err := os.Stat(sockets[0]); return err != nil })
+		testenv.Eventually(t, "the connection is closed", func() bool { _, err := os.Stat(sockets[0]); return err != nil })
 		listener, err := net.Listen("unix", sockets[0])
 		if err != nil {
 			t.Fatal(err)
@@ -583,7 +587,7 @@ func TestNomadctl_ConnectionErrors(t *testing.T) {
 			`\(publickey\)\.\n$`, "ps")
 		c.env["NOMADCTL_USER"] = "wim"
 
-		other, err := g.dir.NewKey("other")
+		other, err := g.Dir.NewKey("other")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -620,14 +624,14 @@ func TestNomadctl_ConnectionErrors(t *testing.T) {
 
 func TestNomadctl_Setup(t *testing.T) {
 	g := boxGateway(t)
-	fingerprint := ssh.FingerprintSHA256(g.keys["hostkey"].PublicKey())
+	fingerprint := ssh.FingerprintSHA256(g.Keys["hostkey"].PublicKey())
 	host := g.Address
 	forEachShell(t, func(t *testing.T, c *nomadctlClient) {
 		if _, err := exec.LookPath("ssh-keyscan"); err != nil {
 			t.Skip("no ssh-keyscan: apt-get install openssh-client")
 		}
 		setup := func(words ...string) (string, string, int) {
-			return c.run("", append([]string{"setup", "--user", "wim", "--key", g.dir.Path("wim")}, words...)...)
+			return c.run("", append([]string{"setup", "--user", "wim", "--key", g.Dir.Path("wim")}, words...)...)
 		}
 		const file, known = "config/nomadctl/config", "config/nomadctl/known_hosts"
 
@@ -644,7 +648,7 @@ func TestNomadctl_Setup(t *testing.T) {
 			t.Errorf("no terminal: got %q, %q, %d, %q", out, errs, code, c.read(known))
 		}
 		_, port, _ := net.SplitHostPort(host)
-		want := "[work]\nhost = 127.0.0.1\nport = " + port + "\nuser = wim\nkey = " + g.dir.Path("wim") + "\n"
+		want := "[work]\nhost = 127.0.0.1\nport = " + port + "\nuser = wim\nkey = " + g.Dir.Path("wim") + "\n"
 		if got := c.read(file); got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}
@@ -657,7 +661,7 @@ func TestNomadctl_Setup(t *testing.T) {
 			t.Errorf("second setup: got %q, %d", errs, code)
 		}
 		// Yes or no on a terminal.
-		argv := []string{"setup", "--replace", "--user", "wim", "--key", g.dir.Path("wim"), "work", host}
+		argv := []string{"setup", "--replace", "--user", "wim", "--key", g.Dir.Path("wim"), "work", host}
 		on := onTerminal(t, c.command(argv...), 200, 24)
 		on.expect(fingerprint)
 		on.expect("Is it correct?")
@@ -687,12 +691,12 @@ func TestNomadctl_Setup(t *testing.T) {
 			t.Errorf("got %d host keys, want 1", n)
 		}
 		// --replace keeps the position of the gateway, and the settings that are not given.
-		c.write(file, "# mine\n[work]\n# a bastion\nhost = old\nuser = wim\nkey = "+g.dir.Path("wim")+"\nssh_options "+
+		c.write(file, "# mine\n[work]\n# a bastion\nhost = old\nuser = wim\nkey = "+g.Dir.Path("wim")+"\nssh_options "+
 			"= -o ServerAliveInterval=5\n\n[home]\nhost = h\n")
 		if _, errs, code := c.run("", "setup", "--replace", "--accept", fingerprint, "work", host); errs != "" || code != 0 {
 			t.Errorf("replaced: got %q, %d", errs, code)
 		}
-		replaced := "# mine\n[work]\nhost = 127.0.0.1\nport = " + port + "\nuser = wim\nkey = " + g.dir.Path("wim") +
+		replaced := "# mine\n[work]\nhost = 127.0.0.1\nport = " + port + "\nuser = wim\nkey = " + g.Dir.Path("wim") +
 			"\nssh_options = -o ServerAliveInterval=5\n# a bastion\n\n[home]\nhost = h\n"
 		if got := c.read(file); got != replaced {
 			t.Errorf("replaced: got %q, want %q", got, replaced)
@@ -800,12 +804,8 @@ func shellClient(t *testing.T, shell string) *nomadctlClient {
 	colon.ID = "p-team1-colon:x"
 	cluster.Sim.AddJob(colon)
 	c := newClient(t, "sh")
-	c.setGateway(startTestGateway(t, cluster.URL, ""), "ann")
-	here, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	c.env["PATH"] = here + ":" + c.env["PATH"]
+	c.setGateway(gatewaytest.Start(t, cluster.URL, ""), "ann")
+	c.env["PATH"] = testenv.Root(t) + ":" + c.env["PATH"]
 	if _, errs, code := c.run("", "whoami"); code != 0 {
 		t.Fatal(errs)
 	}
@@ -888,7 +888,7 @@ func TestNomadctl_CompletesInFish(t *testing.T) {
 // TestComplete_OffersEveryFlag compares the candidates with the flags of --help. The router adds some of them.
 func TestComplete_OffersEveryFlag(t *testing.T) {
 	g := boxGateway(t)
-	conn := g.dial(t, "wim")
+	conn := g.Dial(t, "wim")
 	for _, spec := range router.Specs() {
 		if spec.Hidden || spec.RightSet == router.Admin {
 			continue
@@ -913,7 +913,7 @@ func TestNomadctl_Shellcheck(t *testing.T) {
 	if _, err := exec.LookPath("shellcheck"); err != nil {
 		t.Skip("no shellcheck: apt-get install shellcheck")
 	}
-	script, err := os.Open("nomadctl") // so that go test knows that the result depends on it
+	script, err := os.Open(nomadctlScript) // so that go test knows that the result depends on it
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -923,4 +923,42 @@ func TestNomadctl_Shellcheck(t *testing.T) {
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s", err, out)
 	}
+}
+
+func TestNomadctlUsage_ExamplesAreAccepted(t *testing.T) {
+	forEachShell(t, func(t *testing.T, c *nomadctlClient) {
+		help, _, _ := c.run("", "--help")
+		c.fakeSSH()
+		c.write("bin/ssh-keyscan", "#!/bin/sh\n") // shows no key
+		if err := os.Chmod(filepath.Join(c.home, "bin/ssh-keyscan"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		c.env["NOMADCTL_HOST"] = "gateway.example.org"
+		specs := map[string]router.Spec{}
+		for _, spec := range router.Specs() {
+			specs[spec.Name] = spec
+		}
+		c.write("config/nomadctl/config", "[work]\nhost = gateway.example.org\n")
+		for _, words := range testenv.UsageExamples(t, help) {
+			args := words[1:]
+			if len(args) > 0 && args[0] == "setup" {
+				args = append([]string{"setup", "--replace"}, args[1:]...)
+			}
+			if _, errs, code := c.run("", args...); words[0] != "nomadctl" || code == 2 {
+				t.Errorf("%q: got %q, %d", words, errs, code)
+			}
+			if len(args) > 1 && args[0] == "-s" {
+				args = args[2:]
+			}
+			if len(args) == 0 || args[0] == "setup" {
+				continue
+			}
+			spec, ok := specs[args[0]]
+			if !ok {
+				t.Errorf("%q: no command %s", words, args[0])
+			} else if _, err := spec.Parse(new(router.Request), args[1:]); err != nil {
+				t.Errorf("%q: %v", words, err)
+			}
+		}
+	})
 }

@@ -1,4 +1,4 @@
-package main
+package e2e
 
 import (
 	"context"
@@ -31,13 +31,13 @@ var scriptJobs = map[string]func(id, mode string) *api.Job{
 	"parameterized": func(id, _ string) *api.Job { return nomadtest.Parameterized(id) },
 
 	// Three allocations.
-	"three": threeAllocations,
+	"three": nomadtest.ThreeAllocations,
 	// A group "web" with the tasks web and side, and a group "db". Their counts have no limits.
 	"groups": func(id, mode string) *api.Job {
 		job := nomadtest.Canary(id, mode)
 		web := job.TaskGroups[0]
 		web.Update.Canary = new(0)
-		setSleep(web.Tasks[0])
+		nomadtest.SetSleep(web.Tasks[0])
 		side := *web.Tasks[0]
 		side.Name = "side"
 		db := *web
@@ -62,7 +62,7 @@ var scriptJobs = map[string]func(id, mode string) *api.Job{
 			LostAfter: new(time.Hour),
 			Replace:   new(false),
 		}
-		setSleep(g.Tasks[0])
+		nomadtest.SetSleep(g.Tasks[0])
 		return job
 	},
 	// Two allocations that are not restarted and not rescheduled if they fail.
@@ -96,7 +96,7 @@ var scriptJobs = map[string]func(id, mode string) *api.Job{
 		job.Type = new("system")
 		g := job.TaskGroups[0]
 		g.Count, g.Scaling, g.Update, g.ReschedulePolicy = nil, nil, nil, nil
-		setSleep(g.Tasks[0])
+		nomadtest.SetSleep(g.Tasks[0])
 		return job
 	},
 	// Two tasks. loud writes a line. The job disables the logs of quiet. With the mode "alone", there is only quiet.
@@ -115,7 +115,7 @@ var scriptJobs = map[string]func(id, mode string) *api.Job{
 	// A periodic job whose child jobs do not finish.
 	"busy": func(id, _ string) *api.Job {
 		job := nomadtest.Periodic(id)
-		setSleep(job.TaskGroups[0].Tasks[0])
+		nomadtest.SetSleep(job.TaskGroups[0].Tasks[0])
 		return job
 	},
 	// A parameterized job without required metadata. The mode is that of its payload: optional, required or forbidden.
@@ -127,24 +127,13 @@ var scriptJobs = map[string]func(id, mode string) *api.Job{
 	},
 }
 
-func threeAllocations(id, mode string) *api.Job {
-	job := nomadtest.Scalable(id, mode)
-	job.TaskGroups[0].Count = new(3)
-	setSleep(job.TaskGroups[0].Tasks[0])
-	return job
-}
-
 // withoutRestarts returns a service with two allocations that are not restarted in place. Their count has no limits.
 func withoutRestarts(id, mode string, reschedule *api.ReschedulePolicy) *api.Job {
-	job := threeAllocations(id, mode)
+	job := nomadtest.ThreeAllocations(id, mode)
 	g := job.TaskGroups[0]
 	g.Count, g.Scaling, g.ReschedulePolicy = new(2), nil, reschedule
 	g.RestartPolicy = &api.RestartPolicy{Attempts: new(0), Mode: new("fail")}
 	return job
-}
-
-func setSleep(t *api.Task) {
-	t.Config = map[string]any{"command": "/bin/sleep", "args": []string{"3600"}}
 }
 
 // registerJob is job KIND ID [MODE]: it registers a job, or a new version of it, and waits until the job is settled:
@@ -163,72 +152,13 @@ func registerJob(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Defer(func() { purge(ts, client, id) })
 	_, _, err := client.Jobs().Register(kind(id, mode), nil)
 	ts.Check(err)
-	poll(ts, id+" is settled", func() error { return checkSettled(client, id) })
+	poll(ts, id+" is settled", func() error { return nomadtest.CheckSettled(client, id) })
 }
 
 func clusterClient(ts *testscript.TestScript) *api.Client {
 	client, err := api.NewClient(&api.Config{Address: ts.Getenv("NOMAD"), SecretID: nomadtest.Token})
 	ts.Check(err)
 	return client
-}
-
-// checkSettled returns an error if a job is not settled yet.
-func checkSettled(client *api.Client, id string) error {
-	job, _, err := client.Jobs().Info(id, nil)
-	if err != nil || job.IsPeriodic() || job.IsParameterized() {
-		return err
-	}
-	allocations, _, err := client.Jobs().Allocations(id, true, nil)
-	if err != nil {
-		return err
-	}
-	if *job.Type == "batch" {
-		running := func(a *api.AllocationListStub) bool {
-			return a.ClientStatus != "complete" && a.ClientStatus != "failed"
-		}
-		if len(allocations) == 0 || slices.ContainsFunc(allocations, running) {
-			return fmt.Errorf("not finished: %d allocations", len(allocations))
-		}
-		return nil
-	}
-	if *job.Type == "system" {
-		for _, a := range allocations {
-			if a.DesiredStatus == "run" && a.ClientStatus == "running" && a.JobVersion == *job.Version {
-				return nil
-			}
-		}
-		return fmt.Errorf("none of its %d allocations is running", len(allocations))
-	}
-	d, _, err := client.Jobs().LatestDeployment(id, nil)
-	if err != nil {
-		return err
-	}
-	evaluations, _, err := client.Jobs().Evaluations(id, nil)
-	if err != nil {
-		return err
-	}
-	blocked := func(e *api.Evaluation) bool { return e.Status == "blocked" }
-	switch {
-	case slices.ContainsFunc(evaluations, blocked):
-		return nil
-	case d == nil || d.JobVersion != *job.Version:
-		return fmt.Errorf("version %d has no deployment", *job.Version)
-	case d.Status == "successful" || d.Status == "failed":
-	case d.Status == "running" && waitsForPromotion(d.TaskGroups["web"]):
-	default:
-		return fmt.Errorf("its deployment is %s", d.Status)
-	}
-	for _, a := range allocations {
-		if (a.DesiredStatus == "run") != (a.ClientStatus == "running") && a.ClientStatus != "complete" &&
-			a.ClientStatus != "failed" {
-			return fmt.Errorf("allocation %s is %s", a.ID, a.ClientStatus)
-		}
-	}
-	return nil
-}
-
-func waitsForPromotion(g *api.DeploymentState) bool {
-	return g.DesiredCanaries > 0 && !g.Promoted && g.HealthyAllocs >= g.DesiredCanaries
 }
 
 // garbageCollect is gc JOB...: it waits until the jobs and all of their allocations are dead, and garbage-collects the

@@ -1,4 +1,4 @@
-package main
+package e2e
 
 import (
 	"bytes"
@@ -13,6 +13,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"nomadctld/internal/nomadsim"
+	"nomadctld/internal/testenv/gatewaytest"
 	"nomadctld/internal/testenv/nomadtest"
 )
 
@@ -178,8 +179,6 @@ type scriptProcess struct {
 	stdout *os.File // the read end of its standard output, or nil
 }
 
-var servingPattern = regexp.MustCompile(`msg=serving address=(\S+)`)
-
 // startProcess is serve [-unread] [FILE]: like the script command gateway, but in a separate process, which crash
 // kills. With -unread, its standard output is a pipe that nobody reads and that closepipe closes.
 func startProcess(ts *testscript.TestScript, _ bool, args []string) {
@@ -211,11 +210,12 @@ func startProcess(ts *testscript.TestScript, _ bool, args []string) {
 	var address string
 	poll(ts, "the process serves", func() error {
 		text, err := os.ReadFile(log.Name())
-		m := servingPattern.FindSubmatch(text[len(before):])
-		if m == nil {
-			return fmt.Errorf("its log is %s, %v", bytes.TrimSpace(text), err)
+		if err != nil {
+			return err
 		}
-		address = string(m[1])
+		if address = gatewaytest.ServingAddress(text[len(before):]); address == "" {
+			return fmt.Errorf("its log is %s", bytes.TrimSpace(text))
+		}
 		return nil
 	})
 	useGateway(ts, address)

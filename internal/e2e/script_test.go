@@ -1,4 +1,4 @@
-package main
+package e2e
 
 import (
 	"context"
@@ -87,7 +87,7 @@ func setUp(env *testscript.Env, cluster nomadtest.Cluster) error {
 	env.Setenv("SSH", dir.Path("ssh_config"))
 	env.Setenv("NOMAD", cluster.URL)
 	env.Setenv("NOMAD_BINARY", nomadtest.Binary())
-	source, err := os.Getwd()
+	source, err := filepath.Abs("../..")
 	if err != nil {
 		return err
 	}

@@ -1,28 +1,20 @@
-package main
+package e2e
 
 import (
-	"os"
 	"strings"
 	"syscall"
 	"testing"
 
+	"nomadctld/internal/testenv"
+	"nomadctld/internal/testenv/gatewaytest"
 	"nomadctld/internal/testenv/nomadtest"
 )
-
-func (g *testGateway) log(t testing.TB) string {
-	t.Helper()
-	text, err := os.ReadFile(g.dir.Path("log"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(text)
-}
 
 // TestSighup_KeepsServing sends SIGHUP to a gateway process with an open session.
 func TestSighup_KeepsServing(t *testing.T) {
 	t.Parallel()
-	g := startGatewayProcess(t, nomadtest.Simulated(t).URL, "")
-	client := g.dial(t, "wim")
+	g := gatewaytest.StartProcess(t, nomadtest.Simulated(t).URL, "")
+	client := g.Dial(t, "wim")
 	session, err := client.NewSession()
 	if err != nil {
 		t.Fatal(err)
@@ -32,25 +24,25 @@ func TestSighup_KeepsServing(t *testing.T) {
 	}
 	const line = `level=WARN msg="got SIGHUP: reload is not supported yet; restart to apply changes"`
 	for n := range 2 {
-		if err := g.process.Process.Signal(syscall.SIGHUP); err != nil {
+		if err := g.Process.Process.Signal(syscall.SIGHUP); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, "the warning is logged", func() bool { return strings.Count(g.log(t), line) == n+1 })
+		testenv.Eventually(t, "the warning is logged", func() bool { return strings.Count(g.Log(t), line) == n+1 })
 	}
-	if stdout, stderr, err := runLine(t, client, "whoami"); err != nil || !strings.Contains(stdout, "wim") {
+	if stdout, stderr, err := gatewaytest.RunLine(t, client, "whoami"); err != nil || !strings.Contains(stdout, "wim") {
 		t.Errorf("same connection: got %q, %q, %v", stdout, stderr, err)
 	}
-	g.dial(t, "ann")
-	if got := g.log(t); strings.Contains(got, "stopped") {
+	g.Dial(t, "ann")
+	if got := g.Log(t); strings.Contains(got, "stopped") {
 		t.Errorf("got the log %s", got)
 	}
 	// SIGTERM still stops it, and closes the session.
-	if err := g.process.Process.Signal(syscall.SIGTERM); err != nil {
+	if err := g.Process.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	g.process.Wait()
-	if code := g.process.ProcessState.ExitCode(); code != 0 || !strings.Contains(g.log(t), "msg=stopped") {
-		t.Errorf("got %d and the log %s", code, g.log(t))
+	g.Process.Wait()
+	if code := g.Process.ProcessState.ExitCode(); code != 0 || !strings.Contains(g.Log(t), "msg=stopped") {
+		t.Errorf("got %d and the log %s", code, g.Log(t))
 	}
 	session.Wait()
 }
@@ -59,8 +51,8 @@ func TestSighup_KeepsServing(t *testing.T) {
 func TestSigterm_SecondExitsAtOnce(t *testing.T) {
 	t.Parallel()
 	cluster := nomadtest.Simulated(t)
-	g := startGatewayProcess(t, cluster.URL, "")
-	session, err := g.dial(t, "wim").NewSession()
+	g := gatewaytest.StartProcess(t, cluster.URL, "")
+	session, err := g.Dial(t, "wim").NewSession()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,17 +60,17 @@ func TestSigterm_SecondExitsAtOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, s := range []syscall.Signal{syscall.SIGTERM, syscall.SIGHUP} {
-		if err := g.process.Process.Signal(s); err != nil {
+		if err := g.Process.Process.Signal(s); err != nil {
 			t.Fatal(err)
 		}
 	}
-	eventually(t, "the hangup is logged", func() bool { return strings.Contains(g.log(t), "got SIGHUP") })
-	if err := g.process.Process.Signal(syscall.SIGTERM); err != nil {
+	testenv.Eventually(t, "the hangup is logged", func() bool { return strings.Contains(g.Log(t), "got SIGHUP") })
+	if err := g.Process.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	g.process.Wait()
-	if status := g.process.ProcessState.Sys().(syscall.WaitStatus); status.Signal() != syscall.SIGTERM ||
-		strings.Contains(g.log(t), "msg=stopped") {
-		t.Errorf("got %v and the log %s, want it killed by the second SIGTERM", status, g.log(t))
+	g.Process.Wait()
+	if status := g.Process.ProcessState.Sys().(syscall.WaitStatus); status.Signal() != syscall.SIGTERM ||
+		strings.Contains(g.Log(t), "msg=stopped") {
+		t.Errorf("got %v and the log %s, want it killed by the second SIGTERM", status, g.Log(t))
 	}
 }

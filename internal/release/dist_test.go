@@ -1,4 +1,4 @@
-package main
+package release
 
 import (
 	"debug/elf"
@@ -11,14 +11,14 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"nomadctld/internal/testenv"
 )
 
 // TestDist_IsReproducible builds a release twice, in directories with different names. Tests that build are not
 // parallel, because other tests would time out while the compiler runs.
 func TestDist_IsReproducible(t *testing.T) {
-	if testing.Short() {
-		t.Skip("-short: builds twice")
-	}
+	inRoot(t)
 	for _, tool := range []string{"make", "go", "sha256sum"} {
 		if _, err := exec.LookPath(tool); err != nil {
 			t.Skipf("no %s on PATH", tool)
@@ -29,7 +29,7 @@ func TestDist_IsReproducible(t *testing.T) {
 		dir := filepath.Join(t.TempDir(), name)
 		copySource(t, dir)
 		makeIn(t, dir, "dist", "VERSION=v1.2.3-test")
-		sums = append(sums, readFile(t, filepath.Join(dir, "dist/SHA256SUMS")))
+		sums = append(sums, testenv.ReadFile(t, filepath.Join(dir, "dist/SHA256SUMS")))
 		for arch, machine := range map[string]elf.Machine{"amd64": elf.EM_X86_64, "arm64": elf.EM_AARCH64} {
 			file := filepath.Join(dir, "dist/nomadctld-linux-"+arch)
 			binary, err := elf.Open(file)
@@ -42,7 +42,7 @@ func TestDist_IsReproducible(t *testing.T) {
 				t.Errorf("%s: got a binary for %s that needs %q, want a static one for %s", arch, binary.Machine, dynamic, machine)
 			}
 			binary.Close()
-			if text := readFile(t, file); strings.Contains(text, dir) {
+			if text := testenv.ReadFile(t, file); strings.Contains(text, dir) {
 				t.Errorf("the binary contains the path %s", dir)
 			}
 		}
@@ -61,9 +61,7 @@ func TestDist_IsReproducible(t *testing.T) {
 
 // TestVersion_NamesItsSource runs make build and go build in a new repository.
 func TestVersion_NamesItsSource(t *testing.T) {
-	if testing.Short() {
-		t.Skip("-short: builds twice")
-	}
+	inRoot(t)
 	for _, tool := range []string{"make", "go", "git"} {
 		if _, err := exec.LookPath(tool); err != nil {
 			t.Skipf("no %s on PATH", tool)

@@ -1,8 +1,9 @@
-package main
+package release
 
 import (
 	"archive/tar"
 	"bytes"
+	"crypto/rand"
 	"fmt"
 	"io"
 	"net"
@@ -18,6 +19,7 @@ import (
 	docker "github.com/fsouza/go-dockerclient"
 
 	"nomadctld/internal/sshfiles"
+	"nomadctld/internal/testenv"
 	"nomadctld/internal/testenv/dockertest"
 	"nomadctld/internal/testenv/nomadtest"
 )
@@ -26,17 +28,15 @@ import (
 // and with the configuration and keys mounted. It is not parallel, because other tests would time out while the
 // compiler runs.
 func TestImage(t *testing.T) {
-	if testing.Short() {
-		t.Skip("-short: builds images, which takes a minute")
-	}
-	needSSH(t)
+	inRoot(t)
+	testenv.NeedSSH(t)
 	if host := dockertest.Daemon(t); !strings.HasPrefix(host, "unix://") {
 		t.Skipf("the daemon at %s is on another machine", host)
 	}
 	client := dockertest.Client(t)
 	goImageName := goImage(t, client)
 	const name = "nomadctld-test/nomadctld:"
-	bare, full, tool := name+newAllocation(), name+newAllocation(), name+newAllocation()
+	bare, full, tool := name+rand.Text(), name+rand.Text(), name+rand.Text()
 	build := func(name string, args ...docker.BuildArg) {
 		t.Helper()
 		args = append(args, docker.BuildArg{Name: "GO_IMAGE", Value: goImageName},
@@ -92,14 +92,14 @@ func TestImage(t *testing.T) {
 	t.Run("serve", func(t *testing.T) {
 		g := serveImage(t, client, bare, "/var/lib/nomadctld")
 		g.expectOutput("wim", "p-team1-web", "ps")
-		registerAndSettle(t, g.cluster, "three", "p-team5-volume", "a")
+		g.cluster.RegisterAndSettle(t, nomadtest.ThreeAllocations("p-team5-volume", "a"))
 		if os.Geteuid() == 0 { // else the container has another user than the image, who cannot write the volume
 			g.expectOutput("wim", "", "restart --full -y p-team5-volume")
 		}
 		g.expectOutput("wim", "inside 3\n", "exec p-team3-shell/shell/box -c 'echo inside $((1+2))'")
 		g.expectOutput("wim", "hello from once\n", "tail --stdout p-team3-finished")
 		g.expectError("wim", "nomad", "raw production job status p-team1-web")
-		eventually(t, "the container is healthy", func() bool { return g.state(t).Health.Status == "healthy" })
+		testenv.Eventually(t, "the container is healthy", func() bool { return g.state(t).Health.Status == "healthy" })
 		if err := client.StopContainer(g.id, 20); err != nil {
 			t.Fatal(err)
 		}
@@ -124,7 +124,7 @@ func TestImage(t *testing.T) {
 		build(full, docker.BuildArg{Name: "NOMAD_IMAGE", Value: tool},
 			docker.BuildArg{Name: "BASE_IMAGE", Value: dockertest.Image(t)})
 		g := serveImage(t, client, full)
-		registerAndSettle(t, g.cluster, "three", "p-team5-volume", "a")
+		g.cluster.RegisterAndSettle(t, nomadtest.ThreeAllocations("p-team5-volume", "a"))
 		g.expectError("wim", "p-team5-volume was not stopped, because its definition cannot be saved",
 			"restart --full -y p-team5-volume")
 		g.expectOutput("wim", "job status p-team1-web at unix:///tmp/nomadctld-raw-", "raw production job status p-team1-web")
@@ -193,7 +193,7 @@ users.wim = { prefix = ["all"], key = %q }
 		Binds: []string{string(mounted) + ":/etc/nomadctld:ro"}, Tmpfs: map[string]string{"/tmp": ""},
 	}
 	g.id = dockertest.RunWith(t, "", g.config, &g.host)
-	eventually(t, "the container listens", func() bool {
+	testenv.Eventually(t, "the container listens", func() bool {
 		if state := g.state(t); !state.Running {
 			t.Fatalf("the container exited with %d: %s", state.ExitCode, containerLog(t, client, g.id))
 		}

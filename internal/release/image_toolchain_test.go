@@ -1,4 +1,4 @@
-package main
+package release
 
 import (
 	"archive/tar"
@@ -19,6 +19,7 @@ import (
 
 	docker "github.com/fsouza/go-dockerclient"
 
+	"nomadctld/internal/testenv"
 	"nomadctld/internal/testenv/dockertest"
 )
 
@@ -55,7 +56,7 @@ func goImage(t *testing.T, client *docker.Client) string {
 	libraries := strings.Join(slices.DeleteFunc(strings.Fields(listed),
 		func(p string) bool { return strings.Contains(p, "/internal/") }), " ")
 	dockerfile := fmt.Sprintf(goDockerfile, base, libraries)
-	sums := readFile(t, "go.sum")
+	sums := testenv.ReadFile(t, "go.sum")
 	tag := fmt.Sprintf("%x", sha256.Sum256([]byte(output(t, "go", "version")+dockerfile+sums)))[:12]
 	name := goRepository + ":" + tag
 	if _, err := client.InspectImage(name); err == nil {
@@ -182,6 +183,13 @@ func escapeModule(path string) string {
 	return b.String()
 }
 
+// inRoot makes a test part of make release-test, and runs it in the root directory.
+func inRoot(t *testing.T) {
+	t.Helper()
+	testenv.Release(t)
+	t.Chdir(testenv.Root(t))
+}
+
 // output returns the output of a program. If the program does not exist, the test is skipped.
 func output(t *testing.T, name string, args ...string) string {
 	t.Helper()
@@ -196,13 +204,4 @@ func output(t *testing.T, name string, args ...string) string {
 		t.Fatalf("%s %s: %v: %s", name, strings.Join(args, " "), err, stderr.String())
 	}
 	return strings.TrimSpace(string(text))
-}
-
-func readFile(t *testing.T, name string) string {
-	t.Helper()
-	text, err := os.ReadFile(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(text)
 }

@@ -2,10 +2,7 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"fmt"
-	"io"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -14,12 +11,13 @@ import (
 	"testing"
 
 	"github.com/google/shlex"
-	"golang.org/x/crypto/ssh"
 
 	"nomadctld/config"
 	"nomadctld/internal/demo"
 	"nomadctld/internal/gateway"
 	"nomadctld/internal/sshfiles"
+	"nomadctld/internal/testenv"
+	"nomadctld/internal/testenv/gatewaytest"
 )
 
 // documentFiles returns the Markdown files of the project, README.md first.
@@ -36,46 +34,38 @@ var tomlBlockPattern = regexp.MustCompile("(?s)```toml\n(.*?)```")
 
 // gatewayWithConfig writes a documented configuration to the directory of a test gateway. Real keys and files replace
 // the examples. The users "ann" and "wim" have the first and the second key.
-func gatewayWithConfig(t *testing.T, text string) *testGateway {
+func gatewayWithConfig(t *testing.T, text string) *gatewaytest.Gateway {
 	t.Helper()
-	g := &testGateway{dir: sshfiles.Dir(t.TempDir()), keys: map[string]ssh.Signer{}}
-	for _, name := range []string{"hostkey", "ann", "wim"} {
-		key, err := g.dir.NewKey(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		g.keys[name] = key
-	}
-	writePEM(t, g.dir, "nomad", "docker")
+	g := gatewaytest.NewFiles(t)
+	gatewaytest.WritePEM(t, g.Dir, "nomad", "docker")
 	for _, token := range []string{"token", "token-p", "token-q"} {
-		if err := os.WriteFile(g.dir.Path(token), []byte("x"), 0o600); err != nil {
+		if err := os.WriteFile(g.Dir.Path(token), []byte("x"), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-	text = strings.ReplaceAll(text, "/etc/nomadctld/", g.dir.Path("")+"/")
+	text = strings.ReplaceAll(text, "/etc/nomadctld/", g.Dir.Path("")+"/")
 	for _, name := range []string{"ann", "wim"} {
-		text = strings.Replace(text, "ssh-ed25519 AAAA...", sshfiles.AuthorizedKeyLine(g.keys[name]), 1)
+		text = strings.Replace(text, "ssh-ed25519 AAAA...", sshfiles.AuthorizedKeyLine(g.Keys[name]), 1)
 	}
-	if err := os.WriteFile(g.configFile(), []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	g.WriteConfig(t, text)
 	return g
 }
 
 // TestDocs_ConfigurationsLoad loads every TOML block of the documents.
 func TestDocs_ConfigurationsLoad(t *testing.T) {
+	t.Chdir("../../..")
 	want := map[string]string{
 		"README.md":          "1 tier (production), 1 user, 1 prefix group",
 		"docs/operations.md": "2 tiers (production, quality), 2 users, 2 prefix groups",
 	}
 	for _, file := range documentFiles(t) {
-		blocks := tomlBlockPattern.FindAllStringSubmatch(readFile(t, file), -1)
+		blocks := tomlBlockPattern.FindAllStringSubmatch(testenv.ReadFile(t, file), -1)
 		if known := want[file] != ""; known != (len(blocks) == 1) || len(blocks) > 1 {
 			t.Errorf("%s has %d configurations, and this test does not know them", file, len(blocks))
 			continue
 		}
 		for _, block := range blocks {
-			c, diagnostics := config.Load(gatewayWithConfig(t, block[1]).configFile(), gateway.Commands())
+			c, diagnostics := config.Load(gatewayWithConfig(t, block[1]).ConfigFile(), gateway.Commands())
 			for _, d := range diagnostics {
 				t.Errorf("%s: %s", file, d)
 			}
@@ -101,22 +91,11 @@ func parseTranscript(block string) (commands, outputs []string) {
 
 // TestReadme_AccessExample runs the example of access control against a gateway with the configuration of README.md.
 func TestReadme_AccessExample(t *testing.T) {
-	readme := readFile(t, "README.md")
+	t.Chdir("../../..")
+	readme := testenv.ReadFile(t, "README.md")
 	const settings = "general.bind = \"127.0.0.1:0\"\naudit.file = \"/etc/nomadctld/audit\"\n"
 	g := gatewayWithConfig(t, settings+tomlBlockPattern.FindStringSubmatch(readme)[1])
-	c, diagnostics := config.Load(g.configFile(), gateway.Commands())
-	if c == nil {
-		t.Fatal(diagnostics)
-	}
-	listening, err := gateway.Listen(c, slog.New(slog.NewTextHandler(io.Discard, nil)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	served := make(chan struct{})
-	go func() { listening.Serve(ctx); close(served) }()
-	defer func() { cancel(); <-served }()
-	g.setAddress(t, listening.Addr().String())
+	g.Serve(t)
 	ran := 0
 	for _, block := range sshBlockPattern.FindAllStringSubmatch(readme, -1) {
 		commands, outputs := parseTranscript(block[1])
@@ -125,7 +104,7 @@ func TestReadme_AccessExample(t *testing.T) {
 				continue
 			}
 			ran++
-			if got, _ := g.ssh("ann", command).Output(); string(got) != outputs[i] { // the exit code is 1 for no
+			if got, _ := g.SSH("ann", command).Output(); string(got) != outputs[i] { // the exit code is 1 for no
 				t.Errorf("%s printed\n%swant, as documented,\n%s", command, got, outputs[i])
 			}
 		}
@@ -139,17 +118,18 @@ func TestReadme_AccessExample(t *testing.T) {
 // output. It ignores dates and trailing white space. If a documented output starts with "...", only the end of stdout
 // and stderr is compared.
 func TestDocs_OutputsMatchDemo(t *testing.T) {
+	t.Chdir("../../..")
 	type example struct{ command, output string }
 	var examples []example
 	demoBlock := regexp.MustCompile("(?s)```text\n\\$ nomadctld demo ([^\n]*)\n(.*?)```")
-	for _, block := range demoBlock.FindAllStringSubmatch(readFile(t, "docs/outputs.md"), -1) {
+	for _, block := range demoBlock.FindAllStringSubmatch(testenv.ReadFile(t, "docs/outputs.md"), -1) {
 		examples = append(examples, example{block[1], block[2]})
 	}
 	if len(examples) < 8 {
 		t.Fatalf("only %d outputs", len(examples))
 	}
 	var used []string
-	for _, block := range sshBlockPattern.FindAllStringSubmatch(readFile(t, "README.md"), -1) {
+	for _, block := range sshBlockPattern.FindAllStringSubmatch(testenv.ReadFile(t, "README.md"), -1) {
 		commands, outputs := parseTranscript(block[1])
 		for i, command := range commands {
 			if name, _, _ := strings.Cut(command, " "); name != "can-i" { // see TestReadme_AccessExample
@@ -193,17 +173,19 @@ func TestDocs_OutputsMatchDemo(t *testing.T) {
 }
 
 func TestReadme_MaxWords(t *testing.T) {
+	t.Chdir("../../..")
 	const maxWords = 900
-	if n := len(strings.Fields(readFile(t, "README.md"))); n > maxWords {
+	if n := len(strings.Fields(testenv.ReadFile(t, "README.md"))); n > maxWords {
 		t.Errorf("README.md has %d words, want at most %d: move text to docs", n, maxWords)
 	}
 }
 
 // TestDocs_Links checks that the target and the heading of each relative link exist.
 func TestDocs_Links(t *testing.T) {
+	t.Chdir("../../..")
 	found := 0
 	for _, file := range documentFiles(t) {
-		for _, link := range brokenLinks(t, file, readFile(t, file), &found) {
+		for _, link := range brokenLinks(t, file, testenv.ReadFile(t, file), &found) {
 			t.Errorf("%s: %s", file, link)
 		}
 	}
@@ -239,7 +221,7 @@ func brokenLinks(t *testing.T, file, text string, found *int) (broken []string) 
 			continue
 		}
 		var anchors []string
-		for _, h := range headingPattern.FindAllStringSubmatch(readFile(t, target), -1) {
+		for _, h := range headingPattern.FindAllStringSubmatch(testenv.ReadFile(t, target), -1) {
 			anchors = append(anchors, "#"+strings.ReplaceAll(anchorPattern.ReplaceAllString(strings.ToLower(h[1]), ""),
 				" ", "-"))
 		}

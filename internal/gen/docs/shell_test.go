@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"nomadctld/internal/sshfiles"
+	"nomadctld/internal/testenv"
 )
 
 // fencePattern matches the start of a code block.
@@ -18,8 +19,9 @@ var fencePattern = regexp.MustCompile("(?m)^```([a-z]+)$")
 // TestDocs_EveryCodeBlockCovered checks that the tests cover the language of every code block, and that the commands at
 // the start of a file in deploy come after the reason why they are not run.
 func TestDocs_EveryCodeBlockCovered(t *testing.T) {
+	t.Chdir("../../..")
 	for _, file := range documentFiles(t) {
-		for _, found := range fencePattern.FindAllStringSubmatch(readFile(t, file), -1) {
+		for _, found := range fencePattern.FindAllStringSubmatch(testenv.ReadFile(t, file), -1) {
 			if !slices.Contains([]string{"sh", "text", "toml"}, found[1]) {
 				t.Errorf("%s has a code block in %s, which no test checks", file, found[1])
 			}
@@ -29,7 +31,7 @@ func TestDocs_EveryCodeBlockCovered(t *testing.T) {
 	commands := 0
 	for _, file := range deployed {
 		marked := false
-		for line := range strings.SplitSeq(readFile(t, file), "\n") {
+		for line := range strings.SplitSeq(testenv.ReadFile(t, file), "\n") {
 			marked = marked || strings.HasPrefix(line, "# No test runs these commands: ")
 			if strings.HasPrefix(line, "#   ") {
 				commands++
@@ -50,9 +52,8 @@ var shellBlockPattern = regexp.MustCompile("(?s)(<!-- not run: ([^\n]+) -->\n)?`
 // TestDocs_ShellBlocksRun runs the shell blocks of the documents in the root directory. /etc/nomadctld is replaced by a
 // directory of the test.
 func TestDocs_ShellBlocksRun(t *testing.T) {
-	if testing.Short() {
-		t.Skip("-short: builds the binary")
-	}
+	t.Chdir("../../..")
+	testenv.E2E(t) // it builds the program
 	dir := sshfiles.Dir(t.TempDir())
 	key, err := dir.NewKey("wim") // README.md, the first document, creates the host key
 	if err != nil {
