@@ -92,7 +92,7 @@ func (r *restart) Run(ctx context.Context, req *router.Request) error {
 	if err := checkRestartable(job); err != nil {
 		return err
 	}
-	work := func(ctx context.Context, w router.Operation) error { return r.restartFull(ctx, w, job) }
+	work := func(ctx context.Context, w ops.Operation) error { return r.restartFull(ctx, w, job) }
 	if r.full {
 		// The stop adds a version, too.
 		warning, err := saveRelease(ctx, req.Access.Cluster, req.Access.Operations.Saved(), job, 2)
@@ -282,7 +282,7 @@ func followOp(ctx context.Context, req *router.Request, op *ops.Op, unit string)
 		}
 		return report.Print(n.Text, n.Transient)
 	})
-	if isFinished(op) {
+	if op.IsFinished() {
 		return err
 	}
 	if req.Console.Terminal == nil || !errors.Is(err, console.ErrInterrupted) {

@@ -69,11 +69,11 @@ type TargetKind int
 const (
 	_               TargetKind = iota
 	TargetNone                 // nothing on a cluster; open to every user
-	TargetScope                // everything the user owns: req.Cluster
-	TargetJob                  // a job, named by the first argument: req.Job
-	TargetTask                 // a task: req.Job, req.Allocation and req.Task
-	TargetJobOrTask            // either; req.Task is nil for a job
-	TargetPart                 // a job, JOB/GROUP or JOB/GROUP/TASK (see req.Part), or an allocation or task by its ID
+	TargetScope                // everything the user owns
+	TargetJob                  // a job, named by the first argument
+	TargetTask                 // a task in an allocation
+	TargetJobOrTask            // either; Target.Task is nil for a job
+	TargetPart                 // a job, JOB/GROUP or JOB/GROUP/TASK (see Part), or an allocation or task by its ID
 )
 
 var commandTable = map[string]func() Command{}
