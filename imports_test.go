@@ -21,25 +21,30 @@ import (
 var mayImport = importTable(`
 acl: backends
 backends/backendtest: backends
-backends/docker: backends
-backends/nomad: backends
+backends/docker: backends internal/safego
+backends/nomad: backends internal/safego
 commands: backends internal/escape internal/ops internal/pattern internal/render
-	router
+	internal/safego router
 config: internal/suggest
 internal/audit: internal/escape internal/linequeue
+internal/clusterview: backends internal/safego
 internal/demo: config internal/gateway internal/nomadsim internal/sshfiles router
 internal/gateway: acl backends backends/docker backends/nomad commands config
-	internal/audit internal/nomadcli internal/ops internal/sshd router
+	internal/audit internal/clusterview internal/nomadcli internal/ops internal/sshd
+	router
 internal/gen/docs: commands config router
 internal/gen/picture: internal/demo
+internal/logjoin: backends
+internal/logshare: backends internal/safego
 internal/ops: backends
 internal/prose: commands router
 internal/render: internal/escape
 internal/sshd: acl internal/audit internal/escape router
 internal/testenv/dockertest: internal/nomadsim
 internal/testenv/nomadtest: internal/nomadsim
-router: acl backends internal/audit internal/escape internal/nomadcli internal/ops
-	internal/suggest
+router: acl backends internal/audit internal/clusterview internal/escape
+	internal/logjoin internal/logshare internal/nomadcli internal/ops
+	internal/safego internal/suggest
 `)
 
 // importTable parses a table of packages, each with a colon after its name and before those that it may import.

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"nomadctld/backends"
+	"nomadctld/internal/safego"
 	"nomadctld/router"
 )
 
@@ -221,7 +222,7 @@ func (r *rollingRestart) requestRestarts(ctx context.Context, w router.Operation
 	requests.SetLimit(maxParallelRequests)
 	for i, t := range batch {
 		requests.Go(func() error {
-			errs[i] = backends.Protect(func() (err error) {
+			errs[i] = safego.Protect(func() (err error) {
 				if r.replace {
 					_, err = w.Writer.StopAllocation(ctx, t.Allocation)
 				} else {

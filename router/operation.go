@@ -11,6 +11,7 @@ import (
 	"nomadctld/backends"
 	"nomadctld/internal/audit"
 	"nomadctld/internal/ops"
+	"nomadctld/internal/safego"
 )
 
 // operationRunner starts operations, which continue after their session has ended. All sessions share it.
@@ -70,7 +71,7 @@ func (r *Request) StartOperation(ctx context.Context, work func(context.Context,
 	cluster := r.Cluster.(*scopedCluster)
 	writer := &scopedWriter{owned: cluster.owned, writers: runner.writers, event: &event}
 	op.OnFinish(func(err error) {
-		if caught := (*backends.PanicError)(nil); errors.As(err, &caught) {
+		if caught := (*safego.PanicError)(nil); errors.As(err, &caught) {
 			runner.log.Error("panic", "operation", op.ID, "command", op.Command, "panic", caught.String())
 		}
 		event := writer.finalEvent(err)
@@ -82,7 +83,7 @@ func (r *Request) StartOperation(ctx context.Context, work func(context.Context,
 	}
 	own := &scopedCluster{owned: cluster.owned, clusters: cluster.clusters, event: new(audit.Event)}
 	w := Operation{op, own, writer, runner}
-	go func() { op.Finish(backends.Protect(func() error { return work(context.WithoutCancel(ctx), w) })) }()
+	go func() { op.Finish(safego.Protect(func() error { return work(context.WithoutCancel(ctx), w) })) }()
 	return op, nil
 }
 
