@@ -15,6 +15,7 @@ import (
 	"nomadctld/backends"
 	"nomadctld/internal/ops"
 	"nomadctld/internal/render"
+	"nomadctld/internal/safego"
 	"nomadctld/router"
 )
 
@@ -154,7 +155,7 @@ func listOps(started []*ops.Op, saved []ops.SavedDefinition) (all []opOutput) {
 				one.State, one.Last = "failed", err.Error()
 			}
 			// After a panic, the error does not contain the next step.
-			var caught *backends.PanicError
+			var caught *safego.PanicError
 			isSaved := slices.ContainsFunc(saved, func(s ops.SavedDefinition) bool { return s.ID == op.ID })
 			if errors.As(err, &caught) && isSaved {
 				one.Last += "; bring it back: " + restoreCommand(op.ID)

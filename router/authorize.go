@@ -8,6 +8,7 @@ import (
 
 	"nomadctld/backends"
 	"nomadctld/internal/audit"
+	"nomadctld/internal/clusterview"
 )
 
 // checkAllowed returns an error unless the user may use the command on at least one job.
@@ -21,7 +22,7 @@ func checkAllowed(req *Request, spec Spec) error {
 
 // authorize sets the clusters on the request, limited to the jobs on which the user may run the command, and the job
 // or task that the command works on. No other code grants access to a cluster.
-func authorize(clusters map[string]*backends.SharedCluster, runtimes *RuntimeSelector, runner *operationRunner,
+func authorize(clusters map[string]*clusterview.Shared, runtimes *RuntimeSelector, runner *operationRunner,
 	raw *Raw,
 ) Middleware {
 	return func(next Handler) Handler {
@@ -68,7 +69,7 @@ func authorize(clusters map[string]*backends.SharedCluster, runtimes *RuntimeSel
 }
 
 // clusterFor returns the function for Access.ClusterFor.
-func clusterFor(req *Request, clusters map[string]*backends.SharedCluster) func(string) backends.Cluster {
+func clusterFor(req *Request, clusters map[string]*clusterview.Shared) func(string) backends.Cluster {
 	return func(command string) backends.Cluster {
 		if !req.User.May(command) {
 			return nil

@@ -10,6 +10,7 @@ import (
 	"nomadctld/backends"
 	"nomadctld/internal/audit"
 	"nomadctld/internal/ops"
+	"nomadctld/internal/safego"
 )
 
 // operationRunner starts operations, which continue after their session has ended. All sessions share it.
@@ -50,7 +51,7 @@ func (o *Operations) Start(ctx context.Context, work func(context.Context, ops.O
 	event.Evaluations = slices.Clone(event.Evaluations)
 	writer := &scopedWriter{owned: o.scope.owned, writers: runner.writers, event: &event}
 	op.OnFinish(func(err error) {
-		if caught := (*backends.PanicError)(nil); errors.As(err, &caught) {
+		if caught := (*safego.PanicError)(nil); errors.As(err, &caught) {
 			runner.log.Error("panic", "operation", op.ID, "command", op.Command, "panic", caught.String())
 		}
 		event := writer.finalEvent(err)
@@ -62,7 +63,7 @@ func (o *Operations) Start(ctx context.Context, work func(context.Context, ops.O
 	}
 	own := &scopedCluster{owned: o.scope.owned, clusters: o.scope.clusters, event: new(audit.Event)}
 	w := ops.Operation{Op: op, Cluster: own, Writer: writer}
-	go func() { op.Finish(backends.Protect(func() error { return work(context.WithoutCancel(ctx), w) })) }()
+	go func() { op.Finish(safego.Protect(func() error { return work(context.WithoutCancel(ctx), w) })) }()
 	return op, nil
 }
 

@@ -22,19 +22,23 @@ var mayImport = importTable(`
 .: internal/cli
 acl: backends
 backends/backendtest: backends
-backends/docker: backends
-backends/nomad: backends
-commands: backends internal/console internal/escape internal/ops internal/pattern
-	internal/render router
+backends/docker: backends internal/safego
+backends/nomad: backends internal/safego
+commands: backends internal/console internal/escape internal/ops
+	internal/pattern internal/render internal/safego router
 config: internal/suggest
 internal/cli: config internal/demo internal/gateway internal/health internal/linequeue
 internal/audit: internal/escape internal/linequeue
-internal/console: backends internal/escape internal/render
+internal/clusterview: backends internal/safego
+internal/console: backends internal/escape internal/render internal/safego
 internal/demo: config internal/gateway internal/nomadsim internal/sshfiles router
 internal/gateway: acl backends backends/docker backends/nomad commands config
-	internal/audit internal/nomadcli internal/ops internal/sshd router
+	internal/audit internal/clusterview internal/nomadcli internal/ops internal/sshd
+	router
 internal/gen/docs: commands config router
 internal/gen/picture: internal/demo
+internal/logjoin: backends
+internal/logshare: backends internal/safego
 internal/ops: backends
 internal/prose: commands router
 internal/render: internal/escape
@@ -43,8 +47,9 @@ internal/testenv/dockertest: internal/nomadsim internal/testenv
 internal/testenv/gatewaytest: config internal/audit internal/gateway internal/sshfiles
 	internal/testenv internal/testenv/nomadtest
 internal/testenv/nomadtest: internal/nomadsim internal/testenv
-router: acl backends internal/audit internal/console internal/escape internal/nomadcli
-	internal/ops internal/suggest
+router: acl backends internal/audit internal/clusterview
+	internal/console internal/escape internal/logjoin internal/logshare
+	internal/nomadcli internal/ops internal/safego internal/suggest
 `)
 
 // importTable parses a table of packages, each with a colon after its name and before those that it may import.

@@ -1,4 +1,7 @@
-package backends
+// Package logjoin reads the log of a task from its container and, for older lines, from Nomad's log files. It decides
+// which lines come from which source and adds notes about that. It reads the two sources only through the interfaces of
+// package backends.
+package logjoin
 
 import (
 	"context"
@@ -6,13 +9,15 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"nomadctld/backends"
 )
 
-// JoinedLog is the log of a task with a container. It reads the container's log and, before that, the older lines that
-// only Nomad's log files contain, because a container runtime retains less. It implements LogSource.
-type JoinedLog struct {
-	Container LogSource
-	Files     LogFiles // nil: do not read log files
+// Source is the log of a task with a container. It reads the container's log and, before that, the older lines that
+// only Nomad's log files contain, because a container runtime retains less.
+type Source struct {
+	Container backends.LogSource
+	Files     backends.LogFiles // nil: do not read log files
 }
 
 // Reasons to stop reading a container's log before its end.
@@ -21,15 +26,19 @@ var (
 	errScanned   = errors.New("log scanned")     // scanContainer has its result
 )
 
-// Log implements LogSource.
-func (j JoinedLog) Log(ctx context.Context, in TaskRef, q LogQuery, each func(LogChunk) error) error {
+var _ backends.LogSource = Source{}
+
+// Log implements backends.LogSource.
+func (j Source) Log(
+	ctx context.Context, in backends.TaskRef, q backends.LogQuery, each func(backends.LogChunk) error,
+) error {
 	started := false
-	emit := func(c LogChunk) error {
+	emit := func(c backends.LogChunk) error {
 		started = true
 		return each(c)
 	}
 	containerQuery := q
-	containerQuery.OnRetained = func(ctx context.Context, retained RetainedLog) error {
+	containerQuery.OnRetained = func(ctx context.Context, retained backends.RetainedLog) error {
 		return j.readOlder(ctx, in, q, retained, emit)
 	}
 	err := j.Container.Log(ctx, in, containerQuery, emit)
@@ -40,10 +49,12 @@ func (j JoinedLog) Log(ctx context.Context, in TaskRef, q LogQuery, each func(Lo
 	switch {
 	case errors.Is(err, errReadFiles):
 		reason = "the container's log and Nomad's log files differ, and the files contain more: reading the files"
-	case errors.Is(err, ErrLogNotStored):
+	case errors.Is(err, backends.ErrLogNotStored):
 		return j.readFilesInstead(ctx, in, q, err, each)
-	case errors.Is(err, ErrNoLog), errors.Is(err, ErrDeclined): // the container was deleted, or a proxy denies access
-	case errors.Is(err, ErrUnreachable), errors.Is(err, ErrForbidden), errors.Is(err, ErrLimitReached):
+	case errors.Is(err, backends.ErrNoLog): // the container was deleted
+	case errors.Is(err, backends.ErrDeclined): // a proxy denies access
+	case errors.Is(err, backends.ErrUnreachable), errors.Is(err, backends.ErrForbidden),
+		errors.Is(err, backends.ErrLimitReached):
 		return err
 	default:
 		reason = fmt.Sprintf("%v: reading Nomad's log files", err)
@@ -56,17 +67,17 @@ func (j JoinedLog) Log(ctx context.Context, in TaskRef, q LogQuery, each func(Lo
 		if !q.Since.IsZero() {
 			reason += ", which have no timestamps: lines older than --since are shown as well"
 		}
-		if noted := each(LogChunk{Note: reason}); noted != nil {
+		if noted := each(backends.LogChunk{Note: reason}); noted != nil {
 			return noted
 		}
 	}
 	filesErr := j.Files.Log(ctx, in, filesQuery, each)
 	switch {
-	case !errors.Is(filesErr, ErrNoTimestamps):
+	case !errors.Is(filesErr, backends.ErrNoTimestamps):
 		return filesErr
 	case reason != "" && !errors.Is(err, errReadFiles):
 		return fmt.Errorf("%w: %w", err, filesErr)
-	case q.Follow && !errors.Is(err, ErrDeclined):
+	case q.Follow && !errors.Is(err, backends.ErrDeclined):
 		return err // the container may start later
 	}
 	return filesErr
@@ -74,12 +85,13 @@ func (j JoinedLog) Log(ctx context.Context, in TaskRef, q LogQuery, each func(Lo
 
 // readFilesInstead reads Nomad's log files for a task whose container has no log. It returns notStored if they are
 // empty or q follows.
-func (j JoinedLog) readFilesInstead(
-	ctx context.Context, in TaskRef, q LogQuery, notStored error, each func(LogChunk) error,
+func (j Source) readFilesInstead(
+	ctx context.Context, in backends.TaskRef, q backends.LogQuery, notStored error,
+	each func(backends.LogChunk) error,
 ) error {
 	follow, found := q.Follow, false
 	q.Follow = false
-	err := j.Files.Log(ctx, in, q, func(c LogChunk) error {
+	err := j.Files.Log(ctx, in, q, func(c backends.LogChunk) error {
 		found = found || len(c.Data) > 0
 		return each(c)
 	})
@@ -91,16 +103,17 @@ func (j JoinedLog) readFilesInstead(
 
 // readOlder calls each with the older lines that only the log files contain. If lines may be missing that the files do
 // not provide, it emits a note.
-func (j JoinedLog) readOlder(
-	ctx context.Context, in TaskRef, q LogQuery, retained RetainedLog, each func(LogChunk) error,
+func (j Source) readOlder(
+	ctx context.Context, in backends.TaskRef, q backends.LogQuery, retained backends.RetainedLog,
+	each func(backends.LogChunk) error,
 ) error {
 	if j.Files == nil {
 		if retained.Rotated {
-			return each(LogChunk{Note: startNote(retained) + ": older lines may have been rotated away"})
+			return each(backends.LogChunk{Note: startNote(retained) + ": older lines may have been rotated away"})
 		}
 		return nil
 	}
-	task, known := in.task()
+	task, known := listedTask(in)
 	if !retained.Rotated && (!known || task.Restarts > 0) {
 		return nil // the rest of the files belongs to earlier runs
 	}
@@ -114,10 +127,10 @@ func (j JoinedLog) readOlder(
 			return nil
 		}
 		noted = true
-		return each(LogChunk{Note: boundaryNote(q, retained, task)})
+		return each(backends.LogChunk{Note: boundaryNote(q, retained, task)})
 	}
 	before := func() error {
-		return j.Files.LogBefore(ctx, in, retained.Outputs, q, func(c LogChunk) error {
+		return j.Files.LogBefore(ctx, in, retained.Outputs, q, func(c backends.LogChunk) error {
 			if err := note(); err != nil {
 				return err
 			}
@@ -125,7 +138,7 @@ func (j JoinedLog) readOlder(
 		})
 	}
 	err := before()
-	if final && !noted && errors.Is(err, ErrLogMismatch) {
+	if final && !noted && errors.Is(err, backends.ErrLogMismatch) {
 		// Either the task has written more in the meantime, or the container's log is damaged and ends early.
 		now, scanErr := j.scanContainer(ctx, in)
 		if scanErr != nil {
@@ -136,11 +149,11 @@ func (j JoinedLog) readOlder(
 		}
 		err = before()
 	}
-	var mismatch *MismatchError
+	var mismatch *backends.MismatchError
 	switch {
 	case err == nil:
 		return nil
-	case noted, ctx.Err() != nil, retained.Rotated && errors.Is(err, ErrLimitReached):
+	case noted, ctx.Err() != nil, retained.Rotated && errors.Is(err, backends.ErrLimitReached):
 		return err
 	case errors.As(err, &mismatch):
 		if (!q.Follow || final) && known && task.Restarts == 0 && mismatch.FilesContainMore {
@@ -152,12 +165,12 @@ func (j JoinedLog) readOlder(
 	if !retained.Rotated {
 		return nil
 	}
-	return each(LogChunk{Note: fmt.Sprintf("%s: older lines may have been rotated away, and Nomad's log files "+
+	return each(backends.LogChunk{Note: fmt.Sprintf("%s: older lines may have been rotated away, and Nomad's log files "+
 		"cannot be used: %v", startNote(retained), err)})
 }
 
 // boundaryNote returns the note about the lines that come from log files.
-func boundaryNote(q LogQuery, retained RetainedLog, task Task) string {
+func boundaryNote(q backends.LogQuery, retained backends.RetainedLog, task backends.Task) string {
 	since := retained.Start.UTC().Format(time.RFC3339)
 	switch {
 	case retained.Start.IsZero():
@@ -179,7 +192,7 @@ func boundaryNote(q LogQuery, retained RetainedLog, task Task) string {
 }
 
 // startNote returns the first part of a note about missing older lines.
-func startNote(retained RetainedLog) string {
+func startNote(retained backends.RetainedLog) string {
 	if retained.Start.IsZero() {
 		return "the log is empty"
 	}
@@ -188,19 +201,21 @@ func startNote(retained RetainedLog) string {
 
 // Previous calls each with the log of the runs before the task's last restart: all lines that the current container has
 // not written.
-func (j JoinedLog) Previous(ctx context.Context, in TaskRef, q LogQuery, each func(LogChunk) error) error {
+func (j Source) Previous(
+	ctx context.Context, in backends.TaskRef, q backends.LogQuery, each func(backends.LogChunk) error,
+) error {
 	q.Follow = false
 	switch {
 	case j.Files == nil:
-		return ErrRunsNotSeparable
+		return backends.ErrRunsNotSeparable
 	case q.NeedsContainer():
-		return fmt.Errorf("%w (Nomad's log files store none)", ErrNoTimestamps)
+		return fmt.Errorf("%w (Nomad's log files store none)", backends.ErrNoTimestamps)
 	}
 	current, err := j.scanContainer(ctx, in)
 	switch {
-	case errors.Is(err, ErrNoLog):
-		if task, _ := in.task(); task.State == "dead" {
-			return ErrRunsNotSeparable // the files end with the last run, not with the one before
+	case errors.Is(err, backends.ErrNoLog):
+		if task, _ := listedTask(in); task.State == "dead" {
+			return backends.ErrRunsNotSeparable // the files end with the last run, not with the one before
 		}
 		return j.Files.Log(ctx, in, q, each) // the next run has not started, so the files end with the previous one
 	case err != nil:
@@ -215,25 +230,25 @@ func (j JoinedLog) Previous(ctx context.Context, in TaskRef, q LogQuery, each fu
 }
 
 // scanContainer returns a description of the container's whole log.
-func (j JoinedLog) scanContainer(ctx context.Context, in TaskRef) (all RetainedLog, err error) {
+func (j Source) scanContainer(ctx context.Context, in backends.TaskRef) (all backends.RetainedLog, err error) {
 	found := false
-	q := LogQuery{Stdout: true, Stderr: true, Lines: -1, ScanAll: true}
-	q.OnRetained = func(_ context.Context, retained RetainedLog) error {
+	q := backends.LogQuery{Stdout: true, Stderr: true, Lines: -1, ScanAll: true}
+	q.OnRetained = func(_ context.Context, retained backends.RetainedLog) error {
 		all, found = retained, true
 		return errScanned
 	}
-	err = j.Container.Log(ctx, in, q, func(LogChunk) error { return errScanned })
+	err = j.Container.Log(ctx, in, q, func(backends.LogChunk) error { return errScanned })
 	if found {
 		return all, nil
 	}
 	return all, err
 }
 
-// task returns the task as it was listed.
-func (in TaskRef) task() (Task, bool) {
-	i := slices.IndexFunc(in.Allocation.Tasks, func(t Task) bool { return t.Name == in.Task })
+// listedTask returns the task as it was listed.
+func listedTask(in backends.TaskRef) (backends.Task, bool) {
+	i := slices.IndexFunc(in.Allocation.Tasks, func(t backends.Task) bool { return t.Name == in.Task })
 	if i < 0 {
-		return Task{}, false
+		return backends.Task{}, false
 	}
 	return in.Allocation.Tasks[i], true
 }

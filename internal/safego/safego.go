@@ -1,4 +1,6 @@
-package backends
+// Package safego turns a panic into an error, so that untrusted data that one command handles cannot crash the whole
+// gateway.
+package safego
 
 import (
 	"fmt"

@@ -1,10 +1,10 @@
-package backends
+package clusterview
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 	"sync"
+
+	"nomadctld/internal/safego"
 )
 
 // maxReads limits concurrent large reads. Each may use tens of megabytes while it is decoded, so this limit bounds the
@@ -36,11 +36,11 @@ type sharedRead struct {
 	err     error // set before done is closed
 }
 
-// coalesceRead returns the result of read. Nobody may change the value.
+// coalesceRead returns the result of query, or of the simultaneous query of another caller with the same key.
 func coalesceRead[T any](
-	ctx context.Context, rc *readCoalescer, key string, read func(context.Context) (T, error),
+	ctx context.Context, rc *readCoalescer, key string, query func(context.Context) (T, error),
 ) (T, error) {
-	r := rc.join(ctx, key, func(ctx context.Context) (any, error) { return read(ctx) })
+	r := rc.join(ctx, key, func(ctx context.Context) (any, error) { return query(ctx) })
 	defer rc.leave(r)
 	var none T
 	select {
@@ -96,7 +96,7 @@ func (rc *readCoalescer) run(key string, queue *readQueue) {
 		select {
 		case rc.slots <- struct{}{}:
 			if rc.start(r) {
-				r.err = Protect(func() (err error) {
+				r.err = safego.Protect(func() (err error) {
 					r.value, err = r.read(r.ctx)
 					return err
 				})
@@ -151,67 +151,4 @@ func (rc *readCoalescer) deliver(key string, queue *readQueue) *sharedRead {
 		delete(rc.queues, key)
 	}
 	return queue.current
-}
-
-// coalescedView is a view of a SharedCluster without caching. It does not embed Cluster, so that a method added to
-// Cluster must decide here whether callers share reads.
-type coalescedView struct{ *SharedCluster }
-
-var _ Cluster = coalescedView{}
-
-func (c coalescedView) Jobs(ctx context.Context, s Selection) ([]Job, error) {
-	return coalesceRead(ctx, &c.reads, fmt.Sprintf("jobs %+v", s), func(ctx context.Context) ([]Job, error) {
-		return c.cluster.Jobs(ctx, s)
-	})
-}
-
-func (c coalescedView) Job(ctx context.Context, job Job) (JobDetail, error) {
-	key := fmt.Sprintf("job %q %q", job.Namespace, job.ID)
-	return coalesceRead(ctx, &c.reads, key, func(ctx context.Context) (JobDetail, error) {
-		return c.cluster.Job(ctx, job)
-	})
-}
-
-func (c coalescedView) Definition(ctx context.Context, job Job, version *uint64) (json.RawMessage, error) {
-	key := fmt.Sprintf("definition %q %q", job.Namespace, job.ID)
-	if version != nil {
-		key += fmt.Sprint(" ", *version)
-	}
-	return coalesceRead(ctx, &c.reads, key, func(ctx context.Context) (json.RawMessage, error) {
-		return c.cluster.Definition(ctx, job, version)
-	})
-}
-
-func (c coalescedView) Versions(ctx context.Context, job Job) ([]Version, error) {
-	key := fmt.Sprintf("versions %q %q", job.Namespace, job.ID)
-	return coalesceRead(ctx, &c.reads, key, func(ctx context.Context) ([]Version, error) {
-		return c.cluster.Versions(ctx, job)
-	})
-}
-
-func (c coalescedView) Deployments(ctx context.Context, job Job) ([]Deployment, error) {
-	key := fmt.Sprintf("deployments %q %q", job.Namespace, job.ID)
-	return coalesceRead(ctx, &c.reads, key, func(ctx context.Context) ([]Deployment, error) {
-		return c.cluster.Deployments(ctx, job)
-	})
-}
-
-func (c coalescedView) Schedules(ctx context.Context, jobs []Job) ([]Schedule, error) {
-	return c.cluster.Schedules(ctx, jobs)
-}
-
-func (c coalescedView) Usage(ctx context.Context, allocations []Allocation) map[string]Usage {
-	return c.cluster.Usage(ctx, allocations)
-}
-
-func (c coalescedView) Checks(ctx context.Context, allocations []Allocation) map[string][]Check {
-	return c.cluster.Checks(ctx, allocations)
-}
-
-func (c coalescedView) Allocation(ctx context.Context, a Allocation) (AllocationDetail, error) {
-	return c.cluster.Allocation(ctx, a)
-}
-
-func (c coalescedView) NodeAddress(ctx context.Context, a Allocation) (string, error) {
-	return c.cluster.NodeAddress(ctx, a)
 }

@@ -1,4 +1,4 @@
-package backends
+package logjoin
 
 import (
 	"context"
@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"nomadctld/backends"
 )
 
 // fakeContainerLog is the log of a container.
@@ -17,14 +19,16 @@ type fakeContainerLog struct {
 
 var logStart = time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC)
 
-func (c fakeContainerLog) Log(ctx context.Context, _ TaskRef, q LogQuery, each func(LogChunk) error) error {
+func (c fakeContainerLog) Log(
+	ctx context.Context, _ backends.TaskRef, q backends.LogQuery, each func(backends.LogChunk) error,
+) error {
 	if c.err != nil {
 		return c.err
 	}
-	retained := RetainedLog{Rotated: c.rotated}
-	var chunks []LogChunk
+	retained := backends.RetainedLog{Rotated: c.rotated}
+	var chunks []backends.LogChunk
 	for i, line := range c.lines {
-		p := LogChunk{
+		p := backends.LogChunk{
 			Stderr: line[0] == 'e', Data: []byte(line[2:] + "\n"),
 			Time: logStart.Add(time.Duration(i) * time.Second),
 		}
@@ -56,16 +60,18 @@ type fakeFiles struct {
 	err            error
 }
 
-func (f fakeFiles) Log(_ context.Context, _ TaskRef, q LogQuery, each func(LogChunk) error) error {
+func (f fakeFiles) Log(
+	_ context.Context, _ backends.TaskRef, q backends.LogQuery, each func(backends.LogChunk) error,
+) error {
 	switch {
 	case f.err != nil:
 		return f.err
 	case q.NeedsContainer():
-		return ErrNoTimestamps
+		return backends.ErrNoTimestamps
 	}
 	for i, text := range []string{f.stdout, f.stderr} {
 		if text != "" {
-			if err := each(LogChunk{Stderr: i == 1, Data: []byte(text)}); err != nil {
+			if err := each(backends.LogChunk{Stderr: i == 1, Data: []byte(text)}); err != nil {
 				return err
 			}
 		}
@@ -73,8 +79,9 @@ func (f fakeFiles) Log(_ context.Context, _ TaskRef, q LogQuery, each func(LogCh
 	return nil
 }
 
-func (f fakeFiles) LogBefore(_ context.Context, _ TaskRef, newest [2]RetainedOutput, _ LogQuery,
-	each func(LogChunk) error,
+func (f fakeFiles) LogBefore(
+	_ context.Context, _ backends.TaskRef, newest [2]backends.RetainedOutput, _ backends.LogQuery,
+	each func(backends.LogChunk) error,
 ) error {
 	if f.err != nil {
 		return f.err
@@ -82,13 +89,13 @@ func (f fakeFiles) LogBefore(_ context.Context, _ TaskRef, newest [2]RetainedOut
 	for i, text := range []string{f.stdout, f.stderr} {
 		at := strings.LastIndex(text, string(newest[i].Head))
 		if at < 0 || newest[i].HasEnd && at+int(newest[i].Bytes) < len(text) {
-			return &MismatchError{FilesContainMore: true}
+			return &backends.MismatchError{FilesContainMore: true}
 		}
 		if newest[i].HasStart && at > 0 && strings.HasPrefix(text, string(newest[i].Head)) && len(newest[i].Head) > 0 {
 			continue
 		}
 		if at > 0 {
-			if err := each(LogChunk{Stderr: i == 1, Data: []byte(text[:at])}); err != nil {
+			if err := each(backends.LogChunk{Stderr: i == 1, Data: []byte(text[:at])}); err != nil {
 				return err
 			}
 		}
@@ -96,7 +103,7 @@ func (f fakeFiles) LogBefore(_ context.Context, _ TaskRef, newest [2]RetainedOut
 	return nil
 }
 
-func TestJoinedLog(t *testing.T) {
+func TestSource(t *testing.T) {
 	const since = "lines before 2026-11-30T12:00:00Z come from Nomad's log files"
 	const olderLost = "older lines may have been rotated away, and Nomad's log files cannot be used: "
 	damaged := errors.New("the docker daemon of node n cannot read the log: unexpected EOF")
@@ -104,7 +111,7 @@ func TestJoinedLog(t *testing.T) {
 		container fakeContainerLog
 		files     fakeFiles
 		restarts  int
-		change    func(*LogQuery)
+		change    func(*backends.LogQuery)
 		want      string // <note> and the text
 		err       error
 	}{
@@ -124,27 +131,27 @@ func TestJoinedLog(t *testing.T) {
 			fakeContainerLog{lines: []string{"o 3"}, rotated: true},
 			fakeFiles{stdout: "1\n3\n"},
 			0,
-			func(q *LogQuery) { q.Timestamps = true },
+			func(q *backends.LogQuery) { q.Timestamps = true },
 			"<" + since + ", which have no timestamps: stdout first, then stderr>1\n3\n", nil,
 		},
 		"rotated, since": {
 			fakeContainerLog{lines: []string{"o 3"}, rotated: true},
 			fakeFiles{stdout: "1\n3\n"},
 			1,
-			func(q *LogQuery) { q.Since = logStart.Add(-time.Hour) },
+			func(q *backends.LogQuery) { q.Since = logStart.Add(-time.Hour) },
 			"<" + since + ", which have no timestamps: some may be older than --since>1\n3\n", nil,
 		},
 		"rotated everywhere": {
 			fakeContainerLog{lines: []string{"o 3"}, rotated: true},
-			fakeFiles{err: &MismatchError{FilesContainMore: true}},
+			fakeFiles{err: &backends.MismatchError{FilesContainMore: true}},
 			1,
-			nil, "<the log starts at 2026-11-30T12:00:00Z: " + olderLost + ErrLogMismatch.Error() + ">3\n", nil,
+			nil, "<the log starts at 2026-11-30T12:00:00Z: " + olderLost + backends.ErrLogMismatch.Error() + ">3\n", nil,
 		},
 		"files forbidden": {
 			fakeContainerLog{lines: []string{"o 3"}, rotated: true},
-			fakeFiles{err: ErrForbidden},
+			fakeFiles{err: backends.ErrForbidden},
 			0,
-			nil, "<the log starts at 2026-11-30T12:00:00Z: " + olderLost + ErrForbidden.Error() + ">3\n", nil,
+			nil, "<the log starts at 2026-11-30T12:00:00Z: " + olderLost + backends.ErrForbidden.Error() + ">3\n", nil,
 		},
 		"earlier runs": {fakeContainerLog{lines: []string{"o 3"}}, fakeFiles{stdout: "1\n3\n"}, 1, nil, "3\n", nil},
 		"emptied": {
@@ -181,36 +188,42 @@ func TestJoinedLog(t *testing.T) {
 			fakeContainerLog{err: damaged},
 			fakeFiles{stdout: "1\n"},
 			0,
-			func(q *LogQuery) { q.Timestamps = true }, "", damaged,
+			func(q *backends.LogQuery) { q.Timestamps = true }, "", damaged,
 		},
 		"unreadable, since": {
 			fakeContainerLog{err: damaged},
 			fakeFiles{stdout: "1\n"},
 			0,
-			func(q *LogQuery) { q.Since = logStart },
+			func(q *backends.LogQuery) { q.Since = logStart },
 			"<" + damaged.Error() + ": reading Nomad's log files, which have no timestamps: " +
 				"lines older than --since are shown as well>1\n", nil,
 		},
-		"no container": {fakeContainerLog{err: ErrNoLog}, fakeFiles{stdout: "1\n"}, 0, nil, "1\n", nil},
-		"no daemon":    {fakeContainerLog{err: ErrUnreachable}, fakeFiles{stdout: "1\n"}, 0, nil, "", ErrUnreachable},
-		"driver none":  {fakeContainerLog{err: ErrLogNotStored}, fakeFiles{}, 0, nil, "", ErrLogNotStored},
+		"no container": {fakeContainerLog{err: backends.ErrNoLog}, fakeFiles{stdout: "1\n"}, 0, nil, "1\n", nil},
+		"no daemon": {
+			fakeContainerLog{err: backends.ErrUnreachable},
+			fakeFiles{stdout: "1\n"},
+			0, nil, "", backends.ErrUnreachable,
+		},
+		"driver none": {fakeContainerLog{err: backends.ErrLogNotStored}, fakeFiles{}, 0, nil, "", backends.ErrLogNotStored},
 		"driver none, tail": {
-			fakeContainerLog{err: ErrLogNotStored},
+			fakeContainerLog{err: backends.ErrLogNotStored},
 			fakeFiles{},
-			0, func(q *LogQuery) { q.Follow = true },
-			"", ErrLogNotStored,
+			0, func(q *backends.LogQuery) { q.Follow = true },
+			"", backends.ErrLogNotStored,
 		},
 	} {
-		q := LogQuery{Stdout: true, Stderr: true, Lines: -1}
+		q := backends.LogQuery{Stdout: true, Stderr: true, Lines: -1}
 		if tc.change != nil {
 			tc.change(&q)
 		}
-		in := TaskRef{
-			Task:       "t",
-			Allocation: Allocation{Tasks: []Task{{Name: "t", State: "running", Restarts: tc.restarts, Started: logStart}}},
+		in := backends.TaskRef{
+			Task: "t",
+			Allocation: backends.Allocation{Tasks: []backends.Task{
+				{Name: "t", State: "running", Restarts: tc.restarts, Started: logStart},
+			}},
 		}
 		var got strings.Builder
-		err := JoinedLog{tc.container, tc.files}.Log(t.Context(), in, q, func(p LogChunk) error {
+		err := Source{tc.container, tc.files}.Log(t.Context(), in, q, func(p backends.LogChunk) error {
 			if p.Note != "" {
 				got.WriteString("<" + p.Note + ">")
 			}
@@ -223,12 +236,13 @@ func TestJoinedLog(t *testing.T) {
 	}
 }
 
-// TestJoinedLog_WithoutFiles checks the note about a rotated log.
-func TestJoinedLog_WithoutFiles(t *testing.T) {
+// TestSource_WithoutFiles checks the note about a rotated log.
+func TestSource_WithoutFiles(t *testing.T) {
 	for _, rotated := range []bool{false, true} {
 		note := ""
-		err := JoinedLog{Container: fakeContainerLog{lines: []string{"o 3"}, rotated: rotated}}.Log(t.Context(), TaskRef{},
-			LogQuery{Stdout: true, Lines: -1}, func(p LogChunk) error {
+		log := Source{Container: fakeContainerLog{lines: []string{"o 3"}, rotated: rotated}}
+		err := log.Log(t.Context(), backends.TaskRef{}, backends.LogQuery{Stdout: true, Lines: -1},
+			func(p backends.LogChunk) error {
 				note += p.Note
 				return nil
 			})
@@ -242,7 +256,7 @@ func TestJoinedLog_WithoutFiles(t *testing.T) {
 	}
 }
 
-func TestJoinedLog_Previous(t *testing.T) {
+func TestSource_Previous(t *testing.T) {
 	for name, tc := range map[string]struct {
 		container fakeContainerLog
 		state     string
@@ -250,14 +264,17 @@ func TestJoinedLog_Previous(t *testing.T) {
 		err       error
 	}{
 		"running":          {fakeContainerLog{lines: []string{"o 3", "e 4"}}, "running", "1\n2\n", nil},
-		"between two runs": {fakeContainerLog{err: ErrNoLog}, "pending", "1\n3\n2\n4\n", nil},
-		"finished":         {fakeContainerLog{err: ErrNoLog}, "dead", "", ErrRunsNotSeparable},
-		"unreachable":      {fakeContainerLog{err: ErrUnreachable}, "running", "", ErrUnreachable},
+		"between two runs": {fakeContainerLog{err: backends.ErrNoLog}, "pending", "1\n3\n2\n4\n", nil},
+		"finished":         {fakeContainerLog{err: backends.ErrNoLog}, "dead", "", backends.ErrRunsNotSeparable},
+		"unreachable":      {fakeContainerLog{err: backends.ErrUnreachable}, "running", "", backends.ErrUnreachable},
 	} {
-		in := TaskRef{Task: "t", Allocation: Allocation{Tasks: []Task{{Name: "t", State: tc.state, Restarts: 1}}}}
+		in := backends.TaskRef{
+			Task:       "t",
+			Allocation: backends.Allocation{Tasks: []backends.Task{{Name: "t", State: tc.state, Restarts: 1}}},
+		}
 		var got strings.Builder
-		err := JoinedLog{tc.container, fakeFiles{stdout: "1\n3\n", stderr: "2\n4\n"}}.Previous(t.Context(), in,
-			LogQuery{Stdout: true, Stderr: true, Lines: 100}, func(p LogChunk) error {
+		err := Source{tc.container, fakeFiles{stdout: "1\n3\n", stderr: "2\n4\n"}}.Previous(t.Context(), in,
+			backends.LogQuery{Stdout: true, Stderr: true, Lines: 100}, func(p backends.LogChunk) error {
 				got.Write(p.Data)
 				return nil
 			})
@@ -265,12 +282,13 @@ func TestJoinedLog_Previous(t *testing.T) {
 			t.Errorf("%s: got %q, %v, want %q, %v", name, got.String(), err, tc.want, tc.err)
 		}
 	}
-	only := JoinedLog{Container: fakeContainerLog{lines: []string{"o 3"}}}
-	if err := only.Previous(t.Context(), TaskRef{}, LogQuery{Lines: 1}, nil); !errors.Is(err, ErrRunsNotSeparable) {
+	only := Source{Container: fakeContainerLog{lines: []string{"o 3"}}}
+	err := only.Previous(t.Context(), backends.TaskRef{}, backends.LogQuery{Lines: 1}, nil)
+	if !errors.Is(err, backends.ErrRunsNotSeparable) {
 		t.Errorf("without files: got %v", err)
 	}
-	rotated := JoinedLog{fakeContainerLog{lines: []string{"o 3"}, rotated: true}, fakeFiles{}}
-	if err := rotated.Previous(t.Context(), TaskRef{}, LogQuery{Lines: 1}, nil); err == nil ||
+	rotated := Source{fakeContainerLog{lines: []string{"o 3"}, rotated: true}, fakeFiles{}}
+	if err := rotated.Previous(t.Context(), backends.TaskRef{}, backends.LogQuery{Lines: 1}, nil); err == nil ||
 		!strings.Contains(err.Error(), "logs -n all") {
 		t.Errorf("rotated: got %v", err)
 	}

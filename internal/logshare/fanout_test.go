@@ -1,4 +1,4 @@
-package backends
+package logshare
 
 import (
 	"context"
@@ -9,22 +9,26 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"nomadctld/backends"
 )
 
 // fakeSource is a log written by a test.
 type fakeSource struct {
-	Runtime
-	lastQuery atomic.Pointer[LogQuery]
+	backends.Runtime
+	lastQuery atomic.Pointer[backends.LogQuery]
 	opened    atomic.Int32
-	chunks    chan LogChunk
+	chunks    chan backends.LogChunk
 	closed    chan struct{}
 }
 
 func newSource() *fakeSource {
-	return &fakeSource{chunks: make(chan LogChunk), closed: make(chan struct{}, 10)}
+	return &fakeSource{chunks: make(chan backends.LogChunk), closed: make(chan struct{}, 10)}
 }
 
-func (s *fakeSource) Log(ctx context.Context, _ TaskRef, q LogQuery, each func(LogChunk) error) error {
+func (s *fakeSource) Log(
+	ctx context.Context, _ backends.TaskRef, q backends.LogQuery, each func(backends.LogChunk) error,
+) error {
 	s.lastQuery.Store(&q)
 	s.opened.Add(1)
 	defer func() { s.closed <- struct{}{} }()
@@ -41,24 +45,24 @@ func (s *fakeSource) Log(ctx context.Context, _ TaskRef, q LogQuery, each func(L
 	}
 }
 
-func (s *fakeSource) write(text string) { s.chunks <- LogChunk{Data: []byte(text)} }
+func (s *fakeSource) write(text string) { s.chunks <- backends.LogChunk{Data: []byte(text)} }
 
 // testViewer follows a source and sends its chunks to an unbuffered channel.
 type testViewer struct {
-	got   chan LogChunk
+	got   chan backends.LogChunk
 	ended chan error
 	leave context.CancelFunc
 }
 
-func newTestViewer(f *LogFanout, s *fakeSource, lines int) testViewer {
-	return newTestViewerWithQuery(f, s, LogQuery{Stdout: true, Stderr: true, Lines: lines, Follow: true})
+func newTestViewer(f *Fanout, s *fakeSource, lines int) testViewer {
+	return newTestViewerWithQuery(f, s, backends.LogQuery{Stdout: true, Stderr: true, Lines: lines, Follow: true})
 }
 
-func newTestViewerWithQuery(f *LogFanout, s *fakeSource, q LogQuery) testViewer {
+func newTestViewerWithQuery(f *Fanout, s *fakeSource, q backends.LogQuery) testViewer {
 	ctx, leave := context.WithCancel(context.Background())
-	viewer := testViewer{make(chan LogChunk), make(chan error, 1), leave}
+	viewer := testViewer{make(chan backends.LogChunk), make(chan error, 1), leave}
 	go func() {
-		viewer.ended <- f.Follow(ctx, s, TaskRef{Task: "web"}, q, func(p LogChunk) error {
+		viewer.ended <- f.Follow(ctx, s, backends.TaskRef{Task: "web"}, q, func(p backends.LogChunk) error {
 			select {
 			case viewer.got <- p:
 			case <-ctx.Done():
@@ -91,8 +95,8 @@ func (v testViewer) expect(t *testing.T, want string) {
 	}
 }
 
-func TestLogFanout_LateViewer(t *testing.T) {
-	var f LogFanout
+func TestFanout_LateViewer(t *testing.T) {
+	var f Fanout
 	s := newSource()
 	first := newTestViewer(&f, s, 2)
 	s.write("a\nb\n")
@@ -123,8 +127,8 @@ func TestLogFanout_LateViewer(t *testing.T) {
 	}
 }
 
-func TestLogFanout_SlowViewer(t *testing.T) {
-	var f LogFanout
+func TestFanout_SlowViewer(t *testing.T) {
+	var f Fanout
 	s := newSource()
 	fast, slow := newTestViewer(&f, s, -1), newTestViewer(&f, s, -1)
 	s.write("start\n")
@@ -137,7 +141,7 @@ func TestLogFanout_SlowViewer(t *testing.T) {
 		s.write(line)
 		fast.expect(t, line)
 	}
-	s.chunks <- LogChunk{Stderr: true, Data: []byte("other\n")}
+	s.chunks <- backends.LogChunk{Stderr: true, Data: []byte("other\n")}
 	fast.expect(t, "other\n")
 	next, skipped := 0, 0
 	for next < lines {
@@ -166,8 +170,8 @@ func TestLogFanout_SlowViewer(t *testing.T) {
 	}
 }
 
-func TestLogFanout_UnterminatedLine(t *testing.T) {
-	var f LogFanout
+func TestFanout_UnterminatedLine(t *testing.T) {
+	var f Fanout
 	s := newSource()
 	viewer := newTestViewer(&f, s, -1)
 	s.write("start\n")
@@ -190,40 +194,40 @@ func TestLogFanout_UnterminatedLine(t *testing.T) {
 	viewer.leave()
 }
 
-// TestLogFanout_DifferentQueries checks that viewers with different queries share a stream as long as the lines that
+// TestFanout_DifferentQueries checks that viewers with different queries share a stream as long as the lines that
 // they select are buffered.
-func TestLogFanout_DifferentQueries(t *testing.T) {
-	var f LogFanout
+func TestFanout_DifferentQueries(t *testing.T) {
+	var f Fanout
 	s := newSource()
 	at := func(second int) time.Time { return time.Unix(1000+int64(second), 0) }
-	first := newTestViewerWithQuery(&f, s, LogQuery{Stderr: true, Lines: 3, Follow: true})
+	first := newTestViewerWithQuery(&f, s, backends.LogQuery{Stderr: true, Lines: 3, Follow: true})
 	for i := range 6 {
-		s.chunks <- LogChunk{Stderr: i%2 == 1, Time: at(i), Data: fmt.Appendf(nil, "%d\n", i)}
+		s.chunks <- backends.LogChunk{Stderr: i%2 == 1, Time: at(i), Data: fmt.Appendf(nil, "%d\n", i)}
 	}
 	first.expect(t, "1\n3\n5\n")
-	key := logKey{source: s, task: "web"}
-	if _, enough := f.streams[key].cursorFor(LogQuery{Stdout: true, Stderr: true}); enough {
+	key := streamKey{source: s, task: "web"}
+	if _, enough := f.streams[key].cursorFor(backends.LogQuery{Stdout: true, Stderr: true}); enough {
 		t.Error("a viewer with another query joined before the stream has caught up")
 	}
-	s.chunks <- LogChunk{CaughtUp: true, Container: "c1"}
+	s.chunks <- backends.LogChunk{CaughtUp: true, Container: "c1"}
 	first.expect(t, "[c1]")
 	if q := s.lastQuery.Load(); !q.Stdout || !q.Stderr || q.Lines != 3 {
 		t.Errorf("asked for %+v", *q)
 	}
-	both := LogQuery{Stdout: true, Stderr: true, Lines: -1, Follow: true}
+	both := backends.LogQuery{Stdout: true, Stderr: true, Lines: -1, Follow: true}
 	var others []testViewer
 	for _, c := range []struct {
-		change func(q *LogQuery)
+		change func(q *backends.LogQuery)
 		want   string
 	}{
-		{func(q *LogQuery) { q.Lines = 0 }, ""},
-		{func(q *LogQuery) { q.Lines = 1 }, "4\n5\n"}, // of each
-		{func(q *LogQuery) { q.Lines = 3 }, "0\n1\n2\n3\n4\n5\n"},
-		{func(q *LogQuery) { q.Lines, q.Stderr = 2, false }, "2\n4\n"},
-		{func(q *LogQuery) { q.Lines, q.Timestamps = 2, true }, "2\n3\n4\n5\n"},
-		{func(q *LogQuery) { q.Since = at(2) }, "2\n3\n4\n5\n"},
-		{func(q *LogQuery) { q.Since, q.Lines = at(2), 1 }, "4\n5\n"},
-		{func(q *LogQuery) { q.Since, q.Stdout = at(9), false }, ""},
+		{func(q *backends.LogQuery) { q.Lines = 0 }, ""},
+		{func(q *backends.LogQuery) { q.Lines = 1 }, "4\n5\n"}, // of each
+		{func(q *backends.LogQuery) { q.Lines = 3 }, "0\n1\n2\n3\n4\n5\n"},
+		{func(q *backends.LogQuery) { q.Lines, q.Stderr = 2, false }, "2\n4\n"},
+		{func(q *backends.LogQuery) { q.Lines, q.Timestamps = 2, true }, "2\n3\n4\n5\n"},
+		{func(q *backends.LogQuery) { q.Since = at(2) }, "2\n3\n4\n5\n"},
+		{func(q *backends.LogQuery) { q.Since, q.Lines = at(2), 1 }, "4\n5\n"},
+		{func(q *backends.LogQuery) { q.Since, q.Stdout = at(9), false }, ""},
 	} {
 		q := both
 		c.change(&q)
@@ -234,8 +238,8 @@ func TestLogFanout_DifferentQueries(t *testing.T) {
 	if n := s.opened.Load(); n != 1 {
 		t.Errorf("%d streams were opened", n)
 	}
-	s.chunks <- LogChunk{Data: []byte("out\n")}
-	s.chunks <- LogChunk{Stderr: true, Data: []byte("err\n")}
+	s.chunks <- backends.LogChunk{Data: []byte("out\n")}
+	s.chunks <- backends.LogChunk{Stderr: true, Data: []byte("err\n")}
 	for i, want := range []string{
 		"out\nerr\n", "out\nerr\n", "out\nerr\n", "out\n", "out\nerr\n", "out\nerr\n",
 		"out\nerr\n", "err\n",
@@ -243,7 +247,7 @@ func TestLogFanout_DifferentQueries(t *testing.T) {
 		others[i].expect(t, want)
 	}
 	first.expect(t, "err\n")
-	for _, q := range []LogQuery{
+	for _, q := range []backends.LogQuery{
 		{Stdout: true, Lines: 9},
 		{Stdout: true, Lines: -1},
 		{Stderr: true, Lines: -1, Since: at(1)},
@@ -261,13 +265,13 @@ func TestLogFanout_DifferentQueries(t *testing.T) {
 	}
 }
 
-// TestLogFanout_OtherOutputDropped checks that a viewer of stdout gets no count of dropped stderr lines.
-func TestLogFanout_OtherOutputDropped(t *testing.T) {
-	s := &logStream{maxBuffer: new(LogFanout).maxBuffer}
-	at := logCursor{unwanted: unwantedOutputs(LogQuery{Stdout: true})}
-	s.put(LogChunk{Data: []byte("out\n")})
+// TestFanout_OtherOutputDropped checks that a viewer of stdout gets no count of dropped stderr lines.
+func TestFanout_OtherOutputDropped(t *testing.T) {
+	s := &stream{maxBuffer: new(Fanout).maxBuffer}
+	at := cursor{unwanted: unwantedOutputs(backends.LogQuery{Stdout: true})}
+	s.put(backends.LogChunk{Data: []byte("out\n")})
 	for range 3000 {
-		s.put(LogChunk{Stderr: true, Data: []byte(strings.Repeat("x", 1000) + "\n")})
+		s.put(backends.LogChunk{Stderr: true, Data: []byte(strings.Repeat("x", 1000) + "\n")})
 	}
 	s.close(nil)
 	for range 2 {
@@ -280,21 +284,21 @@ func TestLogFanout_OtherOutputDropped(t *testing.T) {
 	}
 }
 
-// TestLogFanout_BatchSize uses large chunks.
-func TestLogFanout_BatchSize(t *testing.T) {
-	s := &logStream{maxBuffer: new(LogFanout).maxBuffer}
+// TestFanout_BatchSize uses large chunks.
+func TestFanout_BatchSize(t *testing.T) {
+	s := &stream{maxBuffer: new(Fanout).maxBuffer}
 	for range 20 {
-		s.put(LogChunk{Data: []byte(strings.Repeat("x", 32<<10-1) + "\n")})
+		s.put(backends.LogChunk{Data: []byte(strings.Repeat("x", 32<<10-1) + "\n")})
 	}
-	s.put(LogChunk{CaughtUp: true})
-	late, ok := s.cursorFor(LogQuery{Stdout: true, Lines: 15})
+	s.put(backends.LogChunk{CaughtUp: true})
+	late, ok := s.cursorFor(backends.LogQuery{Stdout: true, Lines: 15})
 	if !ok {
 		t.Fatal("not enough is buffered")
 	}
 	for _, c := range []struct {
-		at   logCursor
+		at   cursor
 		want int
-	}{{logCursor{}, 20}, {late, 15}} {
+	}{{cursor{}, 20}, {late, 15}} {
 		lines := 0
 		for {
 			batch, changed, _ := s.next(&c.at)
@@ -315,15 +319,15 @@ func TestLogFanout_BatchSize(t *testing.T) {
 	}
 }
 
-// TestLogFanout_SkipsRestOfLine has a line of more chunks than a batch.
-func TestLogFanout_SkipsRestOfLine(t *testing.T) {
-	s := &logStream{maxBuffer: new(LogFanout).maxBuffer}
-	s.put(LogChunk{Data: []byte("start\n")})
-	at := logCursor{number: 1, midLine: [2]bool{true, false}}
+// TestFanout_SkipsRestOfLine has a line of more chunks than a batch.
+func TestFanout_SkipsRestOfLine(t *testing.T) {
+	s := &stream{maxBuffer: new(Fanout).maxBuffer}
+	s.put(backends.LogChunk{Data: []byte("start\n")})
+	at := cursor{number: 1, midLine: [2]bool{true, false}}
 	for range 5 * maxBatchChunks {
-		s.put(LogChunk{Data: []byte(".")})
+		s.put(backends.LogChunk{Data: []byte(".")})
 	}
-	s.put(LogChunk{Data: []byte("\nend\n")})
+	s.put(backends.LogChunk{Data: []byte("\nend\n")})
 	s.close(nil)
 	batch, changed, _ := s.next(&at)
 	if len(batch) != 1 || string(batch[0].Data) != "end\n" || changed != nil {
@@ -331,11 +335,11 @@ func TestLogFanout_SkipsRestOfLine(t *testing.T) {
 	}
 }
 
-// TestLogFanout_CountsEveryLine has a viewer that falls behind many times, also in the middle of lines.
-func TestLogFanout_CountsEveryLine(t *testing.T) {
+// TestFanout_CountsEveryLine has a viewer that falls behind many times, also in the middle of lines.
+func TestFanout_CountsEveryLine(t *testing.T) {
 	skips := 0
 	for range 20 {
-		s, at := &logStream{maxBuffer: new(LogFanout).maxBuffer}, logCursor{}
+		s, at := &stream{maxBuffer: new(Fanout).maxBuffer}, cursor{}
 		const lines = 20_000
 		var all strings.Builder
 		for i := range lines {
@@ -371,7 +375,7 @@ func TestLogFanout_CountsEveryLine(t *testing.T) {
 		}
 		for text := all.String(); len(text) > 0; {
 			n := min(len(text), 1+rand.IntN(32<<10))
-			s.put(LogChunk{Data: []byte(text[:n])})
+			s.put(backends.LogChunk{Data: []byte(text[:n])})
 			if text = text[n:]; rand.IntN(200) == 0 {
 				drain()
 			}
@@ -389,15 +393,15 @@ func TestLogFanout_CountsEveryLine(t *testing.T) {
 	}
 }
 
-func TestLogFanout_BufferShares(t *testing.T) {
+func TestFanout_BufferShares(t *testing.T) {
 	for streams, want := range map[int64]int{0: 1 << 20, 1: 1 << 20, 16: 1 << 20, 32: 512 << 10, 256: 64 << 10} {
-		var f LogFanout
+		var f Fanout
 		f.activeStreams.Store(streams)
 		if got := f.maxBuffer(); got != want {
 			t.Errorf("%d streams: got %d bytes each, want %d", streams, got, want)
 		}
 	}
-	var f LogFanout
+	var f Fanout
 	var viewers []testViewer
 	for range 3 { // different sources
 		source := newSource()
@@ -417,20 +421,22 @@ func TestLogFanout_BufferShares(t *testing.T) {
 	}
 }
 
-// TestLogFanout_ReportsLost checks that every viewer gets the Lost chunks, and all lines.
-func TestLogFanout_ReportsLost(t *testing.T) {
-	s := &logStream{maxBuffer: new(LogFanout).maxBuffer, query: LogQuery{Lines: -1}, caughtUp: true}
-	at := logCursor{}
-	for _, p := range []LogChunk{{Data: []byte("a\n")}, {Lost: true}, {Data: []byte("b\n")}, {Stderr: true, Lost: true}} {
+// TestFanout_ReportsLost checks that every viewer gets the Lost chunks, and all lines.
+func TestFanout_ReportsLost(t *testing.T) {
+	s := &stream{maxBuffer: new(Fanout).maxBuffer, query: backends.LogQuery{Lines: -1}, caughtUp: true}
+	at := cursor{}
+	for _, p := range []backends.LogChunk{
+		{Data: []byte("a\n")}, {Lost: true}, {Data: []byte("b\n")}, {Stderr: true, Lost: true},
+	} {
 		s.put(p)
 	}
-	late, ok := s.cursorFor(LogQuery{Stdout: true, Stderr: true, Lines: 1, Follow: true})
+	late, ok := s.cursorFor(backends.LogQuery{Stdout: true, Stderr: true, Lines: 1, Follow: true})
 	if !ok {
 		t.Fatal("not enough is buffered")
 	}
 	s.close(nil)
 	for name, tc := range map[string]struct {
-		at   *logCursor
+		at   *cursor
 		want string
 	}{"the first": {&at, "a\n<gone>b\n<gone>"}, "a later one": {&late, "b\n<gone>"}} {
 		got := ""
@@ -451,19 +457,19 @@ func TestLogFanout_ReportsLost(t *testing.T) {
 	}
 }
 
-// TestLogFanout_CountsDroppedBeforeRead has a viewer that joins and does not read. The stream drops the lines that it
+// TestFanout_CountsDroppedBeforeRead has a viewer that joins and does not read. The stream drops the lines that it
 // selected, and the viewer gets a count of them.
-func TestLogFanout_CountsDroppedBeforeRead(t *testing.T) {
-	s := &logStream{maxBuffer: func() int { return 10_000 }, query: LogQuery{Lines: -1}}
+func TestFanout_CountsDroppedBeforeRead(t *testing.T) {
+	s := &stream{maxBuffer: func() int { return 10_000 }, query: backends.LogQuery{Lines: -1}}
 	write := func(from, to int) {
 		for i := from; i < to; i++ {
-			s.put(LogChunk{Data: fmt.Appendf(nil, "%d %s\n", i, strings.Repeat("x", 100))})
-			s.put(LogChunk{Stderr: true, Data: []byte("err\n")})
+			s.put(backends.LogChunk{Data: fmt.Appendf(nil, "%d %s\n", i, strings.Repeat("x", 100))})
+			s.put(backends.LogChunk{Stderr: true, Data: []byte("err\n")})
 		}
 	}
 	write(0, 10)
-	s.put(LogChunk{CaughtUp: true, Container: "c"})
-	at, ok := s.cursorFor(LogQuery{Stdout: true, Stderr: true, Lines: 5})
+	s.put(backends.LogChunk{CaughtUp: true, Container: "c"})
+	at, ok := s.cursorFor(backends.LogQuery{Stdout: true, Stderr: true, Lines: 5})
 	if !ok {
 		t.Fatal("not enough is buffered")
 	}
@@ -489,11 +495,11 @@ func TestLogFanout_CountsDroppedBeforeRead(t *testing.T) {
 	}
 }
 
-func TestLogFanout_MaxStreams(t *testing.T) {
-	var f LogFanout
+func TestFanout_MaxStreams(t *testing.T) {
+	var f Fanout
 	f.activeStreams.Store(maxStreams)
-	err := f.Follow(t.Context(), newSource(), TaskRef{}, LogQuery{Stdout: true}, nil)
-	if !errors.Is(err, ErrLimitReached) {
+	err := f.Follow(t.Context(), newSource(), backends.TaskRef{}, backends.LogQuery{Stdout: true}, nil)
+	if !errors.Is(err, backends.ErrLimitReached) {
 		t.Errorf("got %v", err)
 	}
 }

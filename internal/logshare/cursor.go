@@ -1,12 +1,14 @@
-package backends
+package logshare
 
 import (
 	"bytes"
 	"slices"
+
+	"nomadctld/backends"
 )
 
-// logCursor is a viewer's position in a stream. Arrays are indexed by output.
-type logCursor struct {
+// cursor is a viewer's position in a stream. Arrays are indexed by output.
+type cursor struct {
 	caughtUp    bool    // the viewer has got the CaughtUp chunk
 	joinedAt    int     // number of the next chunk when the viewer joined; older chunks come before CaughtUp
 	number      int     // of the next chunk
@@ -14,12 +16,12 @@ type logCursor struct {
 	skip        [2]int  // bytes to skip in that chunk
 	unwanted    [2]bool // outputs that the viewer did not select
 	linesPassed [2]int  // newlines before the position
-	droppedSeen [2]int  // logBuffer.droppedUpTo when missed lines were last reported
+	droppedSeen [2]int  // buffer.droppedUpTo when missed lines were last reported
 	midLine     [2]bool // the rest of the current line must be skipped
 }
 
 // unwantedOutputs returns the outputs that q does not select.
-func unwantedOutputs(q LogQuery) [2]bool { return [2]bool{!q.Stdout, !q.Stderr} }
+func unwantedOutputs(q backends.LogQuery) [2]bool { return [2]bool{!q.Stdout, !q.Stderr} }
 
 // Limits of a batch for one viewer, so that slow viewers do not retain much memory. The number of bytes is approximate.
 const (
@@ -28,7 +30,7 @@ const (
 )
 
 // batchLen returns how many of the chunks fit into one batch.
-func batchLen(chunks []LogChunk) int {
+func batchLen(chunks []backends.LogChunk) int {
 	size := 0
 	for n, p := range chunks {
 		if size += len(p.Data); n == maxBatchChunks || size > maxBatchBytes && n > 0 {
@@ -40,7 +42,7 @@ func batchLen(chunks []LogChunk) int {
 
 // next returns the next batch and advances the cursor. If there is no chunk yet, it returns a channel that is closed
 // when there may be one. If the stream has ended, it returns neither, and the stream's error.
-func (s *logStream) next(at *logCursor) (batch []LogChunk, changed <-chan struct{}, err error) {
+func (s *stream) next(at *cursor) (batch []backends.LogChunk, changed <-chan struct{}, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i := range s.buffers {
@@ -53,7 +55,7 @@ func (s *logStream) next(at *logCursor) (batch []LogChunk, changed <-chan struct
 				lines-- // the first newline ends a line that has already been counted
 			}
 			if lines > 0 && !at.unwanted[i] {
-				batch = append(batch, LogChunk{Stderr: i == 1, Skipped: lines})
+				batch = append(batch, backends.LogChunk{Stderr: i == 1, Skipped: lines})
 			}
 			at.linesPassed[i], at.droppedSeen[i], at.midLine[i] = b.droppedLines, b.droppedUpTo, b.droppedMidLine
 		}
@@ -65,7 +67,7 @@ func (s *logStream) next(at *logCursor) (batch []LogChunk, changed <-chan struct
 			n, _ := slices.BinarySearchFunc(chunks, past, func(c bufferedChunk, n int) int { return c.number - n })
 			if chunks = chunks[:n]; n == 0 {
 				at.caughtUp = true
-				return []LogChunk{{CaughtUp: true, Container: s.container}}, nil, nil
+				return []backends.LogChunk{{CaughtUp: true, Container: s.container}}, nil, nil
 			}
 		}
 		if len(chunks) == 0 {
@@ -87,7 +89,7 @@ func (s *logStream) next(at *logCursor) (batch []LogChunk, changed <-chan struct
 }
 
 // advance moves the cursor past a chunk and returns the part of it that the viewer gets, if any.
-func (at *logCursor) advance(c bufferedChunk) (p LogChunk, visible bool) {
+func (at *cursor) advance(c bufferedChunk) (p backends.LogChunk, visible bool) {
 	i := c.OutputIndex()
 	at.number = c.number + 1
 	switch {
@@ -100,7 +102,7 @@ func (at *logCursor) advance(c bufferedChunk) (p LogChunk, visible bool) {
 	if at.unwanted[i] {
 		return p, false
 	}
-	if c.isNotice() {
+	if c.IsNotice() {
 		at.midLine[i] = false
 		return c.LogChunk, true
 	}
@@ -115,7 +117,7 @@ func (at *logCursor) advance(c bufferedChunk) (p LogChunk, visible bool) {
 }
 
 // chunksFrom returns a batch of chunks of both outputs, starting with number, in order.
-func (s *logStream) chunksFrom(number int) []bufferedChunk {
+func (s *stream) chunksFrom(number int) []bufferedChunk {
 	var found []bufferedChunk
 	for i := range s.buffers {
 		chunks := s.buffers[i].chunks
@@ -132,8 +134,8 @@ func sortChunks(chunks []bufferedChunk) {
 }
 
 // logChunks returns the chunks without their numbers.
-func logChunks(chunks []bufferedChunk) []LogChunk {
-	var all []LogChunk
+func logChunks(chunks []bufferedChunk) []backends.LogChunk {
+	var all []backends.LogChunk
 	for _, c := range chunks {
 		all = append(all, c.LogChunk)
 	}
@@ -142,7 +144,7 @@ func logChunks(chunks []bufferedChunk) []LogChunk {
 
 // cursorFor returns the start position of a viewer with query q. It returns false if the viewer needs a stream of its
 // own.
-func (s *logStream) cursorFor(q LogQuery) (at logCursor, ok bool) {
+func (s *stream) cursorFor(q backends.LogQuery) (at cursor, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
@@ -161,7 +163,7 @@ func (s *logStream) cursorFor(q LogQuery) (at logCursor, ok bool) {
 		if !at.unwanted[i] {
 			var more bool
 			first, skip, more = b.tail(q)
-			if !more && (b.droppedUpTo > 0 || !s.query.covers(q)) {
+			if !more && (b.droppedUpTo > 0 || !covers(s.query, q)) {
 				return at, false
 			}
 		}
@@ -179,28 +181,28 @@ func (s *logStream) cursorFor(q LogQuery) (at logCursor, ok bool) {
 }
 
 // covers reports whether the result of q goes at least as far back as that of other.
-func (q LogQuery) covers(other LogQuery) bool {
+func covers(q, other backends.LogQuery) bool {
 	return (q.Lines < 0 || other.Lines >= 0 && other.Lines <= q.Lines) && !q.Since.After(other.Since)
 }
 
 // tail finds the part of the buffer that q selects: it starts with the chunk at index first, after skip bytes of it.
 // more reports whether the buffer contains older data than q selects, or q selects no lines.
-func (b *logBuffer) tail(q LogQuery) (first, skip int, more bool) {
+func (b *buffer) tail(q backends.LogQuery) (first, skip int, more bool) {
 	first = len(b.chunks)
 	left := q.Lines
 	for i, c := range slices.Backward(b.chunks) {
-		if left == 0 && (q.Lines == 0 || c.isNotice()) || !c.Time.IsZero() && c.Time.Before(q.Since) {
+		if left == 0 && (q.Lines == 0 || c.IsNotice()) || !c.Time.IsZero() && c.Time.Before(q.Since) {
 			more = true
 			break
 		}
-		if i == len(b.chunks)-1 && !c.isNotice() && !bytes.HasSuffix(c.Data, newline) {
+		if i == len(b.chunks)-1 && !c.IsNotice() && !bytes.HasSuffix(c.Data, newline) {
 			left-- // the last line has no newline yet
 		}
 		part := c.Data
 		if q.Lines >= 0 {
 			part, more = lastLines(c.Data, &left)
 		}
-		if len(part) > 0 || c.isNotice() {
+		if len(part) > 0 || c.IsNotice() {
 			first, skip = i, len(c.Data)-len(part)
 		}
 		if more {

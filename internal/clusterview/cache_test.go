@@ -1,4 +1,4 @@
-package backends
+package clusterview
 
 import (
 	"context"
@@ -8,40 +8,42 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"nomadctld/backends"
 )
 
 // countingCluster is a slow cluster that counts its reads.
 type countingCluster struct {
-	Cluster
+	backends.Cluster
 	jobs, usage atomic.Int32
 	delay       time.Duration
 	err         error
 }
 
-func (c *countingCluster) Jobs(context.Context, Selection) ([]Job, error) {
+func (c *countingCluster) Jobs(context.Context, backends.Selection) ([]backends.Job, error) {
 	c.jobs.Add(1)
 	time.Sleep(c.delay)
-	return []Job{{ID: "a"}}, c.err
+	return []backends.Job{{ID: "a"}}, c.err
 }
 
-func (c *countingCluster) Usage(context.Context, []Allocation) map[string]Usage {
+func (c *countingCluster) Usage(context.Context, []backends.Allocation) map[string]backends.Usage {
 	c.usage.Add(1)
 	time.Sleep(c.delay)
-	return map[string]Usage{"x": {}}
+	return map[string]backends.Usage{"x": {}}
 }
 
-func TestSharedCluster_OneReadForAll(t *testing.T) {
+func TestShared_OneReadForAll(t *testing.T) {
 	c := &countingCluster{delay: 10 * time.Millisecond}
-	shared := NewSharedCluster(c)
+	shared := New(c)
 	var wg sync.WaitGroup
 	for range 100 {
 		wg.Go(func() {
 			view := shared.WithMaxAge(time.Minute)
 			for range 3 {
-				if jobs, err := view.Jobs(context.Background(), Selection{}); err != nil || len(jobs) != 1 {
+				if jobs, err := view.Jobs(context.Background(), backends.Selection{}); err != nil || len(jobs) != 1 {
 					t.Errorf("got %v, %v", jobs, err)
 				}
-				if usage := view.Usage(context.Background(), []Allocation{{ID: "a"}}); len(usage) != 1 {
+				if usage := view.Usage(context.Background(), []backends.Allocation{{ID: "a"}}); len(usage) != 1 {
 					t.Errorf("got %v", usage)
 				}
 			}
@@ -53,10 +55,10 @@ func TestSharedCluster_OneReadForAll(t *testing.T) {
 	}
 }
 
-func TestSharedCluster_KeysDiffer(t *testing.T) {
+func TestShared_KeysDiffer(t *testing.T) {
 	c := &countingCluster{}
-	view := NewSharedCluster(c).WithMaxAge(time.Minute)
-	for _, s := range []Selection{
+	view := New(c).WithMaxAge(time.Minute)
+	for _, s := range []backends.Selection{
 		{},
 		{Tier: "a"},
 		{Prefixes: []string{"a"}},
@@ -71,40 +73,40 @@ func TestSharedCluster_KeysDiffer(t *testing.T) {
 	}
 }
 
-func TestSharedCluster_MaxAge(t *testing.T) {
+func TestShared_MaxAge(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := &countingCluster{err: errors.New("down")}
-		view := NewSharedCluster(c).WithMaxAge(50 * time.Millisecond)
+		view := New(c).WithMaxAge(50 * time.Millisecond)
 		for range 2 {
-			if _, err := view.Jobs(context.Background(), Selection{}); !errors.Is(err, c.err) {
+			if _, err := view.Jobs(context.Background(), backends.Selection{}); !errors.Is(err, c.err) {
 				t.Errorf("got %v, want %v: errors are shared too", err, c.err)
 			}
 		}
 		time.Sleep(60 * time.Millisecond)
-		view.Jobs(context.Background(), Selection{})
+		view.Jobs(context.Background(), backends.Selection{})
 		if c.jobs.Load() != 2 {
 			t.Errorf("read %d times, want 2", c.jobs.Load())
 		}
 	})
 }
 
-func TestSharedCluster_CallerCancels(t *testing.T) {
+func TestShared_CallerCancels(t *testing.T) {
 	c := &countingCluster{delay: 20 * time.Millisecond}
-	view := NewSharedCluster(c).WithMaxAge(time.Minute)
+	view := New(c).WithMaxAge(time.Minute)
 	gone, leave := context.WithCancel(context.Background())
 	leave()
-	view.Jobs(gone, Selection{})
-	if _, err := view.Jobs(context.Background(), Selection{}); err != nil || c.jobs.Load() != 1 {
+	view.Jobs(gone, backends.Selection{})
+	if _, err := view.Jobs(context.Background(), backends.Selection{}); err != nil || c.jobs.Load() != 1 {
 		t.Errorf("got %v after %d reads", err, c.jobs.Load())
 	}
 }
 
-func TestSharedCluster_SlowRead(t *testing.T) {
+func TestShared_SlowRead(t *testing.T) {
 	c := &countingCluster{delay: time.Second}
-	shared := NewSharedCluster(c)
+	shared := New(c)
 	var wg sync.WaitGroup
 	for range 6 {
-		wg.Go(func() { shared.WithMaxAge(50*time.Millisecond).Jobs(context.Background(), Selection{}) })
+		wg.Go(func() { shared.WithMaxAge(50*time.Millisecond).Jobs(context.Background(), backends.Selection{}) })
 	}
 	wg.Wait()
 	if c.jobs.Load() != 1 {
@@ -112,30 +114,30 @@ func TestSharedCluster_SlowRead(t *testing.T) {
 	}
 }
 
-func TestSharedCluster_CallerDeadline(t *testing.T) {
+func TestShared_CallerDeadline(t *testing.T) {
 	c := &countingCluster{delay: time.Minute}
 	ctx, leave := context.WithTimeout(context.Background(), 50*time.Millisecond)
 	defer leave()
 	begin := time.Now()
-	if _, err := NewSharedCluster(c).WithMaxAge(time.Minute).Jobs(ctx, Selection{}); err == nil ||
+	if _, err := New(c).WithMaxAge(time.Minute).Jobs(ctx, backends.Selection{}); err == nil ||
 		time.Since(begin) > 30*time.Second {
 		t.Errorf("got %v after %v", err, time.Since(begin))
 	}
 }
 
-func TestSharedCluster_Panic(t *testing.T) {
-	view := NewSharedCluster(nil).WithMaxAge(time.Minute) // a nil cluster panics
+func TestShared_Panic(t *testing.T) {
+	view := New(nil).WithMaxAge(time.Minute) // a nil cluster panics
 	for range 2 {
-		if _, err := view.Jobs(context.Background(), Selection{}); err == nil {
+		if _, err := view.Jobs(context.Background(), backends.Selection{}); err == nil {
 			t.Error("got none")
 		}
 	}
 }
 
-func TestSharedCluster_ZeroMaxAge(t *testing.T) {
+func TestShared_ZeroMaxAge(t *testing.T) {
 	c := &countingCluster{}
 	for range 2 {
-		NewSharedCluster(c).WithMaxAge(0).Jobs(context.Background(), Selection{})
+		New(c).WithMaxAge(0).Jobs(context.Background(), backends.Selection{})
 	}
 	if c.jobs.Load() != 2 {
 		t.Errorf("read %d times, want 2", c.jobs.Load())

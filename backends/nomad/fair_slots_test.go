@@ -1,4 +1,4 @@
-package backends
+package nomad
 
 import (
 	"context"
@@ -10,13 +10,15 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"nomadctld/backends"
 )
 
-func asUser(user string) context.Context { return WithUser(context.Background(), user) }
+func asUser(user string) context.Context { return backends.WithUser(context.Background(), user) }
 
-func TestSlots_UserLeavesAThird(t *testing.T) {
+func TestFairSlots_UserLeavesAThird(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := NewSlots("through Nomad", 24, 5*time.Second)
+		s := newFairSlots("through Nomad", 24, 5*time.Second)
 		var releases []func()
 		for {
 			begin := time.Now()
@@ -27,7 +29,7 @@ func TestSlots_UserLeavesAThird(t *testing.T) {
 				}
 				want := "too many programs or logs are open through Nomad: 16 of 24 slots are in use, 16 of them by you " +
 					"(you get more than 8 only while 8 stay free); close one or retry in a minute"
-				if !errors.Is(err, ErrLimitReached) || err.Error() != want {
+				if !errors.Is(err, backends.ErrLimitReached) || err.Error() != want {
 					t.Errorf("got %v, want %s", err, want)
 				}
 				break
@@ -46,7 +48,7 @@ func TestSlots_UserLeavesAThird(t *testing.T) {
 		if time.Since(begin) != 0 {
 			t.Errorf("bob waited for %s", time.Since(begin))
 		}
-		if _, err := s.Acquire(asUser("eve"), 1); !errors.Is(err, ErrLimitReached) {
+		if _, err := s.Acquire(asUser("eve"), 1); !errors.Is(err, backends.ErrLimitReached) {
 			t.Errorf("got %v", err)
 		}
 		releases[0]()
@@ -57,9 +59,9 @@ func TestSlots_UserLeavesAThird(t *testing.T) {
 	})
 }
 
-func TestSlots_RoundRobinByUser(t *testing.T) {
+func TestFairSlots_RoundRobinByUser(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := NewSlots("", 3, time.Hour)
+		s := newFairSlots("", 3, time.Hour)
 		var first []func()
 		for _, user := range []string{"x", "y", "z"} {
 			release, err := s.Acquire(asUser(user), 1)
@@ -100,9 +102,9 @@ func TestSlots_RoundRobinByUser(t *testing.T) {
 	})
 }
 
-func TestSlots_MaxWaiting(t *testing.T) {
+func TestFairSlots_MaxWaiting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := NewSlots("", 1, time.Hour)
+		s := newFairSlots("", 1, time.Hour)
 		release, err := s.Acquire(asUser("x"), 1)
 		if err != nil {
 			t.Fatal(err)
@@ -118,7 +120,7 @@ func TestSlots_MaxWaiting(t *testing.T) {
 			})
 		}
 		synctest.Wait()
-		if _, err := s.Acquire(asUser("ann"), 1); !errors.Is(err, ErrLimitReached) {
+		if _, err := s.Acquire(asUser("ann"), 1); !errors.Is(err, backends.ErrLimitReached) {
 			t.Errorf("one more: got %v", err)
 		}
 		served := make(chan struct{})
@@ -141,12 +143,12 @@ func TestSlots_MaxWaiting(t *testing.T) {
 	})
 }
 
-// TestSlots_NoStarvation has users with many and with few requests, for one slot and for two, at random times.
-func TestSlots_NoStarvation(t *testing.T) {
+// TestFairSlots_NoStarvation has users with many and with few requests, for one slot and for two, at random times.
+func TestFairSlots_NoStarvation(t *testing.T) {
 	for seed := range uint64(20) {
 		synctest.Test(t, func(t *testing.T) {
 			random := rand.New(rand.NewPCG(seed, 1))
-			s := NewSlots("", 6, 0)
+			s := newFairSlots("", 6, 0)
 			var all sync.WaitGroup
 			longest := map[string]time.Duration{}
 			var mu sync.Mutex
@@ -185,39 +187,5 @@ func TestSlots_NoStarvation(t *testing.T) {
 				t.Errorf("seed %d: slots or requests are left", seed)
 			}
 		})
-	}
-}
-
-func TestQuota(t *testing.T) {
-	q := NewQuota("programs", 2)
-	var releases []func()
-	for range 2 {
-		release, err := q.Acquire(asUser("ann"), "a")
-		if err != nil {
-			t.Fatal(err)
-		}
-		releases = append(releases, release)
-	}
-	_, err := q.Acquire(asUser("ann"), "a")
-	want := "too many programs or logs are open: user ann may open 2 programs on one cluster; close one and retry"
-	if !errors.Is(err, ErrLimitReached) || err.Error() != want {
-		t.Errorf("got %v, want %s", err, want)
-	}
-	for user, cluster := range map[string]string{"ann": "b", "bob": "a"} {
-		if _, err := q.Acquire(asUser(user), cluster); err != nil {
-			t.Errorf("%s on %s: %v", user, cluster, err)
-		}
-	}
-	releases[0]()
-	releases[0]()
-	if _, err := q.Acquire(asUser("ann"), "a"); err != nil {
-		t.Error(err)
-	}
-	if _, err := q.Acquire(asUser("ann"), "a"); err == nil {
-		t.Error("a slot was given back twice")
-	}
-	var none *Quota
-	if _, err := none.Acquire(asUser("ann"), "a"); err != nil {
-		t.Error(err)
 	}
 }

@@ -1,4 +1,4 @@
-package backends
+package nomad
 
 import (
 	"context"
@@ -7,12 +7,14 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"nomadctld/backends"
 )
 
-// Slots is a semaphore that is fair to users. A user may use a third of the slots while any are free, and more only
+// fairSlots is a semaphore that is fair to users. A user may use a third of the slots while any are free, and more only
 // while a third stays free, so that one user cannot take all. Waiting requests are served round robin by user: the
 // user with the fewest slots first, then the one who was served longest ago.
-type Slots struct {
+type fairSlots struct {
 	label       string // completes the text of ErrLimitReached, as in "through Nomad"
 	capacity    int
 	fairShare   int           // a third of capacity; a user with more slots must leave as many free
@@ -36,10 +38,10 @@ type slotRequest struct {
 // maxWaiting limits the waiting requests of one user.
 const maxWaiting = 16
 
-// NewSlots returns capacity slots. A request that waits longer than waitTimeout fails with ErrLimitReached. 0 waits
+// newFairSlots returns capacity slots. A request that waits longer than waitTimeout fails with ErrLimitReached. 0 waits
 // without limit. label completes the error's text.
-func NewSlots(label string, capacity int, waitTimeout time.Duration) *Slots {
-	return &Slots{
+func newFairSlots(label string, capacity int, waitTimeout time.Duration) *fairSlots {
+	return &fairSlots{
 		label: label, capacity: capacity, fairShare: max(1, capacity/3), waitTimeout: waitTimeout,
 		usedBy: map[string]int{}, lastServed: map[string]int{},
 	}
@@ -48,8 +50,8 @@ func NewSlots(label string, capacity int, waitTimeout time.Duration) *Slots {
 // Acquire waits for n slots for the user of ctx and returns a function that releases them. It returns ErrLimitReached
 // if it waits longer than waitTimeout or the deadline of ctx, or if too many requests of the user are already waiting.
 // If ctx is canceled, it returns the cause.
-func (s *Slots) Acquire(ctx context.Context, n int) (release func(), err error) {
-	r := &slotRequest{user: UserOf(ctx), n: n, granted: make(chan struct{})}
+func (s *fairSlots) Acquire(ctx context.Context, n int) (release func(), err error) {
+	r := &slotRequest{user: backends.UserOf(ctx), n: n, granted: make(chan struct{})}
 	s.mu.Lock()
 	waiting := 0
 	for _, other := range s.queue {
@@ -71,7 +73,7 @@ func (s *Slots) Acquire(ctx context.Context, n int) (release func(), err error) 
 }
 
 // await waits until r has its slots, the timeout or the end of ctx.
-func (s *Slots) await(ctx context.Context, r *slotRequest) (release func(), err error) {
+func (s *fairSlots) await(ctx context.Context, r *slotRequest) (release func(), err error) {
 	var late <-chan time.Time
 	if s.waitTimeout > 0 {
 		timer := time.NewTimer(s.waitTimeout)
@@ -105,7 +107,7 @@ func (s *Slots) await(ctx context.Context, r *slotRequest) (release func(), err 
 	return nil, err
 }
 
-// isGranted reports whether r has its slots. Slots.mu guards the grant.
+// isGranted reports whether r has its slots. fairSlots.mu guards the grant.
 func (r *slotRequest) isGranted() bool {
 	select {
 	case <-r.granted:
@@ -116,7 +118,7 @@ func (r *slotRequest) isGranted() bool {
 }
 
 // release frees the slots of r and grants them to waiting requests.
-func (s *Slots) release(r *slotRequest) {
+func (s *fairSlots) release(r *slotRequest) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.takeBack(r)
@@ -124,7 +126,7 @@ func (s *Slots) release(r *slotRequest) {
 }
 
 // takeBack marks the slots of r as free. The caller holds mu.
-func (s *Slots) takeBack(r *slotRequest) {
+func (s *fairSlots) takeBack(r *slotRequest) {
 	s.inUse -= r.n
 	if s.usedBy[r.user] -= r.n; s.usedBy[r.user] == 0 {
 		delete(s.usedBy, r.user)
@@ -133,13 +135,13 @@ func (s *Slots) takeBack(r *slotRequest) {
 }
 
 // dequeue removes r from the queue. The caller holds mu.
-func (s *Slots) dequeue(r *slotRequest) {
+func (s *fairSlots) dequeue(r *slotRequest) {
 	s.queue = slices.DeleteFunc(s.queue, func(other *slotRequest) bool { return other == r })
 	s.forgetUser(r.user)
 }
 
 // forgetUser deletes the state of a user without slots and requests. The caller holds mu.
-func (s *Slots) forgetUser(user string) {
+func (s *fairSlots) forgetUser(user string) {
 	if s.usedBy[user] == 0 && !slices.ContainsFunc(s.queue, func(r *slotRequest) bool { return r.user == user }) {
 		delete(s.lastServed, user)
 	}
@@ -147,7 +149,7 @@ func (s *Slots) forgetUser(user string) {
 
 // grant gives free slots to waiting requests. If the next request needs more slots than are free, all others wait as
 // well, so that it cannot starve. The caller holds mu.
-func (s *Slots) grant() {
+func (s *fairSlots) grant() {
 	for {
 		next := s.next()
 		if next == nil || s.inUse+next.n > s.capacity {
@@ -163,7 +165,7 @@ func (s *Slots) grant() {
 }
 
 // next returns the request to serve next, or nil. The caller holds mu.
-func (s *Slots) next() (next *slotRequest) {
+func (s *fairSlots) next() (next *slotRequest) {
 	for _, r := range s.queue {
 		if s.usedBy[r.user]+r.n > s.fairShare && s.capacity-s.inUse-r.n < s.fairShare {
 			continue
@@ -177,52 +179,15 @@ func (s *Slots) next() (next *slotRequest) {
 }
 
 // InUse returns the number of slots in use.
-func (s *Slots) InUse() int {
+func (s *fairSlots) InUse() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.inUse
 }
 
 // limitError returns the error for a user who gets no slot. The caller holds mu.
-func (s *Slots) limitError(user string) error {
+func (s *fairSlots) limitError(user string) error {
 	return fmt.Errorf("%w %s: %d of %d slots are in use, %d of them by you "+
 		"(you get more than %d only while %d stay free); close one or retry in a minute",
-		ErrLimitReached, s.label, s.inUse, s.capacity, s.usedBy[user], s.fairShare, s.fairShare)
-}
-
-// Quota limits how many programs, or logs, each user may have open on a cluster.
-type Quota struct {
-	label string // the limited things, such as programs
-	limit int
-
-	mu     sync.Mutex
-	usedBy map[string]int // by user and cluster; guarded by mu
-}
-
-// NewQuota returns a quota with a limit for each user and cluster.
-func NewQuota(label string, limit int) *Quota {
-	return &Quota{label: label, limit: limit, usedBy: map[string]int{}}
-}
-
-// Acquire counts one more for the user of ctx on a cluster and returns a function that releases it. It returns
-// ErrLimitReached if the user has reached the limit. A nil Quota has no limit.
-func (q *Quota) Acquire(ctx context.Context, cluster string) (release func(), err error) {
-	if q == nil {
-		return func() {}, nil
-	}
-	key := UserOf(ctx) + "\x00" + cluster
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.usedBy[key] >= q.limit {
-		return nil, fmt.Errorf("%w: user %s may open %d %s on one cluster; close one and retry",
-			ErrLimitReached, UserOf(ctx), q.limit, q.label)
-	}
-	q.usedBy[key]++
-	return sync.OnceFunc(func() {
-		q.mu.Lock()
-		defer q.mu.Unlock()
-		if q.usedBy[key]--; q.usedBy[key] == 0 {
-			delete(q.usedBy, key)
-		}
-	}), nil
+		backends.ErrLimitReached, s.label, s.inUse, s.capacity, s.usedBy[user], s.fairShare, s.fairShare)
 }
