@@ -76,7 +76,7 @@ type opOutput struct {
 	Command   string     `json:"command" doc:"the command that started it"`
 	Last      string     `json:"last" doc:"its last message"`
 
-	root string // the job whose owners own the operation
+	root string // the job's root ID, which decides who owns the operation
 }
 
 func (o *opsCommand) Run(ctx context.Context, req *router.Request) error {
@@ -139,7 +139,8 @@ func (o *opsCommand) Run(ctx context.Context, req *router.Request) error {
 	}
 }
 
-// listOps returns the operations of this gateway, and those of an earlier one that left a saved definition.
+// listOps returns the operations of this gateway process, and the interrupted ones of an earlier process, which have a
+// saved definition.
 func listOps(started []*ops.Op, saved []ops.SavedDefinition) (all []opOutput) {
 	for _, op := range started {
 		one := opOutput{

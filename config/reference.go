@@ -201,7 +201,7 @@ var Reference = []Section{
 		"the defaults.", Keys: []Key{
 		{
 			fmt.Sprintf("connections = %d", defaultUserConnections), false,
-			"Connections. On the next five, commands only report the limit. Beyond that, the login fails.",
+			"Connections. Five more are accepted, but commands on them only report the limit. Beyond that, the login fails.",
 		},
 		{fmt.Sprintf("sessions = %d", defaultUserSessions), false, "Running commands, over all connections."},
 		{
