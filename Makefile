@@ -35,11 +35,11 @@ lint:
 	$(TOOL) staticcheck ./...
 
 generate: ## generate the docs from the commands, and format the code
-	go run ./internal/docs
+	go run ./internal/gen/docs
 	$(TOOL) gofumpt -w .
 
 picture: ## draw docs/demo.svg from the terminal output of the demo
-	go run ./internal/picture
+	go run ./internal/gen/picture
 
 bench: ## run the benchmarks; they report ratios to a peer in the same run
 	go test -timeout 30m -run '^$$' -bench . -benchtime 1x .

@@ -17,27 +17,27 @@ import (
 	"github.com/hashicorp/nomad/api"
 	"golang.org/x/crypto/ssh"
 
-	"nomadctld/internal/nomadtest"
-	"nomadctld/internal/sim"
+	"nomadctld/internal/nomadsim"
+	"nomadctld/internal/testenv/nomadtest"
 )
 
 // BenchmarkPs measures ps over SSH, including the login, and compares it with peers on the same cluster of 5,000
 // allocations in the same run. The metrics are medians of 5, in milliseconds and as multiples of a team's ps.
 func BenchmarkPs(b *testing.B) {
 	const jobs, perJob = 1000, 5
-	cluster := sim.New()
+	cluster := nomadsim.New()
 	defer cluster.Close()
 	for i := range 20 {
-		cluster.AddNode(sim.Node{Name: fmt.Sprintf("node-%d", i)})
+		cluster.AddNode(nomadsim.Node{Name: fmt.Sprintf("node-%d", i)})
 	}
 	for i := range jobs {
 		team := "team2"
 		if i%50 == 0 { // 20 jobs with 100 allocations
 			team = "team1"
 		}
-		cluster.AddJob(sim.Job{
-			ID: fmt.Sprintf("p-%s-%d", team, i), Deployment: sim.Deployment{Status: "successful"},
-			Groups: []sim.Group{{Name: "g", Count: perJob}},
+		cluster.AddJob(nomadsim.Job{
+			ID: fmt.Sprintf("p-%s-%d", team, i), Deployment: nomadsim.Deployment{Status: "successful"},
+			Groups: []nomadsim.Group{{Name: "g", Count: perJob}},
 		})
 	}
 	url, err := cluster.Start()
@@ -96,10 +96,10 @@ func sessionRunner(b *testing.B, g *testGateway) func(user, line string) {
 // before and for one whose address has not. They are medians of 21.
 func BenchmarkHalfOpen(b *testing.B) {
 	const clients, addresses, pause = 2000, 200, 5 * time.Second
-	cluster := sim.New()
+	cluster := nomadsim.New()
 	defer cluster.Close()
 	for i := range 20 {
-		cluster.AddJob(sim.Job{ID: fmt.Sprintf("p-team1-%d", i)})
+		cluster.AddJob(nomadsim.Job{ID: fmt.Sprintf("p-team1-%d", i)})
 	}
 	url, err := cluster.Start()
 	if err != nil {
@@ -195,10 +195,10 @@ func BenchmarkComplete(b *testing.B) {
 			continue
 		}
 		b.Run(shell[0], func(b *testing.B) {
-			cluster := sim.New()
+			cluster := nomadsim.New()
 			defer cluster.Close()
 			for i := range 100 {
-				cluster.AddJob(sim.Job{ID: fmt.Sprintf("p-team1-%d", i)})
+				cluster.AddJob(nomadsim.Job{ID: fmt.Sprintf("p-team1-%d", i)})
 			}
 			url, err := cluster.Start()
 			if err != nil {

@@ -15,8 +15,8 @@ import (
 
 	"github.com/hashicorp/nomad/api"
 
-	"nomadctld/internal/nomadtest"
-	"nomadctld/internal/sim"
+	"nomadctld/internal/nomadsim"
+	"nomadctld/internal/testenv/nomadtest"
 )
 
 // registerAndSettle registers a job of a kind in scriptJobs, or a new version of it, and waits until it is settled.
@@ -43,7 +43,7 @@ func (g *testGateway) runUntil(t *testing.T, line, text string) *terminal {
 }
 
 // writesTo returns the write requests whose path or body names the job.
-func writesTo(c *sim.Cluster, job string) (all []sim.Write) {
+func writesTo(c *nomadsim.Cluster, job string) (all []nomadsim.Write) {
 	for _, w := range c.Writes() {
 		if strings.Contains(w.Path+" ", "/"+job+" ") || strings.Contains(w.Path, "/"+job+"/") ||
 			strings.Contains(string(w.Body), `"`+job+`"`) {
@@ -129,7 +129,7 @@ func TestStop_YesShowsProgressOnOneLine(t *testing.T) {
 }
 
 // countRestarts returns the number of allocations that the cluster restarted.
-func countRestarts(c *sim.Cluster) (n int) {
+func countRestarts(c *nomadsim.Cluster) (n int) {
 	for _, w := range c.Writes() {
 		if strings.HasSuffix(w.Path, "/restart") && w.Applied {
 			n++
@@ -235,7 +235,7 @@ func TestChange_SupersededByNewVersion(t *testing.T) {
 				registerAndSettle(t, cluster, tc.kind, tc.id, "b")
 			}
 			// The cluster delays its response, so the command reads the job only after it was changed.
-			cluster.Sim.Inject(sim.Fault{Method: "GET", Path: "/v1/job/" + tc.id, Delay: 3 * time.Second})
+			cluster.Sim.Inject(nomadsim.Fault{Method: "GET", Path: "/v1/job/" + tc.id, Delay: 3 * time.Second})
 			before := len(cluster.Sim.Writes())
 			cmd := g.ssh("wim", tc.line)
 			var stderr bytes.Buffer
@@ -244,7 +244,7 @@ func TestChange_SupersededByNewVersion(t *testing.T) {
 				t.Fatal(err)
 			}
 			eventually(t, "the request was applied", func() bool {
-				return slices.ContainsFunc(cluster.Sim.Writes()[before:], func(w sim.Write) bool {
+				return slices.ContainsFunc(cluster.Sim.Writes()[before:], func(w nomadsim.Write) bool {
 					return strings.HasPrefix(w.Path, tc.applied) && w.Applied
 				})
 			})
@@ -266,7 +266,7 @@ func TestRestartFull_JobStoppedAgain(t *testing.T) {
 	cluster := nomadtest.Simulated(t)
 	g := startTestGateway(t, cluster.URL, "")
 	client := registerAndSettle(t, cluster, "three", "p-team5-again", "a")
-	cluster.Sim.Inject(sim.Fault{Method: "GET", Path: "/v1/job/p-team5-again", Delay: 3 * time.Second})
+	cluster.Sim.Inject(nomadsim.Fault{Method: "GET", Path: "/v1/job/p-team5-again", Delay: 3 * time.Second})
 	before := len(cluster.Sim.Writes())
 	cmd := g.ssh("wim", "restart --full -y p-team5-again")
 	var stderr bytes.Buffer
@@ -276,7 +276,7 @@ func TestRestartFull_JobStoppedAgain(t *testing.T) {
 	}
 	eventually(t, "the job is stopped", func() bool {
 		return slices.ContainsFunc(cluster.Sim.Writes()[before:],
-			func(w sim.Write) bool { return w.Method == "DELETE" && w.Applied })
+			func(w nomadsim.Write) bool { return w.Method == "DELETE" && w.Applied })
 	})
 	if _, _, err := client.Jobs().Register(scriptJobs["three"]("p-team5-again", "b"), nil); err != nil {
 		t.Fatal(err)
@@ -302,7 +302,7 @@ func TestPrompt_IgnoresTypeAhead(t *testing.T) {
 	g := startTestGateway(t, cluster.URL, "")
 	registerAndSettle(t, cluster, "three", "p-team5-ahead", "a")
 	cluster.Sim.ForgetWrites()
-	injected := cluster.Sim.Inject(sim.Fault{Method: "GET", Path: "/v1/job/p-team5-ahead", Delay: 2 * time.Second})
+	injected := cluster.Sim.Inject(nomadsim.Fault{Method: "GET", Path: "/v1/job/p-team5-ahead", Delay: 2 * time.Second})
 	c := g.runUntil(t, "stop p-team5-ahead", "")
 	eventually(t, "the command reads the job", func() bool { return injected() > 0 })
 	c.send("yum update\n")
@@ -341,7 +341,7 @@ func TestRestart_ClientDisconnects(t *testing.T) {
 	cluster := nomadtest.Simulated(t)
 	g := startTestGateway(t, cluster.URL, "")
 	registerAndSettle(t, cluster, "three", "p-team5-left", "a")
-	injected := cluster.Sim.Inject(sim.Fault{
+	injected := cluster.Sim.Inject(nomadsim.Fault{
 		Method: "PUT", Path: "/v1/client/allocation/{id}/restart",
 		Delay: 2 * time.Second,
 	})
@@ -442,7 +442,7 @@ func TestStop_InterruptedWithPendingWrite(t *testing.T) {
 	cluster := nomadtest.Simulated(t)
 	g := startTestGateway(t, cluster.URL, "")
 	registerAndSettle(t, cluster, "three", "p-team5-onway", "a")
-	injected := cluster.Sim.Inject(sim.Fault{
+	injected := cluster.Sim.Inject(nomadsim.Fault{
 		Method: "DELETE", Path: "/v1/job/p-team5-onway", Delay: 2 * time.Second,
 		Times: 1,
 	})
@@ -466,11 +466,11 @@ func TestRestartFull_BlocksOtherCommands(t *testing.T) {
 	g := startTestGateway(t, cluster.URL, "")
 	client := registerAndSettle(t, cluster, "three", "p-team5-twice", "a")
 	// The first request checks whether the job can be registered. It is meant to fail.
-	cluster.Sim.Inject(sim.Fault{
+	cluster.Sim.Inject(nomadsim.Fault{
 		Method: "PUT", Path: "/v1/jobs", Status: 500, Times: 1,
 		Body: "Enforcing job modify index 1: job exists with conflicting job modify index: 2",
 	})
-	cluster.Sim.Inject(sim.Fault{Method: "PUT", Path: "/v1/jobs", Status: 500, Body: "No cluster leader"})
+	cluster.Sim.Inject(nomadsim.Fault{Method: "PUT", Path: "/v1/jobs", Status: 500, Body: "No cluster leader"})
 	first := g.ssh("wim", "restart --full -y p-team5-twice")
 	if err := first.Start(); err != nil {
 		t.Fatal(err)
@@ -507,7 +507,7 @@ func TestRestart_CtrlC(t *testing.T) {
 	// The current batch never becomes healthy. The first Ctrl-C waits for it, the second does not.
 	cluster.Sim.FailNext("default", "p-team5-ctrlc", 0)
 	for _, id := range cluster.Sim.Allocations("default", "p-team5-ctrlc") {
-		cluster.Sim.Inject(sim.Fault{Method: "PUT", Path: "/v1/client/allocation/" + id + "/restart", Hang: true})
+		cluster.Sim.Inject(nomadsim.Fault{Method: "PUT", Path: "/v1/client/allocation/" + id + "/restart", Hang: true})
 	}
 	c = g.runUntil(t, "restart p-team5-ctrlc", "restarting web[0]")
 	c.send("\x03")
@@ -537,7 +537,7 @@ func TestRestartFull_RegistersSameJob(t *testing.T) {
 	if out, err := g.ssh("wim", "restart --full -y p-team5-exact").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	var stops, registrations []sim.Write
+	var stops, registrations []nomadsim.Write
 	for i, w := range cluster.Sim.Writes() {
 		switch {
 		case w.Method == "DELETE":

@@ -26,9 +26,9 @@ import (
 
 	"nomadctld/config"
 	"nomadctld/internal/gateway"
-	"nomadctld/internal/nomadtest"
-	"nomadctld/internal/sim"
+	"nomadctld/internal/nomadsim"
 	"nomadctld/internal/sshfiles"
+	"nomadctld/internal/testenv/nomadtest"
 	"nomadctld/router"
 )
 
@@ -448,7 +448,7 @@ func createPolicyToken(
 ) (secret string) {
 	t.Helper()
 	if cluster.Sim != nil {
-		cluster.Sim.AddToken(name, sim.Rights{Namespaces: map[string][]string{"*": capabilities}})
+		cluster.Sim.AddToken(name, nomadsim.Rights{Namespaces: map[string][]string{"*": capabilities}})
 		return name
 	}
 	client, err := api.NewClient(&api.Config{Address: cluster.URL, SecretID: nomadtest.Token})

@@ -12,9 +12,9 @@ import (
 	docker "github.com/fsouza/go-dockerclient"
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"nomadctld/internal/dockertest"
-	"nomadctld/internal/nomadtest"
-	"nomadctld/internal/sim"
+	"nomadctld/internal/nomadsim"
+	"nomadctld/internal/testenv/dockertest"
+	"nomadctld/internal/testenv/nomadtest"
 )
 
 // TestDockerScripts runs testdata/docker, with real containers for the tasks of a simulated cluster.
@@ -28,8 +28,8 @@ func TestDockerScripts(t *testing.T) {
 		typed   = "d0c4e400-0000-4000-8000-000000000004" // a shell with a terminal
 		lines   = "d0c4e400-0000-4000-8000-000000000005" // reads lines without a terminal
 	)
-	tasks := []sim.Task{{Name: "box", Driver: "docker"}}
-	for id, allocation := range map[string]sim.Allocation{
+	tasks := []nomadsim.Task{{Name: "box", Driver: "docker"}}
+	for id, allocation := range map[string]nomadsim.Allocation{
 		"p-team1-box":  {ID: running, Node: "node-1"},
 		"p-team1-off":  {ID: stopped, Node: "node-1", ClientStatus: "complete"},
 		"p-team1-gone": {Node: "node-1"},
@@ -38,9 +38,9 @@ func TestDockerScripts(t *testing.T) {
 		"p-team1-keys": {ID: typed, Node: "node-1"},
 		"p-team1-line": {ID: lines, Node: "node-1"},
 	} {
-		cluster.Sim.AddJob(sim.Job{ID: id, Groups: []sim.Group{{
+		cluster.Sim.AddJob(nomadsim.Job{ID: id, Groups: []nomadsim.Group{{
 			Name: "g", Tasks: tasks,
-			Allocations: []sim.Allocation{allocation},
+			Allocations: []nomadsim.Allocation{allocation},
 		}}})
 	}
 	start := func(allocation string, config docker.Config) (container string) {

@@ -20,9 +20,9 @@ import (
 	"github.com/hashicorp/nomad/api"
 	"golang.org/x/sys/unix"
 
-	"nomadctld/internal/dockertest"
-	"nomadctld/internal/nomadtest"
-	"nomadctld/internal/sim"
+	"nomadctld/internal/nomadsim"
+	"nomadctld/internal/testenv/dockertest"
+	"nomadctld/internal/testenv/nomadtest"
 )
 
 // transferSize is the number of bytes that the benchmarks transfer in each direction.
@@ -34,10 +34,10 @@ const transferSize = 512 << 20
 func BenchmarkExec(b *testing.B) {
 	needSSH(b)
 	host := dockertest.Daemon(b)
-	cluster := sim.New()
+	cluster := nomadsim.New()
 	defer cluster.Close()
 	allocation := newAllocation()
-	cluster.AddJob(boxJob(sim.Task{Name: "box", Driver: "docker"}, allocation))
+	cluster.AddJob(boxJob(nomadsim.Task{Name: "box", Driver: "docker"}, allocation))
 	url, err := cluster.Start()
 	if err != nil {
 		b.Fatal(err)
@@ -333,10 +333,10 @@ func startSSHD(b *testing.B, g *testGateway) func(words ...string) *exec.Cmd {
 func BenchmarkTails(b *testing.B) {
 	const viewers, perConnection = 300, 10
 	host := dockertest.Daemon(b)
-	cluster := sim.New()
+	cluster := nomadsim.New()
 	defer cluster.Close()
 	allocation := newAllocation()
-	cluster.AddJob(boxJob(sim.Task{Name: "box", Driver: "docker"}, allocation))
+	cluster.AddJob(boxJob(nomadsim.Task{Name: "box", Driver: "docker"}, allocation))
 	url, err := cluster.Start()
 	if err != nil {
 		b.Fatal(err)

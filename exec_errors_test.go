@@ -14,9 +14,9 @@ import (
 
 	docker "github.com/fsouza/go-dockerclient"
 
-	"nomadctld/internal/dockertest"
-	"nomadctld/internal/nomadtest"
-	"nomadctld/internal/sim"
+	"nomadctld/internal/nomadsim"
+	"nomadctld/internal/testenv/dockertest"
+	"nomadctld/internal/testenv/nomadtest"
 )
 
 // runRefused runs a command that must fail with code 125 and one line of stderr.
@@ -37,9 +37,9 @@ func TestExec_PendingTask(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
 	cluster := nomadtest.Simulated(t)
-	job := boxJob(sim.Task{Name: "box", Driver: "raw_exec"}, newAllocation())
+	job := boxJob(nomadsim.Task{Name: "box", Driver: "raw_exec"}, newAllocation())
 	a := &job.Groups[0].Allocations[0]
-	a.ClientStatus, a.Tasks = "pending", map[string]sim.TaskState{"box": {State: "pending"}}
+	a.ClientStatus, a.Tasks = "pending", map[string]nomadsim.TaskState{"box": {State: "pending"}}
 	cluster.Sim.AddJob(job)
 	g := startTestGateway(t, cluster.URL, "")
 	got, want := g.runRefused(t, "exec", a.ID, "true"), "nomadctld: task box of p-team1-box."
@@ -55,11 +55,11 @@ func TestExec_TaskPurgedBeforeStart(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
 	cluster := nomadtest.Simulated(t)
-	task := sim.Task{Name: "box", Driver: "raw_exec", Command: []string{"sleep", "3600"}}
+	task := nomadsim.Task{Name: "box", Driver: "raw_exec", Command: []string{"sleep", "3600"}}
 	cluster.Sim.AddJob(boxJob(task, newAllocation()))
 	g := startTestGateway(t, cluster.URL, "")
 	// The exec request is delayed until the job is purged.
-	cluster.Sim.Inject(sim.Fault{Path: "/v1/client/allocation/{id}/exec", Delay: 3 * time.Second, Times: 1})
+	cluster.Sim.Inject(nomadsim.Fault{Path: "/v1/client/allocation/{id}/exec", Delay: 3 * time.Second, Times: 1})
 	go func() {
 		for cluster.Sim.Traffic("/v1/client/allocation/{id}/exec").Requests == 0 {
 			time.Sleep(10 * time.Millisecond)
@@ -79,14 +79,14 @@ func TestExec_BackendLost(t *testing.T) {
 		"docker": func(t *testing.T) (*testGateway, func()) {
 			address, cut := dockertest.ProxyTCPWithCut(t, dockertest.Daemon(t))
 			cluster, allocation := nomadtest.Simulated(t), newAllocation()
-			cluster.Sim.AddJob(boxJob(sim.Task{Name: "box", Driver: "docker"}, allocation))
+			cluster.Sim.AddJob(boxJob(nomadsim.Task{Name: "box", Driver: "docker"}, allocation))
 			dockertest.RunTask(t, cluster.Sim, allocation, "box", docker.Config{Cmd: []string{"sleep", "3600"}})
 			return startTestGateway(t, cluster.URL, fmt.Sprintf("docker.host = \"tcp://%s\"\n",
 				strings.TrimPrefix(address, "tcp://"))), cut
 		},
 		"nomad": func(t *testing.T) (*testGateway, func()) {
 			cluster := nomadtest.Simulated(t)
-			cluster.Sim.AddJob(boxJob(sim.Task{Name: "box", Driver: "raw_exec", Command: []string{"sleep", "3600"}},
+			cluster.Sim.AddJob(boxJob(nomadsim.Task{Name: "box", Driver: "raw_exec", Command: []string{"sleep", "3600"}},
 				newAllocation()))
 			return startTestGateway(t, cluster.URL, ""), cluster.Sim.Close
 		},
@@ -130,7 +130,7 @@ func TestExec_ConfiguredBackend(t *testing.T) {
 	}()
 	cluster := nomadtest.Simulated(t)
 	for driver, job := range map[string]string{"docker": "p-team1-docker", "raw_exec": "p-team1-process"} {
-		cluster.Sim.AddJob(sim.Job{ID: job, Groups: []sim.Group{{Name: "g", Tasks: []sim.Task{{
+		cluster.Sim.AddJob(nomadsim.Job{ID: job, Groups: []nomadsim.Group{{Name: "g", Tasks: []nomadsim.Task{{
 			Name: "box", Driver: driver, Command: []string{"/bin/sh", "-c", "echo logged; exec sleep 3600"},
 		}}}}})
 	}

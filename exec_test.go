@@ -21,7 +21,7 @@ import (
 	"github.com/creack/pty"
 	"golang.org/x/crypto/ssh"
 
-	"nomadctld/internal/sim"
+	"nomadctld/internal/nomadsim"
 )
 
 // Tests of exec through SSH clients, into a real container and into a process of a simulated Nomad.
@@ -410,7 +410,7 @@ func TestOutput_ClosedByClient(t *testing.T) {
 	needSSH(t)
 	forEachPath(t, func(t *testing.T, p execPath) {
 		const script = "i=0; while [ $i -lt 400000 ]; do i=$((i+1)); echo line $i; done"
-		p.Cluster.AddJob(sim.Job{ID: "p-team1-long", Groups: []sim.Group{{Name: "g", Tasks: []sim.Task{{
+		p.Cluster.AddJob(nomadsim.Job{ID: "p-team1-long", Groups: []nomadsim.Group{{Name: "g", Tasks: []nomadsim.Task{{
 			Name: "t", Driver: "raw_exec", Command: []string{"/bin/sh", "-c", script + "; exec sleep 600"},
 		}}}}})
 		eventually(t, "its log exceeds all buffers on the path", func() bool {

@@ -21,11 +21,11 @@ import (
 
 	"nomadctld/config"
 	"nomadctld/internal/audit"
-	"nomadctld/internal/dockertest"
 	"nomadctld/internal/gateway"
-	"nomadctld/internal/nomadtest"
-	"nomadctld/internal/sim"
+	"nomadctld/internal/nomadsim"
 	"nomadctld/internal/sshfiles"
+	"nomadctld/internal/testenv/dockertest"
+	"nomadctld/internal/testenv/nomadtest"
 )
 
 // testGateway is a gateway for one test. wim owns every job, ann those of team 1.
@@ -190,7 +190,7 @@ func (g *testGateway) events(t testing.TB) (events []audit.Event) {
 type execPath struct {
 	*testGateway
 	Name          string
-	Cluster       *sim.Cluster
+	Cluster       *nomadsim.Cluster
 	url, settings string // for another gateway to the same cluster
 }
 
@@ -201,22 +201,22 @@ func forEachPath(t *testing.T, test func(t *testing.T, p execPath)) {
 		host := dockertest.Daemon(t)
 		cluster := nomadtest.Simulated(t)
 		allocation := newAllocation()
-		cluster.Sim.AddJob(boxJob(sim.Task{Name: "box", Driver: "docker"}, allocation))
+		cluster.Sim.AddJob(boxJob(nomadsim.Task{Name: "box", Driver: "docker"}, allocation))
 		dockertest.RunTask(t, cluster.Sim, allocation, "box", docker.Config{Cmd: []string{"sleep", "3600"}})
 		settings := fmt.Sprintf("docker.host = %q\n", host)
 		test(t, execPath{startTestGateway(t, cluster.URL, settings), "docker", cluster.Sim, cluster.URL, settings})
 	})
 	t.Run("nomad", func(t *testing.T) {
 		cluster := nomadtest.Simulated(t)
-		cluster.Sim.AddJob(boxJob(sim.Task{Name: "box", Driver: "raw_exec", Command: []string{"sleep", "3600"}},
+		cluster.Sim.AddJob(boxJob(nomadsim.Task{Name: "box", Driver: "raw_exec", Command: []string{"sleep", "3600"}},
 			newAllocation()))
 		test(t, execPath{startTestGateway(t, cluster.URL, ""), "nomad", cluster.Sim, cluster.URL, ""})
 	})
 }
 
-func boxJob(task sim.Task, allocation string) sim.Job {
-	return sim.Job{ID: "p-team1-box", Groups: []sim.Group{{
-		Name: "g", Tasks: []sim.Task{task}, Allocations: []sim.Allocation{{ID: allocation, Node: "node-1"}},
+func boxJob(task nomadsim.Task, allocation string) nomadsim.Job {
+	return nomadsim.Job{ID: "p-team1-box", Groups: []nomadsim.Group{{
+		Name: "g", Tasks: []nomadsim.Task{task}, Allocations: []nomadsim.Allocation{{ID: allocation, Node: "node-1"}},
 	}}}
 }
 

@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"nomadctld/internal/audit"
-	"nomadctld/internal/nomadtest"
+	"nomadctld/internal/testenv/nomadtest"
 	"nomadctld/router"
 )
 

@@ -17,9 +17,9 @@ import (
 
 	docker "github.com/fsouza/go-dockerclient"
 
-	"nomadctld/internal/dockertest"
-	"nomadctld/internal/nomadtest"
 	"nomadctld/internal/sshfiles"
+	"nomadctld/internal/testenv/dockertest"
+	"nomadctld/internal/testenv/nomadtest"
 )
 
 // TestImage builds the Dockerfile without a network, and runs the image not as root, with a read-only root file system

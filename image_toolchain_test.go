@@ -19,7 +19,7 @@ import (
 
 	docker "github.com/fsouza/go-dockerclient"
 
-	"nomadctld/internal/dockertest"
+	"nomadctld/internal/testenv/dockertest"
 )
 
 // The Dockerfile needs an image with Go. To work without a registry, goImage builds one from this machine's Go and

@@ -18,41 +18,49 @@ import (
 //
 // Most important: commands cannot import acl or a cluster client, so a command cannot decide permissions or bypass the
 // scope.
-var mayImport = map[string][]string{
-	"acl":                  {"backends"},
-	"backends/backendtest": {"backends"},
-	"backends/docker":      {"backends"},
-	"backends/nomad":       {"backends"},
-	"commands": {
-		"backends", "internal/escape", "internal/ops", "internal/pattern", "internal/render",
-		"router",
-	},
-	"config":              {"internal/suggest"},
-	"internal/audit":      {"internal/escape", "internal/linequeue"},
-	"internal/demo":       {"config", "internal/gateway", "internal/sim", "internal/sshfiles", "router"},
-	"internal/dockertest": {"internal/sim"},
-	"internal/docs":       {"commands", "config", "router"},
-	"internal/gateway": {
-		"acl", "backends", "backends/docker", "backends/nomad", "commands", "config",
-		"internal/audit", "internal/nomadcli", "internal/ops", "internal/sshd", "router",
-	},
-	"internal/nomadtest": {"internal/sim"},
-	"internal/ops":       {"backends"},
-	"internal/picture":   {"internal/demo"},
-	"internal/prose":     {"commands", "router"},
-	"internal/render":    {"internal/escape"},
-	"internal/sshd":      {"acl", "internal/audit", "internal/escape", "router"},
-	"router": {
-		"acl", "backends", "internal/audit", "internal/escape", "internal/suggest",
-		"internal/nomadcli", "internal/ops",
-	},
+var mayImport = importTable(`
+acl: backends
+backends/backendtest: backends
+backends/docker: backends
+backends/nomad: backends
+commands: backends internal/escape internal/ops internal/pattern internal/render
+	router
+config: internal/suggest
+internal/audit: internal/escape internal/linequeue
+internal/demo: config internal/gateway internal/nomadsim internal/sshfiles router
+internal/gateway: acl backends backends/docker backends/nomad commands config
+	internal/audit internal/nomadcli internal/ops internal/sshd router
+internal/gen/docs: commands config router
+internal/gen/picture: internal/demo
+internal/ops: backends
+internal/prose: commands router
+internal/render: internal/escape
+internal/sshd: acl internal/audit internal/escape router
+internal/testenv/dockertest: internal/nomadsim
+internal/testenv/nomadtest: internal/nomadsim
+router: acl backends internal/audit internal/escape internal/nomadcli internal/ops
+	internal/suggest
+`)
+
+// importTable parses a table of packages, each with a colon after its name and before those that it may import.
+func importTable(text string) map[string][]string {
+	table := map[string][]string{}
+	from := ""
+	for _, word := range strings.Fields(text) {
+		if name, isName := strings.CutSuffix(word, ":"); isName {
+			from = name
+		} else {
+			table[from] = append(table[from], word)
+		}
+	}
+	return table
 }
 
 // onlyIn lists the packages that may import a library.
 var onlyIn = map[string][]string{
-	"github.com/fsouza/go-dockerclient": {"backends/docker", "internal/dockertest"},
+	"github.com/fsouza/go-dockerclient": {"backends/docker", "internal/testenv/dockertest"},
 	"github.com/gliderlabs/ssh":         {"internal/sshd"},
-	"github.com/hashicorp/nomad/api":    {"backends/nomad", "internal/nomadtest"},
+	"github.com/hashicorp/nomad/api":    {"backends/nomad", "internal/testenv/nomadtest"},
 }
 
 func TestImports_OnlyAllowed(t *testing.T) {

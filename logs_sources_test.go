@@ -11,9 +11,9 @@ import (
 
 	docker "github.com/fsouza/go-dockerclient"
 
-	"nomadctld/internal/dockertest"
-	"nomadctld/internal/nomadtest"
-	"nomadctld/internal/sim"
+	"nomadctld/internal/nomadsim"
+	"nomadctld/internal/testenv/dockertest"
+	"nomadctld/internal/testenv/nomadtest"
 )
 
 // dockerLog returns the complete log of a container in Docker.
@@ -129,7 +129,7 @@ func TestLogs_DockerHasRotated(t *testing.T) {
 // limitToken replaces the gateway's token with one that has only these capabilities.
 func (b boxTask) limitToken(t *testing.T, capabilities ...string) {
 	t.Helper()
-	b.cluster.AddToken("few", sim.Rights{Namespaces: map[string][]string{"*": capabilities}})
+	b.cluster.AddToken("few", nomadsim.Rights{Namespaces: map[string][]string{"*": capabilities}})
 	if err := os.WriteFile(b.dir.Path("token"), []byte("few"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -163,9 +163,9 @@ func TestLogs_JobIsMergedByTime(t *testing.T) {
 	host := dockertest.Daemon(t)
 	cluster := nomadtest.Simulated(t)
 	a, b, c := newAllocation(), newAllocation(), newAllocation()
-	cluster.Sim.AddJob(sim.Job{ID: "p-team1-turns", Groups: []sim.Group{{
-		Name: "g", Tasks: []sim.Task{{Name: "box", Driver: "docker"}}, Count: 3,
-		Allocations: []sim.Allocation{{ID: a, Node: "node-1"}, {ID: b, Node: "node-1"}, {ID: c, Node: "node-1"}},
+	cluster.Sim.AddJob(nomadsim.Job{ID: "p-team1-turns", Groups: []nomadsim.Group{{
+		Name: "g", Tasks: []nomadsim.Task{{Name: "box", Driver: "docker"}}, Count: 3,
+		Allocations: []nomadsim.Allocation{{ID: a, Node: "node-1"}, {ID: b, Node: "node-1"}, {ID: c, Node: "node-1"}},
 	}}})
 	cluster.Sim.Log(c, "box", "stdout", []byte("without times\n")) // has no container
 	for i, allocation := range []string{a, b} {
@@ -207,8 +207,8 @@ func TestLogs_PreviousRun(t *testing.T) {
 	if code != 1 || !strings.Contains(stderr, "no earlier allocation") {
 		t.Errorf("without a restart: got %d, %q", code, stderr)
 	}
-	job := boxJob(sim.Task{Name: "box", Driver: "docker"}, g.allocation)
-	job.Groups[0].Allocations[0].Tasks = map[string]sim.TaskState{"box": {State: "running", Restarts: 1}}
+	job := boxJob(nomadsim.Task{Name: "box", Driver: "docker"}, g.allocation)
+	job.Groups[0].Allocations[0].Tasks = map[string]nomadsim.TaskState{"box": {State: "running", Restarts: 1}}
 	g.cluster.AddJob(job)
 	if code, out, stderr := g.run("wim", "logs --previous p-team1-box/g/box"); code != 0 ||
 		out != "first run\n" {

@@ -19,9 +19,9 @@ import (
 	docker "github.com/fsouza/go-dockerclient"
 	"golang.org/x/crypto/ssh"
 
-	"nomadctld/internal/dockertest"
-	"nomadctld/internal/nomadtest"
-	"nomadctld/internal/sim"
+	"nomadctld/internal/nomadsim"
+	"nomadctld/internal/testenv/dockertest"
+	"nomadctld/internal/testenv/nomadtest"
 )
 
 // Tests of logs and tail that need Docker or real time.
@@ -29,7 +29,7 @@ import (
 // boxTask is a docker task of the job p-team1-box in a simulated cluster, with a gateway.
 type boxTask struct {
 	*testGateway
-	cluster    *sim.Cluster
+	cluster    *nomadsim.Cluster
 	allocation string
 }
 
@@ -39,7 +39,7 @@ func dockerBox(t *testing.T, logging ...string) boxTask {
 	t.Helper()
 	host := dockertest.Daemon(t)
 	cluster, allocation := nomadtest.Simulated(t), newAllocation()
-	task := sim.Task{Name: "box", Driver: "docker"}
+	task := nomadsim.Task{Name: "box", Driver: "docker"}
 	if logging != nil {
 		options := map[string]any{}
 		for i := 1; i < len(logging); i += 2 {
@@ -89,11 +89,11 @@ func TestTail_FollowsIntoNextContainer(t *testing.T) {
 	g.startContainer(t, "echo three; sleep 1; echo four; exit 3")
 	next("three")
 	next("four")
-	job := boxJob(sim.Task{Name: "box", Driver: "docker"}, g.allocation)
+	job := boxJob(nomadsim.Task{Name: "box", Driver: "docker"}, g.allocation)
 	at := time.Now()
 	job.Groups[0].Allocations[0].ClientStatus = "failed"
-	job.Groups[0].Allocations[0].Tasks = map[string]sim.TaskState{"box": {
-		State: "dead", Failed: true, Events: []sim.Event{sim.Started(at), sim.DockerTerminated(at, 3, "")},
+	job.Groups[0].Allocations[0].Tasks = map[string]nomadsim.TaskState{"box": {
+		State: "dead", Failed: true, Events: []nomadsim.Event{nomadsim.Started(at), nomadsim.DockerTerminated(at, 3, "")},
 	}}
 	g.cluster.AddJob(job)
 	rest, _ := io.ReadAll(lines)
@@ -183,9 +183,10 @@ func TestTail_LineEndsWithContainer(t *testing.T) {
 func TestTail_LastLineNotWritten(t *testing.T) {
 	t.Parallel()
 	cluster := nomadtest.Simulated(t)
-	cluster.Sim.AddJob(sim.Job{ID: "p-team1-short", Type: "batch", Groups: []sim.Group{{Name: "g", Tasks: []sim.Task{{
-		Name: "t", Driver: "raw_exec", Command: []string{"/bin/sh", "-c", "sleep 3; printf half"},
-	}}}}})
+	task := nomadsim.Task{Name: "t", Driver: "raw_exec", Command: []string{"/bin/sh", "-c", "sleep 3; printf half"}}
+	cluster.Sim.AddJob(nomadsim.Job{
+		ID: "p-team1-short", Type: "batch", Groups: []nomadsim.Group{{Name: "g", Tasks: []nomadsim.Task{task}}},
+	})
 	g := startTestGateway(t, cluster.URL, "")
 	channel, requests, err := g.dial(t, "wim").OpenChannel("session", nil)
 	if err != nil {
@@ -208,7 +209,7 @@ func TestTail_LastLineNotWritten(t *testing.T) {
 func TestTail_ViewersShareStream(t *testing.T) {
 	t.Parallel()
 	cluster := nomadtest.Simulated(t)
-	cluster.Sim.AddJob(boxJob(sim.Task{
+	cluster.Sim.AddJob(boxJob(nomadsim.Task{
 		Name: "box", Driver: "raw_exec",
 		Command: []string{"/bin/sh", "-c", "seq 200; seq 200 >&2; exec sleep 600"},
 	}, newAllocation()))
@@ -247,11 +248,11 @@ func TestLogs_ContainerRemoved(t *testing.T) {
 	host := dockertest.Daemon(t)
 	cluster := nomadtest.Simulated(t)
 	allocation := newAllocation()
-	job := boxJob(sim.Task{Name: "box", Driver: "docker"}, allocation)
+	job := boxJob(nomadsim.Task{Name: "box", Driver: "docker"}, allocation)
 	at := time.Now()
 	job.Groups[0].Allocations[0].ClientStatus = "complete"
-	job.Groups[0].Allocations[0].Tasks = map[string]sim.TaskState{"box": {
-		State: "dead", Events: []sim.Event{sim.Started(at), sim.DockerTerminated(at, 0, "")},
+	job.Groups[0].Allocations[0].Tasks = map[string]nomadsim.TaskState{"box": {
+		State: "dead", Events: []nomadsim.Event{nomadsim.Started(at), nomadsim.DockerTerminated(at, 0, "")},
 	}}
 	cluster.Sim.AddJob(job)
 	cluster.Sim.Log(allocation, "box", "stdout", []byte("kept\n"))
@@ -274,11 +275,11 @@ func TestTail_FollowsProcessRestart(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
 	cluster := nomadtest.Simulated(t)
-	job := boxJob(sim.Task{Name: "box", Driver: "raw_exec", Command: []string{
+	job := boxJob(nomadsim.Task{Name: "box", Driver: "raw_exec", Command: []string{
 		"/bin/sh", "-c",
 		"echo first; sleep 3; echo last; exit 3",
 	}}, newAllocation())
-	job.Groups[0].Restart = &sim.Restart{Attempts: 1, Interval: time.Hour, Delay: time.Second, Mode: "fail"}
+	job.Groups[0].Restart = &nomadsim.Restart{Attempts: 1, Interval: time.Hour, Delay: time.Second, Mode: "fail"}
 	cluster.Sim.AddJob(job)
 	g := startTestGateway(t, cluster.URL, "")
 	tail := g.ssh("wim", "tail p-team1-box/g/box")
@@ -295,7 +296,7 @@ func TestTail_AddsNewAllocations(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
 	cluster := nomadtest.Simulated(t)
-	task := sim.Task{Name: "box", Driver: "raw_exec", Command: []string{
+	task := nomadsim.Task{Name: "box", Driver: "raw_exec", Command: []string{
 		"/bin/sh", "-c",
 		"echo from $NOMAD_ALLOC_INDEX; exec sleep 600",
 	}}
@@ -309,7 +310,7 @@ func TestTail_AddsNewAllocations(t *testing.T) {
 	more := job
 	more.Groups[0].Count = 2
 	more.Groups[0].Allocations = append(more.Groups[0].Allocations[:1:1],
-		sim.Allocation{ID: newAllocation(), Node: "node-1"})
+		nomadsim.Allocation{ID: newAllocation(), Node: "node-1"})
 	cluster.Sim.AddJob(more)
 	c.expect("g[1]/box |\x1b[0m from 1\r\n")
 	c.send("\x03")
@@ -409,7 +410,7 @@ func TestLogs_TerminalAllowsOnlyColours(t *testing.T) {
 	needSSH(t)
 	cluster := nomadtest.Simulated(t)
 	allocation := newAllocation()
-	cluster.Sim.AddJob(boxJob(sim.Task{Name: "box", Driver: "raw_exec"}, allocation))
+	cluster.Sim.AddJob(boxJob(nomadsim.Task{Name: "box", Driver: "raw_exec"}, allocation))
 	const evil = "\x1b[31mred\x1b[0m \x1b]0;title\a \x1b[2J\u202e\r\nprogress\rbar\n"
 	cluster.Sim.Log(allocation, "box", "stdout", []byte(evil))
 	g := startTestGateway(t, cluster.URL, "")
@@ -428,7 +429,7 @@ func TestTail_KilledClientEndsTail(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
 	cluster := nomadtest.Simulated(t)
-	cluster.Sim.AddJob(boxJob(sim.Task{
+	cluster.Sim.AddJob(boxJob(nomadsim.Task{
 		Name: "box", Driver: "raw_exec",
 		Command: []string{"/bin/sh", "-c", "echo on; exec sleep 600"},
 	}, newAllocation()))

@@ -14,7 +14,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"nomadctld/internal/nomadtest"
+	"nomadctld/internal/testenv/nomadtest"
 	"nomadctld/router"
 )
 

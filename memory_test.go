@@ -17,8 +17,8 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
-	"nomadctld/internal/nomadtest"
-	"nomadctld/internal/sim"
+	"nomadctld/internal/nomadsim"
+	"nomadctld/internal/testenv/nomadtest"
 )
 
 // TestMemory_HostileReader runs the gateway as a process with 256 MB of memory, and attacks it as a user with read
@@ -149,30 +149,30 @@ func hostileSession(client *ssh.Client, line string, reads bool, stop chan struc
 }
 
 // hostileJobs runs jobs of the largest sizes that a cluster allows.
-func hostileJobs(c *sim.Cluster) {
-	c.AddJob(boxJob(sim.Task{Name: "box", Driver: "raw_exec", Command: []string{
+func hostileJobs(c *nomadsim.Cluster) {
+	c.AddJob(boxJob(nomadsim.Task{Name: "box", Driver: "raw_exec", Command: []string{
 		"/bin/sh", "-c",
 		"while :; do echo text; sleep 1; done",
 	}}, newAllocation()))
-	c.AddJob(sim.Job{ID: "p-team1-many", Groups: []sim.Group{{Name: "g", Count: 5000}}})
-	line := sim.Job{ID: "p-team1-line", Groups: []sim.Group{{
+	c.AddJob(nomadsim.Job{ID: "p-team1-many", Groups: []nomadsim.Group{{Name: "g", Count: 5000}}})
+	line := nomadsim.Job{ID: "p-team1-line", Groups: []nomadsim.Group{{
 		Name: "g",
-		Tasks: []sim.Task{{Name: "t", Driver: "raw_exec", Command: []string{
+		Tasks: []nomadsim.Task{{Name: "t", Driver: "raw_exec", Command: []string{
 			"/bin/sh", "-c",
 			"head -c 30000000 /dev/zero | tr '\\0' x; head -c 30000000 /dev/zero | tr '\\0' x >&2; exec sleep 3600",
 		}}},
 	}}}
 	c.AddJob(line)
-	c.AddJob(sim.Job{ID: "p-team1-loggers", Groups: []sim.Group{{
+	c.AddJob(nomadsim.Job{ID: "p-team1-loggers", Groups: []nomadsim.Group{{
 		Name: "g", Count: 30,
-		Tasks: []sim.Task{{Name: "t", Driver: "raw_exec", Command: []string{
+		Tasks: []nomadsim.Task{{Name: "t", Driver: "raw_exec", Command: []string{
 			"/bin/sh", "-c",
 			"yes xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx | head -c 3000000; exec sleep 3600",
 		}}},
 	}}})
-	big := sim.Job{ID: "p-team1-big", Groups: []sim.Group{{
+	big := nomadsim.Job{ID: "p-team1-big", Groups: []nomadsim.Group{{
 		Name:  "g",
-		Tasks: []sim.Task{{Name: "t", Driver: "docker", Env: map[string]string{}}},
+		Tasks: []nomadsim.Task{{Name: "t", Driver: "docker", Env: map[string]string{}}},
 	}}}
 	for version := range 6 {
 		for i := range 500 {

@@ -18,8 +18,8 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
-	"nomadctld/internal/nomadtest"
-	"nomadctld/internal/sim"
+	"nomadctld/internal/nomadsim"
+	"nomadctld/internal/testenv/nomadtest"
 	"nomadctld/router"
 )
 
@@ -140,7 +140,7 @@ func (c *nomadctlClient) fakeSSH() {
 func boxGateway(t *testing.T) *testGateway {
 	t.Helper()
 	cluster := nomadtest.Simulated(t)
-	task := sim.Task{Name: "box", Driver: "raw_exec", Command: []string{"sleep", "3600"}}
+	task := nomadsim.Task{Name: "box", Driver: "raw_exec", Command: []string{"sleep", "3600"}}
 	cluster.Sim.AddJob(boxJob(task, newAllocation()))
 	return startTestGateway(t, cluster.URL, "")
 }
@@ -794,9 +794,9 @@ func shellClient(t *testing.T, shell string) *nomadctlClient {
 		t.Skipf("no %s: apt-get install %[1]s", shell)
 	}
 	cluster := nomadtest.Simulated(t)
-	task := sim.Task{Name: "box", Driver: "raw_exec", Command: []string{"sleep", "3600"}}
+	task := nomadsim.Task{Name: "box", Driver: "raw_exec", Command: []string{"sleep", "3600"}}
 	cluster.Sim.AddJob(boxJob(task, newAllocation()))
-	colon := boxJob(sim.Task{Name: "box"}, newAllocation())
+	colon := boxJob(nomadsim.Task{Name: "box"}, newAllocation())
 	colon.ID = "p-team1-colon:x"
 	cluster.Sim.AddJob(colon)
 	c := newClient(t, "sh")

@@ -20,7 +20,7 @@ import (
 	"github.com/hashicorp/nomad/api"
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"nomadctld/internal/nomadtest"
+	"nomadctld/internal/testenv/nomadtest"
 )
 
 // scriptJobs are the kinds of jobs that a script can register.

@@ -12,11 +12,11 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"nomadctld/internal/nomadtest"
-	"nomadctld/internal/sim"
+	"nomadctld/internal/nomadsim"
+	"nomadctld/internal/testenv/nomadtest"
 )
 
-func simOf(ts *testscript.TestScript) *sim.Cluster {
+func simOf(ts *testscript.TestScript) *nomadsim.Cluster {
 	c := ts.Value("cluster").(nomadtest.Cluster).Sim
 	if c == nil {
 		ts.Fatalf("only for a simulated cluster")
@@ -93,7 +93,7 @@ func injectFault(ts *testscript.TestScript, _ bool, args []string) {
 		}
 		return
 	}
-	f := sim.Fault{Method: args[1], Path: args[2], Times: number(args[3])}
+	f := nomadsim.Fault{Method: args[1], Path: args[2], Times: number(args[3])}
 	switch args[0] {
 	case "cut":
 		f.Cut = true

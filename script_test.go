@@ -15,9 +15,9 @@ import (
 
 	"nomadctld/config"
 	"nomadctld/internal/gateway"
-	"nomadctld/internal/nomadtest"
-	"nomadctld/internal/sim"
+	"nomadctld/internal/nomadsim"
 	"nomadctld/internal/sshfiles"
+	"nomadctld/internal/testenv/nomadtest"
 )
 
 // scriptUsers each have a key, $KEYS/NAME.
@@ -120,17 +120,19 @@ func expand(ts *testscript.TestScript, _ bool, args []string) {
 // an event with a megabyte of lines that would control a terminal.
 func runHugeJobs(ts *testscript.TestScript, _ bool, _ []string) {
 	c := ts.Value("cluster").(nomadtest.Cluster).Sim
-	c.AddJob(sim.Job{ID: "p-team1-many", Groups: []sim.Group{{Name: "g", Count: 10000}}})
-	loud := sim.Killing(time.Now(), strings.Repeat("\x1b[2J\u202e loud\n", 1<<16))
-	c.AddJob(sim.Job{ID: "p-team1-loud", Groups: []sim.Group{{
-		Name: "g", Tasks: []sim.Task{{Name: "t"}},
-		Allocations: []sim.Allocation{{Node: "node-1", Tasks: map[string]sim.TaskState{"t": {Events: []sim.Event{loud}}}}},
+	c.AddJob(nomadsim.Job{ID: "p-team1-many", Groups: []nomadsim.Group{{Name: "g", Count: 10000}}})
+	loud := nomadsim.Killing(time.Now(), strings.Repeat("\x1b[2J\u202e loud\n", 1<<16))
+	c.AddJob(nomadsim.Job{ID: "p-team1-loud", Groups: []nomadsim.Group{{
+		Name: "g", Tasks: []nomadsim.Task{{Name: "t"}},
+		Allocations: []nomadsim.Allocation{{
+			Node: "node-1", Tasks: map[string]nomadsim.TaskState{"t": {Events: []nomadsim.Event{loud}}},
+		}},
 	}}})
 }
 
 // hangNode is hang NODE: it adds a node to the simulated cluster that accepts requests and never responds.
 func hangNode(ts *testscript.TestScript, _ bool, args []string) {
-	ts.Value("cluster").(nomadtest.Cluster).Sim.AddNode(sim.Node{Name: args[0], Hangs: true})
+	ts.Value("cluster").(nomadtest.Cluster).Sim.AddNode(nomadsim.Node{Name: args[0], Hangs: true})
 }
 
 // writeConfig writes nomadctld.toml from the file in the first argument, or from standardConfig, and returns its path.

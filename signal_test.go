@@ -6,7 +6,7 @@ import (
 	"syscall"
 	"testing"
 
-	"nomadctld/internal/nomadtest"
+	"nomadctld/internal/testenv/nomadtest"
 )
 
 func (g *testGateway) log(t testing.TB) string {

@@ -23,7 +23,7 @@ import (
 	"nomadctld/backends"
 	"nomadctld/internal/audit"
 	"nomadctld/internal/ops"
-	"nomadctld/internal/smalldisk"
+	"nomadctld/internal/testenv/smalldisk"
 )
 
 // eventsIn returns the events in a file, which must consist of whole lines.

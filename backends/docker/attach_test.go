@@ -13,7 +13,7 @@ import (
 
 	dockerclient "github.com/fsouza/go-dockerclient"
 
-	"nomadctld/internal/dockertest"
+	"nomadctld/internal/testenv/dockertest"
 
 	"nomadctld/backends"
 )

@@ -7,7 +7,7 @@ import (
 	"os/exec"
 	"testing"
 
-	"nomadctld/internal/dockertest"
+	"nomadctld/internal/testenv/dockertest"
 
 	"nomadctld/backends"
 )

@@ -23,7 +23,7 @@ import (
 
 	dockerclient "github.com/fsouza/go-dockerclient"
 
-	"nomadctld/internal/dockertest"
+	"nomadctld/internal/testenv/dockertest"
 
 	"nomadctld/backends"
 )

@@ -16,7 +16,7 @@ import (
 	dockerclient "github.com/fsouza/go-dockerclient"
 
 	"nomadctld/backends"
-	"nomadctld/internal/dockertest"
+	"nomadctld/internal/testenv/dockertest"
 )
 
 func TestTTYSetup_MarkInChunks(t *testing.T) {

@@ -16,7 +16,7 @@ import (
 
 	dockerclient "github.com/fsouza/go-dockerclient"
 
-	"nomadctld/internal/dockertest"
+	"nomadctld/internal/testenv/dockertest"
 
 	"nomadctld/backends"
 )

@@ -3,7 +3,7 @@ package docker
 import (
 	"testing"
 
-	"nomadctld/internal/dockertest"
+	"nomadctld/internal/testenv/dockertest"
 
 	"nomadctld/backends"
 	"nomadctld/backends/backendtest"

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"nomadctld/internal/dockertest"
+	"nomadctld/internal/testenv/dockertest"
 
 	"nomadctld/backends"
 )

@@ -12,8 +12,8 @@ import (
 
 	"nomadctld/backends"
 	"nomadctld/backends/backendtest"
-	"nomadctld/internal/nomadtest"
-	"nomadctld/internal/sim"
+	"nomadctld/internal/nomadsim"
+	"nomadctld/internal/testenv/nomadtest"
 )
 
 func TestMain(m *testing.M) {
@@ -43,11 +43,11 @@ func TestClusterConformance(t *testing.T) {
 }
 
 // newSimulated returns a simulated cluster and a client for it.
-func newSimulated(t *testing.T) (*sim.Cluster, backends.Cluster) {
+func newSimulated(t *testing.T) (*nomadsim.Cluster, backends.Cluster) {
 	t.Helper()
-	c := sim.New()
+	c := nomadsim.New()
 	t.Cleanup(c.Close)
-	c.AddNode(sim.Node{Name: "node-1"})
+	c.AddNode(nomadsim.Node{Name: "node-1"})
 	url, err := c.Start()
 	if err != nil {
 		t.Fatal(err)
@@ -138,11 +138,14 @@ func TestJobs_ErrorTexts(t *testing.T) {
 
 	c, client := newSimulated(t)
 	for _, tc := range []struct {
-		fault sim.Fault
+		fault nomadsim.Fault
 		want  string
 	}{
-		{sim.Fault{Path: "/v1/jobs", Status: 500, Body: "No cluster leader\nat all"}, "Nomad returned 500 No cluster leader"},
-		{sim.Fault{Path: "/v1/jobs", Status: 200, Body: "{"}, "cannot read"},
+		{
+			nomadsim.Fault{Path: "/v1/jobs", Status: 500, Body: "No cluster leader\nat all"},
+			"Nomad returned 500 No cluster leader",
+		},
+		{nomadsim.Fault{Path: "/v1/jobs", Status: 200, Body: "{"}, "cannot read"},
 	} {
 		c.Inject(tc.fault)
 		_, err := client.Jobs(context.Background(), backends.Selection{})
@@ -156,16 +159,20 @@ func TestJobs_ErrorTexts(t *testing.T) {
 func TestRead_Retries(t *testing.T) {
 	for _, tc := range []struct {
 		name     string
-		fault    sim.Fault
+		fault    nomadsim.Fault
 		ok       bool
 		requests int
 	}{
-		{"no leader for a moment", sim.Fault{Path: "/v1/jobs", Status: 500, Body: "No cluster leader", Times: 2}, true, 3},
-		{"too many connections", sim.Fault{Path: "/v1/jobs", Status: 429, Times: 1}, true, 2},
-		{"cut connection", sim.Fault{Path: "/v1/jobs", Cut: true, Times: 1}, true, 2},
-		{"no leader for long", sim.Fault{Path: "/v1/jobs", Status: 500, Body: "No cluster leader"}, false, 3},
-		{"a rejection", sim.Fault{Path: "/v1/jobs", Status: 403, Body: "Permission denied"}, false, 1},
-		{"a wrong request", sim.Fault{Path: "/v1/jobs", Status: 400, Body: "bad"}, false, 1},
+		{
+			"no leader for a moment",
+			nomadsim.Fault{Path: "/v1/jobs", Status: 500, Body: "No cluster leader", Times: 2},
+			true, 3,
+		},
+		{"too many connections", nomadsim.Fault{Path: "/v1/jobs", Status: 429, Times: 1}, true, 2},
+		{"cut connection", nomadsim.Fault{Path: "/v1/jobs", Cut: true, Times: 1}, true, 2},
+		{"no leader for long", nomadsim.Fault{Path: "/v1/jobs", Status: 500, Body: "No cluster leader"}, false, 3},
+		{"a rejection", nomadsim.Fault{Path: "/v1/jobs", Status: 403, Body: "Permission denied"}, false, 1},
+		{"a wrong request", nomadsim.Fault{Path: "/v1/jobs", Status: 400, Body: "bad"}, false, 1},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			c, client := newSimulated(t)
@@ -183,7 +190,7 @@ func TestRead_Retries(t *testing.T) {
 
 func TestReadPages(t *testing.T) {
 	c, client := newSimulated(t)
-	c.AddJob(sim.Job{ID: "big", Groups: []sim.Group{{Name: "g", Count: 2*perPage + 1}}})
+	c.AddJob(nomadsim.Job{ID: "big", Groups: []nomadsim.Group{{Name: "g", Count: 2*perPage + 1}}})
 	jobs, err := client.Jobs(context.Background(), backends.Selection{})
 	if err != nil {
 		t.Fatal(err)
@@ -204,7 +211,7 @@ func TestReadPages(t *testing.T) {
 func TestJobs_FiltersOnServer(t *testing.T) {
 	c, client := newSimulated(t)
 	for _, id := range []string{"p-team1-web", "p-team1-api"} {
-		c.AddJob(sim.Job{ID: id})
+		c.AddJob(nomadsim.Job{ID: id})
 	}
 	cost := func() int64 {
 		c.ResetTraffic()
@@ -215,9 +222,9 @@ func TestJobs_FiltersOnServer(t *testing.T) {
 	}
 	before := cost()
 	for i := range 300 {
-		c.AddJob(sim.Job{
+		c.AddJob(nomadsim.Job{
 			ID:     "p-team2-" + strings.Repeat("x", i%5) + string(rune('a'+i%26)),
-			Groups: []sim.Group{{Name: "g", Count: 5}},
+			Groups: []nomadsim.Group{{Name: "g", Count: 5}},
 		})
 	}
 	if after := cost(); before == 0 || after > before+before/10 {
@@ -228,9 +235,9 @@ func TestJobs_FiltersOnServer(t *testing.T) {
 func TestUsage_MaxConns(t *testing.T) {
 	c, client := newSimulated(t)
 	for i := range 20 {
-		c.AddNode(sim.Node{Name: "slow-" + string(rune('a'+i)), Slow: 30 * time.Millisecond})
+		c.AddNode(nomadsim.Node{Name: "slow-" + string(rune('a'+i)), Slow: 30 * time.Millisecond})
 	}
-	c.AddJob(sim.Job{ID: "big", Groups: []sim.Group{{Name: "g", Count: 400}}})
+	c.AddJob(nomadsim.Job{ID: "big", Groups: []nomadsim.Group{{Name: "g", Count: 400}}})
 	jobs, err := client.Jobs(context.Background(), backends.Selection{})
 	if err != nil {
 		t.Fatal(err)
@@ -245,13 +252,13 @@ func TestUsage_MaxConns(t *testing.T) {
 
 func TestUsage_NodeHangs(t *testing.T) {
 	c, client := newSimulated(t)
-	c.AddNode(sim.Node{Name: "hung", Hangs: true})
-	c.AddNode(sim.Node{Name: "lost", Unreachable: true})
-	var allocations []sim.Allocation
+	c.AddNode(nomadsim.Node{Name: "hung", Hangs: true})
+	c.AddNode(nomadsim.Node{Name: "lost", Unreachable: true})
+	var allocations []nomadsim.Allocation
 	for i := range 300 {
-		allocations = append(allocations, sim.Allocation{Node: []string{"hung", "lost", "node-1"}[i%3]})
+		allocations = append(allocations, nomadsim.Allocation{Node: []string{"hung", "lost", "node-1"}[i%3]})
 	}
-	c.AddJob(sim.Job{ID: "big", Groups: []sim.Group{{Name: "g", Allocations: allocations}}})
+	c.AddJob(nomadsim.Job{ID: "big", Groups: []nomadsim.Group{{Name: "g", Allocations: allocations}}})
 	jobs, err := client.Jobs(context.Background(), backends.Selection{})
 	if err != nil {
 		t.Fatal(err)
@@ -264,9 +271,9 @@ func TestUsage_NodeHangs(t *testing.T) {
 }
 
 func TestUsage_OneAllocationFails(t *testing.T) {
-	for _, fault := range []sim.Fault{{Status: 500, Body: "boom"}, {Status: 404}, {Status: 429}} {
+	for _, fault := range []nomadsim.Fault{{Status: 500, Body: "boom"}, {Status: 404}, {Status: 429}} {
 		c, client := newSimulated(t)
-		c.AddJob(sim.Job{ID: "big", Groups: []sim.Group{{Name: "g", Count: 100}}})
+		c.AddJob(nomadsim.Job{ID: "big", Groups: []nomadsim.Group{{Name: "g", Count: 100}}})
 		jobs, err := client.Jobs(context.Background(), backends.Selection{})
 		if err != nil {
 			t.Fatal(err)
@@ -282,13 +289,14 @@ func TestUsage_OneAllocationFails(t *testing.T) {
 func TestJobs_InvalidResponse(t *testing.T) {
 	c, client := newSimulated(t)
 	for _, body := range []string{`[null,null]`, `[{"ID":1}]`, `"x"`, ``} {
-		c.Inject(sim.Fault{Path: "/v1/allocations", Status: 200, Body: body})
+		c.Inject(nomadsim.Fault{Path: "/v1/allocations", Status: 200, Body: body})
 		if _, err := client.Jobs(context.Background(), backends.Selection{}); err == nil {
 			t.Errorf("%q: got no error", body)
 		}
 		c.ClearFaults()
 	}
-	c.Inject(sim.Fault{Path: "/v1/allocations", Status: 200, Body: `[{"ID":"a","JobID":"j","TaskStates":{"web":null}}]`})
+	body := `[{"ID":"a","JobID":"j","TaskStates":{"web":null}}]`
+	c.Inject(nomadsim.Fault{Path: "/v1/allocations", Status: 200, Body: body})
 	if jobs, err := client.Jobs(context.Background(), backends.Selection{}); err != nil || len(jobs) != 1 {
 		t.Errorf("a task without a state: got %+v, %v", jobs, err)
 	}
@@ -296,9 +304,9 @@ func TestJobs_InvalidResponse(t *testing.T) {
 
 func TestJobs_DeploymentOfPurgedJob(t *testing.T) {
 	c, client := newSimulated(t)
-	c.AddJob(sim.Job{ID: "a", Deployment: sim.Deployment{Status: "failed"}})
+	c.AddJob(nomadsim.Job{ID: "a", Deployment: nomadsim.Deployment{Status: "failed"}})
 	c.Purge("default", "a")
-	c.AddJob(sim.Job{ID: "a", Type: "batch"})
+	c.AddJob(nomadsim.Job{ID: "a", Type: "batch"})
 	jobs, err := client.Jobs(context.Background(), backends.Selection{})
 	if err != nil || len(jobs) != 1 || jobs[0].DeploymentStatus != "" {
 		t.Errorf("got %+v, %v, want a job without a deployment", jobs, err)

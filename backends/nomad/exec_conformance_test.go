@@ -9,8 +9,8 @@ import (
 
 	"nomadctld/backends"
 	"nomadctld/backends/backendtest"
-	"nomadctld/internal/nomadtest"
-	"nomadctld/internal/sim"
+	"nomadctld/internal/nomadsim"
+	"nomadctld/internal/testenv/nomadtest"
 )
 
 // clusterTask returns a client for the cluster and a task of the first allocation of a job.
@@ -52,8 +52,8 @@ func TestRuntimeConformance_FramedStdin(t *testing.T) {
 			job := "p-team3-shell"
 			if cluster.Sim != nil {
 				job = "p-team3-podman"
-				cluster.Sim.AddJob(sim.Job{ID: job, Groups: []sim.Group{{
-					Name: "g", Tasks: []sim.Task{{Name: "box", Driver: "podman", Command: []string{"sleep", "3600"}}},
+				cluster.Sim.AddJob(nomadsim.Job{ID: job, Groups: []nomadsim.Group{{
+					Name: "g", Tasks: []nomadsim.Task{{Name: "box", Driver: "podman", Command: []string{"sleep", "3600"}}},
 				}}})
 			}
 			backendtest.Runtime(t, func(t *testing.T) (backends.Runtime, backends.TaskRef) {

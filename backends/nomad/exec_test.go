@@ -18,8 +18,8 @@ import (
 	"time"
 
 	"nomadctld/backends"
-	"nomadctld/internal/dockertest"
-	"nomadctld/internal/nomadtest"
+	"nomadctld/internal/testenv/dockertest"
+	"nomadctld/internal/testenv/nomadtest"
 )
 
 // execArgv runs a program without input and returns its output.

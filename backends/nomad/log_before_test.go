@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"nomadctld/backends"
-	"nomadctld/internal/nomadtest"
-	"nomadctld/internal/sim"
+	"nomadctld/internal/nomadsim"
+	"nomadctld/internal/testenv/nomadtest"
 )
 
 // TestLogBefore has a task whose log files contain 20,000 lines of stdout, and another source with the newest lines.
@@ -26,9 +26,9 @@ func TestLogBefore(t *testing.T) {
 	}
 	id := "0c1f7bc2-58ff-4b6c-9a0e-5a7d0a9cf0a1"
 	run := func(files int) {
-		cluster.Sim.AddJob(sim.Job{ID: "p-team1-files", Groups: []sim.Group{{
-			Name: "g", Tasks: []sim.Task{{Name: "t", Driver: "docker", LogFileSize: 30_000, LogFiles: files}},
-			Allocations: []sim.Allocation{{ID: id, Node: "node-1"}},
+		cluster.Sim.AddJob(nomadsim.Job{ID: "p-team1-files", Groups: []nomadsim.Group{{
+			Name: "g", Tasks: []nomadsim.Task{{Name: "t", Driver: "docker", LogFileSize: 30_000, LogFiles: files}},
+			Allocations: []nomadsim.Allocation{{ID: id, Node: "node-1"}},
 		}}})
 		cluster.Sim.Log(id, "t", "stdout", []byte(lines(0, total)))
 		cluster.Sim.Log(id, "t", "stderr", []byte(strings.Repeat("same\n", 10_000)))

@@ -17,8 +17,8 @@ import (
 	"time"
 
 	"nomadctld/backends"
-	"nomadctld/internal/nomadtest"
-	"nomadctld/internal/sim"
+	"nomadctld/internal/nomadsim"
+	"nomadctld/internal/testenv/nomadtest"
 )
 
 func readLog(t *testing.T, c *Client, in backends.TaskRef, q backends.LogQuery) (string, error) {
@@ -331,7 +331,7 @@ func TestLog_HugeLine(t *testing.T) {
 func TestLog_FollowWaitsForTask(t *testing.T) {
 	cluster := nomadtest.Simulated(t)
 	c, talker := clusterTask(t, cluster, "p-team3-talker", "talk")
-	cluster.Sim.Inject(sim.Fault{
+	cluster.Sim.Inject(nomadsim.Fault{
 		Path: "/v1/client/fs/logs/{id}", Status: 404,
 		Body: `task "talk" not started yet. No logs available`, Times: 2,
 	})

@@ -7,7 +7,7 @@ import (
 
 	"nomadctld/backends"
 	"nomadctld/backends/backendtest"
-	"nomadctld/internal/nomadtest"
+	"nomadctld/internal/testenv/nomadtest"
 )
 
 func TestClusterWriterConformance(t *testing.T) {

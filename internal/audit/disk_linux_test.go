@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"nomadctld/internal/smalldisk"
+	"nomadctld/internal/testenv/smalldisk"
 )
 
 // TestLog_FullFileSystem fills a real file system while commands run. Every running command must still get its end

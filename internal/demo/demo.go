@@ -17,7 +17,7 @@ import (
 
 	"nomadctld/config"
 	"nomadctld/internal/gateway"
-	"nomadctld/internal/sim"
+	"nomadctld/internal/nomadsim"
 	"nomadctld/internal/sshfiles"
 )
 
@@ -45,7 +45,7 @@ type Demo struct {
 func Start(dir string) (*Demo, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	d := &Demo{dir: sshfiles.Dir(dir), keys: map[string]ssh.Signer{}}
-	var clusters []*sim.Cluster
+	var clusters []*nomadsim.Cluster
 	stopClusters := func() {
 		for _, c := range clusters {
 			c.Close()
@@ -59,9 +59,9 @@ func Start(dir string) (*Demo, error) {
 		return nil, err
 	}
 	for _, tier := range tiers {
-		cluster := sim.Examples(tier, time.Now())
+		cluster := nomadsim.Examples(tier, time.Now())
 		clusters = append(clusters, cluster)
-		cluster.AddToken(token, sim.Rights{Management: true})
+		cluster.AddToken(token, nomadsim.Rights{Management: true})
 		cluster.RunTasks()
 		url, err := cluster.Start()
 		if err != nil {

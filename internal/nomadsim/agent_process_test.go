@@ -1,0 +1,166 @@
+package nomadsim
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// processIDs returns the IDs of a job's processes, by allocation and task.
+func (c *Cluster) processIDs(job string) map[string]int {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	all := map[string]int{}
+	for id, r := range c.runners {
+		for name, l := range r.tasks {
+			if c.allocationByID[id].JobID == job && l.process != nil {
+				all[id+"/"+name] = l.process.cmd.Process.Pid
+			}
+		}
+	}
+	return all
+}
+
+// processCluster is a cluster whose tasks are processes. It records all process IDs.
+type processCluster struct {
+	*testing.T
+	c    *Cluster
+	seen []int
+}
+
+// write sends a write request and waits until the job has this number of processes. Its other processes must have
+// been killed.
+func (p *processCluster) write(job string, want int, method, path, body string) {
+	p.Helper()
+	before := p.c.processIDs(job)
+	p.seen = append(p.seen, slices.Collect(maps.Values(before))...)
+	if w := send(p.c, method, path, body, "X-Nomad-Token", "root"); w.Code != http.StatusOK {
+		p.Fatalf("%s %s: got %d %s", method, path, w.Code, w.Body)
+	}
+	waitUntil(p.T, fmt.Sprintf("%s has %d processes after %s %s", job, want, method, path), func() bool {
+		return len(p.c.processIDs(job)) == want && p.c.isSettled(job)
+	})
+	now := slices.Collect(maps.Values(p.c.processIDs(job)))
+	for _, pid := range before {
+		if !slices.Contains(now, pid) && alive(pid) {
+			p.Errorf("%s: process %d is still running after %s %s", job, pid, method, path)
+		}
+	}
+	p.seen = append(p.seen, now...)
+}
+
+// isSettled is Idle without regard to the deployment.
+func (c *Cluster) isSettled(job string) bool {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	j := c.job("default", job)
+	return !j.hasEvaluation("pending") && !slices.ContainsFunc(j.allocations, func(a *allocation) bool {
+		return a.ClientStatus == "pending" || a.DesiredStatus != "run" && a.ClientStatus == "running"
+	})
+}
+
+// changeJob restarts and stops a job, starts it from its definition and, if it has one group, scales it up and down.
+func (p *processCluster) changeJob(job string) {
+	p.Helper()
+	had := p.c.processIDs(job)
+	path := "/v1/job/" + job
+	for _, id := range p.c.Allocations("default", job) {
+		if p.c.statusOf(id) != "running" {
+			continue
+		}
+		p.write(job, len(had), "PUT", "/v1/client/allocation/"+id+"/restart", `{"AllTasks":true}`)
+		for name, pid := range p.c.processIDs(job) {
+			if strings.HasPrefix(name, id) && pid == had[name] {
+				p.Errorf("%s: %s: got process %d again after a restart", job, name, pid)
+			}
+		}
+	}
+	p.write(job, 0, "DELETE", path, "")
+	var definition map[string]any
+	if err := json.Unmarshal(get(p.c, path, "X-Nomad-Token", "root").Body.Bytes(), &definition); err != nil {
+		p.Fatal(err)
+	}
+	definition["Stop"] = false
+	body, _ := json.Marshal(map[string]any{"Job": definition})
+	p.write(job, len(had), "PUT", "/v1/jobs", string(body))
+	groups := definition["TaskGroups"].([]any)
+	count := int(groups[0].(map[string]any)["Count"].(float64))
+	if len(groups) > 1 || len(had)%count != 0 {
+		return
+	}
+	waitUntil(p.T, job+" is deployed", func() bool { return p.c.Idle("default", job) })
+	for _, n := range []int{count + 1, count} {
+		p.write(job, len(had)/count*n, "PUT", path+"/scale",
+			fmt.Sprintf(`{"Count":%d,"Target":{"Group":%q}}`, n, objectName(groups[0])))
+		waitUntil(p.T, job+" is deployed", func() bool { return p.c.Idle("default", job) })
+	}
+}
+
+// close closes the cluster and checks that no process is left.
+func (p *processCluster) close() {
+	p.Helper()
+	p.c.Close()
+	for _, pid := range p.seen {
+		if alive(pid) {
+			p.Errorf("process %d is still running after Close", pid)
+		}
+	}
+}
+
+func TestExamples_ProcessesFollowWrites(t *testing.T) {
+	t.Parallel()
+	for _, tier := range []string{"production", "quality", "test"} {
+		c := Examples(tier, time.Now())
+		defer c.Close()
+		c.SetStepInterval(5 * time.Millisecond)
+		c.AddToken("root", Rights{Management: true})
+		c.RunTasks()
+		p := &processCluster{T: t, c: c}
+		changed := 0
+		c.mu.RLock()
+		jobs := slices.Clone(c.jobs)
+		c.mu.RUnlock()
+		for _, j := range jobs {
+			if j.Status != "running" || j.isParent() {
+				continue
+			}
+			want := 0
+			for _, a := range j.allocations {
+				want += len(a.tasksWithProcess())
+			}
+			waitUntil(t, j.ID+" runs", func() bool { return len(c.processIDs(j.ID)) == want })
+			p.changeJob(j.ID)
+			changed++
+		}
+		if changed == 0 {
+			t.Errorf("%s: got no running job", tier)
+		}
+		p.close()
+	}
+}
+
+func TestAddJob_ProcessesFollowWrites(t *testing.T) {
+	t.Parallel()
+	c := New()
+	defer c.Close()
+	c.SetStepInterval(5 * time.Millisecond)
+	c.AddToken("root", Rights{Management: true})
+	side := Task{Name: "side", Command: shell("", "sleep 600 & wait").Command} // its definition contains an image
+	odd := shell("odd", sleepScript)
+	odd.Config = map[string]any{"command": "/usr/bin/odd"} // does not exist
+	c.AddJob(Job{
+		ID: "web", Deployment: successful,
+		Groups: []Group{{Name: "g", Count: 2, Tasks: []Task{shell("main", sleepScript), side, odd}}},
+	})
+	waitUntil(t, "all of it runs", func() bool { return len(c.processIDs("web")) == 6 })
+	p := &processCluster{T: t, c: c}
+	p.changeJob("web")
+	p.write("web", 6, "PUT", "/v1/job/web/revert", `{"JobID":"web","JobVersion":0}`)
+	p.write("web", 6, "PUT", "/v1/allocation/"+c.Allocations("default", "web")[0]+"/stop", "")
+	p.close()
+}

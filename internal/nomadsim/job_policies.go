@@ -1,0 +1,64 @@
+package nomadsim
+
+import (
+	"cmp"
+	"math"
+	"time"
+)
+
+func (r *Restart) detail() object {
+	return object{
+		"Attempts": r.Attempts, "Delay": r.Delay, "Interval": r.Interval, "Mode": cmp.Or(r.Mode, "fail"),
+		"RenderTemplates": false,
+	}
+}
+
+func (r *Reschedule) detail() object {
+	return object{
+		"Attempts": r.Attempts, "Delay": r.Delay, "DelayFunction": cmp.Or(r.DelayFunction, "constant"),
+		"Interval": r.Interval, "MaxDelay": cmp.Or(r.MaxDelay, time.Hour), "Unlimited": r.Unlimited,
+	}
+}
+
+// detail returns the update block. A nil u means Nomad's defaults.
+func (u *Update) detail() object {
+	u = cmp.Or(u, &Update{})
+	return object{
+		"AutoPromote": u.AutoPromote, "AutoRevert": u.AutoRevert, "Canary": u.Canary, "HealthCheck": "checks",
+		"HealthyDeadline": cmp.Or(u.HealthyDeadline, 5*time.Minute), "MaxParallel": cmp.Or(u.MaxParallel, 1),
+		"MinHealthyTime":   cmp.Or(u.MinHealthyTime, 10*time.Second),
+		"ProgressDeadline": cmp.Or(u.ProgressDeadline, progressDeadline),
+		"Stagger":          30 * time.Second,
+	}
+}
+
+func (d *Disconnect) detail() any {
+	if d == nil {
+		return nil
+	}
+	return object{"LostAfter": d.LostAfter, "Reconcile": "best_score", "Replace": !d.NoReplace, "StopOnClientAfter": nil}
+}
+
+func (s *Scaling) detail(j *job, group string) any {
+	if s == nil {
+		return nil
+	}
+	return object{
+		"ID": uuid("scaling policy", j.Namespace, j.ID, group), "Type": "horizontal", "Min": s.Min, "Max": s.Max,
+		"Enabled": !s.Disabled && !j.Stop, "Policy": nil, "CreateIndex": j.CreateIndex, "ModifyIndex": j.JobModifyIndex,
+		"Target": object{"Namespace": j.Namespace, "Job": j.ID, "Group": group},
+	}
+}
+
+// delay returns the reschedule delay of a failed allocation after this number of reschedules. The fibonacci function
+// is treated as exponential.
+func (g Group) delay(jobType string, before int) time.Duration {
+	if g.Reschedule == nil && jobType != "service" {
+		return 5 * time.Second
+	}
+	r := cmp.Or(g.Reschedule, &Reschedule{Delay: 30 * time.Second, DelayFunction: "exponential"})
+	if cmp.Or(r.DelayFunction, "constant") == "constant" {
+		return r.Delay
+	}
+	return min(time.Duration(float64(r.Delay)*math.Pow(2, float64(before))), cmp.Or(r.MaxDelay, time.Hour))
+}

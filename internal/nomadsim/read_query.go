@@ -1,0 +1,82 @@
+package nomadsim
+
+import (
+	"cmp"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+)
+
+// query is a read request, with the data for the headers of its response.
+type query struct {
+	id                string // the value of {id} in the route
+	values            url.Values
+	namespace, prefix string
+	filter, nextToken string
+	perPage           int
+	reverse           bool
+	waitIndex         uint64 // respond when the data has changed after this index
+	wait              time.Duration
+	token             *token
+	orphansIn         *Cluster // if the job does not exist: the cluster, which may have orphans of it (method orphans)
+
+	resultIndex uint64 // index of the response; 0: no headers about the cluster
+	nextPage    string // token of the next page
+}
+
+// maxWait is Nomad's maximum wait time of a blocking query.
+const maxWait = 5 * time.Minute
+
+func parseQuery(r *http.Request, id string) (*query, error) {
+	v := r.URL.Query()
+	q := &query{
+		id: id, values: v, namespace: cmp.Or(v.Get("namespace"), "default"), prefix: v.Get("prefix"),
+		filter: v.Get("filter"), nextToken: v.Get("next_token"), reverse: v.Get("reverse") == "true",
+		wait: maxWait,
+	}
+	if s := v.Get("stale"); s != "" {
+		if _, err := strconv.ParseBool(s); err != nil {
+			return nil, httpError{400, "Expect `true` or `false` for `stale` query string parameter"}
+		}
+	}
+	if s := v.Get("per_page"); s != "" {
+		n, err := strconv.ParseInt(s, 10, 32)
+		if err != nil {
+			return nil, httpError{400, "Expect a number for `per_page` query string parameter"}
+		}
+		q.perPage = int(n)
+	}
+	if s := v.Get("wait"); s != "" {
+		d, err := time.ParseDuration(s)
+		if err != nil {
+			return nil, httpError{400, "Invalid wait time"}
+		}
+		if d > 0 {
+			q.wait = min(d, maxWait)
+		}
+	}
+	if s := v.Get("index"); s != "" {
+		n, err := strconv.ParseUint(s, 10, 64)
+		if err != nil {
+			return nil, httpError{400, "Invalid index"}
+		}
+		q.waitIndex = n
+	}
+	return q, nil
+}
+
+// flag returns a boolean parameter, or otherwise if it is missing.
+func (q *query) flag(name string, otherwise bool) (bool, error) {
+	s := q.values.Get(name)
+	if s == "" {
+		return otherwise, nil
+	}
+	b, err := strconv.ParseBool(s)
+	if err != nil {
+		return false, httpError{
+			500, "Failed to parse value of " + strconv.Quote(name) + " (" + s + ") as a bool: " + err.Error(),
+		}
+	}
+	return b, nil
+}

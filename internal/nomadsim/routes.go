@@ -1,0 +1,229 @@
+package nomadsim
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+)
+
+// handler handles a request. id is the value of {id} in its route.
+type handler func(c *Cluster, w http.ResponseWriter, r *http.Request, id string)
+
+// route is one endpoint. In a pattern, {id} matches one segment of the path, and {id...} matches one or more: job IDs
+// may contain slashes.
+type route struct {
+	method, pattern string
+	handle          handler
+}
+
+// routes contains all endpoints. PUT includes POST. The first match wins, so that the suffix after a job ID is not
+// parsed as part of the ID. Faults and traffic counts refer to endpoints by these patterns.
+var routes = []route{
+	{"GET", "/v1/jobs", read(listJobs)},
+	{"PUT", "/v1/jobs", write(registerJob)},
+	{"GET", "/v1/job/{id...}/allocations", read(forJob(tableAllocations, jobAllocations))},
+	{"GET", "/v1/job/{id...}/evaluations", read(forJob(tableEvaluations, jobEvaluations))},
+	{"GET", "/v1/job/{id...}/summary", read(forJob(tableSummaries, jobSummary))},
+	{"GET", "/v1/job/{id...}/versions", read(forJob(tableJobs, jobVersions))},
+	{"GET", "/v1/job/{id...}/deployments", read(forJob(tableDeployments, jobDeployments))},
+	{"GET", "/v1/job/{id...}/deployment", read(forJob(tableDeployments, jobDeployment))},
+	{"GET", "/v1/job/{id...}/scale", read(scaleStatus)},
+	{"PUT", "/v1/job/{id...}/scale", write(scaleJob)},
+	{"GET", "/v1/job/{id...}/submission", read(forJob(tableJobs, jobSubmission))},
+	{"PUT", "/v1/job/{id...}/revert", write(revertJob)},
+	{"PUT", "/v1/job/{id...}/evaluate", write(evaluateJob)},
+	{"PUT", "/v1/job/{id...}/tag", write(tagVersion)},
+	{"DELETE", "/v1/job/{id...}/tag", write(untagVersion)},
+	{"PUT", "/v1/job/{id...}/periodic/force", write(forceJob)},
+	{"PUT", "/v1/job/{id...}/dispatch", write(dispatchJob)},
+	{"GET", "/v1/job/{id...}", read(forJob(tableJobs, getJob))},
+	{"PUT", "/v1/job/{id...}", write(registerJob)},
+	{"DELETE", "/v1/job/{id...}", write(deregisterJob)},
+	{"GET", "/v1/allocations", read(listAllocations)},
+	{"GET", "/v1/allocation/{id}", read(getAllocation)},
+	{"PUT", "/v1/allocation/{id}/stop", write(stopAllocation)},
+	{"PUT", "/v1/client/allocation/{id}/restart", clientHandler(restartAllocation)},
+	{"PUT", "/v1/client/allocation/{id}/signal", clientHandler(signalAllocation)},
+	{"GET", "/v1/client/allocation/{id}/stats", statsHandler},
+	{"GET", "/v1/client/allocation/{id}/checks", checksHandler},
+	{"GET", "/v1/client/allocation/{id}/exec", execHandler},
+	{"GET", "/v1/client/fs/logs/{id}", logHandler},
+	{"GET", "/v1/client/fs/ls/{id}", fileHandler(listFiles)},
+	{"GET", "/v1/client/fs/stat/{id}", fileHandler(statFile)},
+	{"GET", "/v1/client/fs/cat/{id}", contentHandler(catFile)},
+	{"GET", "/v1/client/fs/readat/{id}", contentHandler(readFile)},
+	{"GET", "/v1/deployments", read(listDeployments)},
+	{"GET", "/v1/deployment/allocations/{id}", read(deploymentAllocations)},
+	{"PUT", "/v1/deployment/promote/{id}", write(promoteDeployment)},
+	{"PUT", "/v1/deployment/pause/{id}", write(pauseDeployment)},
+	{"PUT", "/v1/deployment/fail/{id}", write(failDeployment)},
+	{"GET", "/v1/deployment/{id}", read(getDeployment)},
+	{"GET", "/v1/evaluations", read(listEvaluations)},
+	{"GET", "/v1/evaluation/{id}", read(getEvaluation)},
+	{"GET", "/v1/nodes", read(listNodes)},
+	{"GET", "/v1/node/{id}", read(getNode)},
+	{"GET", "/v1/namespaces", read(listNamespaces)},
+	{"GET", "/v1/status/leader", read(leader)},
+	{"GET", "/v1/acl/token/self", read(tokenSelf)},
+	{"PUT", "/v1/system/gc", write(collectGarbage)},
+}
+
+// match reports whether a path matches a pattern, and returns the value of {id}.
+func match(pattern, path string) (id string, fits bool) {
+	before, after, open := strings.Cut(pattern, "{id")
+	if !open {
+		return "", pattern == path
+	}
+	deep := strings.HasPrefix(after, "...")
+	after = strings.TrimPrefix(strings.TrimPrefix(after, "..."), "}")
+	rest, ok := strings.CutPrefix(path, before)
+	if !ok {
+		return "", false
+	}
+	id, ok = strings.CutSuffix(rest, after)
+	return id, ok && id != "" && (deep || !strings.Contains(id, "/"))
+}
+
+// findRoute returns the route for a path and method or, if there is none, a route for the path with another method.
+func findRoute(method, path string) (found route, id string) {
+	for _, r := range routes {
+		if s, fits := match(r.pattern, path); fits && found.method != method {
+			if found.pattern == "" || (r.pattern == found.pattern && r.method == method) {
+				found, id = r, s
+			}
+		}
+	}
+	return found, id
+}
+
+// ServeHTTP implements http.Handler. It responds like the HTTP API of a Nomad server.
+func (c *Cluster) ServeHTTP(w http.ResponseWriter, r *http.Request) { c.mux.ServeHTTP(w, r) }
+
+func (c *Cluster) serve(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodPost && !isPostToGC(r) {
+		r = r.Clone(r.Context())
+		r.Method = http.MethodPut // Nomad treats them the same everywhere else
+	}
+	found, id := findRoute(r.Method, r.URL.Path)
+	w = c.meterRequest(w, found.pattern)
+	journaled := &journalWriter{}
+	if found.method == r.Method && r.Method != http.MethodGet {
+		journaled = c.journal.record(w, r)
+		w = journaled
+	}
+	responded, lost := c.applyFaults(w, r)
+	if responded {
+		return
+	}
+	if journaled.executed, journaled.dropped = true, lost; lost {
+		w = &journalWriter{ResponseWriter: w, dropped: true, done: true}
+		if journaled.journal != nil {
+			w = journaled
+		}
+		defer panic(http.ErrAbortHandler)
+	}
+	w, finish := compress(w, r)
+	switch {
+	case found.pattern == "" && strings.HasPrefix(r.URL.Path, "/v1/allocation/"),
+		found.pattern == "" && strings.HasPrefix(r.URL.Path, "/v1/client/allocation/"):
+		refuse(w, httpError{http.StatusNotFound, "resource not found"})
+	case found.pattern == "":
+		w.WriteHeader(http.StatusNotFound)
+	case found.method != r.Method:
+		refuse(w, httpError{http.StatusMethodNotAllowed, "Invalid method"})
+	default:
+		found.handle(c, w, r, id)
+	}
+	finish() // not deferred, because an aborted request has no end
+}
+
+// read returns the handler of a query, which may block until the state changes. lookup runs with the read lock held.
+// It must return only stored records or newly created values.
+func read(lookup func(c *Cluster, q *query) (any, error)) handler {
+	return func(c *Cluster, w http.ResponseWriter, r *http.Request, id string) {
+		q, err := parseQuery(r, id)
+		if err != nil {
+			refuse(w, err)
+			return
+		}
+		ctx, cancel := context.WithTimeout(r.Context(), q.wait)
+		defer cancel()
+		for {
+			var body any
+			c.mu.RLock()
+			if q.token, err = c.authenticate(r); err == nil {
+				body, err = lookup(c, q)
+			}
+			changed := c.changed
+			c.mu.RUnlock()
+			// As in Nomad, a "not found" response has an index and waits, too.
+			if q.waitIndex > 0 && q.resultIndex > 0 && q.resultIndex <= q.waitIndex {
+				select {
+				case <-changed:
+					continue
+				case <-ctx.Done():
+				case <-c.closed:
+					panic(http.ErrAbortHandler)
+				}
+			}
+			q.setHeaders(w.Header())
+			if err != nil {
+				refuse(w, err)
+				return
+			}
+			respond(w, r, body)
+			return
+		}
+	}
+}
+
+func (q *query) setHeaders(h http.Header) {
+	if q.resultIndex == 0 {
+		return
+	}
+	h.Set("X-Nomad-Index", strconv.FormatUint(q.resultIndex, 10))
+	h.Set("X-Nomad-KnownLeader", "true")
+	h.Set("X-Nomad-LastContact", "0")
+	if q.nextPage != "" {
+		h.Set("X-Nomad-NextToken", q.nextPage)
+	}
+}
+
+// refuse responds with an error. The status is 500, as in Nomad, unless it is an httpError.
+func refuse(w http.ResponseWriter, err error) {
+	status := http.StatusInternalServerError
+	if f, ok := errors.AsType[httpError](err); ok {
+		status = f.status
+	}
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.WriteHeader(status)
+	w.Write([]byte(err.Error()))
+}
+
+// respond responds with JSON.
+func respond(w http.ResponseWriter, r *http.Request, body any) {
+	pretty := false
+	if v, asked := r.URL.Query()["pretty"]; asked {
+		pretty = v[0] != "0"
+	}
+	var buf bytes.Buffer
+	enc := json.NewEncoder(&buf)
+	enc.SetEscapeHTML(false)
+	if pretty {
+		enc.SetIndent("", "    ")
+	}
+	if err := enc.Encode(body); err != nil {
+		refuse(w, err)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if pretty {
+		w.Write(buf.Bytes())
+	} else {
+		w.Write(bytes.TrimSuffix(buf.Bytes(), []byte("\n")))
+	}
+}
