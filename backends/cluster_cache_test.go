@@ -91,9 +91,9 @@ func TestSharedCluster_MaxAge(t *testing.T) {
 func TestSharedCluster_CallerCancels(t *testing.T) {
 	c := &countingCluster{delay: 20 * time.Millisecond}
 	view := NewSharedCluster(c).WithMaxAge(time.Minute)
-	gone, leave := context.WithCancel(context.Background())
-	leave()
-	view.Jobs(gone, Selection{})
+	canceled, cancel := context.WithCancel(context.Background())
+	cancel()
+	view.Jobs(canceled, Selection{})
 	if _, err := view.Jobs(context.Background(), Selection{}); err != nil || c.jobs.Load() != 1 {
 		t.Errorf("got %v after %d reads", err, c.jobs.Load())
 	}
@@ -114,8 +114,8 @@ func TestSharedCluster_SlowRead(t *testing.T) {
 
 func TestSharedCluster_CallerDeadline(t *testing.T) {
 	c := &countingCluster{delay: time.Minute}
-	ctx, leave := context.WithTimeout(context.Background(), 50*time.Millisecond)
-	defer leave()
+	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
+	defer cancel()
 	begin := time.Now()
 	if _, err := NewSharedCluster(c).WithMaxAge(time.Minute).Jobs(ctx, Selection{}); err == nil ||
 		time.Since(begin) > 30*time.Second {
@@ -127,7 +127,7 @@ func TestSharedCluster_Panic(t *testing.T) {
 	view := NewSharedCluster(nil).WithMaxAge(time.Minute) // a nil cluster panics
 	for range 2 {
 		if _, err := view.Jobs(context.Background(), Selection{}); err == nil {
-			t.Error("got none")
+			t.Error("got no error")
 		}
 	}
 }

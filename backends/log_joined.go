@@ -56,8 +56,8 @@ func (j JoinedLog) Log(ctx context.Context, in TaskRef, q LogQuery, each func(Lo
 		if !q.Since.IsZero() {
 			reason += ", which have no timestamps: lines older than --since are shown as well"
 		}
-		if noted := each(LogChunk{Note: reason}); noted != nil {
-			return noted
+		if err := each(LogChunk{Note: reason}); err != nil {
+			return err
 		}
 	}
 	filesErr := j.Files.Log(ctx, in, filesQuery, each)
@@ -89,8 +89,8 @@ func (j JoinedLog) readFilesInstead(
 	return notStored
 }
 
-// readOlder calls each with the older lines that only the log files contain. If lines may be missing that the files do
-// not provide, it emits a note.
+// readOlder calls each with the older lines that only the log files contain. If older lines may be missing and the files
+// do not contain them either, it emits a note.
 func (j JoinedLog) readOlder(
 	ctx context.Context, in TaskRef, q LogQuery, retained RetainedLog, each func(LogChunk) error,
 ) error {
