@@ -89,8 +89,8 @@ func (j JoinedLog) readFilesInstead(
 	return notStored
 }
 
-// readOlder calls each with the older lines that only the log files contain. If older lines may be missing and the files
-// do not contain them either, it emits a note.
+// readOlder calls each with the older lines that only the log files contain. If older lines may be missing and the
+// files do not contain them either, it emits a note.
 func (j JoinedLog) readOlder(
 	ctx context.Context, in TaskRef, q LogQuery, retained RetainedLog, each func(LogChunk) error,
 ) error {

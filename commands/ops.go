@@ -34,8 +34,8 @@ func (o *opsCommand) Spec() router.Spec {
 		WantsTerminal: true,
 		JSON:          opsOutput{},
 		Long: `
-List the restarts (operations) of your jobs that are running or have finished recently, including
-those of other users.
+List the restarts (operations) of your jobs, running or recently finished.
+Restarts that other users started are listed too.
 
 With an ID, or the first 4 or more characters of one, print the output of the
 restart so far and follow it. Disconnecting does not cancel the restart. You

@@ -36,7 +36,7 @@ func (s *stop) Spec() router.Spec {
 		FlagRights:    map[string]router.RightSet{"purge": router.Admin},
 		Long: `
 Stop a job, a group or an allocation, and wait until nothing of it is running. Nomad
-continues if you disconnect. On a terminal, stop prompts if more than one allocation
+continues even if you disconnect. On a terminal, stop prompts if more than one allocation
 is running.
 
   JOB        is stopped. "start" brings it back.

@@ -71,7 +71,7 @@ func (c *Client) Exec(ctx context.Context, in backends.TaskRef, p backends.Progr
 // programState is what the wrapper has reported about a program. The fields below the channels are set before started
 // or exited is closed.
 type programState struct {
-	started   chan struct{} // closed when the wrapper has reported the start or why it failed; closed from the start without one
+	started   chan struct{} // closed when the wrapper has reported the start or a failure; without a wrapper, at once
 	running   chan struct{} // closed when the program runs and may get its input
 	exited    chan struct{} // closed when all output has arrived and exitCode is set
 	outputErr chan error    // write errors of p.Stdout and p.Stderr

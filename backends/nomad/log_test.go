@@ -156,7 +156,7 @@ func TestLog_LastLines(t *testing.T) {
 }
 
 func TestLog_FollowResumes(t *testing.T) {
-	for name, fake := range map[string]*fakeLog{
+	for name, settings := range map[string]*fakeLog{
 		"cut":                   {maxFileSize: 50_000, cutEvery: 4},
 		"closed normally":       {maxFileSize: 50_000, cutEvery: 4, cutCleanly: true},
 		"cut in one small file": {maxFileSize: 1 << 30, cutEvery: 5},
@@ -165,7 +165,9 @@ func TestLog_FollowResumes(t *testing.T) {
 		for _, lines := range []int{-1, 0, 7} {
 			t.Run(fmt.Sprint(name, lines), func(t *testing.T) {
 				t.Parallel()
-				fake := &fakeLog{maxFileSize: fake.maxFileSize, cutEvery: fake.cutEvery, cutCleanly: fake.cutCleanly}
+				fake := &fakeLog{
+					maxFileSize: settings.maxFileSize, cutEvery: settings.cutEvery, cutCleanly: settings.cutCleanly,
+				}
 				c, in := serveFakeLog(t, fake)
 				line := func(i int) string { return fmt.Sprintf("line %d %s\n", i, strings.Repeat("x", rand.IntN(200))) }
 				var all bytes.Buffer
