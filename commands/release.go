@@ -67,7 +67,7 @@ func lastRelease(earlier []backends.Version) (backends.Version, bool) {
 // if saved belongs to an earlier job with the same ID. release.CreateIndex is that of the definition. It is older than
 // now's if Nomad had deleted the job before it was registered again.
 func savedRelease(
-	definitions router.SavedDefinitions, now backends.Version,
+	definitions ops.SavedDefinitions, now backends.Version,
 ) (release backends.Version, saved ops.SavedDefinition, ok bool, err error) {
 	if saved, ok := definitions.Find(ops.Released); !ok || saved.CreateIndex != now.CreateIndex {
 		return release, saved, false, nil
@@ -118,7 +118,7 @@ const resaveInterval = 24 * time.Hour
 // saves the last release that differs from the current one. A saved release stays unless Nomad has a better one. If
 // the release cannot be saved and would be lost, saveRelease returns a warning.
 func saveRelease(
-	ctx context.Context, cluster backends.Cluster, definitions router.SavedDefinitions, job backends.JobDetail, added int,
+	ctx context.Context, cluster backends.Cluster, definitions ops.SavedDefinitions, job backends.JobDetail, added int,
 ) (warning string, err error) {
 	versions, err := cluster.Versions(ctx, job.Job)
 	if err != nil {
@@ -225,7 +225,7 @@ func changesText(counts, scaling []string) string {
 // of the saved definition. If it cannot be saved, saveStopped returns a warning and deletes the definition saved at
 // an earlier stop, which start must not bring back.
 func saveStopped(
-	ctx context.Context, cluster backends.Cluster, definitions router.SavedDefinitions, job backends.JobDetail,
+	ctx context.Context, cluster backends.Cluster, definitions ops.SavedDefinitions, job backends.JobDetail,
 ) (id, warning string, err error) {
 	definition, err := cluster.Definition(ctx, job.Job, nil)
 	if err != nil {
@@ -253,7 +253,7 @@ func saveStopped(
 // relinkRelease assigns the saved release of a job to the job that was registered again from definition. If Nomad had
 // deleted the job, it now has a new CreateIndex.
 func relinkRelease(
-	ctx context.Context, cluster backends.Cluster, definitions router.SavedDefinitions, job backends.Job,
+	ctx context.Context, cluster backends.Cluster, definitions ops.SavedDefinitions, job backends.Job,
 	definition json.RawMessage,
 ) error {
 	saved, ok := definitions.Find(ops.Released)
