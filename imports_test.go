@@ -21,11 +21,11 @@ import (
 var mayImport = importTable(`
 acl: backends
 backends/backendtest: backends
-backends/docker: backends
-backends/nomad: backends
+backends/docker: backends internal/dockerhost internal/tlsfiles
+backends/nomad: backends internal/tlsfiles
 commands: backends internal/escape internal/ops internal/pattern internal/render
 	router
-config: internal/suggest
+config: internal/cmdline internal/dockerhost internal/suggest internal/tlsfiles
 internal/audit: internal/escape internal/linequeue
 internal/demo: config internal/gateway internal/nomadsim internal/sshfiles router
 internal/gateway: acl backends backends/docker backends/nomad commands config
@@ -38,8 +38,8 @@ internal/render: internal/escape
 internal/sshd: acl internal/audit internal/escape router
 internal/testenv/dockertest: internal/nomadsim
 internal/testenv/nomadtest: internal/nomadsim
-router: acl backends internal/audit internal/escape internal/nomadcli internal/ops
-	internal/suggest
+router: acl backends internal/audit internal/cmdline internal/escape internal/nomadcli
+	internal/ops internal/suggest
 `)
 
 // importTable parses a table of packages, each with a colon after its name and before those that it may import.
