@@ -1,6 +1,5 @@
-// Package backends defines the data that the gateway reads from clusters, in Nomad's terms, and the interfaces to read
-// and change it. It also owns what all backends share: response caching, log fan-out and connection slots. It does not
-// talk to a daemon itself; the packages below it do.
+// Package backends defines the data that the gateway reads from clusters, in Nomad's terms, the interfaces to read and
+// change it, and their errors. It does not talk to a daemon itself; the packages below it do.
 package backends
 
 import (

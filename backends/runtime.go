@@ -166,8 +166,8 @@ func (q LogQuery) NeedsContainer() bool {
 	return q.Timestamps || !q.Since.IsZero() || q.AfterContainer != ""
 }
 
-// isNotice reports whether the chunk is a Note or Lost.
-func (c LogChunk) isNotice() bool { return c.Lost || c.Note != "" }
+// IsNotice reports whether the chunk is a Note or Lost.
+func (c LogChunk) IsNotice() bool { return c.Lost || c.Note != "" }
 
 // OutputIndex returns 0 for stdout and 1 for stderr.
 func (c LogChunk) OutputIndex() int {

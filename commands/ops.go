@@ -15,6 +15,7 @@ import (
 	"nomadctld/backends"
 	"nomadctld/internal/ops"
 	"nomadctld/internal/render"
+	"nomadctld/internal/safego"
 	"nomadctld/router"
 )
 
@@ -118,7 +119,7 @@ func (o *opsCommand) Run(ctx context.Context, req *router.Request) error {
 		return err
 	}
 	switch op := findOp(started, one.ID); {
-	case op != nil && (o.restore || o.forget) && !isFinished(op):
+	case op != nil && (o.restore || o.forget) && !op.IsFinished():
 		return fmt.Errorf("operation %s is still running (see: ops %s)", one.ID, one.ID)
 	case o.restore, o.forget:
 		i := slices.IndexFunc(saved, func(s ops.SavedDefinition) bool { return s.ID == one.ID })
@@ -154,7 +155,7 @@ func listOps(started []*ops.Op, saved []ops.SavedDefinition) (all []opOutput) {
 				one.State, one.Last = "failed", err.Error()
 			}
 			// After a panic, the error does not contain the next step.
-			var caught *backends.PanicError
+			var caught *safego.PanicError
 			isSaved := slices.ContainsFunc(saved, func(s ops.SavedDefinition) bool { return s.ID == op.ID })
 			if errors.As(err, &caught) && isSaved {
 				one.Last += "; bring it back: " + restoreCommand(op.ID)
@@ -219,13 +220,8 @@ func findOp(started []*ops.Op, id string) *ops.Op {
 	return nil
 }
 
-func isFinished(op *ops.Op) bool {
-	at, _ := op.Finished()
-	return !at.IsZero()
-}
-
 func cancelOp(req *router.Request, op *ops.Op) error {
-	if isFinished(op) {
+	if op.IsFinished() {
 		return printNotice(req, "operation %s has already finished", op.ID)
 	}
 	op.Halt("cancelled by " + req.User.Login)

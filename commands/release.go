@@ -66,7 +66,7 @@ func lastRelease(earlier []backends.Version) (backends.Version, bool) {
 // savedRelease returns the release that the gateway has saved for a job. now is the job's current version. The release
 // has an older CreateIndex than now if Nomad had deleted the job before it was registered again.
 func savedRelease(
-	definitions router.SavedDefinitions, now backends.Version,
+	definitions ops.SavedDefinitions, now backends.Version,
 ) (release backends.Version, saved ops.SavedDefinition, ok bool, err error) {
 	if saved, ok := definitions.Find(ops.Released); !ok || saved.CreateIndex != now.CreateIndex {
 		return release, saved, false, nil
@@ -117,7 +117,7 @@ const resaveInterval = 24 * time.Hour
 // because Nomad then deletes the oldest versions. A saved release stays unless Nomad has a better one. If the release
 // cannot be saved and would be lost, saveRelease returns a warning.
 func saveRelease(
-	ctx context.Context, cluster backends.Cluster, definitions router.SavedDefinitions, job backends.JobDetail, added int,
+	ctx context.Context, cluster backends.Cluster, definitions ops.SavedDefinitions, job backends.JobDetail, added int,
 ) (warning string, err error) {
 	versions, err := cluster.Versions(ctx, job.Job)
 	if err != nil {
@@ -224,7 +224,7 @@ func changesText(counts, scaling []string) string {
 // of the saved definition. If it cannot be saved, saveStopped returns a warning and deletes the definition saved at
 // an earlier stop, which start must not bring back.
 func saveStopped(
-	ctx context.Context, cluster backends.Cluster, definitions router.SavedDefinitions, job backends.JobDetail,
+	ctx context.Context, cluster backends.Cluster, definitions ops.SavedDefinitions, job backends.JobDetail,
 ) (id, warning string, err error) {
 	definition, err := cluster.Definition(ctx, job.Job, nil)
 	if err != nil {
@@ -252,7 +252,7 @@ func saveStopped(
 // relinkRelease assigns the saved release of a job to the job that was registered again from definition. If Nomad had
 // deleted the job, it now has a new CreateIndex.
 func relinkRelease(
-	ctx context.Context, cluster backends.Cluster, definitions router.SavedDefinitions, job backends.Job,
+	ctx context.Context, cluster backends.Cluster, definitions ops.SavedDefinitions, job backends.Job,
 	definition json.RawMessage,
 ) error {
 	saved, ok := definitions.Find(ops.Released)

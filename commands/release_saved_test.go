@@ -13,7 +13,6 @@ import (
 
 	"nomadctld/backends"
 	"nomadctld/internal/ops"
-	"nomadctld/router"
 )
 
 // versionedCluster is a cluster with one job, newest version first.
@@ -50,18 +49,18 @@ func savedVersion(t *testing.T, created, number uint64, mode string, stable bool
 }
 
 // newSaved returns the saved definitions of the job web, and their folder.
-func newSaved(t *testing.T) (saved router.SavedDefinitions, folder string) {
+func newSaved(t *testing.T) (saved ops.SavedDefinitions, folder string) {
 	t.Helper()
 	folder = filepath.Join(t.TempDir(), "jobs")
 	registry, problems := ops.Open(folder, ops.Key{1})
 	if len(problems) > 0 {
 		t.Fatal(problems)
 	}
-	return router.NewSavedDefinitions(registry, ops.Job{Tier: "production", Namespace: "default", ID: "web", Root: "web"},
+	return registry.SavedDefinitions(ops.Job{Tier: "production", Namespace: "default", ID: "web", Root: "web"},
 		"wim", "scale web 2"), folder + "-saved"
 }
 
-func mustSaveRelease(t *testing.T, saved router.SavedDefinitions, versions ...backends.Version) {
+func mustSaveRelease(t *testing.T, saved ops.SavedDefinitions, versions ...backends.Version) {
 	t.Helper()
 	cluster := versionedCluster{versions: versions}
 	if warning, err := saveRelease(t.Context(), cluster, saved, cluster.detail(), 1); err != nil || warning != "" {

@@ -90,7 +90,7 @@ func (r *restart) Run(ctx context.Context, req *router.Request) error {
 	if err := checkRestartable(job); err != nil {
 		return err
 	}
-	work := func(ctx context.Context, w router.Operation) error { return r.restartFull(ctx, w, job) }
+	work := func(ctx context.Context, w ops.Operation) error { return r.restartFull(ctx, w, job) }
 	if r.full {
 		warning, err := saveRelease(ctx, req.Cluster, req.SavedDefinitions(), job, 2) // the stop adds a version, too
 		if err != nil {
@@ -277,7 +277,7 @@ func followOp(ctx context.Context, req *router.Request, op *ops.Op, unit string)
 		}
 		return report.print(n)
 	})
-	if isFinished(op) {
+	if op.IsFinished() {
 		return err
 	}
 	if req.Terminal == nil || !errors.Is(err, router.ErrInterrupted) {

@@ -10,7 +10,6 @@ import (
 	"nomadctld/backends"
 	"nomadctld/internal/escape"
 	"nomadctld/internal/ops"
-	"nomadctld/router"
 )
 
 const (
@@ -22,7 +21,7 @@ const (
 
 // restartFull stops a job and registers it again. The definition is saved to disk before the job is stopped, and
 // deleted after Nomad has accepted it again.
-func (r *restart) restartFull(ctx context.Context, w router.Operation, job backends.JobDetail) error {
+func (r *restart) restartFull(ctx context.Context, w ops.Operation, job backends.JobDetail) error {
 	definition, err := w.Cluster.Definition(ctx, job.Job, nil)
 	if err != nil {
 		return jobError(job.Job, err)
@@ -118,7 +117,7 @@ var errStopUnknown = errors.New("cannot tell whether the job is stopped")
 // request. It returns the stopped job, or an error if the job was not stopped. The response of the request may have
 // been lost, so only the job itself shows whether Nomad applied it.
 func confirmStopped(
-	ctx context.Context, w router.Operation, job backends.JobDetail, stopErr error,
+	ctx context.Context, w ops.Operation, job backends.JobDetail, stopErr error,
 ) (now backends.JobDetail, err error) {
 	start := time.Now()
 	uncertain := errors.Is(stopErr, backends.ErrOutcomeUnknown)
@@ -152,7 +151,7 @@ func confirmStopped(
 }
 
 // waitForStop waits until no allocation of a stopped job is running, or until the operation is halted.
-func (r *restart) waitForStop(ctx context.Context, w router.Operation, job backends.Job, index uint64) {
+func (r *restart) waitForStop(ctx context.Context, w ops.Operation, job backends.Job, index uint64) {
 	ctx, cancel := context.WithTimeoutCause(ctx, r.timeout, errWaitTimeout)
 	defer cancel()
 	ctx, stop := cancelOnHalt(ctx, w)
@@ -165,7 +164,7 @@ func (r *restart) waitForStop(ctx context.Context, w router.Operation, job backe
 // registerAgain registers a definition. It retries for recoveryTimeout, unless the job has changed since index. A job
 // that was stopped may have been garbage-collected; then it is registered as a new job.
 func registerAgain(
-	ctx context.Context, w router.Operation, job backends.Job, definition json.RawMessage, index uint64, wasStopped bool,
+	ctx context.Context, w ops.Operation, job backends.Job, definition json.RawMessage, index uint64, wasStopped bool,
 ) (backends.WriteResult, error) {
 	until := time.Now().Add(recoveryTimeout)
 	for {
@@ -188,7 +187,7 @@ func registerAgain(
 
 // recoveryError returns the error for a job that could not be registered again, with the next step. Unless the job is
 // running anyway, it prints the definition, which may be the only copy.
-func recoveryError(w router.Operation, job backends.JobDetail, definition json.RawMessage, err error) error {
+func recoveryError(w ops.Operation, job backends.JobDetail, definition json.RawMessage, err error) error {
 	ctx, cancel := context.WithTimeout(context.Background(), pollInterval*10)
 	defer cancel()
 	text, readErr := w.Cluster.Definition(ctx, job.Job, nil)

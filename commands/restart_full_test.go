@@ -11,7 +11,6 @@ import (
 
 	"nomadctld/backends"
 	"nomadctld/internal/ops"
-	"nomadctld/router"
 )
 
 // These tests check outcomes of restart --full that take minutes. They run in simulated time.
@@ -37,14 +36,14 @@ func (s *fakeCluster) Register(
 	return backends.WriteResult{}, s.register(s.calls, index)
 }
 
-func (s *fakeCluster) operation(t *testing.T) router.Operation {
+func (s *fakeCluster) operation(t *testing.T) ops.Operation {
 	t.Helper()
 	registry, _ := ops.Open(t.TempDir(), ops.Key{1})
 	op, err := registry.Start(ops.Job{ID: "web", Root: "web"}, "wim", "restart --full web")
 	if err != nil {
 		t.Fatal(err)
 	}
-	return router.NewOperation(op, registry, s, s)
+	return ops.Operation{Op: op, Cluster: s, Writer: s}
 }
 
 var (

@@ -11,7 +11,6 @@ import (
 
 	"nomadctld/backends"
 	"nomadctld/internal/ops"
-	"nomadctld/router"
 )
 
 // failedAllocations returns the selected allocations of a job that have failed or, in a system job, were stopped, and
@@ -57,7 +56,7 @@ func checkReplaceable(job backends.JobDetail, unreschedulable []backends.Allocat
 }
 
 // replaceFailed makes Nomad replace the failed allocations and waits until their replacements are running.
-func (r *rollingRestart) replaceFailed(ctx context.Context, w router.Operation) error {
+func (r *rollingRestart) replaceFailed(ctx context.Context, w ops.Operation) error {
 	replaced := append(slices.Clone(r.failed), r.unreschedulable...)
 	if len(replaced) == 0 {
 		return nil
@@ -112,7 +111,7 @@ func (r *rollingRestart) alsoReplaced(replaced []backends.Allocation) []backends
 // allocations, calls replace, and registers the original definition again, even if replace failed. Nomad updates the
 // running allocations in place, because both versions run the same. The original definition is on disk for ops
 // --restore from before the first registration until after the second one.
-func (r *rollingRestart) allowRescheduling(ctx context.Context, w router.Operation,
+func (r *rollingRestart) allowRescheduling(ctx context.Context, w ops.Operation,
 	replace func(backends.JobDetail) error,
 ) error {
 	definition, err := w.Cluster.Definition(ctx, r.job.Job, nil)
@@ -197,7 +196,7 @@ var errRegisterUnknown = errors.New("cannot tell whether Nomad applied the regis
 // is the error of that registration. It returns the JobModifyIndex of the job with one attempt to reschedule, or an
 // error if that job is not registered, or errRegisterUnknown.
 func (r *rollingRestart) findRegistered(
-	ctx context.Context, w router.Operation, original json.RawMessage, registerErr error,
+	ctx context.Context, w ops.Operation, original json.RawMessage, registerErr error,
 ) (uint64, error) {
 	start := time.Now()
 	for {
@@ -249,7 +248,7 @@ func missingAllocations(job backends.JobDetail, group string) map[string]int {
 }
 
 // placeMissing makes Nomad place the missing allocations and waits until they are running.
-func (r *rollingRestart) placeMissing(ctx context.Context, w router.Operation) error {
+func (r *rollingRestart) placeMissing(ctx context.Context, w ops.Operation) error {
 	if len(r.missing) == 0 {
 		return nil
 	}

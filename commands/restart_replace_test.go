@@ -14,7 +14,6 @@ import (
 
 	"nomadctld/backends"
 	"nomadctld/internal/ops"
-	"nomadctld/router"
 )
 
 // definitionsCluster returns one definition of a job after another, and then repeats the last one.
@@ -69,7 +68,7 @@ func TestFindRegistered_ResponseLost(t *testing.T) {
 				var r rollingRestart
 				r.job.ID, r.job.Version, r.job.ModifyIndex = "web", 3, 13
 				start := time.Now()
-				index, err := r.findRegistered(t.Context(), router.Operation{Op: op, Cluster: &definitionsCluster{all: tc.all}},
+				index, err := r.findRegistered(t.Context(), ops.Operation{Op: op, Cluster: &definitionsCluster{all: tc.all}},
 					json.RawMessage(original), backends.ErrOutcomeUnknown)
 				took := time.Since(start)
 				if index != tc.index || (err == nil) != (tc.want == "") || err != nil && !strings.HasPrefix(err.Error(), tc.want) {

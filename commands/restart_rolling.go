@@ -11,7 +11,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"nomadctld/backends"
-	"nomadctld/router"
+	"nomadctld/internal/ops"
+	"nomadctld/internal/safego"
 )
 
 // rollingRestart restarts the allocations of a job one batch at a time. Before that, it replaces failed allocations and
@@ -44,7 +45,7 @@ const (
 )
 
 // restartAll runs the whole restart.
-func (r *rollingRestart) restartAll(ctx context.Context, w router.Operation) error {
+func (r *rollingRestart) restartAll(ctx context.Context, w ops.Operation) error {
 	if err := r.replaceFailed(ctx, w); err != nil {
 		return err
 	}
@@ -84,7 +85,7 @@ func (r *rollingRestart) restartAll(ctx context.Context, w router.Operation) err
 }
 
 // explainStop notes which targets were restarted and which were not, and returns err with the job and the counts.
-func (r *rollingRestart) explainStop(w router.Operation, err error) error {
+func (r *rollingRestart) explainStop(w ops.Operation, err error) error {
 	w.Note("restarted: %s", targetNames(r.restarted))
 	if len(r.unconfirmed) > 0 {
 		w.Note("restarted but not confirmed healthy: %s", targetNames(r.unconfirmed))
@@ -98,7 +99,7 @@ func (r *rollingRestart) explainStop(w router.Operation, err error) error {
 
 // beforeBatch waits for --wait, except before the first batch, and returns the job's current state. It returns an
 // error if the operation was halted, or if the job was changed or can no longer be restarted.
-func (r *rollingRestart) beforeBatch(ctx context.Context, w router.Operation) (now backends.JobDetail, err error) {
+func (r *rollingRestart) beforeBatch(ctx context.Context, w ops.Operation) (now backends.JobDetail, err error) {
 	ctx, stop := cancelOnHalt(ctx, w)
 	defer stop()
 	if len(r.restarted) > 0 && r.wait > 0 {
@@ -120,7 +121,7 @@ func (r *rollingRestart) beforeBatch(ctx context.Context, w router.Operation) (n
 }
 
 // cancelOnHalt returns a context that is cancelled when the operation is halted.
-func cancelOnHalt(ctx context.Context, w router.Operation) (context.Context, context.CancelFunc) {
+func cancelOnHalt(ctx context.Context, w ops.Operation) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	go func() {
 		select {
@@ -134,7 +135,7 @@ func cancelOnHalt(ctx context.Context, w router.Operation) (context.Context, con
 
 // restartBatch restarts a batch and waits until it is healthy. It polls the job and checks what each target still
 // waits for. The batch is healthy if every target has been ready for minUptime without a task being started again.
-func (r *rollingRestart) restartBatch(ctx context.Context, w router.Operation, batch []target) error {
+func (r *rollingRestart) restartBatch(ctx context.Context, w ops.Operation, batch []target) error {
 	if len(batch) == 0 {
 		return nil
 	}
@@ -196,7 +197,7 @@ func lastStart(a backends.Allocation, task string) (last time.Time) {
 
 // refreshTargets returns the current state of a batch, without the targets that were deleted, replaced or stopped
 // since the restart started.
-func (r *rollingRestart) refreshTargets(w router.Operation, now backends.JobDetail, batch []target) (current []target) {
+func (r *rollingRestart) refreshTargets(w ops.Operation, now backends.JobDetail, batch []target) (current []target) {
 	for _, t := range batch {
 		i := slices.IndexFunc(now.Allocations, func(a backends.Allocation) bool { return a.ID == t.ID })
 		switch {
@@ -215,13 +216,13 @@ func (r *rollingRestart) refreshTargets(w router.Operation, now backends.JobDeta
 
 // requestRestarts requests the restart of all targets of a batch. If the response to a request is lost, the state of
 // the target shows later whether it was restarted.
-func (r *rollingRestart) requestRestarts(ctx context.Context, w router.Operation, batch []target) error {
+func (r *rollingRestart) requestRestarts(ctx context.Context, w ops.Operation, batch []target) error {
 	errs := make([]error, len(batch))
 	var requests errgroup.Group
 	requests.SetLimit(maxParallelRequests)
 	for i, t := range batch {
 		requests.Go(func() error {
-			errs[i] = backends.Protect(func() (err error) {
+			errs[i] = safego.Protect(func() (err error) {
 				if r.replace {
 					_, err = w.Writer.StopAllocation(ctx, t.Allocation)
 				} else {
@@ -246,7 +247,7 @@ func (r *rollingRestart) requestRestarts(ctx context.Context, w router.Operation
 
 // fetchChecks returns the service checks of the batch's current allocations, by allocation ID.
 func (r *rollingRestart) fetchChecks(
-	ctx context.Context, w router.Operation, now backends.JobDetail, batch []target,
+	ctx context.Context, w ops.Operation, now backends.JobDetail, batch []target,
 ) map[string][]backends.Check {
 	if r.ignoreChecks {
 		return nil

@@ -2,7 +2,6 @@ package router
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"log/slog"
 	"slices"
@@ -11,6 +10,7 @@ import (
 	"nomadctld/backends"
 	"nomadctld/internal/audit"
 	"nomadctld/internal/ops"
+	"nomadctld/internal/safego"
 )
 
 // operationRunner starts operations, which continue after their session has ended. All sessions share it.
@@ -22,37 +22,10 @@ type operationRunner struct {
 	auditRequired bool // refuse operations whose start event cannot be written
 }
 
-// Operation is an operation with its access to the clusters, limited to the jobs of the user who started it.
-type Operation struct {
-	*ops.Op
-	Cluster backends.Cluster
-	Writer  backends.ClusterWriter
-
-	runner *operationRunner
-}
-
-// NewOperation returns an operation of a registry with access to a cluster.
-func NewOperation(op *ops.Op, registry *ops.Registry, cluster backends.Cluster,
-	writer backends.ClusterWriter,
-) Operation {
-	return Operation{op, cluster, writer, &operationRunner{operations: registry}}
-}
-
-// SaveDefinition saves a version of the job's definition to disk, so that it survives a restart of the gateway.
-func (o Operation) SaveDefinition(definition json.RawMessage, version uint64) error {
-	return o.runner.operations.SaveForRestore(o.Op, definition, version)
-}
-
-// DeleteDefinition deletes the saved definition. It is called when there is nothing left to restore.
-func (o Operation) DeleteDefinition() error { return o.runner.operations.DropByID(o.ID) }
-
-// DefinitionPath returns the path of the saved definition.
-func (o Operation) DefinitionPath() string { return o.runner.operations.DefinitionPath(o.ID) }
-
 // StartOperation starts work on req.Job in the background and returns it as an operation with its own end event. The
 // operation continues after the session has ended. If another operation works on the job, it returns an
 // *ops.BusyError. Only the values of ctx are used.
-func (r *Request) StartOperation(ctx context.Context, work func(context.Context, Operation) error) (*ops.Op, error) {
+func (r *Request) StartOperation(ctx context.Context, work func(context.Context, ops.Operation) error) (*ops.Op, error) {
 	runner := r.runner
 	op, err := runner.operations.Start(r.opsJob(), r.User.Login, strings.Join(r.redacted.words, " "))
 	if err != nil {
@@ -70,7 +43,7 @@ func (r *Request) StartOperation(ctx context.Context, work func(context.Context,
 	cluster := r.Cluster.(*scopedCluster)
 	writer := &scopedWriter{owned: cluster.owned, writers: runner.writers, event: &event}
 	op.OnFinish(func(err error) {
-		if caught := (*backends.PanicError)(nil); errors.As(err, &caught) {
+		if caught := (*safego.PanicError)(nil); errors.As(err, &caught) {
 			runner.log.Error("panic", "operation", op.ID, "command", op.Command, "panic", caught.String())
 		}
 		event := writer.finalEvent(err)
@@ -81,8 +54,8 @@ func (r *Request) StartOperation(ctx context.Context, work func(context.Context,
 		return nil, err
 	}
 	own := &scopedCluster{owned: cluster.owned, clusters: cluster.clusters, event: new(audit.Event)}
-	w := Operation{op, own, writer, runner}
-	go func() { op.Finish(backends.Protect(func() error { return work(context.WithoutCancel(ctx), w) })) }()
+	w := ops.Operation{Op: op, Cluster: own, Writer: writer}
+	go func() { op.Finish(safego.Protect(func() error { return work(context.WithoutCancel(ctx), w) })) }()
 	return op, nil
 }
 

@@ -11,6 +11,7 @@ import (
 	"nomadctld/acl"
 	"nomadctld/backends"
 	"nomadctld/internal/audit"
+	"nomadctld/internal/safego"
 )
 
 const (
@@ -55,7 +56,7 @@ func (g Gateway) killOrphan(ctx context.Context, slots chan struct{}, e audit.Ev
 		case <-ctx.Done():
 			return
 		}
-		err := backends.Protect(func() (err error) {
+		err := safego.Protect(func() (err error) {
 			attempt, cancel := context.WithTimeout(ctx, killAttemptTimeout)
 			defer cancel()
 			found, err := g.tryKillOrphan(attempt, e)

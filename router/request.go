@@ -9,6 +9,7 @@ import (
 	"nomadctld/acl"
 	"nomadctld/backends"
 	"nomadctld/internal/audit"
+	"nomadctld/internal/clusterview"
 	"nomadctld/internal/cmdline"
 )
 
@@ -58,7 +59,7 @@ type Request struct {
 	writeStartEvent   func(durable bool) error              // auditRequest: writes the start event
 	expandedLine      string                                // expandAlias: the command line after alias expansion
 	runtimes          *RuntimeSelector                      // authorize
-	clusters          map[string]*backends.SharedCluster    // authorize
+	clusters          map[string]*clusterview.Shared        // authorize
 	tiers             []acl.Tier                            // authorize
 	runner            *operationRunner                      // authorize
 	raw               *Raw                                  // authorize

@@ -222,7 +222,7 @@ func TestStartOperation_OwnEvent(t *testing.T) {
 		return probe{
 			Spec{Name: "act", Args: "JOB", Target: TargetJob, RightSet: Operate},
 			func(ctx context.Context, req *Request) error {
-				started, err := req.StartOperation(ctx, func(ctx context.Context, work Operation) error {
+				started, err := req.StartOperation(ctx, func(ctx context.Context, work ops.Operation) error {
 					<-proceed
 					if ctx.Err() != nil {
 						return ctx.Err()

@@ -159,7 +159,7 @@ func TestTaskRuntime_UserQuota(t *testing.T) {
 	nomad := &fakeRuntime{}
 	r := &RuntimeSelector{
 		Nomad: map[string]backends.Runtime{"production": nomad, "backup": nomad, "test": nomad}, Mode: ExecModeNomad,
-		ProgramQuota: backends.NewQuota("programs", 1), LogQuota: backends.NewQuota("logs", 1),
+		ProgramQuota: NewQuota("programs", 1), LogQuota: NewQuota("logs", 1),
 		ClusterOf: func(tier string) string {
 			if tier == "backup" {
 				return "production"

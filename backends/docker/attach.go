@@ -12,6 +12,7 @@ import (
 	dockerclient "github.com/fsouza/go-dockerclient"
 
 	"nomadctld/backends"
+	"nomadctld/internal/safego"
 )
 
 // Attach implements backends.Runtime.
@@ -37,7 +38,7 @@ func (d *Docker) Attach(ctx context.Context, in backends.TaskRef, a backends.Att
 	exited := make(chan exitResult, 1)
 	background.Go(func() {
 		var exit exitResult
-		exit.err = backends.Protect(func() (err error) {
+		exit.err = safego.Protect(func() (err error) {
 			exit.code, err = api.client.WaitContainerWithContext(target.ID, runCtx)
 			return err
 		})

@@ -10,6 +10,7 @@ import (
 	"github.com/hashicorp/nomad/api"
 
 	"nomadctld/backends"
+	"nomadctld/internal/safego"
 )
 
 const (
@@ -127,7 +128,7 @@ func (c *Client) runProgram(
 	r.sendSize(p.Terminal)
 	var websocket sync.WaitGroup
 	websocket.Go(func() {
-		results <- backends.Protect(func() (err error) {
+		results <- safego.Protect(func() (err error) {
 			nomadCode, err = c.execWebsocket(connCtx, in, execRequest{
 				command: command, stdin: stdin, stdout: out.stdout, stderr: out.stderr,
 				terminal: p.Terminal != nil, sizes: r.sizes,

@@ -20,6 +20,7 @@ import (
 	_ "nomadctld/commands" // registers the commands
 	"nomadctld/config"
 	"nomadctld/internal/audit"
+	"nomadctld/internal/clusterview"
 	"nomadctld/internal/nomadcli"
 	"nomadctld/internal/ops"
 	"nomadctld/internal/sshd"
@@ -47,7 +48,7 @@ type Gateway struct {
 
 // parts are the components that depend only on the configuration.
 type parts struct {
-	clusters map[string]*backends.SharedCluster
+	clusters map[string]*clusterview.Shared
 	writers  map[string]backends.ClusterWriter
 	runtimes *router.RuntimeSelector
 	raw      *router.Raw
@@ -74,16 +75,16 @@ func build(c *config.Config, log *slog.Logger) (p parts, err error) {
 	if err != nil {
 		return p, err
 	}
-	p.clusters, p.writers = map[string]*backends.SharedCluster{}, map[string]backends.ClusterWriter{}
+	p.clusters, p.writers = map[string]*clusterview.Shared{}, map[string]backends.ClusterWriter{}
 	p.runtimes = &router.RuntimeSelector{
 		Docker: containers, Nomad: map[string]backends.Runtime{},
 		Mode: router.ExecMode(c.Docker.Exec), RefusedDrivers: c.Docker.Refuse,
-		ProgramQuota: backends.NewQuota("programs", c.Limits.User.Programs),
-		LogQuota:     backends.NewQuota("logs", c.Limits.User.Logs),
+		ProgramQuota: router.NewQuota("programs", c.Limits.User.Programs),
+		LogQuota:     router.NewQuota("logs", c.Limits.User.Logs),
 		ClusterOf:    clusterOf(c.Tiers),
 	}
 	for tier, client := range clients {
-		p.clusters[tier] = backends.NewSharedCluster(client)
+		p.clusters[tier] = clusterview.New(client)
 		p.runtimes.Nomad[tier] = client
 		p.writers[tier] = client
 	}

@@ -27,6 +27,7 @@ type Op struct {
 	Command string // its words after alias expansion, redacted
 	Started time.Time
 
+	registry      *Registry
 	finishOnce    sync.Once
 	haltRequested chan struct{} // closed by Halt
 
@@ -50,10 +51,10 @@ type Note struct {
 // maxNotes is the maximum number of notes of an operation.
 const maxNotes = 10000
 
-func newOp(id string, job Job, user, command string) *Op {
+func (r *Registry) newOp(job Job, user, command string) *Op {
 	return &Op{
-		ID: id, Job: job, User: user, Command: command, Started: time.Now(),
-		changed: make(chan struct{}), haltRequested: make(chan struct{}),
+		ID: newID(), Job: job, User: user, Command: command, Started: time.Now(),
+		registry: r, changed: make(chan struct{}), haltRequested: make(chan struct{}),
 	}
 }
 
@@ -155,6 +156,12 @@ func (o *Op) Finished() (time.Time, error) {
 		return o.finishedAt, nil
 	}
 	return o.finishedAt, o.err
+}
+
+// IsFinished reports whether the operation has finished.
+func (o *Op) IsFinished() bool {
+	at, _ := o.Finished()
+	return !at.IsZero()
 }
 
 // LastNote returns the latest note.

@@ -138,15 +138,15 @@ func TestRegistry_MaxFinished(t *testing.T) {
 	}
 }
 
-func TestSaveForRestore_SurvivesRestart(t *testing.T) {
+func TestSaveDefinition_SurvivesRestart(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "jobs")
 	r := open(t, folder)
 	o := startOp(t, r, web)
 	definition := json.RawMessage(`{"ID":"p-team1-web","Namespace":"default","Extra":{"new":[1,2.50,"<&>"]}}`)
-	if err := r.SaveForRestore(o, definition, 3); err != nil {
+	if err := o.SaveDefinition(definition, 3); err != nil {
 		t.Fatal(err)
 	}
-	info, err := os.Stat(r.DefinitionPath(o.ID))
+	info, err := os.Stat(o.DefinitionPath())
 	if err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("got %v, %v, want a file with mode 0600", info, err)
 	}
@@ -194,14 +194,14 @@ func TestOpen_TruncatedFile(t *testing.T) {
 	}
 }
 
-func TestSaveForRestore_NoFolder(t *testing.T) {
+func TestSaveDefinition_NoFolder(t *testing.T) {
 	r := open(t, "")
-	if err := r.SaveForRestore(startOp(t, r, web), json.RawMessage(`{}`), 0); !errors.Is(err, ErrNoFolder) {
+	if err := startOp(t, r, web).SaveDefinition(json.RawMessage(`{}`), 0); !errors.Is(err, ErrNoFolder) {
 		t.Errorf("got %v, want %v", err, ErrNoFolder)
 	}
 }
 
-func TestSaveForRestore_NotAFolder(t *testing.T) {
+func TestSaveDefinition_NotAFolder(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(folder, nil, 0o600); err != nil {
 		t.Fatal(err)
@@ -210,7 +210,7 @@ func TestSaveForRestore_NotAFolder(t *testing.T) {
 	if len(problems) != 1 {
 		t.Errorf("got %v, want one problem", problems)
 	}
-	if err := r.SaveForRestore(startOp(t, r, web), webDefinition, 0); err == nil || len(r.Restorable()) != 0 {
+	if err := startOp(t, r, web).SaveDefinition(webDefinition, 0); err == nil || len(r.Restorable()) != 0 {
 		t.Errorf("got %v and %+v, want an error and no definition", err, r.Restorable())
 	}
 }

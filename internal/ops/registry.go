@@ -62,7 +62,7 @@ func (r *Registry) Start(job Job, user, command string) (*Op, error) {
 		return nil, err
 	}
 	r.trimFinished()
-	o := newOp(newID(), job, user, command)
+	o := r.newOp(job, user, command)
 	r.ops = append(r.ops, o)
 	return o, nil
 }
@@ -157,7 +157,7 @@ func (r *Registry) hasSaved(id string) bool {
 	return ok
 }
 
-// Restorable returns the definitions saved by SaveForRestore, oldest first.
+// Restorable returns the definitions saved by Op.SaveDefinition, oldest first.
 func (r *Registry) Restorable() []SavedDefinition {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -124,7 +124,7 @@ func TestOpen_RemovesExpired(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		folder := filepath.Join(t.TempDir(), "jobs")
 		r := open(t, folder)
-		if err := r.SaveForRestore(startOp(t, r, web), webDefinition, 1); err != nil {
+		if err := startOp(t, r, web).SaveDefinition(webDefinition, 1); err != nil {
 			t.Fatal(err)
 		}
 		save(t, r, "p-team1-db", "")
@@ -173,7 +173,7 @@ func TestSave_OldestRemovedAtLimit(t *testing.T) {
 		r.maxSavedBytes = 3500
 		var evicted []string
 		r.OnEvict = func(s SavedDefinition) { evicted = append(evicted, s.Job.ID) }
-		if err := r.SaveForRestore(startOp(t, r, web), webDefinition, 1); err != nil {
+		if err := startOp(t, r, web).SaveDefinition(webDefinition, 1); err != nil {
 			t.Fatal(err)
 		}
 		filler := strings.Repeat("x", 1000)

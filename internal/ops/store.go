@@ -156,15 +156,6 @@ func checkDefinition(job Job, definition json.RawMessage) (index uint64, err err
 	return fields.JobModifyIndex, nil
 }
 
-// SaveForRestore saves the definition of an operation's job to disk. If it returns nil, the definition survives a power
-// loss, and the next gateway accepts it.
-func (r *Registry) SaveForRestore(o *Op, definition json.RawMessage, version uint64) error {
-	return r.persist(SavedDefinition{
-		ID: o.ID, Job: o.Job, User: o.User, Command: o.Command, Time: o.Started.UTC(), Version: version,
-		Definition: definition,
-	})
-}
-
 func (r *Registry) persist(s SavedDefinition) error {
 	if r.folder == "" {
 		return ErrNoFolder
@@ -207,9 +198,6 @@ func ensureFolder(folder string) error {
 	}
 	return errors.Join(checkFolder(folder), syncFolder(filepath.Dir(folder)))
 }
-
-// DefinitionPath returns the path of the file for the definition of an operation's job.
-func (r *Registry) DefinitionPath(id string) string { return filepath.Join(r.folder, id+fileSuffix) }
 
 // writeFile atomically writes a file that only its owner can read.
 func writeFile(path string, content []byte) error {

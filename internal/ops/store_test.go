@@ -207,7 +207,7 @@ func TestOpen_FolderOwner(t *testing.T) {
 			folder := filepath.Join(t.TempDir(), "jobs")
 			running := open(t, folder)
 			op := startOp(t, running, web)
-			if err := running.SaveForRestore(op, webDefinition, 1); err != nil {
+			if err := op.SaveDefinition(webDefinition, 1); err != nil {
 				t.Fatal(err)
 			}
 			if err := tc.spoil(folder); err != nil {
@@ -222,7 +222,7 @@ func TestOpen_FolderOwner(t *testing.T) {
 			for _, r := range []*Registry{running, r} {
 				job := web
 				job.ID, job.Root = "p-team1-other", "p-team1-other"
-				err := r.SaveForRestore(startOp(t, r, job), json.RawMessage(`{"ID":"p-team1-other","Namespace":"default"}`), 1)
+				err := startOp(t, r, job).SaveDefinition(json.RawMessage(`{"ID":"p-team1-other","Namespace":"default"}`), 1)
 				if err == nil || !strings.Contains(err.Error(), tc.want) {
 					t.Errorf("got %v, want %q", err, tc.want)
 				}
@@ -231,8 +231,8 @@ func TestOpen_FolderOwner(t *testing.T) {
 	}
 }
 
-// TestSaveForRestore_Rejects checks that SaveForRestore rejects what Open would reject.
-func TestSaveForRestore_Rejects(t *testing.T) {
+// TestSaveDefinition_Rejects checks that SaveDefinition rejects what Open would reject.
+func TestSaveDefinition_Rejects(t *testing.T) {
 	for definition, want := range map[string]string{
 		`{"ID":"p-team2-shop","Namespace":"default"}`:                             "is for job",
 		`{"ID":"p-team1-web","Namespace":"kube"}`:                                 "is for namespace",
@@ -242,7 +242,7 @@ func TestSaveForRestore_Rejects(t *testing.T) {
 	} {
 		folder := filepath.Join(t.TempDir(), "jobs")
 		r := open(t, folder)
-		err := r.SaveForRestore(startOp(t, r, web), json.RawMessage(definition), 1)
+		err := startOp(t, r, web).SaveDefinition(json.RawMessage(definition), 1)
 		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
 			t.Errorf("%.80s: got %v, want %q", definition, err, want)
 		}
@@ -251,7 +251,7 @@ func TestSaveForRestore_Rejects(t *testing.T) {
 		}
 	}
 	r, _ := Open(t.TempDir())
-	if err := r.SaveForRestore(startOp(t, r, web), webDefinition, 1); err == nil ||
+	if err := startOp(t, r, web).SaveDefinition(webDefinition, 1); err == nil ||
 		!strings.Contains(err.Error(), "no key") {
 		t.Errorf("without a key: got %v", err)
 	}
@@ -265,7 +265,7 @@ func TestOpen_HostKeyReplaced(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "jobs")
 	before, after := Key{1}, Key{2}
 	r := open(t, folder)
-	if err := r.SaveForRestore(startOp(t, r, web), webDefinition, 1); err != nil {
+	if err := startOp(t, r, web).SaveDefinition(webDefinition, 1); err != nil {
 		t.Fatal(err)
 	}
 	if r, problems := Open(folder, after); len(problems) != 1 || len(r.Restorable()) != 0 {
