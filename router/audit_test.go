@@ -468,7 +468,8 @@ func FuzzRedactLine(f *testing.F) {
 		if !strings.Contains(line, "=") && !strings.Contains(line, "-") && got.line != line {
 			t.Errorf("got %q, want %q", got.line, line)
 		}
-		if words, err := cmdline.Split(line); err == nil && len(words) > 0 && words[0] != "other" && len(got.words) != len(words) {
+		if words, err := cmdline.Split(line); err == nil && len(words) > 0 && words[0] != "other" &&
+			len(got.words) != len(words) {
 			t.Errorf("got %d words of %d", len(got.words), len(words))
 		}
 	})

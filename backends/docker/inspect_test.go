@@ -18,7 +18,6 @@ import (
 
 	"nomadctld/internal/testenv/dockertest"
 	"nomadctld/internal/tlsfiles"
-
 )
 
 // newAllocation returns a random allocation ID, so that tests do not find each other's containers.

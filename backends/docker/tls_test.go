@@ -9,7 +9,6 @@ import (
 
 	"nomadctld/internal/testenv/dockertest"
 	"nomadctld/internal/tlsfiles"
-
 )
 
 // tlsDaemon starts a daemon behind TLS and returns its address.

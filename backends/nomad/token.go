@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// ReadToken returns the token in the file, without surrounding white space, or "" without a file. Its error does not contain the file's name,
-// because users see it.
+// ReadToken returns the token in the file, without surrounding white space, or "" if file is empty. Its error does not
+// contain the file's name, because users see it.
 func ReadToken(file string) (string, error) {
 	if file == "" {
 		return "", nil
