@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"nomadctld/internal/dockerhost"
 )
 
 // general reads [general].
@@ -47,7 +49,7 @@ func (l *loader) listenAddress(v value, port string) string {
 
 // dockerPort checks a TCP port to connect to. "" is the same as an absent key.
 func (l *loader) dockerPort(v value) string {
-	if n, err := strconv.ParseUint(v.text, 10, 16); v.ok && v.text != "" && (err != nil || n == 0) {
+	if v.ok && v.text != "" && !dockerhost.ValidPort(v.text) {
 		l.errorf(v.at, `write dockerport = "2375"`, "%s is not a port from 1 to 65535: %s", v.name, quote(v.text))
 	}
 	return v.text

@@ -10,6 +10,7 @@ import (
 	"nomadctld/backends"
 	"nomadctld/internal/audit"
 	"nomadctld/internal/clusterview"
+	"nomadctld/internal/cmdline"
 )
 
 // Request is one command of one session. sshd fills the first part. A comment names the middleware that sets each of
@@ -94,7 +95,7 @@ func (r *Request) RuntimeOf(a backends.Allocation, task string) TaskRuntime {
 
 // LineFrom returns the command line from Args[i] on, with quotes and spaces as sent.
 func (r *Request) LineFrom(i int) (string, error) {
-	return lineFrom(r.expandedLine, len(r.Words)-len(r.Args)+i)
+	return cmdline.From(r.expandedLine, len(r.Words)-len(r.Args)+i)
 }
 
 // ProgramIO returns the streams that connect a program to the session: the user's input, the client's signals, and

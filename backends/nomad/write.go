@@ -69,7 +69,7 @@ var defaultWriteTimeouts = writeTimeouts{
 // token may be sent again. Once a response has been lost, a later rejection does not prove that the first attempt was
 // not applied.
 func (c *Client) write(ctx context.Context, w writeRequest) error {
-	token, err := readToken(c.tier.TokenFile)
+	token, err := ReadToken(c.tier.TokenFile)
 	if err != nil {
 		return err
 	}

@@ -9,7 +9,6 @@ import (
 	"net"
 	"os"
 	"slices"
-	"strings"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -70,7 +69,7 @@ func build(c *config.Config, log *slog.Logger) (p parts, err error) {
 		return p, err
 	}
 	containers, err := docker.Open(docker.Settings{
-		Host: c.Docker.Host, Port: c.General.DockerPort, API: c.General.DockerAPI, TLS: backends.TLS(c.Docker.TLS),
+		Host: c.Docker.Host, Port: c.General.DockerPort, API: c.General.DockerAPI, TLS: c.Docker.TLS,
 		Log: log,
 	})
 	if err != nil {
@@ -211,7 +210,7 @@ const orphansNotSearched = "cannot search for programs that an earlier gateway l
 func nomadTiers(tiers []config.Tier) []nomad.Tier {
 	var all []nomad.Tier
 	for _, t := range tiers {
-		all = append(all, nomad.Tier{Name: t.Name, URL: t.URL, TokenFile: t.TokenFile, TLS: backends.TLS(t.TLS)})
+		all = append(all, nomad.Tier{Name: t.Name, URL: t.URL, TokenFile: t.TokenFile, TLS: t.TLS})
 	}
 	return all
 }
@@ -241,16 +240,12 @@ func newRaw(c *config.Config) (*router.Raw, error) {
 			t := c.Tiers[i]
 			cluster := nomadcli.Cluster{URL: t.URL}
 			var err error
-			if cluster.TLS, err = backends.TLS(t.TLS).Load(); err != nil {
+			if cluster.TLS, err = t.TLS.Load(); err != nil {
 				return cluster, fmt.Errorf("the certificates of tier %s cannot be read; tell the gateway's operator",
 					name)
 			}
-			if t.TokenFile != "" {
-				token, err := os.ReadFile(t.TokenFile)
-				if err != nil {
-					return cluster, fmt.Errorf("the token of tier %s cannot be read; tell the gateway's operator", name)
-				}
-				cluster.Token = strings.TrimSpace(string(token))
+			if cluster.Token, err = nomad.ReadToken(t.TokenFile); err != nil {
+				return cluster, fmt.Errorf("the token of tier %s cannot be read; tell the gateway's operator", name)
 			}
 			return cluster, nil
 		},

@@ -22,11 +22,11 @@ var mayImport = importTable(`
 .: internal/cli
 acl: backends
 backends/backendtest: backends
-backends/docker: backends internal/safego
-backends/nomad: backends internal/safego
+backends/docker: backends internal/dockerhost internal/safego internal/tlsfiles
+backends/nomad: backends internal/safego internal/tlsfiles
 commands: backends internal/escape internal/ops internal/pattern internal/render
 	internal/safego router
-config: internal/suggest
+config: internal/cmdline internal/dockerhost internal/suggest internal/tlsfiles
 internal/cli: config internal/demo internal/gateway internal/health internal/linequeue
 internal/audit: internal/escape internal/linequeue
 internal/clusterview: backends internal/safego
@@ -46,7 +46,7 @@ internal/testenv/dockertest: internal/nomadsim internal/testenv
 internal/testenv/gatewaytest: config internal/audit internal/gateway internal/sshfiles
 	internal/testenv internal/testenv/nomadtest
 internal/testenv/nomadtest: internal/nomadsim internal/testenv
-router: acl backends internal/audit internal/clusterview internal/escape
+router: acl backends internal/audit internal/clusterview internal/cmdline internal/escape
 	internal/logjoin internal/logshare internal/nomadcli internal/ops
 	internal/safego internal/suggest
 `)
