@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"nomadctld/backends"
+	"nomadctld/internal/cmdline"
 	"nomadctld/internal/console"
 	"nomadctld/internal/escape"
 	"nomadctld/router"
@@ -152,7 +153,7 @@ func shellCommand(req *router.Request, words []string) (string, error) {
 	case 1:
 		return words[0], nil
 	}
-	return router.LineFrom(req.Expanded, len(req.Words)-len(req.Args)+2)
+	return cmdline.From(req.Expanded, len(req.Words)-len(req.Args)+2)
 }
 
 // greet prints the user, the task and the node, with the text of the original nomadctld.

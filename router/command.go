@@ -50,8 +50,8 @@ type Spec struct {
 	TracksProgram bool
 	// CompletesCommands: the command completes the arguments of other commands. It gets Access.ClusterFor.
 	CompletesCommands bool
-	// Redact returns its arguments, in the same number, with the secrets hidden. It is nil if MarkSecret marks all flags
-	// with secrets.
+	// Redact returns the arguments with the secrets hidden. It does not change their number. It is nil if MarkSecret
+	// marks all flags with secrets.
 	Redact func(args []string) []string
 	// Hidden: the command is for programs. Help and the docs do not list it.
 	Hidden bool

@@ -22,11 +22,11 @@ var mayImport = importTable(`
 .: internal/cli
 acl: backends
 backends/backendtest: backends
-backends/docker: backends internal/safego
-backends/nomad: backends internal/safego
-commands: backends internal/console internal/escape internal/ops
+backends/docker: backends internal/dockerhost internal/safego internal/tlsfiles
+backends/nomad: backends internal/safego internal/tlsfiles
+commands: backends internal/cmdline internal/console internal/escape internal/ops
 	internal/pattern internal/render internal/safego router
-config: internal/suggest
+config: internal/cmdline internal/dockerhost internal/suggest internal/tlsfiles
 internal/cli: config internal/demo internal/gateway internal/health internal/linequeue
 internal/audit: internal/escape internal/linequeue
 internal/clusterview: backends internal/safego
@@ -47,12 +47,13 @@ internal/testenv/dockertest: internal/nomadsim internal/testenv
 internal/testenv/gatewaytest: config internal/audit internal/gateway internal/sshfiles
 	internal/testenv internal/testenv/nomadtest
 internal/testenv/nomadtest: internal/nomadsim internal/testenv
-router: acl backends internal/audit internal/clusterview
+router: acl backends internal/audit internal/clusterview internal/cmdline
 	internal/console internal/escape internal/logjoin internal/logshare
 	internal/nomadcli internal/ops internal/safego internal/suggest
 `)
 
-// importTable parses a table of packages, each with a colon after its name and before those that it may import.
+// importTable parses lines such as "config: internal/suggest": a package, a colon and the packages that it may import.
+// A list may continue on the next line.
 func importTable(text string) map[string][]string {
 	table := map[string][]string{}
 	from := ""

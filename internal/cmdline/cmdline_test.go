@@ -1,4 +1,4 @@
-package router
+package cmdline
 
 import (
 	"slices"
@@ -41,7 +41,7 @@ func TestSplit_Refused(t *testing.T) {
 		"ps \xff":                        "UTF-8",
 		"ps a\x00b":                      "NUL",
 		strings.Repeat("a", maxLine+1):   "too long",
-		strings.Repeat("a ", maxWords+1): "too many words: 10001, the limit is 10000",
+		strings.Repeat("a ", MaxWords+1): "too many words: 10001, the limit is 10000",
 	} {
 		if got, err := Split(line); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("Split(%.20q) = %q, %v, want an error with %q", line, got, err, want)

@@ -1,4 +1,6 @@
-package router
+// Package cmdline splits command lines into words. The gateway splits the lines that users send and the aliases of its
+// configuration with it, so `nomadctld check` and a running gateway read an alias in the same way.
+package cmdline
 
 import (
 	"errors"
@@ -12,8 +14,12 @@ import (
 // maxLine limits the length of a command line in bytes. It is Linux's limit for one argument of a program.
 const maxLine = 128 << 10
 
-// maxWords limits the words of a command line. Each word uses many times its own length in memory.
-const maxWords = 10_000
+// MaxWords limits the words of a command line. Each word uses many times its own length in memory.
+const MaxWords = 10_000
+
+// ErrUnclosed reports a line that ends inside quotes or after a backslash.
+var ErrUnclosed = errors.New("the command line ends inside quotes or after a backslash; " +
+	"with ssh, quote once for your own shell and once for the gateway")
 
 // Split returns the words of a command line by the quoting rules of a POSIX shell, without expansions or comments.
 // It returns an error if the line is too long, is not valid text, or ends inside quotes.
@@ -26,15 +32,14 @@ func Split(line string) ([]string, error) {
 	case strings.ContainsRune(line, 0):
 		return nil, errors.New("the command line contains a NUL byte")
 	}
-	if len(line) > maxWords { // a word has at least one byte
-		if n := len(wordStarts(line)); n > maxWords {
-			return nil, fmt.Errorf("the command line has too many words: %d, the limit is %d", n, maxWords)
+	if len(line) > MaxWords { // a word has at least one byte
+		if n := len(wordStarts(line)); n > MaxWords {
+			return nil, fmt.Errorf("the command line has too many words: %d, the limit is %d", n, MaxWords)
 		}
 	}
 	words, err := shlex.Split(escapeComments(line))
 	if err != nil {
-		return nil, errors.New("the command line ends inside quotes or after a backslash; " +
-			"with ssh, quote once for your own shell and once for the gateway")
+		return nil, ErrUnclosed
 	}
 	return words, nil
 }
@@ -56,8 +61,8 @@ func escapeComments(line string) string {
 	return b.String() + line[done:]
 }
 
-// LineFrom returns the line from word n on, unchanged, or "" if there are no more words.
-func LineFrom(line string, n int) (string, error) {
+// From returns the line from word n on, unchanged, or "" if there are no more words.
+func From(line string, n int) (string, error) {
 	words, err := Split(line)
 	if err != nil {
 		return "", err
@@ -74,15 +79,15 @@ func LineFrom(line string, n int) (string, error) {
 
 // wordStarts returns the offsets at which words start, by the rules of Split.
 func wordStarts(line string) (starts []int) {
-	for _, span := range wordSpans(line) {
+	for _, span := range Spans(line) {
 		starts = append(starts, span[0])
 	}
 	return starts
 }
 
-// wordSpans returns the start and end offsets of the words, by the rules of Split. It also accepts lines that Split
+// Spans returns the start and end offsets of the words, by the rules of Split. It also accepts lines that Split
 // refuses.
-func wordSpans(line string) (spans [][2]int) {
+func Spans(line string) (spans [][2]int) {
 	var quote byte // the open quote; 0: not quoted
 	between, escaped := true, false
 	for i := range len(line) {

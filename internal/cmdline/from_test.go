@@ -1,8 +1,8 @@
-package router
+package cmdline
 
 import "testing"
 
-func TestLineFrom(t *testing.T) {
+func TestFrom(t *testing.T) {
 	for _, c := range []struct {
 		line string
 		n    int
@@ -18,7 +18,7 @@ func TestLineFrom(t *testing.T) {
 		{"exec ID", 2, ""},
 		{"exec ID", 9, ""},
 	} {
-		if got, err := LineFrom(c.line, c.n); got != c.want || err != nil {
+		if got, err := From(c.line, c.n); got != c.want || err != nil {
 			t.Errorf("%q from word %d: got %q, %v, want %q", c.line, c.n, got, err, c.want)
 		}
 	}
