@@ -116,6 +116,7 @@ var scriptConditions = []string{"sim", "real"}
 var scriptCommands = map[string]func(*testscript.TestScript, bool, []string){
 	"alloc":        allocation,
 	"api":          request,
+	"prompt":       answerPrompt,
 	"requests":     checkRequests,
 	"requestsin":   checkRequestRate,
 	"client":       controlClient,

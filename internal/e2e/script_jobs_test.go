@@ -20,6 +20,7 @@ import (
 	"github.com/hashicorp/nomad/api"
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"nomadctld/internal/testenv"
 	"nomadctld/internal/testenv/nomadtest"
 )
 
@@ -279,6 +280,46 @@ func until(ts *testscript.TestScript, _ bool, args []string) {
 	poll(ts, strings.Join(args, " ")+" succeeds", func() error { return ts.Exec(args[0], args[1:]...) })
 }
 
+// answerPrompt is the script command prompt.
+func answerPrompt(ts *testscript.TestScript, _ bool, args []string) {
+	pattern := regexp.MustCompile(args[0])
+	cmd := scriptProgram(ts, args[2:])
+	var stdout, stderr testenv.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	stdin, err := cmd.StdinPipe()
+	ts.Check(err)
+	ts.Check(cmd.Start())
+	exited := make(chan struct{})
+	go func() { cmd.Wait(); close(exited) }()
+	defer cmd.Process.Kill()
+	poll(ts, "it prints "+args[0], func() error {
+		select {
+		case <-exited:
+			ts.Fatalf("it exited: %s%s", stdout.String(), stderr.String())
+		default:
+		}
+		if !pattern.MatchString(stdout.String()) {
+			return fmt.Errorf("so far %q", stdout.String())
+		}
+		return nil
+	})
+	_, err = io.WriteString(stdin, args[1])
+	ts.Check(err)
+	<-exited
+	fmt.Fprintf(ts.Stdout(), "%scode=%d\n", stdout.String(), cmd.ProcessState.ExitCode())
+	io.WriteString(ts.Stderr(), stderr.String())
+}
+
+// scriptProgram returns a program that runs in the directory of a script and with its environment.
+func scriptProgram(ts *testscript.TestScript, args []string) *exec.Cmd {
+	cmd := exec.Command(args[0], args[1:]...)
+	cmd.Dir = ts.MkAbs(".")
+	for _, name := range []string{"PATH", "HOME", "SSH", "WORK"} {
+		cmd.Env = append(cmd.Env, name+"="+ts.Getenv(name))
+	}
+	return cmd
+}
+
 // keepsRunning is the script command keepsrunning.
 func keepsRunning(ts *testscript.TestScript, _ bool, args []string) {
 	var written [2]*os.File
@@ -288,11 +329,8 @@ func keepsRunning(ts *testscript.TestScript, _ bool, args []string) {
 		defer file.Close()
 		written[i] = file
 	}
-	cmd := exec.Command(args[2], args[3:]...)
-	cmd.Stdout, cmd.Stderr, cmd.Dir = written[0], written[1], ts.MkAbs(".")
-	for _, name := range []string{"PATH", "HOME", "SSH", "WORK"} {
-		cmd.Env = append(cmd.Env, name+"="+ts.Getenv(name))
-	}
+	cmd := scriptProgram(ts, args[2:])
+	cmd.Stdout, cmd.Stderr = written[0], written[1]
 	ts.Check(cmd.Start())
 	exited := make(chan error, 1)
 	go func() { exited <- cmd.Wait() }()
