@@ -27,7 +27,7 @@ type operationRunner struct {
 // *ops.BusyError. Only the values of ctx are used.
 func (r *Request) StartOperation(ctx context.Context, work func(context.Context, ops.Operation) error) (*ops.Op, error) {
 	runner := r.runner
-	op, err := runner.operations.Start(r.opsJob(), r.User.Login, strings.Join(r.redacted.words, " "))
+	op, err := runner.operations.Start(r.Job.Ref(), r.User.Login, strings.Join(r.redacted.words, " "))
 	if err != nil {
 		return nil, err
 	}
@@ -60,17 +60,12 @@ func (r *Request) StartOperation(ctx context.Context, work func(context.Context,
 }
 
 // CheckNoOperation returns an *ops.BusyError if an operation is running on req.Job.
-func (r *Request) CheckNoOperation() error { return r.runner.operations.CheckNoOperation(r.opsJob()) }
+func (r *Request) CheckNoOperation() error { return r.runner.operations.CheckNoOperation(r.Job.Ref()) }
 
 // CheckNoPendingRestore returns an *ops.BusyError if an operation on req.Job has stopped or changed it and will
 // register its saved definition again.
 func (r *Request) CheckNoPendingRestore() error {
-	return r.runner.operations.CheckNoPendingRestore(r.opsJob())
-}
-
-// opsJob converts req.Job to an ops.Job.
-func (r *Request) opsJob() ops.Job {
-	return ops.Job{Tier: r.Job.Tier, Namespace: r.Job.Namespace, ID: r.Job.ID, Root: r.Job.Root}
+	return r.runner.operations.CheckNoPendingRestore(r.Job.Ref())
 }
 
 // OwnedOperations returns the operations on the user's jobs in the selected tier and namespace, and the saved
@@ -80,7 +75,7 @@ func (r *Request) OwnedOperations() (all []*ops.Op, saved []ops.SavedDefinition,
 	if err != nil {
 		return nil, nil, err
 	}
-	excluded := func(j ops.Job) bool {
+	excluded := func(j backends.JobRef) bool {
 		return !r.ownsJob(j) || !slices.Contains(tiers, j.Tier) || r.Namespace != "" && r.Namespace != j.Namespace
 	}
 	all = slices.DeleteFunc(r.runner.operations.Ops(), func(o *ops.Op) bool { return excluded(o.Job) })
@@ -98,6 +93,6 @@ func (r *Request) DeleteDefinition(saved ops.SavedDefinition) error {
 }
 
 // ownsJob reports whether the job is in the scope of the command.
-func (r *Request) ownsJob(job ops.Job) bool {
-	return r.Cluster.(*scopedCluster).owned.Owns(job.Tier, job.Namespace, job.Root)
+func (r *Request) ownsJob(job backends.JobRef) bool {
+	return r.Cluster.(*scopedCluster).owned.Owns(job)
 }

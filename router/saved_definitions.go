@@ -10,7 +10,7 @@ import (
 
 // SavedDefinitions returns the saved definitions of req.Job.
 func (r *Request) SavedDefinitions() ops.SavedDefinitions {
-	return r.runner.operations.SavedDefinitions(r.opsJob(), r.User.Login, strings.Join(r.redacted.words, " "))
+	return r.runner.operations.SavedDefinitions(r.Job.Ref(), r.User.Login, strings.Join(r.redacted.words, " "))
 }
 
 // deleteOutdatedSaved deletes the saved definitions of stopped jobs that have been registered again since.
@@ -34,7 +34,7 @@ func (r *Request) savedJobs(listed []backends.Job) (jobs []backends.Job) {
 	registry := r.runner.operations
 	for _, entry := range registry.ListSaved(ops.Stopped) {
 		isSame := func(j backends.Job) bool {
-			return registry.SameJob(entry.Job, ops.Job{Tier: j.Tier, Namespace: j.Namespace, ID: j.ID})
+			return registry.SameJob(entry.Job, j.Ref())
 		}
 		job := entry.Job
 		selected := slices.Contains(tiers, job.Tier) && (r.Namespace == "" || r.Namespace == job.Namespace)

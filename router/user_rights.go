@@ -11,7 +11,7 @@ import (
 
 // may reports whether the user has a right, such as one of Spec.FlagRights, on req.Job.
 func (r *Request) may(right string) bool {
-	return r.User.Scope(right, r.tiers).Owns(r.Job.Tier, r.Job.Namespace, r.Job.Root)
+	return r.User.Scope(right, r.tiers).Owns(r.Job.Ref())
 }
 
 // Require returns an error, and records the refusal, if the user does not have the right on req.Job.
@@ -31,7 +31,8 @@ func (r *Request) Deny(err error) error {
 // Decide reports whether the user has a right on the job with this name, and the rule that decided it. It sends no
 // request to a cluster. See acl.User.Decide.
 func (r *Request) Decide(right, job, namespace string) []acl.Decision {
-	return r.User.Decide(right, backends.RootID(job, ""), namespace, r.tiers)
+	ref := backends.JobRef{Namespace: namespace, ID: job, Root: backends.RootID(job, "")}
+	return r.User.Decide(right, ref, r.tiers)
 }
 
 // GrantSummary is what a group grants the user, and in which tiers.
