@@ -53,7 +53,7 @@ type Allocation struct {
 	Root              string // of its job
 	JobType           string // service, batch, system or sysbatch
 	ID                string
-	Name              string // job.groupNamed[index]
+	Name              string // job.group[index]
 	Group             string
 	Node              string // the node's name; empty before placement
 	NodeID            string

@@ -83,7 +83,7 @@ type Audit struct {
 	File       string // "-" is standard output; empty: standard error
 	Recordings string // a directory; empty: no recordings
 	Required   bool   // refuse a command if its start event cannot be written
-	Jobs       string // a directory for saved job definitions; empty: none; empty: none
+	Jobs       string // a directory for saved job definitions; empty: none
 }
 
 // Raw restricts the nomad binary that the command raw runs.

@@ -35,7 +35,7 @@ func (l *loader) general(t *table) General {
 	return g
 }
 
-// listenAddress checks an address to listen on. Its hint contains the port.
+// listenAddress checks an address to listen on. port is the port of the example in the hint.
 func (l *loader) listenAddress(v value, port string) string {
 	if v.ok && v.text != "" {
 		_, got, err := net.SplitHostPort(v.text)

@@ -238,8 +238,8 @@ func (s *scopedCluster) NodeAddress(ctx context.Context, a backends.Allocation) 
 		func(c backends.Cluster) (string, error) { return c.NodeAddress(ctx, a) })
 }
 
-// Schedules queries each tier about its jobs. The result is in the order of jobs; jobs of a tier that fails have
-// none.
+// Schedules queries each tier about its jobs. The result is in the order of jobs; jobs of a tier that fails have the
+// zero Schedule.
 func (s *scopedCluster) Schedules(ctx context.Context, jobs []backends.Job) ([]backends.Schedule, error) {
 	schedules := make([]backends.Schedule, len(jobs))
 	indexes := map[string][]int{}

@@ -246,7 +246,7 @@ func (t *boundRuntime) clusterName() string {
 type selectedRuntime struct {
 	runtime   backends.Runtime
 	task      backends.TaskRef
-	dockerErr error // why Docker was not selected although it has precedence; nil: it was, or has no precedence
+	dockerErr error // why Docker was not selected; nil: Docker was selected, or does not have precedence
 }
 
 // selectRuntime selects the runtime for the task.
@@ -305,7 +305,7 @@ func (t *boundRuntime) withNodeAddress(ctx context.Context) (backends.TaskRef, e
 	return task, nil
 }
 
-// daemonRetryInterval is how long a daemon that did not respond is not tried again. Connecting to one behind a
+// daemonRetryInterval is the time until a daemon that did not respond is tried again. Connecting to one behind a
 // firewall takes seconds to fail.
 const daemonRetryInterval = 30 * time.Second
 

@@ -96,10 +96,10 @@ func (d *Docker) Attach(ctx context.Context, in backends.TaskRef, a backends.Att
 	if target.Config.Tty && a.Stdin != nil && a.Terminal != nil {
 		background.Go(out.guard(func() { api.followSize(runCtx, "/containers/"+target.ID+"/resize", a.Terminal) }))
 	}
-	for notDrained := exited; ; {
+	for firstExit := exited; ; {
 		select {
-		case exit := <-notDrained:
-			notDrained = nil
+		case exit := <-firstExit:
+			firstExit = nil
 			exited <- exit // keep it for result
 			if exit.err == nil {
 				out.drain()

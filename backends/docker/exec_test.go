@@ -160,7 +160,7 @@ func TestExec_SlowClientGetsAllOutput(t *testing.T) {
 				switch stall := stall(); {
 				case what == "":
 					return
-				// Otherwise more than two seconds may have passed unnoticed.
+				// If the machine stalled, Docker may have dropped output before the gateway could read it: try again.
 				case stall < 300*time.Millisecond || try == 3:
 					t.Errorf("%s; the machine stalled for up to %s", what, stall)
 					return
@@ -171,7 +171,7 @@ func TestExec_SlowClientGetsAllOutput(t *testing.T) {
 	all.Wait()
 }
 
-// measureStalls measures, until longest is called, the longest time that this process did not run.
+// measureStalls starts to measure how long this process is not scheduled. longest stops it and returns the maximum.
 func measureStalls(t *testing.T) (longest func() time.Duration) {
 	const tick = 20 * time.Millisecond
 	ctx, cancel := context.WithCancel(t.Context())

@@ -156,7 +156,7 @@ func (o *outputReceiver) readFrom(r io.Reader) (read int64, err error) {
 	}
 }
 
-// next returns the read-ahead data, and then reads r. fresh reports that the data was read from r.
+// next returns read-ahead data if there is any. Otherwise it reads r. fresh reports that the data was read from r.
 func (o *outputReceiver) next(r io.Reader, p []byte) (n int, fresh bool, err error) {
 	o.readMu.Lock()
 	defer o.readMu.Unlock()

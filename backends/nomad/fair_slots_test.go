@@ -73,7 +73,7 @@ func TestFairSlots_RoundRobinByUser(t *testing.T) {
 		var mu sync.Mutex
 		var order []string
 		var all sync.WaitGroup
-		want := func(user string) {
+		request := func(user string) {
 			all.Go(func() {
 				release, err := s.Acquire(asUser(user), 1)
 				if err != nil {
@@ -89,11 +89,11 @@ func TestFairSlots_RoundRobinByUser(t *testing.T) {
 			synctest.Wait()
 		}
 		for range 5 {
-			want("ann")
+			request("ann")
 		}
-		want("bob")
-		want("bob")
-		want("eve")
+		request("bob")
+		request("bob")
+		request("eve")
 		first[0]() // one free slot for all; y and z keep their slots
 		all.Wait()
 		if got := strings.Join(order, " "); got != "ann bob eve ann bob ann ann ann" {

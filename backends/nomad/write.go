@@ -30,7 +30,7 @@ type writeRequest struct {
 	onNode bool
 
 	// verify finds out whether a request whose response was lost has been applied. It returns a *ChangedError if the
-	// job is neither unchanged nor in the requested state. nil: it is impossible to find out.
+	// job has changed, but not to the requested state. It is nil if there is no way to find out.
 	verify func(context.Context) (bool, error)
 
 	// beforeRetry is called before a request that was not applied is sent again. If it fails, write returns its error.

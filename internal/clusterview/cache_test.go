@@ -93,9 +93,9 @@ func TestShared_MaxAge(t *testing.T) {
 func TestShared_CallerCancels(t *testing.T) {
 	c := &countingCluster{delay: 20 * time.Millisecond}
 	view := New(c).WithMaxAge(time.Minute)
-	gone, leave := context.WithCancel(context.Background())
-	leave()
-	view.Jobs(gone, backends.Selection{})
+	canceled, cancel := context.WithCancel(context.Background())
+	cancel()
+	view.Jobs(canceled, backends.Selection{})
 	if _, err := view.Jobs(context.Background(), backends.Selection{}); err != nil || c.jobs.Load() != 1 {
 		t.Errorf("got %v after %d reads", err, c.jobs.Load())
 	}
@@ -116,8 +116,8 @@ func TestShared_SlowRead(t *testing.T) {
 
 func TestShared_CallerDeadline(t *testing.T) {
 	c := &countingCluster{delay: time.Minute}
-	ctx, leave := context.WithTimeout(context.Background(), 50*time.Millisecond)
-	defer leave()
+	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
+	defer cancel()
 	begin := time.Now()
 	if _, err := New(c).WithMaxAge(time.Minute).Jobs(ctx, backends.Selection{}); err == nil ||
 		time.Since(begin) > 30*time.Second {
@@ -129,7 +129,7 @@ func TestShared_Panic(t *testing.T) {
 	view := New(nil).WithMaxAge(time.Minute) // a nil cluster panics
 	for range 2 {
 		if _, err := view.Jobs(context.Background(), backends.Selection{}); err == nil {
-			t.Error("got none")
+			t.Error("got no error")
 		}
 	}
 }

@@ -136,9 +136,9 @@ func withoutRestarts(id, mode string, reschedule *api.ReschedulePolicy) *api.Job
 	return job
 }
 
-// registerJob is job KIND ID [MODE]: it registers a job, or a new version of it, and waits until the job is settled:
-// deployed, waiting for promotion, or finished. After the script, the job and its child jobs are purged. A real cluster
-// is shared by all scripts, so each script needs its own IDs.
+// registerJob implements the script command "job KIND ID [MODE]". It registers a job, or a new version of it, and waits
+// until the job is settled: deployed, waiting for promotion, or finished. After the script, the job and its child jobs
+// are purged. A real cluster is shared by all scripts, so each script needs its own IDs.
 func registerJob(ts *testscript.TestScript, _ bool, args []string) {
 	kind, ok := scriptJobs[args[0]]
 	if !ok {
@@ -161,10 +161,10 @@ func clusterClient(ts *testscript.TestScript) *api.Client {
 	return client
 }
 
-// garbageCollect is gc JOB...: it waits until the jobs and all of their allocations are dead, and garbage-collects the
-// jobs with their versions. A job with a tagged version is an error. On a real Nomad, it purges the jobs instead,
-// because a garbage collection would affect the jobs of all scripts. ! gc JOB... checks once that Nomad would not
-// collect each job.
+// garbageCollect implements the script command "gc JOB...". It waits until the jobs and all of their allocations are
+// dead, and garbage-collects the jobs with their versions. A job with a tagged version is an error. On a real Nomad, it
+// purges the jobs instead, because a garbage collection would affect the jobs of all scripts. ! gc JOB... checks once
+// that Nomad would not collect each job.
 func garbageCollect(ts *testscript.TestScript, neg bool, args []string) {
 	client := clusterClient(ts)
 	defer client.Close()
@@ -230,8 +230,8 @@ func purge(ts *testscript.TestScript, client *api.Client, id string) {
 	}
 }
 
-// allocation is alloc NAME JOB [GROUP]: it waits until an allocation runs, and sets $NAME to its ID. If several run, it
-// takes the first by name.
+// allocation implements the script command "alloc NAME JOB [GROUP]". It waits until an allocation runs, and sets $NAME
+// to its ID. If several run, it takes the first by name.
 func allocation(ts *testscript.TestScript, _ bool, args []string) {
 	client := clusterClient(ts)
 	defer client.Close()
@@ -251,9 +251,9 @@ func allocation(ts *testscript.TestScript, _ bool, args []string) {
 	})
 }
 
-// makeToken is token FILE [node] NAMESPACE=CAPABILITY,...: it creates a token with these capabilities in each
-// namespace, where * stands for all other namespaces, and writes its secret to $WORK/FILE. With node, the token can
-// also read nodes.
+// makeToken implements the script command "token FILE [node] NAMESPACE=CAPABILITY,...". It creates a token with these
+// capabilities in each namespace, where * stands for all other namespaces, and writes its secret to $WORK/FILE. With
+// node, the token can also read nodes.
 func makeToken(ts *testscript.TestScript, _ bool, args []string) {
 	rights, nodes := map[string][]string{}, false
 	for _, arg := range args[1:] {
@@ -282,13 +282,14 @@ func poll(ts *testscript.TestScript, state string, check func() error) {
 	}
 }
 
-// until is until COMMAND ARG...: it repeats a program until it succeeds.
+// until implements the script command "until COMMAND ARG...". It repeats a program until it succeeds.
 func until(ts *testscript.TestScript, _ bool, args []string) {
 	poll(ts, strings.Join(args, " ")+" succeeds", func() error { return ts.Exec(args[0], args[1:]...) })
 }
 
-// keepsRunning is keepsrunning OUT ERR COMMAND ARG...: it runs a program until the regular expressions match its stdout
-// and stderr, checks that it runs for two more seconds, and kills it. The output is in running.out and running.err.
+// keepsRunning implements the script command "keepsrunning OUT ERR COMMAND ARG...". It runs a program until the regular
+// expressions match its stdout and stderr, checks that it runs for two more seconds, and kills it. The output is in
+// running.out and running.err.
 func keepsRunning(ts *testscript.TestScript, _ bool, args []string) {
 	var written [2]*os.File
 	for i, name := range []string{"running.out", "running.err"} {
@@ -326,7 +327,8 @@ func keepsRunning(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// sameJob is samejob FILE FILE: it checks that two job definitions are equal, except that one may be stopped.
+// sameJob implements the script command "samejob FILE FILE". It checks that two job definitions are equal, except that
+// one may be stopped.
 func sameJob(ts *testscript.TestScript, neg bool, args []string) {
 	a, b := canonicalJob(ts, args[0]), canonicalJob(ts, args[1])
 	if (a == b) == neg {
@@ -361,7 +363,8 @@ func canonicalJob(ts *testscript.TestScript, file string) string {
 	return string(text)
 }
 
-// request is api METHOD PATH [BODY]: it sends a request to the cluster, not through the gateway.
+// request implements the script command "api METHOD PATH [BODY]". It sends a request to the cluster, not through the
+// gateway.
 func request(ts *testscript.TestScript, _ bool, args []string) {
 	body := ""
 	if len(args) > 2 {
@@ -381,9 +384,9 @@ func request(ts *testscript.TestScript, _ bool, args []string) {
 	fmt.Fprintf(ts.Stdout(), "%s\n", text)
 }
 
-// startFakeCluster is fakecluster: it starts an HTTP server instead of a cluster, and sets $FAKECLUSTER to its address.
-// Its responses contain the token and the path of the request. It redirects /v1/redirect to itself under another host
-// name.
+// startFakeCluster implements the script command "fakecluster". It starts an HTTP server instead of a cluster, and sets
+// $FAKECLUSTER to its address. Its responses contain the token and the path of the request. It redirects /v1/redirect
+// to itself under another host name.
 func startFakeCluster(ts *testscript.TestScript, _ bool, _ []string) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/v1/redirect" {

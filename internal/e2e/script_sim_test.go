@@ -25,8 +25,8 @@ func simOf(ts *testscript.TestScript) *nomadsim.Cluster {
 	return c
 }
 
-// wrote is wrote PATTERN: it waits until the simulated cluster has received a write request that matches, in the form
-// METHOD PATH?QUERY STATUS BODY. ! wrote checks once.
+// wrote implements the script command "wrote PATTERN". It waits until the simulated cluster has received a write
+// request that matches, in the form METHOD PATH?QUERY STATUS BODY. ! wrote checks once.
 func wrote(ts *testscript.TestScript, neg bool, args []string) {
 	c := simOf(ts)
 	pattern := regexp.MustCompile(args[0])
@@ -141,7 +141,8 @@ func controlClient(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// checkRequests is requests PATTERN MAX: it fails unless the simulated cluster got 1 to MAX requests for the route.
+// checkRequests implements the script command "requests PATTERN MAX". It fails unless the simulated cluster got 1 to
+// MAX requests for the route.
 func checkRequests(ts *testscript.TestScript, _ bool, args []string) {
 	got := simOf(ts).Traffic(args[0]).Requests
 	maxRequests, err := strconv.Atoi(args[1])
@@ -151,8 +152,8 @@ func checkRequests(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// checkRequestRate is requestsin SPAN every INTERVAL PATH N...: it waits for the span and checks the number of requests
-// for each path: at least N, and at most N per interval plus two more intervals.
+// checkRequestRate implements the script command "requestsin SPAN every INTERVAL PATH N...". It waits for the span and
+// checks the number of requests for each path: at least N, and at most N for each interval of the span plus 2 N.
 func checkRequestRate(ts *testscript.TestScript, _ bool, args []string) {
 	span, err := time.ParseDuration(args[0])
 	ts.Check(err)
@@ -221,7 +222,7 @@ func startProcess(ts *testscript.TestScript, _ bool, args []string) {
 	useGateway(ts, address)
 }
 
-// closePipe is closepipe: it closes the pipe of serve -unread.
+// closePipe implements the script command "closepipe". It closes the pipe of serve -unread.
 func closePipe(ts *testscript.TestScript, _ bool, _ []string) {
 	ts.Check(ts.Value("process").(*scriptProcess).stdout.Close())
 }

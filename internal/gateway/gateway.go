@@ -123,17 +123,17 @@ func Listen(c *config.Config, log *slog.Logger) (*Gateway, error) {
 	}
 	registry, problems := ops.Open(c.Audit.Jobs, p.jobKeys...)
 	registry.Cluster = clusterOf(c.Tiers)
-	registry.OnEvict = func(k ops.SavedDefinition) {
-		log.Warn("removed the oldest saved job definition to stay below the size limit", "kind", k.Kind,
-			"job", k.Job.ID, "tier", k.Job.Tier, "namespace", k.Job.Namespace, "user", k.User, "since", k.Time)
+	registry.OnEvict = func(s ops.SavedDefinition) {
+		log.Warn("removed the oldest saved job definition to stay below the size limit", "kind", s.Kind,
+			"job", s.Job.ID, "tier", s.Job.Tier, "namespace", s.Job.Namespace, "user", s.User, "saved", s.Time)
 	}
 	for _, problem := range problems {
 		log.Error("ignoring an invalid saved job definition", "error", problem)
 	}
-	for _, k := range registry.Restorable() {
-		command := "ops --restore " + k.ID
+	for _, s := range registry.Restorable() {
+		command := "ops --restore " + s.ID
 		log.Warn("a restart was interrupted, and the job may be stopped or changed; restore it with: "+command,
-			"job", k.Job.ID, "tier", k.Job.Tier, "namespace", k.Job.Namespace, "user", k.User, "since", k.Time)
+			"job", s.Job.ID, "tier", s.Job.Tier, "namespace", s.Job.Namespace, "user", s.User, "saved", s.Time)
 	}
 	users := aclDirectory(c)
 	requests := router.Gateway{

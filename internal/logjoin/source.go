@@ -67,8 +67,8 @@ func (j Source) Log(
 		if !q.Since.IsZero() {
 			reason += ", which have no timestamps: lines older than --since are shown as well"
 		}
-		if noted := each(backends.LogChunk{Note: reason}); noted != nil {
-			return noted
+		if err := each(backends.LogChunk{Note: reason}); err != nil {
+			return err
 		}
 	}
 	filesErr := j.Files.Log(ctx, in, filesQuery, each)
@@ -101,8 +101,8 @@ func (j Source) readFilesInstead(
 	return notStored
 }
 
-// readOlder calls each with the older lines that only the log files contain. If lines may be missing that the files do
-// not provide, it emits a note.
+// readOlder calls each with the older lines that only the log files contain. If older lines may be missing and the
+// files do not contain them either, it emits a note.
 func (j Source) readOlder(
 	ctx context.Context, in backends.TaskRef, q backends.LogQuery, retained backends.RetainedLog,
 	each func(backends.LogChunk) error,

@@ -104,7 +104,7 @@ func (f fakeFiles) LogBefore(
 }
 
 func TestSource(t *testing.T) {
-	const since = "lines before 2026-11-30T12:00:00Z come from Nomad's log files"
+	const boundary = "lines before 2026-11-30T12:00:00Z come from Nomad's log files"
 	const olderLost = "older lines may have been rotated away, and Nomad's log files cannot be used: "
 	damaged := errors.New("the docker daemon of node n cannot read the log: unexpected EOF")
 	for name, tc := range map[string]struct {
@@ -124,7 +124,7 @@ func TestSource(t *testing.T) {
 		"rotated": {
 			fakeContainerLog{lines: []string{"o 3", "e 4"}, rotated: true},
 			fakeFiles{stdout: "1\n3\n", stderr: "2\n4\n"},
-			0, nil, "<" + since + ": stdout first, then stderr>1\n2\n3\n4\n",
+			0, nil, "<" + boundary + ": stdout first, then stderr>1\n2\n3\n4\n",
 			nil,
 		},
 		"rotated, times": {
@@ -132,14 +132,14 @@ func TestSource(t *testing.T) {
 			fakeFiles{stdout: "1\n3\n"},
 			0,
 			func(q *backends.LogQuery) { q.Timestamps = true },
-			"<" + since + ", which have no timestamps: stdout first, then stderr>1\n3\n", nil,
+			"<" + boundary + ", which have no timestamps: stdout first, then stderr>1\n3\n", nil,
 		},
 		"rotated, since": {
 			fakeContainerLog{lines: []string{"o 3"}, rotated: true},
 			fakeFiles{stdout: "1\n3\n"},
 			1,
 			func(q *backends.LogQuery) { q.Since = logStart.Add(-time.Hour) },
-			"<" + since + ", which have no timestamps: some may be older than --since>1\n3\n", nil,
+			"<" + boundary + ", which have no timestamps: some may be older than --since>1\n3\n", nil,
 		},
 		"rotated everywhere": {
 			fakeContainerLog{lines: []string{"o 3"}, rotated: true},
@@ -164,7 +164,7 @@ func TestSource(t *testing.T) {
 			fakeContainerLog{lines: []string{"o 3"}},
 			fakeFiles{stdout: "1\n3\n"},
 			0, nil,
-			"<the container's log is damaged or was truncated: " + since + ">1\n3\n", nil,
+			"<the container's log is damaged or was truncated: " + boundary + ">1\n3\n", nil,
 		},
 		"twice in files": {
 			fakeContainerLog{lines: []string{"o 1", "o 3"}},

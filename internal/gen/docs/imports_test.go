@@ -51,7 +51,8 @@ router: acl backends internal/audit internal/clusterview internal/cmdline intern
 	internal/safego internal/suggest
 `)
 
-// importTable parses a table of packages, each with a colon after its name and before those that it may import.
+// importTable parses lines such as "config: internal/suggest": a package, a colon and the packages that it may import.
+// A list may continue on the next line.
 func importTable(text string) map[string][]string {
 	table := map[string][]string{}
 	from := ""
