@@ -11,7 +11,9 @@ func TestJobRef(t *testing.T) {
 	if got := job.Ref(); got != want {
 		t.Errorf("of the job: got %+v, want %+v", got, want)
 	}
-	a := Allocation{Tier: "production", Namespace: "eu", JobID: "web/dispatch-1", Root: "web", ID: "1111", Name: "web.g[0]"}
+	a := Allocation{
+		Tier: "production", Namespace: "eu", JobID: "web/dispatch-1", Root: "web", ID: "1111", Name: "web.g[0]",
+	}
 	if got := a.JobRef(); got != want {
 		t.Errorf("of the allocation: got %+v, want %+v", got, want)
 	}

@@ -25,14 +25,17 @@ func TestGuard(t *testing.T) {
 		want   string // the error; empty: none
 		called bool
 	}{
-		"owned":         {web, nil, "", true},
-		"another team":  {with(func(j *backends.JobRef) { j.Root = "p-team2-web" }), nil, errNotOwned.Error(), false},
-		"another tier":  {with(func(j *backends.JobRef) { j.Tier = "quality" }), nil, errNotOwned.Error(), false},
-		"without root":  {with(func(j *backends.JobRef) { j.Root = "" }), nil, errNotOwned.Error(), false},
-		"child":         {with(func(j *backends.JobRef) { j.ID += "/dispatch-1" }), nil, "", true},
-		"error":         {web, func(string) (int, error) { return 0, down }, "tier production: down", true},
-		"panic":         {web, func(string) (int, error) { panic("a detail") }, "tier production: internal error", true},
-		"joined errors": {web, func(string) (int, error) { return 0, errors.Join(down, down) }, "tier production: down\ntier production: down", true},
+		"owned":        {web, nil, "", true},
+		"another team": {with(func(j *backends.JobRef) { j.Root = "p-team2-web" }), nil, errNotOwned.Error(), false},
+		"another tier": {with(func(j *backends.JobRef) { j.Tier = "quality" }), nil, errNotOwned.Error(), false},
+		"without root": {with(func(j *backends.JobRef) { j.Root = "" }), nil, errNotOwned.Error(), false},
+		"child":        {with(func(j *backends.JobRef) { j.ID += "/dispatch-1" }), nil, "", true},
+		"error":        {web, func(string) (int, error) { return 0, down }, "tier production: down", true},
+		"panic":        {web, func(string) (int, error) { panic("a detail") }, "tier production: internal error", true},
+		"joined errors": {
+			web, func(string) (int, error) { return 0, errors.Join(down, down) },
+			"tier production: down\ntier production: down", true,
+		},
 	} {
 		called := false
 		got, err := guard(owned, func(tier string) string { return "client of " + tier }, tc.job,
