@@ -180,7 +180,7 @@ func confirmWarnings(ctx context.Context, req *router.Request, skip bool, warnin
 		return nil
 	}
 	for _, w := range warnings {
-		newProgressPrinter(req).printf("warning: %s", w)
+		req.Console.Statusf("warning: %s", w)
 	}
 	return confirm(ctx, req, skip, "Continue?")
 }

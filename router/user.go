@@ -1,38 +1,26 @@
 package router
 
 import (
-	"fmt"
 	"slices"
 
 	"nomadctld/acl"
 	"nomadctld/backends"
-	"nomadctld/internal/audit"
 )
 
-// may reports whether the user has a right, such as one of Spec.FlagRights, on req.Job.
-func (r *Request) may(right string) bool {
-	return r.User.Scope(right, r.tiers).Owns(r.Job.Ref())
+// User is the user of a request, whose rights apply to the gateway's tiers.
+type User struct {
+	acl.User
+	tiers []acl.Tier
 }
 
-// Require returns an error, and records the refusal, if the user does not have the right on req.Job.
-func (r *Request) Require(right string) error {
-	if r.may(right) {
-		return nil
-	}
-	return r.Deny(fmt.Errorf("you do not have the right %s on %s (see: can-i %s %s)", right, r.Job.ID, right, r.Job.ID))
-}
-
-// Deny records that err is a refusal, and returns it.
-func (r *Request) Deny(err error) error {
-	r.Event.Decision = audit.Denied
-	return err
-}
+// scope returns the jobs on which the user has a right.
+func (u User) scope(right string) acl.Scope { return u.Scope(right, u.tiers) }
 
 // Decide reports whether the user has a right on the job with this name, and the rule that decided it. It sends no
 // request to a cluster. See acl.User.Decide.
-func (r *Request) Decide(right, job, namespace string) []acl.Decision {
+func (u User) Decide(right, job, namespace string) []acl.Decision {
 	ref := backends.JobRef{Namespace: namespace, ID: job, Root: backends.RootID(job, "")}
-	return r.User.Decide(right, ref, r.tiers)
+	return u.User.Decide(right, ref, u.tiers)
 }
 
 // GrantSummary is what a group grants the user, and in which tiers.
@@ -44,13 +32,13 @@ type GrantSummary struct {
 	Tiers      []string `json:"tiers" doc:"tiers of jobs with these prefixes"`
 }
 
-// GrantSummaries returns a summary for each group of the user, in the order of the configuration.
-func (r *Request) GrantSummaries() []GrantSummary {
+// Grants returns a summary for each group of the user, in the order of the configuration.
+func (u User) Grants() []GrantSummary {
 	var all []GrantSummary
-	for _, g := range r.User.Groups {
+	for _, g := range u.Groups {
 		summary := GrantSummary{g.Name, slices.Clone(g.Prefixes), g.Namespaces, g.Rights, []string{}}
 		for _, right := range g.Rights {
-			for _, tier := range (acl.User{Groups: []acl.Group{g}}).Scope(right, r.tiers).Tiers() {
+			for _, tier := range (acl.User{Groups: []acl.Group{g}}).Scope(right, u.tiers).Tiers() {
 				if !slices.Contains(summary.Tiers, tier) {
 					summary.Tiers = append(summary.Tiers, tier)
 				}
