@@ -57,7 +57,7 @@ generate: ## generate the docs from the commands, and format the code
 picture: ## draw docs/demo.svg from the terminal output of the demo
 	go run ./internal/gen/picture
 
-bench: ## run the benchmarks; they report ratios to a peer in the same run
+bench: ## run the benchmarks; they compare the gateway with other programs, such as docker exec, in the same run
 	go test -timeout 30m -run '^$$' -bench . -benchtime 1x ./internal/e2e
 
 image: ## build the container image; ARGS="--build-arg NOMAD_IMAGE=..." passes arguments to docker build

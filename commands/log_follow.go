@@ -8,7 +8,9 @@ import (
 	"time"
 
 	"nomadctld/backends"
+	"nomadctld/internal/console"
 	"nomadctld/internal/escape"
+	"nomadctld/internal/safego"
 	"nomadctld/router"
 )
 
@@ -40,21 +42,21 @@ func follow(ctx context.Context, req *router.Request, flags *logFlags) error {
 	q.Follow = true
 	printer := &logPrinter{req: req, pattern: pattern, times: flags.times, split: flags.split}
 	f := &follower{req: req, query: q, printer: printer}
-	f.job.Store(&backends.JobDetail{Job: req.Job})
-	req.AllowCached(logPollInterval * 9 / 10)
+	f.job.Store(&backends.JobDetail{Job: req.Target.Job})
+	req.Access.AllowCached(logPollInterval * 9 / 10)
 	polling, stop := context.WithCancel(ctx)
 	var polled sync.WaitGroup
 	polled.Go(func() {
-		_ = backends.Protect(func() error { f.poll(polling); return nil })
+		_ = safego.Protect(func() error { f.poll(polling); return nil })
 	})
 	defer polled.Wait()
 	defer stop()
-	if req.Task != nil {
-		err = f.followTask(ctx, logTask{*req.Allocation, *req.Task}, f.query, f.printer.forTask(""))
+	if req.Target.Task != nil {
+		err = f.followTask(ctx, logTask{*req.Target.Allocation, *req.Target.Task}, f.query, f.printer.forTask(""))
 	} else {
 		err = f.followAll(ctx)
 	}
-	if errors.Is(context.Cause(ctx), router.ErrInterrupted) {
+	if errors.Is(context.Cause(ctx), console.ErrInterrupted) {
 		return nil // Ctrl-C is the usual way to end it
 	}
 	return err
@@ -69,7 +71,7 @@ func (f *follower) poll(ctx context.Context) {
 			return
 		case <-time.After(logPollInterval):
 		}
-		detail, err := f.req.Cluster.Job(ctx, f.req.Job)
+		detail, err := f.req.Access.Cluster.Job(ctx, f.req.Target.Job)
 		switch {
 		case ctx.Err() != nil:
 			return
@@ -127,12 +129,12 @@ func (f *follower) followAll(ctx context.Context) error {
 			return
 		}
 		known[key] = true
-		log := f.printer.forTask(t.prefix(clientStyle(f.req)))
+		log := f.printer.forTask(t.prefix(f.req.Console.Style()))
 		open.Add(1)
 		running.Go(func() {
 			defer open.Add(-1)
 			withLog.Add(1)
-			err := backends.Protect(func() error { return f.followTask(ctx, t, q, log) })
+			err := safego.Protect(func() error { return f.followTask(ctx, t, q, log) })
 			if errors.Is(err, backends.ErrLogDisabled) || errors.Is(err, backends.ErrLogNotStored) {
 				withLog.Add(-1)
 				withoutLog.Add(1)
@@ -144,7 +146,7 @@ func (f *follower) followAll(ctx context.Context) error {
 		})
 	}
 	tasks, err := selectTasks(f.req)
-	job := f.req.Job
+	job := f.req.Target.Job
 	switch {
 	case err == nil:
 	case job.Status == "dead", job.Periodic, job.Parameterized:
@@ -199,7 +201,7 @@ func (f *follower) followTask(ctx context.Context, t logTask, q backends.LogQuer
 			err = flushed
 		}
 	}()
-	runtime := f.req.RuntimeOf(t.Allocation, t.task.Name)
+	runtime := f.req.Access.RuntimeOf(t.Allocation, t.task.Name)
 	if f.hasFinished(t) {
 		q.Follow = false
 		err := runtime.Log(ctx, q, log.print)
@@ -320,7 +322,7 @@ func (f *follower) noteFinished(t logTask, log *taskLog) error {
 	switch {
 	case !known:
 		log.note("Nomad has deleted %s", t.name())
-	case now.Next != "" && f.req.Task != nil:
+	case now.Next != "" && f.req.Target.Task != nil:
 		log.note("%s %s; Nomad has replaced it (see: ps --all %s)", t.name(), now.exitText(), escape.Text(t.JobID))
 	default:
 		log.note("%s %s", t.name(), now.exitText())

@@ -26,7 +26,8 @@ func loadConfig(file string) *config.Config {
 	return c
 }
 
-// containerHint returns the next step in a container of the project's image, where the other steps do not apply.
+// containerHint returns the next step in a container of the project's image, where the steps in the error of
+// config.Find do not apply.
 func containerHint() string {
 	if os.Getenv("NOMADCTLD_CONTAINER") == "" { // the Dockerfile sets it
 		return ""

@@ -48,7 +48,7 @@ func writesTo(c *nomadsim.Cluster, job string) (all []nomadsim.Write) {
 	return all
 }
 
-func TestStop_AsksForSeveralAllocations(t *testing.T) {
+func TestStop_PromptsForManyAllocations(t *testing.T) {
 	t.Parallel()
 	testenv.NeedSSH(t)
 	cluster := nomadtest.Simulated(t)

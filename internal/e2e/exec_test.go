@@ -154,7 +154,7 @@ func onTerminal(t *testing.T, cmd *exec.Cmd, columns, rows uint16) *terminal {
 
 func (c *terminal) send(keys string) { io.WriteString(c.file, keys) }
 
-// expect waits for text, and returns the output before it, since the last text that was expected.
+// expect waits for text, and returns the output between the previously expected text and this one.
 func (c *terminal) expect(text string) (before string) {
 	c.t.Helper()
 	c.file.SetReadDeadline(time.Now().Add(20 * time.Second))

@@ -309,7 +309,7 @@ func TestTail_AddsNewAllocations(t *testing.T) {
 	tail := g.SSH("wim", "tail p-team1-box")
 	tail.Args = append([]string{"ssh", "-tt"}, tail.Args[1:]...)
 	c := onTerminal(t, tail, 80, 24)
-	c.expect("g[0]/box |\x1b[0m from 0\r\n") // prefix in a colour
+	c.expect("g[0]/box |\x1b[0m from 0\r\n") // prefix in a color
 	more := job
 	more.Groups[0].Count = 2
 	more.Groups[0].Allocations = append(more.Groups[0].Allocations[:1:1],
@@ -408,7 +408,7 @@ func TestLogs_WaitsForSlowReader(t *testing.T) {
 	}
 }
 
-func TestLogs_TerminalAllowsOnlyColours(t *testing.T) {
+func TestLogs_TerminalAllowsOnlyColors(t *testing.T) {
 	t.Parallel()
 	testenv.NeedSSH(t)
 	cluster := nomadtest.Simulated(t)

@@ -139,7 +139,7 @@ var scriptCommands = map[string]func(*testscript.TestScript, bool, []string){
 	"wrote":        wrote,
 }
 
-// eqlines is the script command eqlines.
+// eqlines implements the script command eqlines.
 func eqlines(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) != 2 {
 		ts.Fatalf("usage: eqlines FILE N")

@@ -95,7 +95,7 @@ func TestMemory_HostileReader(t *testing.T) {
 				t.Helper()
 				if out, err := g.SSH("ann", "ps p-team1-box").CombinedOutput(); err != nil ||
 					!bytes.Contains(out, []byte("p-team1-box")) {
-					t.Errorf("%s the attack ps of another user: got %v, %s", when, err, out)
+					t.Errorf("%s the attack: ps of another user: got %v, %s", when, err, out)
 				}
 			}
 			bystander("during")

@@ -416,7 +416,7 @@ func TestNomadctl_RequestsTerminal(t *testing.T) {
 			c.env["NO_COLOR"] = value
 			on = onTerminal(t, c.command("ps", "team1-fail"), 120, 24)
 			if _, got := on.waitExit(); strings.Contains(got, "\x1b[") != want || !strings.Contains(got, "p-team1-fail FAIL") {
-				t.Errorf("NO_COLOR=%s: got %q, want colours: %v", value, got, want)
+				t.Errorf("NO_COLOR=%s: got %q, want colors: %v", value, got, want)
 			}
 		}
 
@@ -478,7 +478,7 @@ func TestNomadctl_FindsGateway(t *testing.T) {
 				[]string{"ps"},
 				"ControlPersist=10m", 0,
 			},
-			{"no colours", two, nil, []string{"ps"}, "-o SendEnv=NO_COLOR", 0},
+			{"no colors", two, nil, []string{"ps"}, "-o SendEnv=NO_COLOR", 0},
 			{
 				"unknown name", two, nil,
 				[]string{"-s", "nope", "ps"},

@@ -137,7 +137,7 @@ func withoutRestarts(id, mode string, reschedule *api.ReschedulePolicy) *api.Job
 	return job
 }
 
-// registerJob is the script command job.
+// registerJob implements the script command job.
 func registerJob(ts *testscript.TestScript, _ bool, args []string) {
 	kind, ok := scriptJobs[args[0]]
 	if !ok {
@@ -160,7 +160,7 @@ func clusterClient(ts *testscript.TestScript) *api.Client {
 	return client
 }
 
-// garbageCollect is the script command gc.
+// garbageCollect implements the script command gc.
 func garbageCollect(ts *testscript.TestScript, neg bool, args []string) {
 	client := clusterClient(ts)
 	defer client.Close()
@@ -226,7 +226,7 @@ func purge(ts *testscript.TestScript, client *api.Client, id string) {
 	}
 }
 
-// allocation is the script command alloc.
+// allocation implements the script command alloc.
 func allocation(ts *testscript.TestScript, _ bool, args []string) {
 	client := clusterClient(ts)
 	defer client.Close()
@@ -246,7 +246,7 @@ func allocation(ts *testscript.TestScript, _ bool, args []string) {
 	})
 }
 
-// makeToken is the script command token.
+// makeToken implements the script command token.
 func makeToken(ts *testscript.TestScript, _ bool, args []string) {
 	rights, nodes := map[string][]string{}, false
 	for _, arg := range args[1:] {
@@ -275,12 +275,12 @@ func poll(ts *testscript.TestScript, state string, check func() error) {
 	}
 }
 
-// until is the script command until.
+// until implements the script command until.
 func until(ts *testscript.TestScript, _ bool, args []string) {
 	poll(ts, strings.Join(args, " ")+" succeeds", func() error { return ts.Exec(args[0], args[1:]...) })
 }
 
-// answerPrompt is the script command prompt.
+// answerPrompt implements the script command prompt.
 func answerPrompt(ts *testscript.TestScript, _ bool, args []string) {
 	pattern := regexp.MustCompile(args[0])
 	cmd := scriptProgram(ts, args[2:])
@@ -320,7 +320,7 @@ func scriptProgram(ts *testscript.TestScript, args []string) *exec.Cmd {
 	return cmd
 }
 
-// keepsRunning is the script command keepsrunning.
+// keepsRunning implements the script command keepsrunning.
 func keepsRunning(ts *testscript.TestScript, _ bool, args []string) {
 	var written [2]*os.File
 	for i, name := range []string{"running.out", "running.err"} {
@@ -355,7 +355,7 @@ func keepsRunning(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// sameJob is the script command samejob.
+// sameJob implements the script command samejob.
 func sameJob(ts *testscript.TestScript, neg bool, args []string) {
 	a, b := canonicalJob(ts, args[0]), canonicalJob(ts, args[1])
 	if (a == b) == neg {
@@ -390,7 +390,7 @@ func canonicalJob(ts *testscript.TestScript, file string) string {
 	return string(text)
 }
 
-// request is the script command api.
+// request implements the script command api.
 func request(ts *testscript.TestScript, _ bool, args []string) {
 	body := ""
 	if len(args) > 2 {
@@ -410,7 +410,7 @@ func request(ts *testscript.TestScript, _ bool, args []string) {
 	fmt.Fprintf(ts.Stdout(), "%s\n", text)
 }
 
-// startFakeCluster is the script command fakecluster.
+// startFakeCluster implements the script command fakecluster.
 func startFakeCluster(ts *testscript.TestScript, _ bool, _ []string) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/v1/redirect" {

@@ -25,7 +25,7 @@ func simOf(ts *testscript.TestScript) *nomadsim.Cluster {
 	return c
 }
 
-// wrote is the script command wrote.
+// wrote implements the script command wrote.
 func wrote(ts *testscript.TestScript, neg bool, args []string) {
 	c := simOf(ts)
 	pattern := regexp.MustCompile(args[0])
@@ -53,7 +53,7 @@ func wrote(ts *testscript.TestScript, neg bool, args []string) {
 	poll(ts, "the cluster has received "+args[0], check)
 }
 
-// injectFault is the script command fault.
+// injectFault implements the script command fault.
 func injectFault(ts *testscript.TestScript, _ bool, args []string) {
 	c := simOf(ts)
 	number := func(text string) int {
@@ -97,7 +97,7 @@ func injectFault(ts *testscript.TestScript, _ bool, args []string) {
 	c.Inject(f)
 }
 
-// controlClient is the script command client.
+// controlClient implements the script command client.
 func controlClient(ts *testscript.TestScript, _ bool, args []string) {
 	c := simOf(ts)
 	if len(args) != 2 {
@@ -125,7 +125,7 @@ func controlClient(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// checkRequests is the script command requests.
+// checkRequests implements the script command requests.
 func checkRequests(ts *testscript.TestScript, _ bool, args []string) {
 	got := simOf(ts).Traffic(args[0]).Requests
 	maxRequests, err := strconv.Atoi(args[1])
@@ -135,7 +135,7 @@ func checkRequests(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// checkRequestRate is the script command requestsin.
+// checkRequestRate implements the script command requestsin.
 func checkRequestRate(ts *testscript.TestScript, _ bool, args []string) {
 	span, err := time.ParseDuration(args[0])
 	ts.Check(err)
@@ -162,7 +162,7 @@ type scriptProcess struct {
 	stdout *os.File // the read end of its standard output, or nil
 }
 
-// startProcess is the script command serve.
+// startProcess implements the script command serve.
 func startProcess(ts *testscript.TestScript, _ bool, args []string) {
 	unread := len(args) > 0 && args[0] == "-unread"
 	if unread {
@@ -203,12 +203,12 @@ func startProcess(ts *testscript.TestScript, _ bool, args []string) {
 	useGateway(ts, address)
 }
 
-// closePipe is the script command closepipe.
+// closePipe implements the script command closepipe.
 func closePipe(ts *testscript.TestScript, _ bool, _ []string) {
 	ts.Check(ts.Value("process").(*scriptProcess).stdout.Close())
 }
 
-// crash is the script command crash.
+// crash implements the script command crash.
 func crash(ts *testscript.TestScript, _ bool, _ []string) {
 	ts.Value("process").(*scriptProcess).kill()
 }

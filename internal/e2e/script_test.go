@@ -109,14 +109,14 @@ func setUp(env *testscript.Env, cluster nomadtest.Cluster) error {
 	return os.WriteFile(dir.Path("token"), []byte(nomadtest.Token+"\n"), 0o600)
 }
 
-// expand is the script command expand.
+// expand implements the script command expand.
 func expand(ts *testscript.TestScript, _ bool, args []string) {
 	for _, file := range args {
 		ts.Check(os.WriteFile(ts.MkAbs(file), []byte(os.Expand(ts.ReadFile(file), ts.Getenv)), 0o600))
 	}
 }
 
-// runHugeJobs is the script command hugejobs.
+// runHugeJobs implements the script command hugejobs.
 func runHugeJobs(ts *testscript.TestScript, _ bool, _ []string) {
 	c := ts.Value("cluster").(nomadtest.Cluster).Sim
 	c.AddJob(nomadsim.Job{ID: "p-team1-many", Groups: []nomadsim.Group{{Name: "g", Count: 10000}}})
@@ -129,7 +129,7 @@ func runHugeJobs(ts *testscript.TestScript, _ bool, _ []string) {
 	}}})
 }
 
-// hangNode is the script command hang.
+// hangNode implements the script command hang.
 func hangNode(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Value("cluster").(nomadtest.Cluster).Sim.AddNode(nomadsim.Node{Name: args[0], Hangs: true})
 }
@@ -160,7 +160,7 @@ func useGateway(ts *testscript.TestScript, address string) {
 	ts.Setenv("PORT", port)
 }
 
-// startGateway is the script command gateway.
+// startGateway implements the script command gateway.
 func startGateway(ts *testscript.TestScript, neg bool, args []string) {
 	file := writeConfig(ts, args)
 	c, diagnostics := config.Load(file, gateway.Commands())

@@ -24,9 +24,9 @@ import (
 	"nomadctld/internal/testenv/nomadtest"
 )
 
-// TestImage builds the Dockerfile without a network, and runs the image not as root, with a read-only root file system
-// and with the configuration and keys mounted. It is not parallel, because other tests would time out while the
-// compiler runs.
+// TestImage builds the Dockerfile without a network, and runs the image as a user other than root, with a read-only
+// root file system and with the configuration and keys mounted. It is not parallel, because other tests would time out
+// while the compiler runs.
 func TestImage(t *testing.T) {
 	inRoot(t)
 	testenv.NeedSSH(t)
@@ -93,7 +93,8 @@ func TestImage(t *testing.T) {
 		g := serveImage(t, client, bare, "/var/lib/nomadctld")
 		g.expectOutput("wim", "p-team1-web", "ps")
 		g.cluster.RegisterAndSettle(t, nomadtest.ThreeAllocations("p-team5-volume", "a"))
-		if os.Geteuid() == 0 { // else the container has another user than the image, who cannot write the volume
+		// Otherwise the container runs as the user of the test, who cannot write to the volume.
+		if os.Geteuid() == 0 {
 			g.expectOutput("wim", "", "restart --full -y p-team5-volume")
 		}
 		g.expectOutput("wim", "inside 3\n", "exec p-team3-shell/shell/box -c 'echo inside $((1+2))'")

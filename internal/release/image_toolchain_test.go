@@ -75,14 +75,14 @@ func goImage(t *testing.T, client *docker.Client) string {
 	return name
 }
 
-// packGo writes the build context of goDockerfile: Go without its tests, the modules in the layout of a proxy,
+// packGo writes the build context of goDockerfile: Go without its tests, the modules in the layout of a proxy, and
 // certificates.
 func packGo(w io.Writer, root, dockerfile string) error {
 	packed := tar.NewWriter(w)
 	text := func(name, content string) error {
 		err := packed.WriteHeader(&tar.Header{Name: name, Typeflag: tar.TypeReg, Mode: 0o644, Size: int64(len(content))})
-		_, writing := io.WriteString(packed, content)
-		return errors.Join(err, writing)
+		_, writeErr := io.WriteString(packed, content)
+		return errors.Join(err, writeErr)
 	}
 	file := func(path, name string) error {
 		content, err := os.ReadFile(path)
