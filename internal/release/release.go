@@ -1,4 +1,6 @@
-package commands
+// Package release finds the versions of a job that revert and start can bring back, and saves the ones that Nomad would
+// delete. A release is what a version of a job runs, without its counts.
+package release
 
 import (
 	"cmp"
@@ -12,28 +14,28 @@ import (
 
 	"nomadctld/backends"
 	"nomadctld/internal/ops"
-	"nomadctld/router"
+	"nomadctld/internal/phrase"
 )
 
 // trackedVersions is the number of untagged versions of a job that Nomad keeps by default.
 const trackedVersions = 6
 
-// currentVersion returns the job's current version.
-func currentVersion(job backends.JobDetail, versions []backends.Version) (backends.Version, error) {
+// Current returns the job's current version.
+func Current(job backends.JobDetail, versions []backends.Version) (backends.Version, error) {
 	i := slices.IndexFunc(versions, func(v backends.Version) bool { return v.Number == job.Version })
 	if i < 0 {
 		newest := job.Version
 		if len(versions) > 0 {
 			newest = versions[0].Number
 		}
-		return backends.Version{}, jobError(job.Job, &backends.ChangedError{Job: job.ID, Version: newest})
+		return backends.Version{}, phrase.JobError(job.Job, &backends.ChangedError{Job: job.ID, Version: newest})
 	}
 	return versions[i], nil
 }
 
-// earlierReleases returns the versions before the current one that run something else, newest first. It skips the
-// versions that record a stop, and those that only allow rescheduling (see rollingRestart.allowRescheduling).
-func earlierReleases(current backends.Version, versions []backends.Version) (earlier []backends.Version) {
+// Earlier returns the versions before the current one that run something else, newest first. It skips the
+// versions that record a stop, and those that only allow rescheduling (see restart.Rolling).
+func Earlier(current backends.Version, versions []backends.Version) (earlier []backends.Version) {
 	for _, v := range versions {
 		isEarlier := v.Number < current.Number && !v.Stopped && v.Release.ID != current.Release.ID
 		if isEarlier && !backends.IsRescheduleVariant(v.Definition, current.Definition) {
@@ -43,17 +45,17 @@ func earlierReleases(current backends.Version, versions []backends.Version) (ear
 	return earlier
 }
 
-// lastRunVersion returns the newest version that does not record a stop, or current if there is none. The version of a
+// LastRun returns the newest version that does not record a stop, or current if there is none. The version of a
 // stopped job is not what ran, because stopping a job disables its scaling policies.
-func lastRunVersion(current backends.Version, versions []backends.Version) backends.Version {
+func LastRun(current backends.Version, versions []backends.Version) backends.Version {
 	if i := slices.IndexFunc(versions, func(v backends.Version) bool { return !v.Stopped }); current.Stopped && i >= 0 {
 		return versions[i]
 	}
 	return current
 }
 
-// lastRelease returns the newest stable one of the earlier releases, or the newest one if none is known to be stable.
-func lastRelease(earlier []backends.Version) (backends.Version, bool) {
+// Last returns the newest stable one of the earlier releases, or the newest one if none is known to be stable.
+func Last(earlier []backends.Version) (backends.Version, bool) {
 	if i := slices.IndexFunc(earlier, func(v backends.Version) bool { return v.Stable }); i >= 0 {
 		return earlier[i], true
 	}
@@ -63,9 +65,9 @@ func lastRelease(earlier []backends.Version) (backends.Version, bool) {
 	return backends.Version{}, false
 }
 
-// savedRelease returns the release that the gateway has saved for a job. now is the job's current version. The release
+// Saved returns the release that the gateway has saved for a job. now is the job's current version. The release
 // has an older CreateIndex than now if Nomad had deleted the job before it was registered again.
-func savedRelease(
+func Saved(
 	definitions ops.SavedDefinitions, now backends.Version,
 ) (release backends.Version, saved ops.SavedDefinition, ok bool, err error) {
 	if saved, ok := definitions.Find(ops.Released); !ok || saved.CreateIndex != now.CreateIndex {
@@ -75,7 +77,7 @@ func savedRelease(
 	if !ok || saved.CreateIndex != now.CreateIndex {
 		return release, saved, false, err
 	}
-	id, err := identify(saved.Definition)
+	id, err := Identify(saved.Definition)
 	if err != nil {
 		return release, saved, false, err
 	}
@@ -86,26 +88,26 @@ func savedRelease(
 	return release, saved, err == nil, err
 }
 
-// compareNewestFirst compares versions, for sorting newest first. Versions of a job that Nomad has deleted are older
+// CompareNewestFirst compares versions, for sorting newest first. Versions of a job that Nomad has deleted are older
 // than all versions of the job that was registered again.
-func compareNewestFirst(a, b backends.Version) int {
+func CompareNewestFirst(a, b backends.Version) int {
 	return cmp.Or(cmp.Compare(b.CreateIndex, a.CreateIndex), cmp.Compare(b.Number, a.Number))
 }
 
-// addSaved adds the saved release to the earlier releases, newest first, and reports whether it did. It does not add
+// AddSaved adds the saved release to the earlier releases, newest first, and reports whether it did. It does not add
 // the release if it is the current one, if Nomad has that version, or if Nomad has an equally stable version of that
 // release.
-func addSaved(
+func AddSaved(
 	earlier []backends.Version, saved, now backends.Version, versions []backends.Version,
 ) ([]backends.Version, bool) {
-	isSaved := func(v backends.Version) bool { return compareNewestFirst(v, saved) == 0 }
+	isSaved := func(v backends.Version) bool { return CompareNewestFirst(v, saved) == 0 }
 	isSame := func(v backends.Version) bool { return v.Release.ID == saved.Release.ID && (v.Stable || !saved.Stable) }
 	inNomad := slices.ContainsFunc(versions, isSaved) || slices.ContainsFunc(earlier, isSame)
 	if saved.Release.ID == now.Release.ID || inNomad {
 		return earlier, false
 	}
 	all := append(slices.Clone(earlier), saved)
-	slices.SortStableFunc(all, compareNewestFirst)
+	slices.SortStableFunc(all, CompareNewestFirst)
 	return all, true
 }
 
@@ -113,34 +115,34 @@ func addSaved(
 // expire.
 const resaveInterval = 24 * time.Hour
 
-// saveRelease saves the last release that differs from the current one before a command adds versions to the job,
+// Save saves the last release that differs from the current one before a command adds versions to the job,
 // because Nomad then deletes the oldest versions. A saved release stays unless Nomad has a better one. If the release
-// cannot be saved and would be lost, saveRelease returns a warning.
-func saveRelease(
+// cannot be saved and would be lost, Save returns a warning.
+func Save(
 	ctx context.Context, cluster backends.Cluster, definitions ops.SavedDefinitions, job backends.JobDetail, added int,
 ) (warning string, err error) {
 	versions, err := cluster.Versions(ctx, job.Job)
 	if err != nil {
-		return "", jobError(job.Job, err)
+		return "", phrase.JobError(job.Job, err)
 	}
-	current, err := currentVersion(job, versions)
+	current, err := Current(job, versions)
 	if err != nil {
 		return "", err
 	}
-	current = lastRunVersion(current, versions)
-	earlier := earlierReleases(current, versions)
-	release, saved, isSaved, err := savedRelease(definitions, current)
+	current = LastRun(current, versions)
+	earlier := Earlier(current, versions)
+	release, saved, isSaved, err := Saved(definitions, current)
 	if err != nil {
 		isSaved = false // replace a release that cannot be read
 	}
 	if isSaved {
-		earlier, _ = addSaved(earlier, release, current, versions)
+		earlier, _ = AddSaved(earlier, release, current, versions)
 	}
-	last, ok := lastRelease(earlier)
+	last, ok := Last(earlier)
 	if !ok {
 		return "", nil
 	}
-	isSaved = isSaved && compareNewestFirst(release, last) == 0
+	isSaved = isSaved && CompareNewestFirst(release, last) == 0
 	if isSaved && release.Stable == last.Stable && time.Since(saved.Time) < resaveInterval {
 		return "", nil
 	}
@@ -172,20 +174,8 @@ func unsavedReason(what string, err error) string {
 	return fmt.Sprintf("the gateway cannot save %s (%v)", what, err)
 }
 
-// confirmWarnings prints warnings and, on a terminal, prompts whether to continue unless skip is set.
-func confirmWarnings(ctx context.Context, req *router.Request, skip bool, warnings ...string) error {
-	warnings = slices.DeleteFunc(warnings, func(w string) bool { return w == "" })
-	if len(warnings) == 0 {
-		return nil
-	}
-	for _, w := range warnings {
-		newProgressPrinter(req).printf("warning: %s", w)
-	}
-	return confirm(ctx, req, skip, "Continue?")
-}
-
-// countChanges returns the differences between the counts and scaling blocks of the groups that exist in both releases.
-func countChanges(now, then backends.Release) (counts, scaling []string) {
+// CountChanges returns the differences between the counts and scaling blocks of the groups that exist in both releases.
+func CountChanges(now, then backends.Release) (counts, scaling []string) {
 	for _, g := range now.Groups {
 		other, ok := then.Group(g.Name)
 		if !ok {
@@ -208,8 +198,8 @@ func rangeText(g backends.ReleaseGroup) string {
 	return fmt.Sprintf("%d to %d", g.Range.Min, g.Range.Max)
 }
 
-// changesText describes changes of counts and scaling blocks.
-func changesText(counts, scaling []string) string {
+// ChangesText describes changes of counts and scaling blocks.
+func ChangesText(counts, scaling []string) string {
 	var all []string
 	if len(counts) > 0 {
 		all = append(all, "counts: "+strings.Join(counts, ", "))
@@ -220,20 +210,20 @@ func changesText(counts, scaling []string) string {
 	return strings.Join(all, "; ")
 }
 
-// saveStopped saves the definition of a job before it is stopped, so that start can bring it back, and returns the ID
-// of the saved definition. If it cannot be saved, saveStopped returns a warning and deletes the definition saved at
+// SaveStopped saves the definition of a job before it is stopped, so that start can bring it back, and returns the ID
+// of the saved definition. If it cannot be saved, SaveStopped returns a warning and deletes the definition saved at
 // an earlier stop, which start must not bring back.
-func saveStopped(
+func SaveStopped(
 	ctx context.Context, cluster backends.Cluster, definitions ops.SavedDefinitions, job backends.JobDetail,
 ) (id, warning string, err error) {
 	definition, err := cluster.Definition(ctx, job.Job, nil)
 	if err != nil {
-		return "", "", jobError(job.Job, err)
+		return "", "", phrase.JobError(job.Job, err)
 	}
-	if err := checkUnchanged(job, definition); err != nil {
+	if err := CheckUnchanged(job, definition); err != nil {
 		return "", "", err
 	}
-	now, err := identify(definition)
+	now, err := Identify(definition)
 	if err != nil {
 		return "", "", fmt.Errorf("%s: %w", job.ID, err)
 	}
@@ -249,9 +239,9 @@ func saveStopped(
 		"by default 4 hours after the stop", unsavedReason("the definition of "+job.ID, err), job.ID), nil
 }
 
-// relinkRelease assigns the saved release of a job to the job that was registered again from definition. If Nomad had
+// Relink assigns the saved release of a job to the job that was registered again from definition. If Nomad had
 // deleted the job, it now has a new CreateIndex.
-func relinkRelease(
+func Relink(
 	ctx context.Context, cluster backends.Cluster, definitions ops.SavedDefinitions, job backends.Job,
 	definition json.RawMessage,
 ) error {
@@ -259,14 +249,14 @@ func relinkRelease(
 	if !ok {
 		return nil
 	}
-	before, err := identify(definition)
+	before, err := Identify(definition)
 	if err != nil || saved.CreateIndex != before.CreateIndex {
 		return err
 	}
 	text, err := cluster.Definition(ctx, job, nil)
-	var now identity
+	var now Identity
 	if err == nil {
-		now, err = identify(text)
+		now, err = Identify(text)
 	}
 	if err == nil && now.CreateIndex == saved.CreateIndex {
 		return nil
@@ -283,8 +273,3 @@ func relinkRelease(
 	return nil
 }
 
-// startableText describes how long start can bring back a job that was saved now.
-func startableText(job backends.JobDetail) string {
-	until := time.Now().Add(ops.Retention).UTC().Format("2006-01-02 15:04Z")
-	return fmt.Sprintf("start %s brings it back until %s, even after Nomad has deleted it", job.ID, until)
-}

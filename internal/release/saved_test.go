@@ -1,4 +1,4 @@
-package commands
+package release
 
 import (
 	"context"
@@ -63,7 +63,7 @@ func newSaved(t *testing.T) (saved ops.SavedDefinitions, folder string) {
 func mustSaveRelease(t *testing.T, saved ops.SavedDefinitions, versions ...backends.Version) {
 	t.Helper()
 	cluster := versionedCluster{versions: versions}
-	if warning, err := saveRelease(t.Context(), cluster, saved, cluster.detail(), 1); err != nil || warning != "" {
+	if warning, err := Save(t.Context(), cluster, saved, cluster.detail(), 1); err != nil || warning != "" {
 		t.Fatalf("got %q, %v", warning, err)
 	}
 }
@@ -122,7 +122,7 @@ func TestSaveRelease_KeepsBetter(t *testing.T) {
 			if err != nil || !ok || s.Version != tc.want || s.CreateIndex != tc.then[0].CreateIndex {
 				t.Errorf("got version %d, CreateIndex %d, %v, %v, want %d", s.Version, s.CreateIndex, ok, err, tc.want)
 			}
-			if is, _ := identify(s.Definition); name == "same release now stable" && !is.Stable {
+			if is, _ := Identify(s.Definition); name == "same release now stable" && !is.Stable {
 				t.Error("the saved release is not marked stable")
 			}
 		})
@@ -133,7 +133,7 @@ func TestSaveRelease_KeepsBetter(t *testing.T) {
 func TestSaveRelease_JobRegisteredAgain(t *testing.T) {
 	saved, _ := newSaved(t)
 	old := savedVersion(t, 1, 8, "a", true)
-	if _, err := saved.Save(ops.Released, old.Definition, old.Number, 50); err != nil { // see relinkRelease
+	if _, err := saved.Save(ops.Released, old.Definition, old.Number, 50); err != nil { // see Relink
 		t.Fatal(err)
 	}
 	mustSaveRelease(t, saved, savedVersion(t, 50, 1, "c", true), savedVersion(t, 50, 0, "b", true))
@@ -189,8 +189,8 @@ func TestAddSaved_NewestFirst(t *testing.T) {
 		"deployed again, failed":  {[]backends.Version{now, v(8, "a", false)}, v(3, "a", true), 3, true},
 		"current":                 {[]backends.Version{now, v(8, "c", true)}, v(3, "d", true), 8, false},
 	} {
-		all, added := addSaved(earlierReleases(now, tc.versions), tc.saved, now, tc.versions)
-		got, ok := lastRelease(all)
+		all, added := AddSaved(Earlier(now, tc.versions), tc.saved, now, tc.versions)
+		got, ok := Last(all)
 		if !ok || got.Number != tc.want || added != tc.added {
 			t.Errorf("%s: got %d, %v, added %v; want %d, added %v", name, got.Number, ok, added, tc.want, tc.added)
 		}
@@ -200,14 +200,14 @@ func TestAddSaved_NewestFirst(t *testing.T) {
 func TestSaveStopped_FailureRemovesOlder(t *testing.T) {
 	saved, folder := newSaved(t)
 	cluster := versionedCluster{versions: []backends.Version{savedVersion(t, 1, 0, "a", true)}}
-	if _, warning, err := saveStopped(t.Context(), cluster, saved, cluster.detail()); err != nil || warning != "" {
+	if _, warning, err := SaveStopped(t.Context(), cluster, saved, cluster.detail()); err != nil || warning != "" {
 		t.Fatalf("got %q, %v", warning, err)
 	}
 	if err := os.Chmod(folder, 0o777); err != nil { // the gateway does not write to this folder
 		t.Fatal(err)
 	}
 	cluster.versions = []backends.Version{savedVersion(t, 1, 1, "b", true)}
-	_, warning, err := saveStopped(t.Context(), cluster, saved, cluster.detail())
+	_, warning, err := SaveStopped(t.Context(), cluster, saved, cluster.detail())
 	if err != nil || !strings.Contains(warning, "start web works only until Nomad deletes the stopped job") {
 		t.Errorf("got %q, %v", warning, err)
 	}
@@ -221,11 +221,11 @@ func TestSaveStopped_FailureRemovesOlder(t *testing.T) {
 func TestSaveStopped_TwoAtOnce(t *testing.T) {
 	saved, _ := newSaved(t)
 	cluster := versionedCluster{versions: []backends.Version{savedVersion(t, 1, 0, "a", true)}}
-	declined, _, err := saveStopped(t.Context(), cluster, saved, cluster.detail())
+	declined, _, err := SaveStopped(t.Context(), cluster, saved, cluster.detail())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := saveStopped(t.Context(), cluster, saved, cluster.detail()); err != nil {
+	if _, _, err := SaveStopped(t.Context(), cluster, saved, cluster.detail()); err != nil {
 		t.Fatal(err)
 	}
 	if err := saved.DeleteByID(declined); err != nil {
@@ -250,7 +250,7 @@ func TestRelinkRelease_OnlyOfThisJob(t *testing.T) {
 			t.Fatal(err)
 		}
 		cluster := versionedCluster{versions: []backends.Version{savedVersion(t, tc.now, 0, "b", false)}}
-		if err := relinkRelease(t.Context(), cluster, saved, cluster.detail().Job, was.Definition); err != nil {
+		if err := Relink(t.Context(), cluster, saved, cluster.detail().Job, was.Definition); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 		if s, ok := saved.Find(ops.Released); !ok || s.CreateIndex != tc.want || s.Version != 3 {

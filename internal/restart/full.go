@@ -1,4 +1,4 @@
-package commands
+package restart
 
 import (
 	"context"
@@ -21,93 +21,76 @@ const (
 
 // restartFull stops a job and registers it again. The definition is saved to disk before the job is stopped, and
 // deleted after Nomad has accepted it again.
-func (r *restart) restartFull(ctx context.Context, w ops.Operation, job backends.JobDetail) error {
-	definition, err := w.Cluster.Definition(ctx, job.Job, nil)
+func (r *restart) restartFull(ctx context.Context, op ops.Operation, job backends.JobDetail) error {
+	definition, err := op.Cluster.Definition(ctx, job.Job, nil)
 	if err != nil {
-		return jobError(job.Job, err)
+		return phrase.JobError(job.Job, err)
 	}
-	if err := checkUnchanged(job, definition); err != nil {
+	if err := release.CheckUnchanged(job, definition); err != nil {
 		return err
 	}
-	if err := w.Writer.CheckRegister(ctx, job.Job, definition); err != nil {
+	if err := op.Writer.CheckRegister(ctx, job.Job, definition); err != nil {
 		return fmt.Errorf("%s was not stopped, because it could not be registered again: %w", job.ID, err)
 	}
-	if err := w.HaltReason(); err != nil {
+	if err := op.HaltReason(); err != nil {
 		return fmt.Errorf("%s was not stopped: %w", job.ID, err)
 	}
-	switch err := w.SaveDefinition(definition, job.Version); {
+	switch err := op.SaveDefinition(definition, job.Version); {
 	case errors.Is(err, ops.ErrNoFolder):
 		return fmt.Errorf("%w, so restart --full is refused; ask the gateway's operator to set audit.jobs", err)
 	case err != nil:
 		return fmt.Errorf("%s was not stopped, because its definition cannot be saved: %w", job.ID, err)
 	}
-	result, err := w.Writer.Stop(ctx, job.Job, false)
-	now, err := confirmStopped(ctx, w, job, err)
+	result, err := op.Writer.Stop(ctx, job.Job, false)
+	now, err := confirmStopped(ctx, op, job, err)
 	switch {
 	case errors.Is(err, errStopUnknown):
-		return recoveryError(w, job, definition, err)
+		return recoveryError(op, job, definition, err)
 	case err != nil:
-		return errors.Join(jobError(job.Job, err), w.DeleteDefinition())
+		return errors.Join(phrase.JobError(job.Job, err), op.DeleteDefinition())
 	}
 	version := job.Version
 	switch {
 	case now.Version > version+1 && result.ModifyIndex != 0 && now.ModifyIndex > result.ModifyIndex:
 		return errors.Join(fmt.Errorf("%s stays stopped, because somebody else stopped it too during this restart "+
-			"(bring it back: start %s)", job.ID, job.ID), w.DeleteDefinition())
+			"(bring it back: start %s)", job.ID, job.ID), op.DeleteDefinition())
 	case now.Version > version+1: // somebody changed the job after its definition was read and before it was stopped
 		version = now.Version - 1
-		newer, err := w.Cluster.Definition(ctx, job.Job, &version)
+		newer, err := op.Cluster.Definition(ctx, job.Job, &version)
 		if err != nil {
 			return errors.Join(fmt.Errorf("%s stays stopped, because it was changed to version %d during this restart, "+
 				"and that version cannot be read: %w (bring it back: start %s)", job.ID, version, err, job.ID),
-				w.DeleteDefinition())
+				op.DeleteDefinition())
 		}
-		if err := w.SaveDefinition(newer, version); err != nil { // continue: otherwise the job stays stopped
-			w.Note("version %d of %s cannot be saved: %v", version, job.ID, err)
+		if err := op.SaveDefinition(newer, version); err != nil { // continue: otherwise the job stays stopped
+			op.Note("version %d of %s cannot be saved: %v", version, job.ID, err)
 		}
-		w.Note("%s was changed during this restart; registering version %d again", job.ID, version)
+		op.Note("%s was changed during this restart; registering version %d again", job.ID, version)
 		definition = newer
 	}
-	w.Note("stopping %s at version %d", job.ID, version)
-	r.waitForStop(ctx, w, job.Job, now.ModifyIndex)
-	registered, err := registerAgain(ctx, w, job.Job, definition, now.ModifyIndex, true)
+	op.Note("stopping %s at version %d", job.ID, version)
+	r.waitForStop(ctx, op, job.Job, now.ModifyIndex)
+	registered, err := registerAgain(ctx, op, job.Job, definition, now.ModifyIndex, true)
 	if err != nil {
-		return recoveryError(w, job, definition, err)
+		return recoveryError(op, job, definition, err)
 	}
-	if err := w.DeleteDefinition(); err != nil {
-		w.Note("the saved definition of %s cannot be removed from %s: %v", job.ID, w.DefinitionPath(), err)
+	if err := op.DeleteDefinition(); err != nil {
+		op.Note("the saved definition of %s cannot be removed from %s: %v", job.ID, op.DefinitionPath(), err)
 	}
-	if err := relinkRelease(ctx, w.Cluster, w.SavedDefinitions(), job.Job, definition); err != nil {
-		w.Note("%v", err)
+	if err := release.Relink(ctx, op.Cluster, op.SavedDefinitions(), job.Job, definition); err != nil {
+		op.Note("%v", err)
 	}
-	w.Note("registered %s again", job.ID)
-	ctx, cancel := context.WithTimeoutCause(ctx, r.timeout,
-		fmt.Errorf("timed out after %s; Nomad is still working on it", r.timeout))
+	op.Note("registered %s again", job.ID)
+	ctx, cancel := context.WithTimeoutCause(ctx, r.Timeout,
+		fmt.Errorf("timed out after %s; Nomad is still working on it", r.Timeout))
 	defer cancel()
-	ctx, stop := cancelOnHalt(ctx, w)
+	ctx, stop := cancelOnHalt(ctx, op)
 	defer stop()
-	if err := waitForRollout(ctx, w.Cluster, job.Job, "", registered, w.Progress); err != nil {
+	if err := monitor.WaitForRollout(ctx, op.Cluster, job.Job, "", registered, op.Progress); err != nil {
 		return fmt.Errorf("%s was registered again, but is not confirmed running: %w", job.ID, err)
 	}
-	w.Note("restarted %s", job.ID)
+	op.Note("restarted %s", job.ID)
 	return nil
-}
-
-// checkUnchanged returns an error if definition is stopped or does not have the JobModifyIndex of job.
-func checkUnchanged(job backends.JobDetail, definition json.RawMessage) error {
-	id, err := identify(definition)
-	if err != nil {
-		return fmt.Errorf("%s: %w", job.ID, err)
-	}
-	if id.Stop || id.JobModifyIndex != job.ModifyIndex {
-		return jobError(job.Job, &backends.ChangedError{Job: job.ID, Version: id.Version})
-	}
-	return nil
-}
-
-// changedError returns the error for a job that somebody else has changed while the command was running.
-func changedError(now backends.JobDetail) error {
-	return fmt.Errorf("%w (see: history %s)", &backends.ChangedError{Job: now.ID, Version: now.Version}, now.ID)
 }
 
 // errStopUnknown is returned if the outcome of a stop cannot be determined.
@@ -117,12 +100,12 @@ var errStopUnknown = errors.New("cannot tell whether the job is stopped")
 // request. It returns the stopped job, or an error if the job was not stopped. The response of the request may have
 // been lost, so only the job itself shows whether Nomad applied it.
 func confirmStopped(
-	ctx context.Context, w ops.Operation, job backends.JobDetail, stopErr error,
+	ctx context.Context, op ops.Operation, job backends.JobDetail, stopErr error,
 ) (now backends.JobDetail, err error) {
 	start := time.Now()
 	uncertain := errors.Is(stopErr, backends.ErrOutcomeUnknown)
 	for {
-		now, err = w.Cluster.Job(ctx, job.Job)
+		now, err = op.Cluster.Job(ctx, job.Job)
 		switch {
 		case err == nil && now.Stopped && stopErr != nil && !uncertain: // somebody else stopped it
 			return now, stopErr
@@ -143,32 +126,32 @@ func confirmStopped(
 		case time.Since(start) > recoveryTimeout:
 			return now, fmt.Errorf("%w: %w", errStopUnknown, errors.Join(stopErr, err))
 		}
-		w.Progress("checking whether %s is stopped", job.ID)
-		if err := sleep(ctx, recoveryInterval); err != nil {
+		op.Progress("checking whether %s is stopped", job.ID)
+		if err := monitor.Sleep(ctx, recoveryInterval); err != nil {
 			return now, fmt.Errorf("%w: %w", errStopUnknown, err)
 		}
 	}
 }
 
 // waitForStop waits until no allocation of a stopped job is running, or until the operation is halted.
-func (r *restart) waitForStop(ctx context.Context, w ops.Operation, job backends.Job, index uint64) {
-	ctx, cancel := context.WithTimeoutCause(ctx, r.timeout, errWaitTimeout)
+func (r *restart) waitForStop(ctx context.Context, op ops.Operation, job backends.Job, index uint64) {
+	ctx, cancel := context.WithTimeoutCause(ctx, r.Timeout, errWaitTimeout)
 	defer cancel()
-	ctx, stop := cancelOnHalt(ctx, w)
+	ctx, stop := cancelOnHalt(ctx, op)
 	defer stop()
-	if err := waitUntilStopped(ctx, w.Cluster, job, "", backends.WriteResult{ModifyIndex: index}, w.Progress); err != nil {
-		w.Note("some allocations of %s are still running (%v); registering it again anyway", job.ID, err)
+	if err := monitor.WaitUntilStopped(ctx, op.Cluster, job, "", backends.WriteResult{ModifyIndex: index}, op.Progress); err != nil {
+		op.Note("some allocations of %s are still running (%v); registering it again anyway", job.ID, err)
 	}
 }
 
 // registerAgain registers a definition. It retries for recoveryTimeout, unless the job has changed since index. A job
 // that was stopped may have been garbage-collected; then it is registered as a new job.
 func registerAgain(
-	ctx context.Context, w ops.Operation, job backends.Job, definition json.RawMessage, index uint64, wasStopped bool,
+	ctx context.Context, op ops.Operation, job backends.Job, definition json.RawMessage, index uint64, wasStopped bool,
 ) (backends.WriteResult, error) {
 	until := time.Now().Add(recoveryTimeout)
 	for {
-		result, err := w.Writer.Register(ctx, job, definition, index)
+		result, err := op.Writer.Register(ctx, job, definition, index)
 		var changed *backends.ChangedError
 		switch {
 		case err == nil, time.Now().After(until):
@@ -178,8 +161,8 @@ func registerAgain(
 		case errors.Is(err, backends.ErrNotFound):
 			index = 0
 		}
-		w.Progress("%v; retrying", err)
-		if err := sleep(ctx, recoveryInterval); err != nil {
+		op.Progress("%v; retrying", err)
+		if err := monitor.Sleep(ctx, recoveryInterval); err != nil {
 			return result, err
 		}
 	}
@@ -187,28 +170,28 @@ func registerAgain(
 
 // recoveryError returns the error for a job that could not be registered again, with the next step. Unless the job is
 // running anyway, it prints the definition, which may be the only copy.
-func recoveryError(w ops.Operation, job backends.JobDetail, definition json.RawMessage, err error) error {
+func recoveryError(op ops.Operation, job backends.JobDetail, definition json.RawMessage, err error) error {
 	ctx, cancel := context.WithTimeout(context.Background(), pollInterval*10)
 	defer cancel()
-	text, readErr := w.Cluster.Definition(ctx, job.Job, nil)
-	var now, before identity
+	text, readErr := op.Cluster.Definition(ctx, job.Job, nil)
+	var now, before release.Identity
 	if readErr == nil {
-		now, readErr = identify(text)
-		before, _ = identify(definition)
+		now, readErr = release.Identify(text)
+		before, _ = release.Identify(definition)
 	}
 	if readErr == nil && !now.Stop && now.CreateIndex == before.CreateIndex {
 		return errors.Join(fmt.Errorf("%s is not stopped: it is at version %d, registered by this restart or by "+
-			"somebody else: %w (see: history %s)", job.ID, now.Version, err, job.ID), w.DeleteDefinition())
+			"somebody else: %w (see: history %s)", job.ID, now.Version, err, job.ID), op.DeleteDefinition())
 	}
-	w.Note("the definition of %s, saved in %s:", job.ID, w.DefinitionPath())
+	op.Note("the definition of %s, saved in %s:", job.ID, op.DefinitionPath())
 	if safe, err := escape.JSON(definition, ""); err == nil {
 		definition = safe // JSON that is safe for a terminal
 	}
-	w.Note("%s", definition)
+	op.Note("%s", definition)
 	if readErr == nil && !now.Stop {
 		return fmt.Errorf("%s was stopped, and another job with its name is running now: %w "+
-			"(the definition stays saved until: ops --forget %s)", job.ID, err, w.ID)
+			"(the definition stays saved until: ops --forget %s)", job.ID, err, op.ID)
 	}
 	return fmt.Errorf("%s may be stopped and could not be registered again: %w (bring it back: ops --restore %s)",
-		job.ID, err, w.ID)
+		job.ID, err, op.ID)
 }

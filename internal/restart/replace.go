@@ -1,4 +1,4 @@
-package commands
+package restart
 
 import (
 	"context"
@@ -13,32 +13,6 @@ import (
 	"nomadctld/internal/ops"
 )
 
-// failedAllocations returns the selected allocations of a job that have failed or, in a system job, were stopped, and
-// were not replaced. Nomad replaces those in failed at the next evaluation. The reschedule blocks of those in
-// unreschedulable allow no attempts.
-func failedAllocations(
-	job backends.JobDetail, isSelected func(backends.Allocation) bool,
-) (failed, unreschedulable []backends.Allocation) {
-	groups := map[string]backends.Group{}
-	for _, g := range job.Groups {
-		groups[g.Name] = g
-	}
-	for _, a := range job.Allocations {
-		group, ok := groups[a.Group]
-		system := job.Type == "system"
-		isFailed := a.Status == "failed" && (a.Desired == "run" || system)
-		isStopped := a.Status == "complete" && a.Desired != "run" && system
-		switch {
-		case !ok || !isFailed && !isStopped || !isSelected(a) || !isNewest(job, a):
-		case system || group.CanReschedule:
-			failed = append(failed, a)
-		default:
-			unreschedulable = append(unreschedulable, a)
-		}
-	}
-	return failed, unreschedulable
-}
-
 // checkReplaceable returns an error for unreschedulable allocations of a batch job. They can only be replaced by a new
 // version of the job, and Nomad reruns the complete allocations of a batch job for a new version.
 func checkReplaceable(job backends.JobDetail, unreschedulable []backends.Allocation) error {
@@ -52,57 +26,57 @@ func checkReplaceable(job backends.JobDetail, unreschedulable []backends.Allocat
 	return fmt.Errorf("%s of %s cannot be replaced: the reschedule block of %s allows no attempts, and changing it "+
 		"makes Nomad also rerun the allocations of a %s job that are complete (rerun all: restart --full %s; "+
 		"restart a running allocation: restart ID)",
-		failedOrStoppedText(unreschedulable), job.ID, groupsText(groups), job.Type, job.ID)
+		phrase.FailedOrStopped(unreschedulable), job.ID, groupsText(groups), job.Type, job.ID)
 }
 
 // replaceFailed makes Nomad replace the failed allocations and waits until their replacements are running.
-func (r *rollingRestart) replaceFailed(ctx context.Context, w ops.Operation) error {
-	replaced := append(slices.Clone(r.failed), r.unreschedulable...)
+func (r *Rolling) replaceFailed(ctx context.Context, op ops.Operation) error {
+	replaced := append(slices.Clone(r.Failed), r.Unreschedulable...)
 	if len(replaced) == 0 {
 		return nil
 	}
-	w.Note("replacing %s of %s: %s", failedOrStoppedText(replaced), r.job.ID, allocationLabels(replaced))
+	op.Note("replacing %s of %s: %s", phrase.FailedOrStopped(replaced), r.Job.ID, phrase.Allocations(replaced))
 	if others := r.alsoReplaced(replaced); len(others) > 0 {
-		w.Note("Nomad replaces all failed or stopped allocations at once, also: %s", allocationLabels(others))
+		op.Note("Nomad replaces all failed or stopped allocations at once, also: %s", phrase.Allocations(others))
 	}
-	if err := w.HaltReason(); err != nil {
+	if err := op.HaltReason(); err != nil {
 		return err
 	}
 	var replacements []backends.Allocation
 	replace := func(job backends.JobDetail) error {
-		result, err := w.Writer.Evaluate(ctx, job.Job)
+		result, err := op.Writer.Evaluate(ctx, job.Job)
 		if err != nil {
-			return jobError(job.Job, err)
+			return phrase.JobError(job.Job, err)
 		}
-		ctx, cancel := context.WithTimeoutCause(ctx, r.timeout,
-			fmt.Errorf("not replaced within %s; Nomad is still working on it (see: status %s)", r.timeout, job.ID))
+		ctx, cancel := context.WithTimeoutCause(ctx, r.Timeout,
+			fmt.Errorf("not replaced within %s; Nomad is still working on it (see: status %s)", r.Timeout, job.ID))
 		defer cancel()
-		ctx, stop := cancelOnHalt(ctx, w)
+		ctx, stop := cancelOnHalt(ctx, op)
 		defer stop()
-		replacements, err = waitUntilReplaced(ctx, w.Cluster, job, replaced, result, w.Progress)
+		replacements, err = monitor.WaitUntilReplaced(ctx, op.Cluster, job, replaced, result, op.Progress)
 		return err
 	}
 	var err error
-	if len(r.unreschedulable) > 0 {
-		err = r.allowRescheduling(ctx, w, replace)
+	if len(r.Unreschedulable) > 0 {
+		err = r.allowRescheduling(ctx, op, replace)
 	} else {
-		err = replace(r.job)
+		err = replace(r.Job)
 	}
 	if err != nil {
-		return fmt.Errorf("the restart of %s stopped before anything was restarted: %w", r.job.ID, err)
+		return fmt.Errorf("the restart of %s stopped before anything was restarted: %w", r.Job.ID, err)
 	}
-	w.Note("replaced %s of %s: %s", failedOrStoppedText(replaced), r.job.ID, replacementsText(replaced, replacements))
+	op.Note("replaced %s of %s: %s", phrase.FailedOrStopped(replaced), r.Job.ID, phrase.Replacements(replaced, replacements))
 	return nil
 }
 
 // alsoReplaced returns the other allocations that Nomad replaces at the same time.
-func (r *rollingRestart) alsoReplaced(replaced []backends.Allocation) []backends.Allocation {
+func (r *Rolling) alsoReplaced(replaced []backends.Allocation) []backends.Allocation {
 	contains := func(all []backends.Allocation, a backends.Allocation) bool {
 		return slices.ContainsFunc(all, func(b backends.Allocation) bool { return a.ID == b.ID })
 	}
-	failed, unreschedulable := failedAllocations(r.job, func(backends.Allocation) bool { return true })
+	failed, unreschedulable := monitor.FailedAllocations(r.Job, func(backends.Allocation) bool { return true })
 	return slices.DeleteFunc(append(failed, unreschedulable...), func(a backends.Allocation) bool {
-		isAllowed := slices.ContainsFunc(r.unreschedulable, func(b backends.Allocation) bool { return a.Group == b.Group })
+		isAllowed := slices.ContainsFunc(r.Unreschedulable, func(b backends.Allocation) bool { return a.Group == b.Group })
 		return contains(replaced, a) || contains(unreschedulable, a) && !isAllowed
 	})
 }
@@ -111,80 +85,80 @@ func (r *rollingRestart) alsoReplaced(replaced []backends.Allocation) []backends
 // allocations, calls replace, and registers the original definition again, even if replace failed. Nomad updates the
 // running allocations in place, because both versions run the same. The original definition is on disk for ops
 // --restore from before the first registration until after the second one.
-func (r *rollingRestart) allowRescheduling(ctx context.Context, w ops.Operation,
+func (r *Rolling) allowRescheduling(ctx context.Context, op ops.Operation,
 	replace func(backends.JobDetail) error,
 ) error {
-	definition, err := w.Cluster.Definition(ctx, r.job.Job, nil)
+	definition, err := op.Cluster.Definition(ctx, r.Job.Job, nil)
 	if err != nil {
-		return jobError(r.job.Job, err)
+		return phrase.JobError(r.Job.Job, err)
 	}
-	if err := checkUnchanged(r.job, definition); err != nil {
+	if err := release.CheckUnchanged(r.Job, definition); err != nil {
 		return err
 	}
 	groups := map[string]bool{}
-	for _, a := range r.unreschedulable {
+	for _, a := range r.Unreschedulable {
 		groups[a.Group] = true
 	}
 	changed, err := backends.WithRescheduling(definition, groups)
 	if err != nil {
-		return fmt.Errorf("%s: %w", r.job.ID, err)
+		return fmt.Errorf("%s: %w", r.Job.ID, err)
 	}
-	switch err := w.SaveDefinition(definition, r.job.Version); {
+	switch err := op.SaveDefinition(definition, r.Job.Version); {
 	case errors.Is(err, ops.ErrNoFolder):
 		return fmt.Errorf("%w, so replacing these allocations is refused; ask the gateway's operator to set audit.jobs", err)
 	case err != nil:
 		return fmt.Errorf("%s was not registered with one attempt to reschedule, because its definition cannot be saved: %w",
-			r.job.ID, err)
+			r.Job.ID, err)
 	}
-	first, err := w.Writer.Register(ctx, r.job.Job, changed, r.job.ModifyIndex)
+	first, err := op.Writer.Register(ctx, r.Job.Job, changed, r.Job.ModifyIndex)
 	if errors.Is(err, backends.ErrOutcomeUnknown) {
-		first.ModifyIndex, err = r.findRegistered(ctx, w, definition, err)
+		first.ModifyIndex, err = r.findRegistered(ctx, op, definition, err)
 	}
 	switch {
 	case errors.Is(err, errRegisterUnknown):
 		return fmt.Errorf("%s may be registered with one attempt to reschedule in %s: %w (see: history %s; restore it: %s)",
-			r.job.ID, groupsText(groups), err, r.job.ID, restoreCommand(w.ID))
+			r.Job.ID, groupsText(groups), err, r.Job.ID, RestoreCommand(op.ID))
 	case err != nil:
-		return errors.Join(jobError(r.job.Job, err), w.DeleteDefinition())
+		return errors.Join(phrase.JobError(r.Job.Job, err), op.DeleteDefinition())
 	}
-	w.Note("registered %s with one attempt to reschedule in %s", r.job.ID, groupsText(groups))
-	job := r.job
+	op.Note("registered %s with one attempt to reschedule in %s", r.Job.ID, groupsText(groups))
+	job := r.Job
 	job.ModifyIndex = first.ModifyIndex
 	replaceErr := replace(job)
 	if errors.Is(replaceErr, backends.ErrNotFound) { // somebody purged the job: there is nothing to restore
-		return errors.Join(replaceErr, w.DeleteDefinition())
+		return errors.Join(replaceErr, op.DeleteDefinition())
 	}
-	restored, err := registerAgain(ctx, w, r.job.Job, definition, first.ModifyIndex, false)
+	restored, err := registerAgain(ctx, op, r.Job.Job, definition, first.ModifyIndex, false)
 	var changedErr *backends.ChangedError
 	switch {
 	case errors.Is(err, backends.ErrNotFound): // somebody purged the job
-		return errors.Join(replaceErr, jobError(r.job.Job, err), w.DeleteDefinition())
+		return errors.Join(replaceErr, phrase.JobError(r.Job.Job, err), op.DeleteDefinition())
 	case errors.As(err, &changedErr): // Nomad still has the original version
 		return errors.Join(replaceErr, fmt.Errorf("%s was registered with one attempt to reschedule in %s, "+
 			"and could not be restored: %w (see: history %s; restore it: revert %s %d)",
-			r.job.ID, groupsText(groups), err, r.job.ID, r.job.ID, r.job.Version), w.DeleteDefinition())
+			r.Job.ID, groupsText(groups), err, r.Job.ID, r.Job.ID, r.Job.Version), op.DeleteDefinition())
 	case err != nil:
 		return errors.Join(replaceErr, fmt.Errorf("%s is registered with one attempt to reschedule in %s, "+
 			"and could not be restored: %w (see: history %s; restore it: %s)",
-			r.job.ID, groupsText(groups), err, r.job.ID, restoreCommand(w.ID)))
+			r.Job.ID, groupsText(groups), err, r.Job.ID, RestoreCommand(op.ID)))
 	}
-	if err := w.DeleteDefinition(); err != nil {
-		w.Note("the saved definition of %s cannot be removed from %s: %v", r.job.ID, w.DefinitionPath(), err)
+	if err := op.DeleteDefinition(); err != nil {
+		op.Note("the saved definition of %s cannot be removed from %s: %v", r.Job.ID, op.DefinitionPath(), err)
 	}
-	w.Note("restored the definition of %s", r.job.ID)
+	op.Note("restored the definition of %s", r.Job.ID)
 	if replaceErr != nil {
 		return replaceErr
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, r.timeout,
-		fmt.Errorf("timed out after %s; Nomad is still working on it", r.timeout))
+	ctx, cancel := context.WithTimeoutCause(ctx, r.Timeout,
+		fmt.Errorf("timed out after %s; Nomad is still working on it", r.Timeout))
 	defer cancel()
-	ctx, stop := cancelOnHalt(ctx, w)
+	ctx, stop := cancelOnHalt(ctx, op)
 	defer stop()
-	if err := waitForRollout(ctx, w.Cluster, r.job.Job, "", restored, w.Progress); err != nil {
-		return fmt.Errorf("the definition of %s was restored, but the job is not confirmed running: %w", r.job.ID, err)
+	if err := monitor.WaitForRollout(ctx, op.Cluster, r.Job.Job, "", restored, op.Progress); err != nil {
+		return fmt.Errorf("the definition of %s was restored, but the job is not confirmed running: %w", r.Job.ID, err)
 	}
-	return pollJob(ctx, w.Cluster, r.job.Job, w.Progress, func(now backends.JobDetail) (bool, error) {
-		r.job = now
+	return monitor.Poll(ctx, op.Cluster, r.Job.Job, op.Progress, func(now backends.JobDetail) (bool, error) {
+		r.Job = now
 		return true, nil
 	})
 }
@@ -195,86 +169,63 @@ var errRegisterUnknown = errors.New("cannot tell whether Nomad applied the regis
 // findRegistered polls the job after a registration whose response was lost, until it knows the outcome. registerErr
 // is the error of that registration. It returns the JobModifyIndex of the job with one attempt to reschedule, or an
 // error if that job is not registered, or errRegisterUnknown.
-func (r *rollingRestart) findRegistered(
-	ctx context.Context, w ops.Operation, original json.RawMessage, registerErr error,
+func (r *Rolling) findRegistered(
+	ctx context.Context, op ops.Operation, original json.RawMessage, registerErr error,
 ) (uint64, error) {
 	start := time.Now()
 	for {
-		text, err := w.Cluster.Definition(ctx, r.job.Job, nil)
-		var now identity
+		text, err := op.Cluster.Definition(ctx, r.Job.Job, nil)
+		var now release.Identity
 		if err == nil {
-			now, err = identify(text)
+			now, err = release.Identify(text)
 		}
 		switch {
 		case errors.Is(err, backends.ErrNotFound):
 			return 0, err
-		case err == nil && !now.Stop && now.Version == r.job.Version+1 && backends.IsRescheduleVariant(text, original):
+		case err == nil && !now.Stop && now.Version == r.Job.Version+1 && backends.IsRescheduleVariant(text, original):
 			return now.JobModifyIndex, nil
-		case err == nil && now.JobModifyIndex > r.job.ModifyIndex:
-			return 0, &backends.ChangedError{Job: r.job.ID, Version: now.Version}
+		case err == nil && now.JobModifyIndex > r.Job.ModifyIndex:
+			return 0, &backends.ChangedError{Job: r.Job.ID, Version: now.Version}
 		case err == nil && time.Since(start) > lateRequestGrace:
-			return 0, fmt.Errorf("%s was not registered with one attempt to reschedule: %w", r.job.ID, registerErr)
+			return 0, fmt.Errorf("%s was not registered with one attempt to reschedule: %w", r.Job.ID, registerErr)
 		case time.Since(start) > recoveryTimeout:
 			return 0, fmt.Errorf("%w: %w", errRegisterUnknown, errors.Join(registerErr, err))
 		}
-		w.Progress("checking whether %s is registered", r.job.ID)
-		if err := sleep(ctx, recoveryInterval); err != nil {
+		op.Progress("checking whether %s is registered", r.Job.ID)
+		if err := monitor.Sleep(ctx, recoveryInterval); err != nil {
 			return 0, fmt.Errorf("%w: %w", errRegisterUnknown, err)
 		}
 	}
 }
 
-// missingAllocations returns how many allocations of a group, or of all groups for "", are missing although Nomad is
-// idle, by group. This happens if Nomad has deleted a failed allocation that it did not replace, and has not evaluated
-// the job since.
-func missingAllocations(job backends.JobDetail, group string) map[string]int {
-	if job.Type != "service" && job.Type != "batch" || !isIdle(job) {
-		return nil
-	}
-	missing := map[string]int{}
-	for _, g := range job.Groups {
-		n := g.Count
-		for _, a := range job.Allocations {
-			done := job.Type == "batch" && a.Status == "complete" && a.Version == job.Version
-			if a.Group == g.Name && (a.Desired == "run" && a.Status != "lost" && isNewest(job, a) || done) {
-				n--
-			}
-		}
-		if n > 0 && (group == "" || g.Name == group) {
-			missing[g.Name] = n
-		}
-	}
-	return missing
-}
-
 // placeMissing makes Nomad place the missing allocations and waits until they are running.
-func (r *rollingRestart) placeMissing(ctx context.Context, w ops.Operation) error {
-	if len(r.missing) == 0 {
+func (r *Rolling) placeMissing(ctx context.Context, op ops.Operation) error {
+	if len(r.Missing) == 0 {
 		return nil
 	}
 	total := 0
-	for _, n := range r.missing {
+	for _, n := range r.Missing {
 		total += n
 	}
-	w.Note("placing %s of %s", plural(total, "missing allocation"), r.job.ID)
-	result, err := w.Writer.Evaluate(ctx, r.job.Job)
+	op.Note("placing %s of %s", phrase.Count(total, "missing allocation"), r.Job.ID)
+	result, err := op.Writer.Evaluate(ctx, r.Job.Job)
 	if err != nil {
-		return jobError(r.job.Job, err)
+		return phrase.JobError(r.Job.Job, err)
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, r.timeout,
-		fmt.Errorf("not placed within %s; Nomad is still working on it (see: status %s)", r.timeout, r.job.ID))
+	ctx, cancel := context.WithTimeoutCause(ctx, r.Timeout,
+		fmt.Errorf("not placed within %s; Nomad is still working on it (see: status %s)", r.Timeout, r.Job.ID))
 	defer cancel()
-	ctx, stop := cancelOnHalt(ctx, w)
+	ctx, stop := cancelOnHalt(ctx, op)
 	defer stop()
 	var idle time.Time // since when Nomad has evaluated the job without placing anything
-	err = pollJob(ctx, w.Cluster, r.job.Job, w.Progress, func(now backends.JobDetail) (bool, error) {
+	err = monitor.Poll(ctx, op.Cluster, r.Job.Job, op.Progress, func(now backends.JobDetail) (bool, error) {
 		want, have, _ := allocationCounts(now)
 		switch {
-		case now.ModifyIndex != r.job.ModifyIndex:
-			return true, changedError(now)
+		case now.ModifyIndex != r.Job.ModifyIndex:
+			return true, phrase.ChangedError(now)
 		case len(now.Unplaced) > 0:
-			return true, fmt.Errorf("cannot be placed: %s", unplacedReasons(now.Unplaced))
-		case len(missingAllocations(now, "")) == 0 && isIdle(now):
+			return true, fmt.Errorf("cannot be placed: %s", phrase.Unplaced(now.Unplaced))
+		case len(monitor.MissingAllocations(now, "")) == 0 && isIdle(now):
 			return true, checkNoneFailed(now)
 		case !isEvaluated(now, result.EvaluationID) || !isIdle(now):
 			idle = time.Time{}
@@ -282,27 +233,15 @@ func (r *rollingRestart) placeMissing(ctx context.Context, w ops.Operation) erro
 			idle = time.Now()
 		case time.Since(idle) > idleGrace:
 			return true, fmt.Errorf("Nomad evaluated %s but placed nothing: %d of %s running (see: info %s)",
-				now.ID, have, plural(want, "allocation"), now.ID)
+				now.ID, have, phrase.Count(want, "allocation"), now.ID)
 		}
-		w.Progress("%d of %s running", have, plural(want, "allocation"))
+		op.Progress("%d of %s running", have, phrase.Count(want, "allocation"))
 		return false, nil
 	})
 	if err == nil {
-		w.Note("placed %s of %s", plural(total, "missing allocation"), r.job.ID)
+		op.Note("placed %s of %s", phrase.Count(total, "missing allocation"), r.Job.ID)
 	}
 	return err
-}
-
-// failedOrStoppedText returns the number of allocations in words, such as "2 failed allocations".
-func failedOrStoppedText(allocations []backends.Allocation) string {
-	state := "failed"
-	if slices.ContainsFunc(allocations, func(a backends.Allocation) bool { return a.Status != "failed" }) {
-		state = "stopped"
-		if slices.ContainsFunc(allocations, func(a backends.Allocation) bool { return a.Status == "failed" }) {
-			state = "failed or stopped"
-		}
-	}
-	return plural(len(allocations), state+" allocation")
 }
 
 func groupsText(groups map[string]bool) string {
@@ -315,13 +254,4 @@ func groupsText(groups map[string]bool) string {
 		return "group " + names[0]
 	}
 	return "groups " + strings.Join(names, ", ")
-}
-
-// allocationLabels lists allocations by index or node, and ID.
-func allocationLabels(allocations []backends.Allocation) string {
-	var all []string
-	for _, a := range allocations {
-		all = append(all, allocationLabel(a))
-	}
-	return strings.Join(all, ", ")
 }

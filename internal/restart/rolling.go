@@ -1,4 +1,4 @@
-package commands
+package restart
 
 import (
 	"context"
@@ -18,7 +18,7 @@ import (
 // has missing allocations placed. It stops at the first batch that does not become healthy.
 type rollingRestart struct {
 	job           backends.JobDetail
-	targets       []target
+	targets       []Target
 	batchSize     int
 	wait, timeout time.Duration
 	replace       bool // stop the allocations, so that Nomad replaces them
@@ -30,8 +30,8 @@ type rollingRestart struct {
 
 	skipped []backends.Allocation // pending, or on a disconnected node
 
-	restarted   []target // restarted and healthy
-	unconfirmed []target // of the current batch: restarted, but not yet healthy
+	restarted   []Target // restarted and healthy
+	unconfirmed []Target // of the current batch: restarted, but not yet healthy
 
 	nextTarget int // index of the first target of the current batch
 }
@@ -44,72 +44,72 @@ const (
 )
 
 // restartAll runs the whole restart.
-func (r *rollingRestart) restartAll(ctx context.Context, w ops.Operation) error {
-	if err := r.replaceFailed(ctx, w); err != nil {
+func (r *Rolling) restartAll(ctx context.Context, op ops.Operation) error {
+	if err := r.replaceFailed(ctx, op); err != nil {
 		return err
 	}
-	if err := r.placeMissing(ctx, w); err != nil {
-		return fmt.Errorf("the restart of %s stopped before anything was restarted: %w", r.job.ID, err)
+	if err := r.placeMissing(ctx, op); err != nil {
+		return fmt.Errorf("the restart of %s stopped before anything was restarted: %w", r.Job.ID, err)
 	}
-	if len(r.skipped) > 0 {
-		w.Note("skipping %s of %s: %s", plural(len(r.skipped), "allocation"), r.job.ID, skippedText(r.skipped))
+	if len(r.Skipped) > 0 {
+		op.Note("skipping %s of %s: %s", phrase.Count(len(r.Skipped), "allocation"), r.Job.ID, skippedText(r.Skipped))
 	}
-	if len(r.targets) == 0 {
+	if len(r.Targets) == 0 {
 		return nil
 	}
-	w.Note("restarting %s of %s, %d at a time",
-		plural(len(r.targets), "allocation"), r.job.ID, min(r.batchSize, len(r.targets)))
-	for batch := range slices.Chunk(r.targets, r.batchSize) {
+	op.Note("restarting %s of %s, %d at a time",
+		phrase.Count(len(r.Targets), "allocation"), r.Job.ID, min(r.BatchSize, len(r.Targets)))
+	for batch := range slices.Chunk(r.Targets, r.BatchSize) {
 		r.unconfirmed = nil
-		now, err := r.beforeBatch(ctx, w)
+		now, err := r.beforeBatch(ctx, op)
 		if err == nil {
-			batch = r.refreshTargets(w, now, batch)
-			err = r.restartBatch(ctx, w, batch)
+			batch = r.refreshTargets(op, now, batch)
+			err = r.restartBatch(ctx, op, batch)
 		}
 		if err != nil {
-			return r.explainStop(w, err)
+			return r.explainStop(op, err)
 		}
-		r.nextTarget += r.batchSize
+		r.nextTarget += r.BatchSize
 		if len(batch) > 0 {
 			r.restarted = append(r.restarted, batch...)
-			w.Note("%d of %d restarted: %s", len(r.restarted), len(r.targets), targetNames(batch))
+			op.Note("%d of %d restarted: %s", len(r.restarted), len(r.Targets), targetNames(batch))
 		}
 	}
 	skipped := ""
-	if len(r.skipped) > 0 {
-		skipped = fmt.Sprintf(", skipped %d", len(r.skipped))
+	if len(r.Skipped) > 0 {
+		skipped = fmt.Sprintf(", skipped %d", len(r.Skipped))
 	}
-	w.Note("restarted %s of %s%s", plural(len(r.restarted), "allocation"), r.job.ID, skipped)
+	op.Note("restarted %s of %s%s", phrase.Count(len(r.restarted), "allocation"), r.Job.ID, skipped)
 	return nil
 }
 
 // explainStop notes which targets were restarted and which were not, and returns err with the job and the counts.
-func (r *rollingRestart) explainStop(w ops.Operation, err error) error {
-	w.Note("restarted: %s", targetNames(r.restarted))
+func (r *Rolling) explainStop(op ops.Operation, err error) error {
+	op.Note("restarted: %s", targetNames(r.restarted))
 	if len(r.unconfirmed) > 0 {
-		w.Note("restarted but not confirmed healthy: %s", targetNames(r.unconfirmed))
+		op.Note("restarted but not confirmed healthy: %s", targetNames(r.unconfirmed))
 	}
-	w.Note("not restarted: %s", targetNames(slices.DeleteFunc(slices.Clone(r.targets[r.nextTarget:]), func(t target) bool {
-		return slices.ContainsFunc(r.unconfirmed, func(u target) bool { return u.ID == t.ID })
+	op.Note("not restarted: %s", targetNames(slices.DeleteFunc(slices.Clone(r.Targets[r.nextTarget:]), func(t Target) bool {
+		return slices.ContainsFunc(r.unconfirmed, func(u Target) bool { return u.ID == t.ID })
 	})))
 	return fmt.Errorf("the restart of %s stopped after %d of %d allocations: %w",
-		r.job.ID, len(r.restarted), len(r.targets), err)
+		r.Job.ID, len(r.restarted), len(r.Targets), err)
 }
 
 // beforeBatch waits for --wait, except before the first batch, and returns the job's current state. It returns an
 // error if the operation was halted, or if the job was changed or can no longer be restarted.
-func (r *rollingRestart) beforeBatch(ctx context.Context, w ops.Operation) (now backends.JobDetail, err error) {
-	ctx, stop := cancelOnHalt(ctx, w)
+func (r *Rolling) beforeBatch(ctx context.Context, op ops.Operation) (now backends.JobDetail, err error) {
+	ctx, stop := cancelOnHalt(ctx, op)
 	defer stop()
-	if len(r.restarted) > 0 && r.wait > 0 {
-		w.Progress("waiting %s before the next batch", r.wait)
-		if err := sleep(ctx, r.wait); err != nil {
+	if len(r.restarted) > 0 && r.Wait > 0 {
+		op.Progress("waiting %s before the next batch", r.Wait)
+		if err := monitor.Sleep(ctx, r.Wait); err != nil {
 			return now, err
 		}
 	}
-	err = pollJob(ctx, w.Cluster, r.job.Job, w.Progress, func(job backends.JobDetail) (bool, error) {
-		if now = job; now.ModifyIndex != r.job.ModifyIndex {
-			return true, changedError(now)
+	err = monitor.Poll(ctx, op.Cluster, r.Job.Job, op.Progress, func(job backends.JobDetail) (bool, error) {
+		if now = job; now.ModifyIndex != r.Job.ModifyIndex {
+			return true, phrase.ChangedError(now)
 		}
 		return true, checkRestartable(now)
 	})
@@ -120,12 +120,12 @@ func (r *rollingRestart) beforeBatch(ctx context.Context, w ops.Operation) (now 
 }
 
 // cancelOnHalt returns a context that is cancelled when the operation is halted.
-func cancelOnHalt(ctx context.Context, w ops.Operation) (context.Context, context.CancelFunc) {
+func cancelOnHalt(ctx context.Context, op ops.Operation) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	go func() {
 		select {
-		case <-w.HaltRequested():
-			cancel(w.HaltReason())
+		case <-op.HaltRequested():
+			cancel(op.HaltReason())
 		case <-ctx.Done():
 		}
 	}()
@@ -134,21 +134,21 @@ func cancelOnHalt(ctx context.Context, w ops.Operation) (context.Context, contex
 
 // restartBatch restarts a batch and waits until it is healthy. It polls the job and checks what each target still
 // waits for. The batch is healthy if every target has been ready for minUptime without a task being started again.
-func (r *rollingRestart) restartBatch(ctx context.Context, w ops.Operation, batch []target) error {
+func (r *Rolling) restartBatch(ctx context.Context, op ops.Operation, batch []Target) error {
 	if len(batch) == 0 {
 		return nil
 	}
-	w.Progress("restarting %s", targetNames(batch))
-	if err := r.requestRestarts(ctx, w, batch); err != nil {
+	op.Progress("restarting %s", targetNames(batch))
+	if err := r.requestRestarts(ctx, op, batch); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, r.timeout,
-		fmt.Errorf("a batch did not become healthy within %s", r.timeout))
+	ctx, cancel := context.WithTimeoutCause(ctx, r.Timeout,
+		fmt.Errorf("a batch did not become healthy within %s", r.Timeout))
 	defer cancel()
 	up := map[string]upState{} // by allocation ID
 	waiting := ""
-	err := pollJob(ctx, w.Cluster, r.job.Job, w.Progress, func(now backends.JobDetail) (bool, error) {
-		checks := r.fetchChecks(ctx, w, now, batch)
+	err := monitor.Poll(ctx, op.Cluster, r.Job.Job, op.Progress, func(now backends.JobDetail) (bool, error) {
+		checks := r.fetchChecks(ctx, op, now, batch)
 		if ctx.Err() != nil { // the check results are missing: keep the previous value of waiting
 			return true, context.Cause(ctx)
 		}
@@ -159,7 +159,7 @@ func (r *rollingRestart) restartBatch(ctx context.Context, w ops.Operation, batc
 			case err != nil:
 				return true, err
 			case reason != "":
-				reasons = append(reasons, shortID(t.ID)+": "+reason)
+				reasons = append(reasons, phrase.ShortID(t.ID)+": "+reason)
 				delete(up, t.ID)
 			default:
 				a, _ := r.currentAllocation(now, t)
@@ -169,10 +169,10 @@ func (r *rollingRestart) restartBatch(ctx context.Context, w ops.Operation, batc
 			}
 		}
 		if waiting = strings.Join(reasons, ", "); waiting != "" {
-			w.Progress("%d of %d restarted; %s", len(r.restarted), len(r.targets), waiting)
+			op.Progress("%d of %d restarted; %s", len(r.restarted), len(r.Targets), waiting)
 			return false, nil
 		}
-		return !slices.ContainsFunc(batch, func(t target) bool { return time.Since(up[t.ID].seen) < minUptime }), nil
+		return !slices.ContainsFunc(batch, func(t Target) bool { return time.Since(up[t.ID].seen) < minUptime }), nil
 	})
 	if err != nil && ctx.Err() != nil && waiting != "" {
 		err = fmt.Errorf("%w: %s", err, waiting)
@@ -196,18 +196,18 @@ func lastStart(a backends.Allocation, task string) (last time.Time) {
 
 // refreshTargets returns the current state of a batch, without the targets that were deleted, replaced or stopped
 // since the restart started.
-func (r *rollingRestart) refreshTargets(w ops.Operation, now backends.JobDetail, batch []target) (current []target) {
+func (r *Rolling) refreshTargets(op ops.Operation, now backends.JobDetail, batch []Target) (current []Target) {
 	for _, t := range batch {
 		i := slices.IndexFunc(now.Allocations, func(a backends.Allocation) bool { return a.ID == t.ID })
 		switch {
 		case i < 0:
-			w.Note("skipping allocation %s: it no longer exists", shortID(t.ID))
+			op.Note("skipping allocation %s: it no longer exists", phrase.ShortID(t.ID))
 		case now.Allocations[i].Next != "":
-			w.Note("skipping allocation %s: %s has replaced it", shortID(t.ID), shortID(now.Allocations[i].Next))
+			op.Note("skipping allocation %s: %s has replaced it", phrase.ShortID(t.ID), phrase.ShortID(now.Allocations[i].Next))
 		case now.Allocations[i].Status != "running" || now.Allocations[i].Desired != "run":
-			w.Note("skipping allocation %s: it is %s", shortID(t.ID), now.Allocations[i].Status)
+			op.Note("skipping allocation %s: it is %s", phrase.ShortID(t.ID), now.Allocations[i].Status)
 		default:
-			current = append(current, target{now.Allocations[i], t.task})
+			current = append(current, Target{now.Allocations[i], t.task})
 		}
 	}
 	return current
@@ -215,17 +215,17 @@ func (r *rollingRestart) refreshTargets(w ops.Operation, now backends.JobDetail,
 
 // requestRestarts requests the restart of all targets of a batch. If the response to a request is lost, the state of
 // the target shows later whether it was restarted.
-func (r *rollingRestart) requestRestarts(ctx context.Context, w ops.Operation, batch []target) error {
+func (r *Rolling) requestRestarts(ctx context.Context, op ops.Operation, batch []Target) error {
 	errs := make([]error, len(batch))
 	var requests errgroup.Group
 	requests.SetLimit(maxParallelRequests)
 	for i, t := range batch {
 		requests.Go(func() error {
 			errs[i] = backends.Protect(func() (err error) {
-				if r.replace {
-					_, err = w.Writer.StopAllocation(ctx, t.Allocation)
+				if r.Replace {
+					_, err = op.Writer.StopAllocation(ctx, t.Allocation)
 				} else {
-					err = w.Writer.RestartTask(ctx, t.Allocation, t.task)
+					err = op.Writer.RestartTask(ctx, t.Allocation, t.task)
 				}
 				return err
 			})
@@ -238,17 +238,17 @@ func (r *rollingRestart) requestRestarts(ctx context.Context, w ops.Operation, b
 			r.unconfirmed = append(r.unconfirmed, t)
 			errs[i] = nil
 		} else {
-			errs[i] = fmt.Errorf("allocation %s: %w", shortID(t.ID), errs[i])
+			errs[i] = fmt.Errorf("allocation %s: %w", phrase.ShortID(t.ID), errs[i])
 		}
 	}
 	return errors.Join(errs...)
 }
 
 // fetchChecks returns the service checks of the batch's current allocations, by allocation ID.
-func (r *rollingRestart) fetchChecks(
-	ctx context.Context, w ops.Operation, now backends.JobDetail, batch []target,
+func (r *Rolling) fetchChecks(
+	ctx context.Context, op ops.Operation, now backends.JobDetail, batch []Target,
 ) map[string][]backends.Check {
-	if r.ignoreChecks {
+	if r.IgnoreChecks {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, checksTimeout)
@@ -259,25 +259,25 @@ func (r *rollingRestart) fetchChecks(
 			running = append(running, a)
 		}
 	}
-	return w.Cluster.Checks(ctx, running)
+	return op.Cluster.Checks(ctx, running)
 }
 
 // notReady returns why a restarted target is not ready yet, or "" if it is ready. It returns an error if the target
 // will not become ready.
-func (r *rollingRestart) notReady(
-	now backends.JobDetail, t target, checks map[string][]backends.Check,
+func (r *Rolling) notReady(
+	now backends.JobDetail, t Target, checks map[string][]backends.Check,
 ) (string, error) {
 	a, ok := r.currentAllocation(now, t)
 	switch {
-	case !ok && r.replace:
-		if text := unplacedReasons(now.Unplaced); text != "" {
+	case !ok && r.Replace:
+		if text := phrase.Unplaced(now.Unplaced); text != "" {
 			return "cannot be placed: " + text, nil
 		}
 		return "being replaced", nil
 	case !ok:
-		return "", fmt.Errorf("allocation %s no longer exists", shortID(t.ID))
+		return "", fmt.Errorf("allocation %s no longer exists", phrase.ShortID(t.ID))
 	case a.Status == "failed" || a.Status == "lost":
-		return "", fmt.Errorf("allocation %s is %s (see: info %s)", shortID(a.ID), a.Status, shortID(a.ID))
+		return "", fmt.Errorf("allocation %s is %s (see: info %s)", phrase.ShortID(a.ID), a.Status, phrase.ShortID(a.ID))
 	case a.Status == "complete" && a.Desired == "run": // a batch job that is done
 		return "", nil
 	case a.Status == "pending":
@@ -285,16 +285,16 @@ func (r *rollingRestart) notReady(
 	case a.Status == "unknown":
 		return "on a disconnected node", nil
 	case a.TerminalStatus() || a.Desired != "run":
-		return "", fmt.Errorf("allocation %s was stopped during this restart (see: status %s)", shortID(a.ID), a.JobID)
-	case a.Healthy != nil && !*a.Healthy && r.replace:
-		return "", fmt.Errorf("allocation %s is unhealthy (see: info %s)", shortID(a.ID), shortID(a.ID))
+		return "", fmt.Errorf("allocation %s was stopped during this restart (see: status %s)", phrase.ShortID(a.ID), a.JobID)
+	case a.Healthy != nil && !*a.Healthy && r.Replace:
+		return "", fmt.Errorf("allocation %s is unhealthy (see: info %s)", phrase.ShortID(a.ID), phrase.ShortID(a.ID))
 	}
 	reason, started, err := r.tasksNotReady(a, t)
 	if reason != "" || err != nil {
 		return reason, err
 	}
 	results, known := checks[a.ID]
-	if !known && !r.ignoreChecks {
+	if !known && !r.IgnoreChecks {
 		return "no check results yet", nil
 	}
 	for _, c := range results {
@@ -304,7 +304,7 @@ func (r *rollingRestart) notReady(
 			return "check " + c.Name + " is failing", nil
 		case c.Status == "pending":
 			return "check " + c.Name + " is pending", nil
-		case !r.replace && !c.Time.After(started): // Nomad still has the result from before the restart
+		case !r.Replace && !c.Time.After(started): // Nomad still has the result from before the restart
 			return "check " + c.Name + " has not run since the restart", nil
 		}
 	}
@@ -313,18 +313,18 @@ func (r *rollingRestart) notReady(
 
 // tasksNotReady returns why the restarted tasks of an allocation are not ready, or "". Of tasks that were not
 // running before the restart, only failures count. started is the last start of the restarted tasks.
-func (r *rollingRestart) tasksNotReady(a backends.Allocation, t target) (reason string, started time.Time, err error) {
+func (r *Rolling) tasksNotReady(a backends.Allocation, t Target) (reason string, started time.Time, err error) {
 	for _, task := range a.Tasks {
 		before := t.taskBefore(task.Name)
-		isRestarted := before != nil && t.Runs(*before) && (r.replace || t.task == "" || t.task == task.Name)
+		isRestarted := before != nil && t.Runs(*before) && (r.Replace || t.task == "" || t.task == task.Name)
 		switch {
 		case task.Failed:
 			return "", started, fmt.Errorf("task %s of allocation %s has failed (see: logs %s)",
-				task.Name, shortID(a.ID), task.ExecID)
+				task.Name, phrase.ShortID(a.ID), task.ExecID)
 		case !isRestarted, a.TaskState(task) == backends.StateDead: // such as a prestart task
 		case !a.Runs(task):
 			return "task " + task.Name + " is " + task.State, started, nil
-		case !r.replace && !startedAt(task).After(startedAt(*before)):
+		case !r.Replace && !startedAt(task).After(startedAt(*before)):
 			return "task " + task.Name + " is still stopping", started, nil
 		case startedAt(task).After(started):
 			started = startedAt(task)
@@ -334,7 +334,7 @@ func (r *rollingRestart) tasksNotReady(a backends.Allocation, t target) (reason 
 }
 
 // currentAllocation returns the current state of the target's allocation or, with --reschedule, of its replacement.
-func (r *rollingRestart) currentAllocation(now backends.JobDetail, t target) (backends.Allocation, bool) {
+func (r *Rolling) currentAllocation(now backends.JobDetail, t Target) (backends.Allocation, bool) {
 	id := t.ID
 	for range len(now.Allocations) {
 		i := slices.IndexFunc(now.Allocations, func(a backends.Allocation) bool { return a.ID == id })
@@ -342,7 +342,7 @@ func (r *rollingRestart) currentAllocation(now backends.JobDetail, t target) (ba
 			break
 		}
 		a := now.Allocations[i]
-		if !r.replace || a.ID != t.ID && a.Next == "" {
+		if !r.Replace || a.ID != t.ID && a.Next == "" {
 			return a, true
 		}
 		if a.Next == "" {
@@ -351,7 +351,7 @@ func (r *rollingRestart) currentAllocation(now backends.JobDetail, t target) (ba
 		id = a.Next
 	}
 	for _, a := range now.Allocations { // in batch jobs, Nomad does not set Next
-		if r.replace && a.Name == t.Name && a.Desired == "run" && a.Created.After(t.Created) && a.ID != t.ID {
+		if r.Replace && a.Name == t.Name && a.Desired == "run" && a.Created.After(t.Created) && a.ID != t.ID {
 			return a, true
 		}
 	}
@@ -359,7 +359,7 @@ func (r *rollingRestart) currentAllocation(now backends.JobDetail, t target) (ba
 }
 
 // taskBefore returns the state of a task before the restart.
-func (t target) taskBefore(name string) *backends.Task {
+func (t Target) taskBefore(name string) *backends.Task {
 	for i := range t.Tasks {
 		if t.Tasks[i].Name == name {
 			return &t.Tasks[i]
@@ -380,10 +380,10 @@ func startedAt(t backends.Task) time.Time {
 }
 
 // targetNames lists targets by index and allocation ID.
-func targetNames(targets []target) string {
+func targetNames(targets []Target) string {
 	var all []string
 	for _, t := range targets {
-		all = append(all, strings.TrimPrefix(t.Name, t.JobID+".")+" "+shortID(t.ID))
+		all = append(all, strings.TrimPrefix(t.Name, t.JobID+".")+" "+phrase.ShortID(t.ID))
 	}
-	return listOrNone(all)
+	return phrase.List(all)
 }
