@@ -97,7 +97,7 @@ func TestScope_Prefixes(t *testing.T) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	if _, ok := only.Tier("prod"); ok {
-		t.Error("a tier without anything of the user's answered to its name")
+		t.Error("alias prod: found a tier in which the user owns no jobs")
 	}
 	if name, ok := s.Tier("prod"); !ok || name != "production" {
 		t.Errorf("alias prod: got %q, want production", name)

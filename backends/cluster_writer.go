@@ -25,9 +25,9 @@ type ClusterWriter interface {
 	// ErrNotFound: the job does not exist.
 	CheckRegister(ctx context.Context, job Job, definition json.RawMessage) error
 
-	// Register makes a definition, as returned by Definition, the newest version of its job and starts it. The job must
-	// have the given index, or not exist if the index is 0. If the response is lost, Register reads the job to find out
-	// whether the change was applied.
+	// Register registers a definition, as returned by Definition, as the newest version of its job, and starts the job.
+	// The job must have the given index, or not exist if the index is 0. If the response is lost, Register reads the job
+	// to find out whether the change was applied.
 	Register(ctx context.Context, job Job, definition json.RawMessage, index uint64) (WriteResult, error)
 
 	// Scale sets the count of a group.
@@ -52,7 +52,7 @@ type ClusterWriter interface {
 	Revert(ctx context.Context, job Job, version uint64) (WriteResult, error)
 
 	// Evaluate creates an evaluation of the job. Nomad then replaces failed allocations of groups that may be
-	// rescheduled, without their reschedule delay, and stopped or failed allocations of system jobs.
+	// rescheduled, without their reschedule delay. In system jobs, it replaces stopped and failed allocations.
 	Evaluate(ctx context.Context, job Job) (WriteResult, error)
 
 	// Force runs a periodic job now.

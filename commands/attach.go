@@ -41,7 +41,8 @@ Without --stdin, Ctrl-C detaches. With --stdin, your input goes to the process:
   - If the job sets tty = true, the process gets every key, and Ctrl-C may stop
     the task. To detach, use --detach-keys or press Enter ~ . (ssh's escape).
   - Otherwise, on a terminal (ssh -t), you edit a line and Enter sends it.
-    Ctrl-C and --detach-keys detach. Ctrl-D ends your input, but sends no EOF.
+    Ctrl-C and --detach-keys detach. Ctrl-D ends your input, but the process
+    gets no EOF.
 
 After you detach, the task keeps running and its stdin stays open. The exit code
 is the task's if it exits first, 75 if a limit of the gateway refused the command
@@ -76,10 +77,10 @@ func (a *attach) Run(ctx context.Context, req *router.Request) error {
 		at.Stdin = req.Stdin
 		if req.Terminal != nil {
 			at.Terminal = req.Terminal
-			var leave context.CancelCauseFunc
-			ctx, leave = context.WithCancelCause(ctx)
-			defer leave(nil)
-			at.PlainStdin = req.LineInput(backends.ParseDetachKeys(a.keys), leave)
+			var cancel context.CancelCauseFunc
+			ctx, cancel = context.WithCancelCause(ctx)
+			defer cancel(nil)
+			at.PlainStdin = req.LineInput(backends.ParseDetachKeys(a.keys), cancel)
 		}
 	}
 	code, err := req.Runtime.Attach(ctx, at)

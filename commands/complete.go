@@ -281,8 +281,8 @@ func (p *partialCommand) selectors(jobs []backends.Job, last string) (all []cand
 	type fit struct{ rank, tasks int } // the best rank, and the number of tasks that have it
 	best := map[string]fit{}           // by JOB, JOB/GROUP and JOB/GROUP/TASK
 	eachTask(jobs, func(a backends.Allocation, task backends.Task) {
-		rank, named := a.Rank(task)
-		if !named {
+		rank, matches := a.Rank(task)
+		if !matches {
 			return
 		}
 		for _, name := range selectorsOf(a, task) {
@@ -298,11 +298,12 @@ func (p *partialCommand) selectors(jobs []backends.Job, last string) (all []cand
 		all = jobNames(jobs)
 	}
 	eachTask(jobs, func(a backends.Allocation, task backends.Task) {
-		rank, named := a.Rank(task)
-		wanted := p.spec.Target == router.TargetTask // the shortest unique selector; other targets offer the job
+		rank, matches := a.Rank(task)
+		// Offer the shortest unique selector. For other targets, the job is already offered.
+		wanted := p.spec.Target == router.TargetTask
 		for i, name := range selectorsOf(a, task) {
 			typed := i > 0 && strings.HasPrefix(last, selectorsOf(a, task)[i-1]+"/")
-			if named && best[name] == (fit{rank, 1}) && (wanted || typed) {
+			if matches && best[name] == (fit{rank, 1}) && (wanted || typed) {
 				all = append(all, candidate{name, task.ExecID + " on " + a.Node})
 				wanted = false
 			}
@@ -334,7 +335,7 @@ func execIDsOf(jobs []backends.Job, running bool) (all []candidate) {
 		if state := notRunningState(a, task); state != "" {
 			about = state + ": " + about
 		}
-		if _, named := a.Rank(task); named || !running {
+		if _, matches := a.Rank(task); matches || !running {
 			all = append(all, candidate{task.ExecID, about})
 		}
 	})

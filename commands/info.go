@@ -199,7 +199,7 @@ func restartsLeft(a backends.Allocation, t backends.Task, policy backends.Restar
 		if !t.Failed {
 			return ""
 		}
-		return fmt.Sprintf("none left of %d in %s, then %s", policy.Attempts, policy.Interval, policy.Mode)
+		return fmt.Sprintf("not restarted any more (limit %d in %s, then %s)", policy.Attempts, policy.Interval, policy.Mode)
 	}
 	left := policy.Attempts
 	for _, event := range t.Events {

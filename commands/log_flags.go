@@ -29,7 +29,7 @@ func (l *logFlags) bind(f *pflag.FlagSet) {
 	f.BoolVar(&l.stdout, "stdout", false, "only the task's stdout")
 	f.BoolVar(&l.stderr, "stderr", false, "only the task's stderr")
 	f.BoolVar(&l.split, "split", false, "print the task's stderr to stderr; loses the order")
-	f.StringVar(&l.since, "since", "", "`TIME` only newer lines: 10m, 3d or '2026-11-22 14:05' UTC")
+	f.StringVar(&l.since, "since", "", "`TIME` all newer lines: 10m, 3d or '2026-11-22 14:05' UTC")
 	f.BoolVarP(&l.times, "timestamps", "t", false, "print the time before each line, if known")
 	f.StringVar(&l.grep, "grep", "", "`REGEXP` only matching lines among those of -n and --since")
 	l.flagSet = f

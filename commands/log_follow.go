@@ -9,6 +9,7 @@ import (
 
 	"nomadctld/backends"
 	"nomadctld/internal/escape"
+	"nomadctld/internal/safego"
 	"nomadctld/router"
 )
 
@@ -45,7 +46,7 @@ func follow(ctx context.Context, req *router.Request, flags *logFlags) error {
 	polling, stop := context.WithCancel(ctx)
 	var polled sync.WaitGroup
 	polled.Go(func() {
-		_ = backends.Protect(func() error { f.poll(polling); return nil })
+		_ = safego.Protect(func() error { f.poll(polling); return nil })
 	})
 	defer polled.Wait()
 	defer stop()
@@ -132,7 +133,7 @@ func (f *follower) followAll(ctx context.Context) error {
 		running.Go(func() {
 			defer open.Add(-1)
 			withLog.Add(1)
-			err := backends.Protect(func() error { return f.followTask(ctx, t, q, log) })
+			err := safego.Protect(func() error { return f.followTask(ctx, t, q, log) })
 			if errors.Is(err, backends.ErrLogDisabled) || errors.Is(err, backends.ErrLogNotStored) {
 				withLog.Add(-1)
 				withoutLog.Add(1)

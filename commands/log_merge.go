@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"nomadctld/backends"
+	"nomadctld/internal/safego"
 	"nomadctld/router"
 )
 
@@ -67,7 +68,7 @@ func mergeGroup(
 		heads[i] = m
 		reading.Go(func() {
 			defer close(m.chunks)
-			m.err = backends.Protect(func() error {
+			m.err = safego.Protect(func() error {
 				return m.wanted.read(ctx, req, q, func(c backends.LogChunk) error { return m.send(ctx, c) })
 			})
 		})

@@ -15,6 +15,7 @@ import (
 	"nomadctld/backends"
 	"nomadctld/internal/ops"
 	"nomadctld/internal/render"
+	"nomadctld/internal/safego"
 	"nomadctld/router"
 )
 
@@ -34,8 +35,8 @@ func (o *opsCommand) Spec() router.Spec {
 		WantsTerminal: true,
 		JSON:          opsOutput{},
 		Long: `
-List the restarts (operations) of your jobs that are running or have finished recently, including
-those of other users.
+List the restarts (operations) of your jobs, running or recently finished.
+Restarts that other users started are listed too.
 
 With an ID, or the first 4 or more characters of one, print the output of the
 restart so far and follow it. Disconnecting does not cancel the restart. You
@@ -76,7 +77,7 @@ type opOutput struct {
 	Command   string     `json:"command" doc:"the command that started it"`
 	Last      string     `json:"last" doc:"its last message"`
 
-	root string // the job whose owners own the operation
+	root string // the job's root ID, which decides who owns the operation
 }
 
 func (o *opsCommand) Run(ctx context.Context, req *router.Request) error {
@@ -139,7 +140,8 @@ func (o *opsCommand) Run(ctx context.Context, req *router.Request) error {
 	}
 }
 
-// listOps returns the operations of this gateway, and those of an earlier one that left a saved definition.
+// listOps returns the operations of this gateway process, and the interrupted ones of an earlier process, which have a
+// saved definition.
 func listOps(started []*ops.Op, saved []ops.SavedDefinition) (all []opOutput) {
 	for _, op := range started {
 		one := opOutput{
@@ -154,7 +156,7 @@ func listOps(started []*ops.Op, saved []ops.SavedDefinition) (all []opOutput) {
 				one.State, one.Last = "failed", err.Error()
 			}
 			// After a panic, the error does not contain the next step.
-			var caught *backends.PanicError
+			var caught *safego.PanicError
 			isSaved := slices.ContainsFunc(saved, func(s ops.SavedDefinition) bool { return s.ID == op.ID })
 			if errors.As(err, &caught) && isSaved {
 				one.Last += "; bring it back: " + restoreCommand(op.ID)

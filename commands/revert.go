@@ -146,11 +146,11 @@ func (r *revert) targetVersion(
 	case !ok && !slices.ContainsFunc(versions, isEarlier):
 		return now, false, fmt.Errorf("%s has no version before %d: nothing to revert to", job.ID, now.Number)
 	case !ok:
-		return now, false, fmt.Errorf("no earlier version of %s differs from version %d except in counts "+
+		return now, false, fmt.Errorf("no earlier version of %s differs from version %d in more than counts "+
 			"(see: history %s)",
 			job.ID, now.Number, job.ID)
 	case needsStable && !then.Stable:
-		return now, false, fmt.Errorf("no stable version of %s differs from version %d except in counts; "+
+		return now, false, fmt.Errorf("no stable version of %s differs from version %d in more than counts; "+
 			"to revert to a version not known to be stable: revert %s %d (see: history %s)",
 			job.ID, now.Number, job.ID, then.Number, job.ID)
 	}
@@ -244,7 +244,7 @@ func withCurrentCounts(now, then backends.Version) ([]byte, error) {
 			continue
 		}
 		if s := g.Range; s != nil && (current.Count < s.Min || current.Count > s.Max) {
-			return nil, fmt.Errorf("version %d allows %d to %d of group %s, and the current count is %d: "+
+			return nil, fmt.Errorf("version %d allows a count of %d to %d for group %s, but the current count is %d: "+
 				"apply the counts of that version with --yes, or scale first",
 				then.Number, s.Min, s.Max, g.Name, current.Count)
 		}

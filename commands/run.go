@@ -74,5 +74,5 @@ func (r *run) Run(ctx context.Context, req *router.Request) error {
 	if result.ChildID != "" {
 		return printResult(req, "%s", result.ChildID)
 	}
-	return printResult(req, "launched %s%s", job.ID, evaluationSuffix(result))
+	return printResult(req, "started a run of %s%s", job.ID, evaluationSuffix(result))
 }

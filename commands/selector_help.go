@@ -16,7 +16,7 @@ exec ID (see: ps) or an allocation ID, or the first 4 or more characters of one.
 
 // finishedHelp continues jobOrTaskHelp for commands that skip a job's complete, lost and replaced allocations.
 const finishedHelp = `
-Select any other lost, complete or failed allocation by ID.`
+To select a complete, lost or replaced allocation, use its ID.`
 
 // filterHelp explains FILTER.
 const filterHelp = `FILTER selects jobs whose IDs contain it. A FILTER with * or ? must match the whole

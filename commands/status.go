@@ -206,7 +206,7 @@ func statusText(job backends.JobDetail, launched []backends.Job, style render.St
 	return b.String()
 }
 
-// allocationsText lists all allocations, but of the complete and lost ones only the newest.
+// allocationsText lists all allocations, except complete and lost ones older than the newest maxRecent.
 func allocationsText(all []backends.Allocation, style render.Style) string {
 	var b strings.Builder
 	finished := slices.DeleteFunc(slices.Clone(all), func(a backends.Allocation) bool { return !a.HiddenByDefault() })

@@ -36,7 +36,7 @@ func (s *stop) Spec() router.Spec {
 		FlagRights:    map[string]router.RightSet{"purge": router.Admin},
 		Long: `
 Stop a job, a group or an allocation, and wait until nothing of it is running. Nomad
-continues if you disconnect. On a terminal, stop prompts if more than one allocation
+continues even if you disconnect. On a terminal, stop prompts if more than one allocation
 is running.
 
   JOB        is stopped. "start" brings it back.
@@ -49,8 +49,8 @@ Nomad deletes a stopped job after some hours. The gateway saves its definition f
 30 days, so that "start" still works. It saves nothing for --purge and child jobs.
 
 If a periodic or parameterized job has running child jobs, stop asks whether to
-stop them too. Without a terminal or with -y, they keep running. The number of child jobs that
-are still running is reported.`,
+stop them too. Without a terminal or with -y, they keep running unless you use
+--children. The number of child jobs that are still running is reported.`,
 		Examples: []router.Example{
 			{Line: "stop p-team1-web"},
 			{Line: "stop -y p-team1-api/web", Comment: "a group, no prompt"},

@@ -66,9 +66,9 @@ func (w *watchFlag) drawFrame(
 	ctx context.Context, req *router.Request, draw func(context.Context, io.Writer) error, first bool,
 ) error {
 	var block bytes.Buffer
-	leave, err := req.AcquireResultSlot(ctx)
+	release, err := req.AcquireResultSlot(ctx)
 	if err == nil {
-		defer leave()
+		defer release()
 		err = draw(ctx, &block)
 	}
 	switch {

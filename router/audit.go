@@ -9,9 +9,9 @@ import (
 	"nomadctld/internal/audit"
 )
 
-// auditRequest writes the end event of each request, unless log.Ready fails; for a refused request it is the only
-// event. The start event is written by auditStart. If required is set, a command does not run unless its start event
-// is written.
+// auditRequest writes the end event of each request. A refused request has no other event. auditStart writes the start
+// event. If required is set, a command does not run unless its start event is written. If log.Ready fails then, no
+// event is written, and the refusal is logged.
 func auditRequest(log *audit.Log, required bool, aliases map[string]string) Middleware {
 	return func(next Handler) Handler {
 		return func(ctx context.Context, req *Request) (err error) {

@@ -22,6 +22,7 @@ import (
 	"nomadctld/acl"
 	"nomadctld/backends"
 	"nomadctld/internal/audit"
+	"nomadctld/internal/cmdline"
 	"nomadctld/internal/ops"
 	"nomadctld/internal/testenv/smalldisk"
 )
@@ -467,7 +468,8 @@ func FuzzRedactLine(f *testing.F) {
 		if !strings.Contains(line, "=") && !strings.Contains(line, "-") && got.line != line {
 			t.Errorf("got %q, want %q", got.line, line)
 		}
-		if words, err := Split(line); err == nil && len(words) > 0 && words[0] != "other" && len(got.words) != len(words) {
+		if words, err := cmdline.Split(line); err == nil && len(words) > 0 && words[0] != "other" &&
+			len(got.words) != len(words) {
 			t.Errorf("got %d words of %d", len(got.words), len(words))
 		}
 	})
@@ -524,7 +526,7 @@ func TestRedactRaw(t *testing.T) {
 		"raw prod":                                          "raw prod",
 		"raw":                                               "raw",
 	} {
-		words, err := Split(line)
+		words, err := cmdline.Split(line)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -534,7 +536,7 @@ func TestRedactRaw(t *testing.T) {
 		if got := spec.redact(words); strings.Join(got, " ") != want {
 			t.Errorf("%s\n got %s\nwant %s", line, strings.Join(got, " "), want)
 		}
-		if before, _ := Split(line); !slices.Equal(before, words) {
+		if before, _ := cmdline.Split(line); !slices.Equal(before, words) {
 			t.Errorf("%s: redact changed its input", line)
 		}
 	}

@@ -6,8 +6,8 @@ import (
 	"strings"
 
 	"nomadctld/acl"
-	"nomadctld/backends"
 	"nomadctld/internal/audit"
+	"nomadctld/internal/clusterview"
 )
 
 // checkAllowed returns an error unless the user may use the command on at least one job.
@@ -21,7 +21,7 @@ func checkAllowed(req *Request, spec Spec) error {
 
 // authorize sets the clusters on the request, limited to the jobs on which the user may run the command, and the job
 // or task that the command works on. No other code grants access to a cluster.
-func authorize(tiers []acl.Tier, clusters map[string]*backends.SharedCluster, runtimes *RuntimeSelector,
+func authorize(tiers []acl.Tier, clusters map[string]*clusterview.Shared, runtimes *RuntimeSelector,
 	runner *operationRunner, raw *Raw,
 ) Middleware {
 	return func(next Handler) Handler {

@@ -7,6 +7,7 @@ import (
 	"nomadctld/acl"
 	"nomadctld/backends"
 	"nomadctld/internal/audit"
+	"nomadctld/internal/clusterview"
 	"nomadctld/internal/ops"
 )
 
@@ -28,7 +29,7 @@ func Chain(h Handler, mw ...Middleware) Handler {
 type Gateway struct {
 	Users         *acl.Directory
 	Tiers         []acl.Tier
-	Clusters      map[string]*backends.SharedCluster // by tier
+	Clusters      map[string]*clusterview.Shared // by tier
 	Runtimes      *RuntimeSelector
 	Writers       map[string]backends.ClusterWriter // by tier
 	Ops           *ops.Registry

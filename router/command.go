@@ -48,8 +48,8 @@ type Spec struct {
 	// TracksProgram: the command runs a program in a task, with Request.ProgramSession in its environment. If the gateway
 	// is killed while the program runs, the next gateway finds the program by that variable and kills it.
 	TracksProgram bool
-	// Redact returns its arguments, in the same number, with the secrets hidden. It is nil if MarkSecret marks all flags
-	// with secrets.
+	// Redact returns the arguments with the secrets hidden. It does not change their number. It is nil if MarkSecret
+	// marks all flags with secrets.
 	Redact func(args []string) []string
 	// Hidden: the command is for programs. Help and the docs do not list it.
 	Hidden bool

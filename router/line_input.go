@@ -4,6 +4,7 @@ import (
 	"io"
 
 	"nomadctld/backends"
+	"nomadctld/internal/safego"
 )
 
 // LineInput returns the user's input as edited lines, for a program that has no terminal. The gateway must edit and
@@ -42,7 +43,7 @@ func (l *lineInput) Read(p []byte) (int, error) {
 		case l.event == eventEOF:
 			l.err = io.EOF
 			go func() { // Ctrl-C and the detach keys must still work
-				if err := backends.Protect(func() error { l.watchForCancel(); return nil }); err != nil {
+				if err := safego.Protect(func() error { l.watchForCancel(); return nil }); err != nil {
 					l.cancel(err)
 				}
 			}()

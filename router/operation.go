@@ -10,6 +10,7 @@ import (
 	"nomadctld/backends"
 	"nomadctld/internal/audit"
 	"nomadctld/internal/ops"
+	"nomadctld/internal/safego"
 )
 
 // operationRunner starts operations, which continue after their session has ended. All sessions share it.
@@ -42,7 +43,7 @@ func (r *Request) StartOperation(ctx context.Context, work func(context.Context,
 	cluster := r.Cluster.(*scopedCluster)
 	writer := &scopedWriter{owned: cluster.owned, writers: runner.writers, event: &event}
 	op.OnFinish(func(err error) {
-		if caught := (*backends.PanicError)(nil); errors.As(err, &caught) {
+		if caught := (*safego.PanicError)(nil); errors.As(err, &caught) {
 			runner.log.Error("panic", "operation", op.ID, "command", op.Command, "panic", caught.String())
 		}
 		event := writer.finalEvent(err)
@@ -54,7 +55,7 @@ func (r *Request) StartOperation(ctx context.Context, work func(context.Context,
 	}
 	own := &scopedCluster{owned: cluster.owned, clusters: cluster.clusters, event: new(audit.Event)}
 	w := ops.Operation{Op: op, Cluster: own, Writer: writer}
-	go func() { op.Finish(backends.Protect(func() error { return work(context.WithoutCancel(ctx), w) })) }()
+	go func() { op.Finish(safego.Protect(func() error { return work(context.WithoutCancel(ctx), w) })) }()
 	return op, nil
 }
 

@@ -11,6 +11,7 @@ import (
 	"nomadctld/acl"
 	"nomadctld/backends"
 	"nomadctld/internal/audit"
+	"nomadctld/internal/safego"
 )
 
 const (
@@ -32,7 +33,7 @@ func (e *unconfirmedExitError) Unwrap() error { return e.err }
 
 // KillOrphans kills the programs that a previous gateway process left running when it was killed, and records the
 // results. The orphans are the start events of these programs. It retries while a cluster does not respond. It returns
-// when each program was killed, found exited or given up, or when ctx ends.
+// when each program was killed or has exited, or the gateway has given up on it, or when ctx ends.
 func (g Gateway) KillOrphans(ctx context.Context, orphans []audit.Event) {
 	slots := make(chan struct{}, maxConcurrentKills)
 	var all sync.WaitGroup
@@ -42,8 +43,8 @@ func (g Gateway) KillOrphans(ctx context.Context, orphans []audit.Event) {
 	all.Wait()
 }
 
-// killOrphan kills the program of a start event and records the result. It retries until the program was killed, found
-// exited or given up. It occupies one of the slots during each attempt.
+// killOrphan kills the program of a start event and records the result. It retries until the program was killed or has
+// exited, or the gateway gives up. It occupies one of the slots during each attempt.
 func (g Gateway) killOrphan(ctx context.Context, slots chan struct{}, e audit.Event) {
 	log := g.Log.With("session", e.Session, "user", e.User, "tier", e.Tier, "job", e.Job,
 		"allocation", e.Allocation, "task", e.Task)
@@ -55,7 +56,7 @@ func (g Gateway) killOrphan(ctx context.Context, slots chan struct{}, e audit.Ev
 		case <-ctx.Done():
 			return
 		}
-		err := backends.Protect(func() (err error) {
+		err := safego.Protect(func() (err error) {
 			attempt, cancel := context.WithTimeout(ctx, killAttemptTimeout)
 			defer cancel()
 			found, err := g.tryKillOrphan(attempt, e)

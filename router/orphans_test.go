@@ -14,6 +14,7 @@ import (
 
 	"nomadctld/backends"
 	"nomadctld/internal/audit"
+	"nomadctld/internal/clusterview"
 )
 
 // fakeKiller is a runtime that kills programs.
@@ -82,7 +83,7 @@ func TestKillOrphans(t *testing.T) {
 				w := newTestGateway()
 				var log strings.Builder
 				w.Log = slog.New(slog.NewTextHandler(&log, nil))
-				w.Clusters["production"] = backends.NewSharedCluster(w.production)
+				w.Clusters["production"] = clusterview.New(w.production)
 				runtime := &fakeKiller{running: map[string]bool{"c-1.": tc.running, "c-2.": true}, errs: tc.errs, finds: tc.finds}
 				w.Runtimes = &RuntimeSelector{Nomad: map[string]backends.Runtime{"production": runtime}, Mode: ExecModeNomad}
 				if tc.status != "" {

@@ -7,7 +7,7 @@ import (
 	"log/slog"
 	"runtime/debug"
 
-	"nomadctld/backends"
+	"nomadctld/internal/safego"
 )
 
 // recoverPanics turns a panic in the rest of the chain into an error of this request.
@@ -22,7 +22,7 @@ func recoverPanics(log *slog.Logger) Middleware {
 				}
 			}()
 			err = next(ctx, req)
-			var caught *backends.PanicError
+			var caught *safego.PanicError
 			if errors.As(err, &caught) {
 				log.Error("panic", "session", req.Session, "line", req.Event.Line, "panic", caught.String())
 			}

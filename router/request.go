@@ -9,6 +9,8 @@ import (
 	"nomadctld/acl"
 	"nomadctld/backends"
 	"nomadctld/internal/audit"
+	"nomadctld/internal/clusterview"
+	"nomadctld/internal/cmdline"
 )
 
 // Request is one command of one session. sshd fills the first part. A comment names the middleware that sets each of
@@ -57,7 +59,7 @@ type Request struct {
 	writeStartEvent   func(durable bool) error              // auditRequest: writes the start event
 	expandedLine      string                                // expandAlias: the command line after alias expansion
 	runtimes          *RuntimeSelector                      // authorize
-	clusters          map[string]*backends.SharedCluster    // authorize
+	clusters          map[string]*clusterview.Shared        // authorize
 	tiers             []acl.Tier                            // authorize
 	runner            *operationRunner                      // authorize
 	raw               *Raw                                  // authorize
@@ -93,7 +95,7 @@ func (r *Request) RuntimeOf(a backends.Allocation, task string) TaskRuntime {
 
 // LineFrom returns the command line from Args[i] on, with quotes and spaces as sent.
 func (r *Request) LineFrom(i int) (string, error) {
-	return lineFrom(r.expandedLine, len(r.Words)-len(r.Args)+i)
+	return cmdline.From(r.expandedLine, len(r.Words)-len(r.Args)+i)
 }
 
 // ProgramIO returns the streams that connect a program to the session: the user's input, the client's signals, and

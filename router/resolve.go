@@ -136,8 +136,8 @@ func findMatches(jobs []backends.Job, selector string, target Target) (found []c
 	return found
 }
 
-// matchParts returns the jobs whose ID is followed in the selector by a group, or by a group and a task. A job ID may
-// contain slashes, so the longest matching ID wins.
+// matchParts returns the jobs that a selector JOB/GROUP or JOB/GROUP/TASK names. A job ID may contain slashes, so the
+// longest matching ID wins.
 func matchParts(jobs []backends.Job, selector string) (found []candidate) {
 	for _, job := range jobs {
 		rest, ok := strings.CutPrefix(selector, job.ID+"/")

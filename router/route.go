@@ -104,7 +104,7 @@ func takesValue(word string, flags *pflag.FlagSet) bool {
 	return f != nil && f.NoOptDefVal == ""
 }
 
-// codeGatewayError is the exit code of a program's command for errors of the gateway: docker's convention.
+// codeGatewayError is the exit code for errors of the gateway in commands that run a program, as in docker exec.
 const codeGatewayError = 125
 
 // withProgramCode gives errors of commands that run a program an exit code that differs from the program's.

@@ -20,6 +20,7 @@ import (
 	"nomadctld/acl"
 	"nomadctld/backends"
 	"nomadctld/internal/audit"
+	"nomadctld/internal/clusterview"
 )
 
 // probe is a command that runs a function of the test.
@@ -111,9 +112,9 @@ func newTestGateway(groups ...acl.Group) *testGateway {
 			{Name: "production", Aliases: []string{"prod"}, Prefixes: []string{"p-"}},
 			{Name: "quality", Prefixes: []string{"q-"}},
 		},
-		Clusters: map[string]*backends.SharedCluster{
-			"production": backends.NewSharedCluster(w.production),
-			"quality":    backends.NewSharedCluster(w.quality),
+		Clusters: map[string]*clusterview.Shared{
+			"production": clusterview.New(w.production),
+			"quality":    clusterview.New(w.quality),
 		},
 		Aliases: map[string]string{"hi": "probe 'a b' -n 3", "probe": "other", "loop": "loop x", "broken": "a 'b"},
 		Audit:   audit.NewLog(&w.events),

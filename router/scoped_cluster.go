@@ -15,6 +15,8 @@ import (
 	"nomadctld/acl"
 	"nomadctld/backends"
 	"nomadctld/internal/audit"
+	"nomadctld/internal/clusterview"
+	"nomadctld/internal/safego"
 )
 
 // scopedCluster queries the clusters of all tiers on behalf of one user and one command. Every method queries only
@@ -22,7 +24,7 @@ import (
 // does not compile until it is scoped here.
 type scopedCluster struct {
 	owned    acl.Scope
-	clusters map[string]*backends.SharedCluster
+	clusters map[string]*clusterview.Shared
 	maxAge   time.Duration // of cached responses
 	event    *audit.Event
 	onList   func([]backends.Job) // called with the jobs of each listing; may be nil
@@ -40,7 +42,7 @@ func (s *scopedCluster) Jobs(ctx context.Context, sel backends.Selection) ([]bac
 	var wg sync.WaitGroup
 	for i, tier := range tiers {
 		wg.Go(func() {
-			errs[i] = addTier(tier, backends.Protect(func() (err error) {
+			errs[i] = addTier(tier, safego.Protect(func() (err error) {
 				responses[i], err = s.jobs(ctx, tier, sel)
 				return err
 			}))
@@ -187,7 +189,7 @@ func collectByTier[T any](s *scopedCluster, allocations []backends.Allocation,
 	var wg sync.WaitGroup
 	for tier, own := range byTier {
 		wg.Go(func() {
-			_ = backends.Protect(func() error { // best effort
+			_ = safego.Protect(func() error { // best effort
 				response := query(s.cluster(tier), own)
 				mu.Lock()
 				defer mu.Unlock()
@@ -215,7 +217,7 @@ func queryTier[T any](s *scopedCluster, tier, namespace, root string,
 	if !s.owned.Owns(tier, namespace, root) {
 		return response, errNotOwned
 	}
-	err = backends.Protect(func() (err error) {
+	err = safego.Protect(func() (err error) {
 		response, err = query(s.cluster(tier))
 		return err
 	})
@@ -252,8 +254,8 @@ func (s *scopedCluster) NodeAddress(ctx context.Context, a backends.Allocation) 
 		func(c backends.Cluster) (string, error) { return c.NodeAddress(ctx, a) })
 }
 
-// Schedules queries each tier about its jobs. The result is in the order of jobs; jobs of a tier that fails have
-// none.
+// Schedules queries each tier about its jobs. The result is in the order of jobs; jobs of a tier that fails have the
+// zero Schedule.
 func (s *scopedCluster) Schedules(ctx context.Context, jobs []backends.Job) ([]backends.Schedule, error) {
 	schedules := make([]backends.Schedule, len(jobs))
 	indexes := map[string][]int{}

@@ -9,6 +9,7 @@ import (
 	"nomadctld/acl"
 	"nomadctld/backends"
 	"nomadctld/internal/audit"
+	"nomadctld/internal/safego"
 )
 
 // scopedWriter changes jobs in all tiers on behalf of one user and one command. It refuses jobs that the user
@@ -31,7 +32,7 @@ func callTier[T any](o *scopedWriter, tier, namespace, root string,
 	if !o.owned.Owns(tier, namespace, root) {
 		return result, errNotOwned
 	}
-	err = backends.Protect(func() (err error) {
+	err = safego.Protect(func() (err error) {
 		result, err = do(o.writers[tier])
 		return err
 	})

@@ -12,6 +12,8 @@ import (
 
 	"nomadctld/backends"
 	"nomadctld/internal/audit"
+	"nomadctld/internal/logjoin"
+	"nomadctld/internal/logshare"
 )
 
 // TaskRuntime gives one command of a user access to one task.
@@ -50,10 +52,10 @@ type RuntimeSelector struct {
 
 	// Concurrent programs and logs of each user on one cluster; nil: unlimited. ClusterOf returns the cluster of a tier;
 	// nil: each tier is its own cluster.
-	ProgramQuota, LogQuota *backends.Quota
+	ProgramQuota, LogQuota *Quota
 	ClusterOf              func(tier string) string
 
-	viewers backends.LogFanout
+	viewers logshare.Fanout
 
 	mu          sync.Mutex
 	downDaemons map[string]downDaemon // guarded by mu; by node ID
@@ -219,13 +221,13 @@ func (t *boundRuntime) logSource(ctx context.Context) (backends.LogSource, backe
 	if t.Mode == ExecModeDocker {
 		files = nil
 	}
-	return backends.JoinedLog{Container: t.Docker, Files: files}, r.task, nil
+	return logjoin.Source{Container: t.Docker, Files: files}, r.task, nil
 }
 
 // PreviousLog implements TaskRuntime.
 func (t *boundRuntime) PreviousLog(ctx context.Context, q backends.LogQuery, each func(backends.LogChunk) error) error {
 	return t.readLog(ctx, func(source backends.LogSource, task backends.TaskRef) error {
-		if joined, ok := source.(backends.JoinedLog); ok {
+		if joined, ok := source.(logjoin.Source); ok {
 			return joined.Previous(ctx, task, q, each)
 		}
 		return backends.ErrRunsNotSeparable
@@ -244,7 +246,7 @@ func (t *boundRuntime) clusterName() string {
 type selectedRuntime struct {
 	runtime   backends.Runtime
 	task      backends.TaskRef
-	dockerErr error // why Docker was not selected although it has precedence; nil: it was, or has no precedence
+	dockerErr error // why Docker was not selected; nil: Docker was selected, or does not have precedence
 }
 
 // selectRuntime selects the runtime for the task.
@@ -303,7 +305,7 @@ func (t *boundRuntime) withNodeAddress(ctx context.Context) (backends.TaskRef, e
 	return task, nil
 }
 
-// daemonRetryInterval is how long a daemon that did not respond is not tried again. Connecting to one behind a
+// daemonRetryInterval is the time until a daemon that did not respond is tried again. Connecting to one behind a
 // firewall takes seconds to fail.
 const daemonRetryInterval = 30 * time.Second
 

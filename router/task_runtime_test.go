@@ -159,7 +159,7 @@ func TestTaskRuntime_UserQuota(t *testing.T) {
 	nomad := &fakeRuntime{}
 	r := &RuntimeSelector{
 		Nomad: map[string]backends.Runtime{"production": nomad, "backup": nomad, "test": nomad}, Mode: ExecModeNomad,
-		ProgramQuota: backends.NewQuota("programs", 1), LogQuota: backends.NewQuota("logs", 1),
+		ProgramQuota: NewQuota("programs", 1), LogQuota: NewQuota("logs", 1),
 		ClusterOf: func(tier string) string {
 			if tier == "backup" {
 				return "production"
@@ -173,11 +173,11 @@ func TestTaskRuntime_UserQuota(t *testing.T) {
 		return task
 	}
 	ann, bob := backends.WithUser(t.Context(), "ann"), backends.WithUser(t.Context(), "bob")
-	leaveProgram, err := r.ProgramQuota.Acquire(ann, "production")
+	releaseProgram, err := r.ProgramQuota.Acquire(ann, "production")
 	if err != nil {
 		t.Fatal(err)
 	}
-	leaveLog, err := r.LogQuota.Acquire(ann, "production")
+	releaseLog, err := r.LogQuota.Acquire(ann, "production")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -207,8 +207,8 @@ func TestTaskRuntime_UserQuota(t *testing.T) {
 			t.Errorf("%s of another user: got %v", name, err)
 		}
 	}
-	leaveProgram()
-	leaveLog()
+	releaseProgram()
+	releaseLog()
 	for name, f := range do { // again: each call has released its slot
 		for range 2 {
 			if err := f(ann, "production"); err != nil {

@@ -166,10 +166,10 @@ func TestLogFollow_EndsWithContainer(t *testing.T) {
 			t.Errorf("tty %v: got %q, %v", tty, got, err)
 		}
 	}
-	stop, why := context.WithCancelCause(t.Context())
+	ctx, cancel := context.WithCancelCause(t.Context())
 	in, _ := startTask(t, "sh", "-c", outputLoop)
-	err := d.Log(stop, in, backends.LogQuery{Stdout: true, Lines: 1, Follow: true}, func(backends.LogChunk) error {
-		why(errWriteFailed)
+	err := d.Log(ctx, in, backends.LogQuery{Stdout: true, Lines: 1, Follow: true}, func(backends.LogChunk) error {
+		cancel(errWriteFailed)
 		return nil
 	})
 	if err != errWriteFailed {
@@ -227,11 +227,11 @@ func TestLogFollow_DaemonUnreachable(t *testing.T) {
 	d := mustOpen(t, Settings{Host: "tcp://" + addr})
 	d.logRetryTimeout = time.Second
 	in, _ := startTask(t, "sh", "-c", "echo on; exec sleep 600")
-	got, live := "", false
+	got, caughtUp := "", false
 	err := d.Log(t.Context(), in, backends.LogQuery{Stdout: true, Stderr: true, Lines: -1, Follow: true},
 		func(p backends.LogChunk) error {
 			got += string(p.Data)
-			if live = live || p.CaughtUp; live && got != "" {
+			if caughtUp = caughtUp || p.CaughtUp; caughtUp && got != "" {
 				kill()
 			}
 			return nil

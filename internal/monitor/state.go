@@ -71,8 +71,8 @@ func isEvaluated(job backends.JobDetail, id string) bool {
 }
 
 // allocationCounts returns how many allocations the job's groups want, how many of the current version they have, and
-// how many others are still running. Complete allocations of a batch job count, too. For a system job, Nomad
-// decides the number of allocations.
+// how many that Nomad is stopping are still running. Complete allocations of a batch job count, too. For a system job,
+// Nomad decides the number of allocations.
 func allocationCounts(job backends.JobDetail) (want, have, surplus int) {
 	if job.Stopped || job.Periodic || job.Parameterized {
 		return 0, 0, len(LiveAllocations(job, ""))

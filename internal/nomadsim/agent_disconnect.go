@@ -158,8 +158,8 @@ func (c *Cluster) evaluateNode(n *node) {
 	}
 }
 
-// applyNodeStatus marks the allocations of the job that are lost or unknown because of their nodes. It returns all of
-// them, the marked ones as changed copies.
+// applyNodeStatus marks allocations as lost or unknown if their node is down or disconnected. It returns all
+// allocations of the job; marked ones are changed copies.
 func (p *plan) applyNodeStatus(all []*allocation) (now []*allocation) {
 	system := p.job != nil && (p.job.Type == "system" || p.job.Type == "sysbatch")
 	for _, a := range all {
@@ -354,7 +354,7 @@ func (n *node) statusSince() time.Time {
 	return n.updated
 }
 
-// replaceLost replaces lost allocations until none is missing, and returns how many still are.
+// replaceLost replaces at most missing lost allocations, and returns the number of allocations that are still missing.
 func (p *plan) replaceLost(g Group, missing int, canaries bool, used map[int]bool) int {
 	lost := slices.Clone(p.lost[g.Name])
 	slices.SortFunc(lost, func(a, b *allocation) int { return cmp.Compare(a.index(), b.index()) })

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// allocRunner runs the tasks of an allocation. It contains a task until the task is dead.
+// allocRunner runs the tasks of an allocation. It contains a task until the task is killed or dead.
 type allocRunner struct {
 	tasks map[string]*taskRunner // guarded by Cluster.mu
 }

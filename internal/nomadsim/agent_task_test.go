@@ -260,7 +260,7 @@ func TestExamples_RunTasks(t *testing.T) {
 	defer c.Close()
 	id := c.Allocations("default", "p-team1-web")[0]
 	if len(c.runners) != 0 || c.host.root != "" {
-		t.Errorf("before: got %d runs and directory %q, want none", len(c.runners), c.host.root)
+		t.Errorf("before: got %d allocations with processes and directory %q, want none", len(c.runners), c.host.root)
 	}
 	c.RunTasks()
 	waitUntil(t, "a task has written", func() bool {
@@ -274,6 +274,6 @@ func TestExamples_RunTasks(t *testing.T) {
 		}
 	}
 	if n := len(c.runners); n < 8 || n > 60 {
-		t.Errorf("got %d allocations with processes, want some dozens", n)
+		t.Errorf("got %d allocations with processes, want 8 to 60", n)
 	}
 }

@@ -5,7 +5,8 @@ import "time"
 // defaultStepInterval is the initial step interval.
 const defaultStepInterval = 20 * time.Millisecond
 
-// maxDelaySteps limits the delay of a policy in simulated failures, so that a test does not wait for half a minute.
+// maxDelaySteps limits the delays of restart and reschedule policies when no real process runs, so that a test does not
+// wait for half a minute.
 const maxDelaySteps = 10
 
 // SetStepInterval sets the duration of a simulation step (default 20 ms). Each of these takes one step: processing an
@@ -16,8 +17,8 @@ func (c *Cluster) SetStepInterval(d time.Duration) {
 	c.stepInterval = d
 }
 
-// afterStep calls the func do after one step, and after the ending runners have exited, with the lock held. If the
-// cluster is closed first, do is not called. c.mu is held.
+// afterStep waits until the ending runners have exited, then for one step, and calls do with c.mu held. If the cluster
+// is closed first, do is not called. c.mu is held.
 func (c *Cluster) afterStep(do func(), ending ...*taskRunner) {
 	c.afterDelay(c.stepInterval, do, ending...)
 }

@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// Examples returns a cluster with the jobs of one tier in the README of the original nomadctld, as of now, and with
-// the jobs of a few more teams. name is "production", "quality" or "test"; it panics for other names. The tasks have
-// no processes until RunTasks is called.
+// Examples returns a cluster with the jobs that the README of the original nomadctld shows for one tier, and the jobs
+// of a few more teams. All times are relative to now. name is "production", "quality" or "test"; it panics for other
+// names. The tasks have no processes until RunTasks is called.
 func Examples(name string, now time.Time) *Cluster {
 	e := examples{New(), now}
 	e.c.processesOff = true
@@ -61,8 +61,8 @@ func (e examples) addReadmeJob(id, node string, age time.Duration, d Deployment,
 	}}})
 }
 
-// addTeam adds a healthy service with invented numbers.
-func (e examples) addTeam(id string, count int, age time.Duration, tasks ...Task) {
+// addTeamService adds a healthy service with invented numbers.
+func (e examples) addTeamService(id string, count int, age time.Duration, tasks ...Task) {
 	e.addJob(Job{
 		ID: id, Deployment: successful, Submitted: e.ago(age), Groups: []Group{{Name: "web", Count: count, Tasks: tasks}},
 	})
@@ -100,8 +100,8 @@ func (e examples) addProduction() {
 	e.addProductionBatch()
 	e.addTeam1Web()
 	e.addTeam1API()
-	e.addTeam("p-team10-web", 1, 5*day)
-	e.addTeam("p-team2-shop", 3, 6*week)
+	e.addTeamService("p-team10-web", 1, 5*day)
+	e.addTeamService("p-team2-shop", 3, 6*week)
 }
 
 func (e examples) addQuality() {
@@ -131,7 +131,7 @@ func (e examples) addQuality() {
 }
 
 func (e examples) addTest() {
-	e.addTeam("t-team1-web", 1, 2*day)
+	e.addTeamService("t-team1-web", 1, 2*day)
 	e.addJob(Job{ID: "t-team1-batch", Type: "batch", Submitted: e.ago(3 * time.Hour), Groups: []Group{
 		{Name: "windows", Unplaced: &Unplaced{ConstraintFiltered: map[string]int{"${attr.kernel.name} = windows": 3}}},
 		{Name: "memory", Tasks: []Task{{Name: "memory", Memory: 65536}}, Unplaced: &Unplaced{

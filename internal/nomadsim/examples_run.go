@@ -46,8 +46,8 @@ while :; do
 	test $n -lt 20 || sleep $1
 done`
 
-// RunTasks starts the tasks of a cluster that Examples returned as processes on this machine, and writes logs for the
-// tasks that have exited.
+// RunTasks starts processes on this machine for the tasks of a cluster from Examples. It also writes logs for the tasks
+// that have exited.
 func (c *Cluster) RunTasks() {
 	c.mu.Lock()
 	c.processesOff = false

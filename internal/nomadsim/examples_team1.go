@@ -34,10 +34,10 @@ func (e examples) addTeam1API() {
 		}})
 	}
 	first, second := e.ago(3*day), e.ago(6*time.Minute)
-	now := version("example/app:2", "debug")
+	latest := version("example/app:2", "debug")
 	for i, after := range []time.Duration{0, 2 * time.Minute, 4 * time.Minute} {
 		placed := second.Add(after)
-		now.Allocations = append(now.Allocations, Allocation{
+		latest.Allocations = append(latest.Allocations, Allocation{
 			Created: placed, HealthPending: i == 2,
 			Previous: &Allocation{VersionsBehind: 1, Created: first, Modified: placed},
 		})
@@ -48,7 +48,7 @@ func (e examples) addTeam1API() {
 	before := job
 	before.Submitted, before.Deployment, before.Groups = first, successful, []Group{version("example/app:1", "info")}
 	job.ID, job.Submitted, job.Deployment = "p-team1-api", second, Deployment{Status: "running"}
-	job.Groups, job.Versions = []Group{now}, []Job{before}
+	job.Groups, job.Versions = []Group{latest}, []Job{before}
 	job.Evaluations = []Evaluation{
 		{TriggeredBy: "deployment-watcher", Created: second.Add(2 * time.Minute)},
 		{TriggeredBy: "deployment-watcher", Created: second.Add(4 * time.Minute)},

@@ -18,10 +18,10 @@ type execStream struct {
 	mu      sync.Mutex // guards writes and readErr
 	readErr error      // why reading from the client ended; nil while it continues
 
-	input    chan execInput // closed when the client has disconnected
-	reading  sync.WaitGroup
-	cancel   context.CancelFunc
-	keepConn func() bool
+	input         chan execInput // closed when the client has disconnected
+	reading       sync.WaitGroup
+	cancel        context.CancelFunc
+	stopAfterFunc func() bool
 }
 
 // execInput is a frame from the client. An empty frame is a heartbeat.
@@ -53,7 +53,7 @@ type execResult struct {
 func newExecStream(host context.Context, conn *websocket.Conn) *execStream {
 	s := &execStream{conn: conn, input: make(chan execInput)}
 	s.ctx, s.cancel = context.WithCancel(host)
-	s.keepConn = context.AfterFunc(host, func() { conn.Close() }) // unblocks a write to a client that does not read
+	s.stopAfterFunc = context.AfterFunc(host, func() { conn.Close() }) // unblocks a write to a client that does not read
 	s.reading.Go(s.read)
 	return s
 }
@@ -121,7 +121,7 @@ func (s *execStream) shutdown() {
 		s.conn.SetReadDeadline(time.Now().Add(closeTimeout))
 		s.reading.Wait()
 	}
-	s.keepConn()
+	s.stopAfterFunc()
 	s.conn.Close()
 	s.reading.Wait()
 }

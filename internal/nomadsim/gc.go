@@ -154,7 +154,7 @@ func (c *Cluster) collectEvaluation(e *evaluation) {
 	}
 }
 
-// collectDeployment deletes a deployment. Its version remains stable.
+// collectDeployment deletes a deployment. If its version was stable, it remains stable.
 func (c *Cluster) collectDeployment(d *deployment) {
 	c.deployments = drop(c.deployments, d, byCreation)
 	before := c.job(d.Namespace, d.JobID)

@@ -34,7 +34,7 @@ type job struct {
 	scalingEvents   map[string][]scalingEvent
 	policyIndexes   map[string]scalingPolicyIndexes // by group; nil: the job was described
 	scalingPolicies map[string]scalingPolicy        // of the current version, by group
-	knownStable     bool                            // a copy of a stable version
+	knownStable     bool                            // was deployed successfully, or is a copy of a stable version
 	tag             *versionTag
 	collected       map[string]groupSummary // garbage-collected allocations, which the summary still counts
 	tokenID         string                  // accessor of the token that registered it

@@ -138,8 +138,8 @@ func objectName(v any) string {
 	return name
 }
 
-// normalizedSpec returns the definition of the job without its state and without empty fields. Jobs with equal specs
-// run the same.
+// normalizedSpec returns the definition of the job without its state and without empty fields. Jobs with equal
+// normalized specs behave the same.
 func (j *job) normalizedSpec() object {
 	all := object{}
 	maps.Copy(all, j.definition)

@@ -126,8 +126,8 @@ func parseJob(raw json.RawMessage) (*apiJob, error) {
 	return f, f.check()
 }
 
-// check validates the fields that Nomad refuses and the simulator depends on. It reports a scaling block of a system
-// job alone, and all other errors at once.
+// check validates the fields that Nomad validates and the simulator uses. A scaling block in a system job is reported
+// on its own. All other errors are reported together.
 func (f *apiJob) check() error {
 	var wrong []string
 	if f.Type == "system" {

@@ -7,11 +7,11 @@ import (
 )
 
 // fillEarlier fills in j as an earlier version of a job.
-func (j *Job) fillEarlier(now *Job, versionsBehind uint64) {
-	j.Namespace, j.ID, j.Type, j.ParentID, j.Stopped = now.Namespace, now.ID, now.Type, now.ParentID, false
-	j.Version, j.Versions, j.Evaluations = now.Version-versionsBehind, nil, nil
+func (j *Job) fillEarlier(current *Job, versionsBehind uint64) {
+	j.Namespace, j.ID, j.Type, j.ParentID, j.Stopped = current.Namespace, current.ID, current.Type, current.ParentID, false
+	j.Version, j.Versions, j.Evaluations = current.Version-versionsBehind, nil, nil
 	if j.Submitted.IsZero() {
-		j.Submitted = now.Submitted
+		j.Submitted = current.Submitted
 	}
 	j.fillDefaults()
 	for i := range j.Groups {
@@ -46,13 +46,13 @@ func (j *job) deployments() (all []*deployment) {
 }
 
 // groupNamed returns this version's group with the same name, or the argument if there is none.
-func (j *job) groupNamed(now Group) Group {
-	for _, g := range j.groups {
-		if g.Name == now.Name {
-			return g
+func (j *job) groupNamed(g Group) Group {
+	for _, own := range j.groups {
+		if own.Name == g.Name {
+			return own
 		}
 	}
-	return now
+	return g
 }
 
 // jobVersions returns the versions of a job and, on request, the difference of each version to the previous one.

@@ -13,7 +13,7 @@ import (
 type logQuery struct {
 	task, stream  string
 	follow, plain bool
-	offset        int64 // from the start of the first file; negative: from its end; fromEnd: of the last
+	offset        int64 // from the start of the first file or, with fromEnd, the last; negative: from its end
 	fromEnd       bool
 }
 

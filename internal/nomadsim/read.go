@@ -64,7 +64,7 @@ func listDeployments(c *Cluster, q *query) (any, error) {
 func unchanged[T any](row T) T { return row }
 
 // listByID lists rows in the order of creation or, if an ID prefix is requested, in the order of IDs.
-func listByID[T row, S any](c *Cluster, q *query, rows []T, t table, failed string, stub func(T) S) (any, error) {
+func listByID[T row, S any](c *Cluster, q *query, rows []T, t table, errPrefix string, stub func(T) S) (any, error) {
 	visible, err := c.visibleNamespaces(q, "read-job")
 	if err != nil {
 		return nil, err
@@ -73,7 +73,7 @@ func listByID[T row, S any](c *Cluster, q *query, rows []T, t table, failed stri
 	if q.prefix != "" {
 		pages = pagesByID
 		if rows, err = rowsWithIDPrefix(rows, q.prefix); err != nil {
-			return nil, fmt.Errorf("%s%w", failed, err)
+			return nil, fmt.Errorf("%s%w", errPrefix, err)
 		}
 	}
 	out, err := page(q, rows, pages, visible, stub)
@@ -127,7 +127,7 @@ func forJob(t table, lookup func(q *query, j *job) (any, error)) func(*Cluster, 
 		q.resultIndex = c.changedAt[t]
 		j := c.job(q.namespace, q.id)
 		if j == nil {
-			q.orphansIn = c // for the allocations and evaluations of a purged job
+			q.orphanSource = c // for the allocations and evaluations of a purged job
 		}
 		return lookup(q, j)
 	}
@@ -160,7 +160,7 @@ func jobAllocations(q *query, j *job) (any, error) {
 	if j != nil {
 		rows = j.allocations
 	} else {
-		rows, _ = q.orphansIn.orphans(q.namespace, q.id)
+		rows, _ = q.orphanSource.orphans(q.namespace, q.id)
 	}
 	out := []allocationStub{}
 	for _, a := range rows {
@@ -176,7 +176,7 @@ func jobEvaluations(q *query, j *job) (any, error) {
 	if j != nil {
 		rows = j.evaluations
 	} else {
-		_, rows = q.orphansIn.orphans(q.namespace, q.id)
+		_, rows = q.orphanSource.orphans(q.namespace, q.id)
 	}
 	if rows == nil {
 		return []*evaluation{}, nil

@@ -19,7 +19,7 @@ type query struct {
 	waitIndex         uint64 // respond when the data has changed after this index
 	wait              time.Duration
 	token             *token
-	orphansIn         *Cluster // if the job does not exist: the cluster, which may have orphans of it (method orphans)
+	orphanSource      *Cluster // set if the job does not exist: may have allocations and evaluations of a purged job
 
 	resultIndex uint64 // index of the response; 0: no headers about the cluster
 	nextPage    string // token of the next page

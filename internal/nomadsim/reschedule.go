@@ -74,9 +74,9 @@ func (c *Cluster) linkReplacement(previous, next *allocation) {
 }
 
 // reschedule adds the two evaluations of a rescheduling and returns the ID of the second.
-func (j *job) reschedule(previous, next *allocation, failed uint64) string {
-	failure := j.newEvaluation("alloc-failure", "", previous.ModifyTime, failed, "failure", previous.ID)
-	followup := j.newEvaluation("alloc-reschedule", "", previous.ModifyTime, failed, "reschedule", previous.ID)
+func (j *job) reschedule(previous, next *allocation, failedIndex uint64) string {
+	failure := j.newEvaluation("alloc-failure", "", previous.ModifyTime, failedIndex, "failure", previous.ID)
+	followup := j.newEvaluation("alloc-reschedule", "", previous.ModifyTime, failedIndex, "reschedule", previous.ID)
 	followup.ModifyIndex, followup.ModifyTime = next.CreateIndex, next.CreateTime
 	followup.JobModifyIndex = j.JobModifyIndex
 	followup.WaitUntil = stamp(previous.replacementTime())

@@ -138,7 +138,7 @@ func (c *Cluster) serve(w http.ResponseWriter, r *http.Request) {
 	default:
 		found.handle(c, w, r, id)
 	}
-	finish() // not deferred, because an aborted request has no end
+	finish() // not deferred: the response of an aborted request must stay incomplete
 }
 
 // read returns the handler of a query, which may block until the state changes. lookup runs with the read lock held.
@@ -193,7 +193,7 @@ func (q *query) setHeaders(h http.Header) {
 	}
 }
 
-// refuse responds with an error. The status is 500, as in Nomad, unless it is an httpError.
+// refuse responds with an error. The status is that of the httpError, or else 500, as in Nomad.
 func refuse(w http.ResponseWriter, err error) {
 	status := http.StatusInternalServerError
 	if f, ok := errors.AsType[httpError](err); ok {

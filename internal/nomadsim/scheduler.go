@@ -35,7 +35,7 @@ func (c *Cluster) processEvaluation(e *evaluation) {
 		cluster: c, eval: e, job: c.job(e.Namespace, e.JobID), annotations: map[string]object{}, failed: map[string]metrics{},
 		queued: map[string]int{}, lost: map[string][]*allocation{},
 	}
-	allocations, _ := c.allocationsOf(p.job, e)
+	allocations, _ := c.recordsOf(p.job, e)
 	p.index = c.nextIndex(tableJobs, tableSummaries, tableAllocations, tableEvaluations, tableDeployments)
 	allocations = p.applyNodeStatus(allocations)
 	groups := map[string]bool{}
@@ -62,8 +62,8 @@ func (c *Cluster) processEvaluation(e *evaluation) {
 	c.afterStep(func() { c.completeEvaluation(p) })
 }
 
-// allocationsOf returns the allocations and evaluations of a job, or those that a purged job left.
-func (c *Cluster) allocationsOf(j *job, e *evaluation) ([]*allocation, []*evaluation) {
+// recordsOf returns the allocations and evaluations of a job, or those that a purged job left.
+func (c *Cluster) recordsOf(j *job, e *evaluation) ([]*allocation, []*evaluation) {
 	if j != nil {
 		return j.allocations, j.evaluations
 	}
@@ -74,7 +74,7 @@ func (c *Cluster) allocationsOf(j *job, e *evaluation) ([]*allocation, []*evalua
 const (
 	descNotNeeded = "alloc not needed due to job update"
 	descMigrating = "alloc is being migrated"
-	// descTainted is also the description of an allocation of a system job that a request stopped.
+	// Nomad also uses descTainted when a request stops an allocation of a system job.
 	descTainted = "alloc not needed as node is tainted"
 )
 
@@ -212,8 +212,8 @@ func (c *Cluster) completeEvaluation(p *plan) {
 	c.storeEvaluation(&e)
 }
 
-// classEligibility returns the node classes that a blocked evaluation waits for. A constraint on a unique attribute
-// escapes the classes.
+// classEligibility returns whether each node class is eligible for a blocked evaluation. A constraint on a unique
+// attribute escapes the classes.
 func classEligibility(failed map[string]metrics) (classes map[string]bool, escaped bool) {
 	for _, m := range failed {
 		for constraint := range m.ConstraintFiltered {

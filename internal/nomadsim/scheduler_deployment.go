@@ -46,7 +46,7 @@ func (d *deployment) copy() *deployment {
 // ensureDeployment creates a deployment of this version, unless there is one.
 func (p *plan) ensureDeployment() {
 	if p.deployment() != nil {
-		p.groupState(Group{})
+		p.groupState(Group{}) // copies an active deployment into the plan
 		return
 	}
 	now := time.Now()

@@ -22,9 +22,9 @@ func (a *allocation) isHealthy() bool {
 
 // planGroup plans one group of a service or batch job. all are its allocations, including terminal ones.
 //
-// It first sorts the allocations: current ones belong to the planned version, old ones to an earlier version, and
-// done ones count without running. Lost, unknown and failed allocations are replaced. Then it stops the surplus. Then
-// it adds missing allocations or canaries and replaces old allocations, as far as the deployment permits.
+// It first sorts the allocations: current ones belong to the planned version, old ones to an earlier version, and done
+// ones are not running but count towards g.Count. Lost, unknown and failed allocations are replaced. Then it stops the
+// surplus. Then it adds missing allocations or canaries and replaces old allocations, as far as the deployment permits.
 func (p *plan) planGroup(g Group, all []*allocation) {
 	d := p.deployment()
 	var current, old, done []*allocation

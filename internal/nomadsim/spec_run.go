@@ -7,10 +7,10 @@ import (
 )
 
 // AddJob adds a job to the cluster in the described state. The index advances as in a real cluster: each version is
-// registered and planned, failed allocations are rescheduled, and clients report. A job with the same namespace and
-// ID is replaced, and keeps its CreateIndex. So do allocations with the same ID. Namespaces and nodes are added if they
-// are missing. Tasks with a Command are started if they are described as running, and processes of
-// other tasks are killed. The caller must not change the maps of the description after the call.
+// registered and planned, failed allocations are rescheduled, and clients report. A job with the same namespace and ID
+// is replaced, and keeps its CreateIndex. So do allocations with the same ID. Namespaces and nodes are added if they
+// are missing. Tasks with a Command are started if they are described as running, and the other processes of the job
+// that it replaces are killed. The caller must not change the maps of the description after the call.
 func (c *Cluster) AddJob(spec Job) { waitForExit(c.addJob(spec)) }
 
 func (c *Cluster) addJob(spec Job) (ending []*taskRunner) {
@@ -48,8 +48,8 @@ func (c *Cluster) addJob(spec Job) (ending []*taskRunner) {
 	return c.syncProcesses(affected)
 }
 
-// registerVersion stores the next version of a described job and plans it. before is the previous version, and old is
-// the job that it replaces in the cluster.
+// registerVersion creates the record of the next version of a described job, with its indexes and its deployment.
+// before is the previous version, and old is the job that it replaces in the cluster.
 func (c *Cluster) registerVersion(spec Job, before, old *job) *job {
 	j := spec.toRecord()
 	registered := c.nextIndex(tableJobs, tableSummaries, tableEvaluations)
@@ -74,7 +74,8 @@ func (c *Cluster) registerVersion(spec Job, before, old *job) *job {
 	return j
 }
 
-// reportDescribed is the last step: the clients report the state of the allocations.
+// reportDescribed updates the records as if the clients had reported the state of the allocations. addJob calls it
+// last.
 func (c *Cluster) reportDescribed(j *job) {
 	reported := c.nextIndex(tableJobs, tableSummaries, tableAllocations, tableDeployments)
 	j.ModifyIndex, j.summary.ModifyIndex = reported, reported

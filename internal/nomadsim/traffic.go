@@ -111,7 +111,7 @@ func (c *Cluster) Traffic(pattern string) Traffic {
 	return *by
 }
 
-// ResetTraffic sets all counts to zero, including those of Connections.
+// ResetTraffic resets all counts, including those of Connections. The peak restarts at the number of open connections.
 func (c *Cluster) ResetTraffic() {
 	c.meter.reset()
 	c.limiter.reset()

@@ -69,23 +69,23 @@ func revertJob(c *Cluster, req *writeRequest) (any, error) {
 	if err := req.authorize(req.namespace, "submit-job", "revert-job"); err != nil {
 		return nil, err
 	}
-	now := c.job(req.namespace, req.id)
+	current := c.job(req.namespace, req.id)
 	switch {
-	case now == nil:
+	case current == nil:
 		return nil, fmt.Errorf("job %q not found", req.id)
-	case now.Version == sent.JobVersion:
+	case current.Version == sent.JobVersion:
 		return nil, fmt.Errorf("can't revert to current version")
 	}
-	old := now.findVersion(sent.JobVersion)
+	old := current.findVersion(sent.JobVersion)
 	if old == nil {
 		return nil, fmt.Errorf("job %q in namespace %q at version %d not found", req.id, req.namespace, sent.JobVersion)
 	}
-	if p := sent.EnforcePriorVersion; p != nil && *p != now.Version {
-		return nil, fmt.Errorf("Current job has version %d; enforcing version %d", now.Version, *p)
+	if p := sent.EnforcePriorVersion; p != nil && *p != current.Version {
+		return nil, fmt.Errorf("Current job has version %d; enforcing version %d", current.Version, *p)
 	}
 	j := *old
 	j.tokenID, j.tag = c.accessor(req.token), nil
-	response := c.submit(req, now, &j)
+	response := c.submit(req, current, &j)
 	req.knownLeader = "false"
 	return response, nil
 }

@@ -55,7 +55,7 @@ func evaluateJob(c *Cluster, req *writeRequest) (any, error) {
 }
 
 // mustRescheduleNow reports whether a failed allocation must be rescheduled immediately. For an allocation of an active
-// deployment it is false, unless the allocation is to be rescheduled anyway.
+// deployment it is false, unless DesiredTransition.Reschedule is set.
 func (a *allocation) mustRescheduleNow(d *deployment) bool {
 	t := a.DesiredTransition
 	if t.ForceReschedule == nil || !*t.ForceReschedule || a.ClientStatus != "failed" || a.DesiredStatus != "run" {

@@ -129,12 +129,12 @@ func TestOnFinish_AfterFinish(t *testing.T) {
 func TestRegistry_MaxFinished(t *testing.T) {
 	r := open(t, "")
 	running := startOp(t, r, Job{ID: "running"})
-	for range 2 * maxFinished {
+	for range 2 * maxOps {
 		startOp(t, r, web).Finish(nil)
 	}
 	all := r.Ops()
-	if len(all) > maxFinished+2 || all[0] != running {
-		t.Errorf("got %d, the first is %s; want about %d, including the running one", len(all), all[0].Job.ID, maxFinished)
+	if len(all) > maxOps+2 || all[0] != running {
+		t.Errorf("got %d, the first is %s; want about %d, including the running one", len(all), all[0].Job.ID, maxOps)
 	}
 }
 

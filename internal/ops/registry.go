@@ -35,8 +35,8 @@ type Registry struct {
 	saved  map[string]SavedDefinition // by ID; those saved by Save have a nil Definition, to save memory
 }
 
-// maxFinished is the number of operations above which Start removes finished ones.
-const maxFinished = 200
+// maxOps is the number of operations above which Start removes finished ones.
+const maxOps = 200
 
 // BusyError is returned if another operation on the job is running.
 type BusyError struct{ Other *Op }
@@ -104,10 +104,10 @@ func (r *Registry) SameJob(a, b Job) bool {
 	return a.ID == b.ID && a.Namespace == b.Namespace && (a.Tier == b.Tier || sameCluster())
 }
 
-// trimFinished removes the oldest finished operations if there are more than maxFinished operations. The caller holds
+// trimFinished removes the oldest finished operations if there are more than maxOps operations. The caller holds
 // r.mu.
 func (r *Registry) trimFinished() {
-	surplus := len(r.ops) - maxFinished
+	surplus := len(r.ops) - maxOps
 	r.ops = slices.DeleteFunc(r.ops, func(o *Op) bool {
 		ended, _ := o.Finished()
 		if surplus <= 0 || ended.IsZero() {

@@ -62,28 +62,28 @@ func (r *Registry) Save(
 	return s.ID, nil
 }
 
-// evictOld removes the definitions that saved replaces, expired definitions, and the oldest definitions if the total
+// evictOld removes the definitions that newest replaces, expired definitions, and the oldest definitions if the total
 // size exceeds the limit. It returns an error only if a replaced definition cannot be removed. Other definitions that
 // cannot be removed stay until the next call.
-func (r *Registry) evictOld(saved SavedDefinition) error {
+func (r *Registry) evictOld(newest SavedDefinition) error {
 	r.mu.Lock()
 	var old, others []SavedDefinition
 	total := 0
 	for _, s := range r.saved {
 		switch {
 		case s.Kind == "":
-		case s.ID != saved.ID && (s.expired() || s.Kind == saved.Kind && r.SameJob(s.Job, saved.Job)):
+		case s.ID != newest.ID && (s.expired() || s.Kind == newest.Kind && r.SameJob(s.Job, newest.Job)):
 			old = append(old, s)
 		default:
 			total += s.fileSize
-			if s.ID != saved.ID {
+			if s.ID != newest.ID {
 				others = append(others, s)
 			}
 		}
 	}
 	r.mu.Unlock()
 	for _, s := range old {
-		if err := r.DropByID(s.ID); err != nil && s.Kind == saved.Kind && r.SameJob(s.Job, saved.Job) {
+		if err := r.DropByID(s.ID); err != nil && s.Kind == newest.Kind && r.SameJob(s.Job, newest.Job) {
 			return err
 		}
 	}

@@ -45,8 +45,8 @@ func Earlier(current backends.Version, versions []backends.Version) (earlier []b
 	return earlier
 }
 
-// LastRun returns the newest version that does not record a stop, or current if there is none. The version of a
-// stopped job is not what ran, because stopping a job disables its scaling policies.
+// LastRun returns the newest version that does not record a stop, or current if there is none. The version that
+// records a stop differs from what ran, because stopping a job disables its scaling policies.
 func LastRun(current backends.Version, versions []backends.Version) backends.Version {
 	if i := slices.IndexFunc(versions, func(v backends.Version) bool { return !v.Stopped }); current.Stopped && i >= 0 {
 		return versions[i]
@@ -65,8 +65,9 @@ func Last(earlier []backends.Version) (backends.Version, bool) {
 	return backends.Version{}, false
 }
 
-// Saved returns the release that the gateway has saved for a job. now is the job's current version. The release
-// has an older CreateIndex than now if Nomad had deleted the job before it was registered again.
+// Saved returns the release that the gateway has saved for a job. now is the job's current version. ok is false
+// if saved belongs to an earlier job with the same ID. release.CreateIndex is that of the definition. It is older than
+// now's if Nomad had deleted the job before it was registered again.
 func Saved(
 	definitions ops.SavedDefinitions, now backends.Version,
 ) (release backends.Version, saved ops.SavedDefinition, ok bool, err error) {
@@ -115,9 +116,9 @@ func AddSaved(
 // expire.
 const resaveInterval = 24 * time.Hour
 
-// Save saves the last release that differs from the current one before a command adds versions to the job,
-// because Nomad then deletes the oldest versions. A saved release stays unless Nomad has a better one. If the release
-// cannot be saved and would be lost, Save returns a warning.
+// Save is called before a command adds versions to a job, because Nomad then deletes the oldest versions. It
+// saves the last release that differs from the current one. A saved release stays unless Nomad has a better one. If
+// the release cannot be saved and would be lost, Save returns a warning.
 func Save(
 	ctx context.Context, cluster backends.Cluster, definitions ops.SavedDefinitions, job backends.JobDetail, added int,
 ) (warning string, err error) {

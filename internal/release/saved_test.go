@@ -203,7 +203,7 @@ func TestSaveStopped_FailureRemovesOlder(t *testing.T) {
 	if _, warning, err := SaveStopped(t.Context(), cluster, saved, cluster.detail()); err != nil || warning != "" {
 		t.Fatalf("got %q, %v", warning, err)
 	}
-	if err := os.Chmod(folder, 0o777); err != nil { // the gateway does not write to this folder
+	if err := os.Chmod(folder, 0o777); err != nil { // the gateway refuses a world-writable folder
 		t.Fatal(err)
 	}
 	cluster.versions = []backends.Version{savedVersion(t, 1, 1, "b", true)}

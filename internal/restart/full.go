@@ -97,7 +97,7 @@ func (r *restart) restartFull(ctx context.Context, op ops.Operation, job backend
 var errStopUnknown = errors.New("cannot tell whether the job is stopped")
 
 // confirmStopped polls a job after a request to stop it until it knows the outcome. stopErr is the error of that
-// request. It returns the stopped job, or an error if the job was not stopped. The response of the request may have
+// request. It returns the stopped job, or an error if the request did not stop it. The response of the request may have
 // been lost, so only the job itself shows whether Nomad applied it.
 func confirmStopped(
 	ctx context.Context, op ops.Operation, job backends.JobDetail, stopErr error,

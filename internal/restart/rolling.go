@@ -12,6 +12,7 @@ import (
 
 	"nomadctld/backends"
 	"nomadctld/internal/ops"
+	"nomadctld/internal/safego"
 )
 
 // rollingRestart restarts the allocations of a job one batch at a time. Before that, it replaces failed allocations and
@@ -221,7 +222,7 @@ func (r *Rolling) requestRestarts(ctx context.Context, op ops.Operation, batch [
 	requests.SetLimit(maxParallelRequests)
 	for i, t := range batch {
 		requests.Go(func() error {
-			errs[i] = backends.Protect(func() (err error) {
+			errs[i] = safego.Protect(func() (err error) {
 				if r.Replace {
 					_, err = op.Writer.StopAllocation(ctx, t.Allocation)
 				} else {
