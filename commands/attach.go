@@ -68,22 +68,22 @@ func (a *attach) Run(ctx context.Context, req *router.Request) error {
 		return router.Exit(2, errors.New("attach: --detach-keys takes keys in docker's format, such as ctrl-p,ctrl-q"))
 	}
 	at := backends.Attachment{
-		Stdout: req.ByteOutput.Stdout, Stderr: req.ByteOutput.Stderr, DetachKeys: a.keys, PlainStdout: req.Stdout,
-		PlainStderr: req.Stderr,
+		Stdout: req.Console.ByteOutput.Stdout, Stderr: req.Console.ByteOutput.Stderr, DetachKeys: a.keys,
+		PlainStdout: req.Console.Stdout, PlainStderr: req.Console.Stderr,
 	}
 	if !a.stdin {
-		req.IgnoreInput()
+		req.Console.IgnoreInput()
 	} else {
-		at.Stdin = req.Stdin
-		if req.Terminal != nil {
-			at.Terminal = req.Terminal
+		at.Stdin = req.Console.Stdin
+		if req.Console.Terminal != nil {
+			at.Terminal = req.Console.Terminal
 			var cancel context.CancelCauseFunc
 			ctx, cancel = context.WithCancelCause(ctx)
 			defer cancel(nil)
-			at.PlainStdin = req.LineInput(backends.ParseDetachKeys(a.keys), cancel)
+			at.PlainStdin = req.Console.LineInput(backends.ParseDetachKeys(a.keys), cancel)
 		}
 	}
-	code, err := req.Runtime.Attach(ctx, at)
+	code, err := req.Access.Runtime.Attach(ctx, at)
 	if errors.Is(err, backends.ErrDetached) {
 		return nil
 	}

@@ -71,7 +71,7 @@ func (b *batch) draw(ctx context.Context, req *router.Request, out io.Writer) er
 	jobs = slices.DeleteFunc(filterJobs(req, jobs), func(j backends.Job) bool {
 		return j.Parent != "" || !j.Periodic && !j.Parameterized
 	})
-	schedules, serr := req.Cluster.Schedules(ctx, jobs)
+	schedules, serr := req.Access.Cluster.Schedules(ctx, jobs)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -99,7 +99,7 @@ func (b *batch) draw(ctx context.Context, req *router.Request, out io.Writer) er
 		name := strings.Join(append([]string{job.ID}, where[i]...), ", ")
 		table.Row(name, until, at, scheduleText(s), childOutcome(last[keyOf(job)]))
 	}
-	return cmp.Or(table.Write(out, clientStyle(req)), err)
+	return cmp.Or(table.Write(out, req.Console.Style()), err)
 }
 
 // scheduleText returns the cron expressions and time zone, or the meta keys and payload of a parameterized job.

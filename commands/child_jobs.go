@@ -17,7 +17,7 @@ func runningChildren(ctx context.Context, req *router.Request, job backends.JobD
 	if !job.Periodic && !job.Parameterized {
 		return nil, nil
 	}
-	jobs, err := req.Cluster.Jobs(ctx, backends.Selection{Tier: job.Tier, Namespace: job.Namespace})
+	jobs, err := req.Access.Cluster.Jobs(ctx, backends.Selection{Tier: job.Tier, Namespace: job.Namespace})
 	if err != nil {
 		return nil, err
 	}
@@ -39,7 +39,7 @@ func childJobsAre(n int) string {
 
 // askChildren prompts whether to stop the children too, unless a flag has decided that.
 func (s *stop) askChildren(ctx context.Context, req *router.Request, children []backends.Job) error {
-	if len(children) == 0 || s.children || s.keepChildren || s.yes || req.Terminal == nil {
+	if len(children) == 0 || s.children || s.keepChildren || s.yes || req.Console.Terminal == nil {
 		return nil
 	}
 	are := "are"
@@ -48,7 +48,7 @@ func (s *stop) askChildren(ctx context.Context, req *router.Request, children []
 	}
 	key, err := choose(ctx, req, "yk",
 		"%s of %s %s running in tier %s. Stop them too? (y)es, (k)eep them running, or do (N)othing [y/k/N] ",
-		childJobCount(len(children)), req.Job.ID, are, req.Job.Tier)
+		childJobCount(len(children)), req.Target.Job.ID, are, req.Target.Job.Tier)
 	if err != nil {
 		return err
 	}
@@ -64,12 +64,12 @@ func (s *stop) stopChildren(
 	if err != nil || len(children) == 0 || !s.children {
 		return children, err
 	}
-	report := newProgressPrinter(req)
+	report := req.Console.NewProgressLine()
 	var errs []error
 	results := map[string]backends.WriteResult{}
 	for i, child := range children {
-		report.progress("stopping child jobs of %s: %d of %d", job.ID, i+1, len(children))
-		result, err := req.Writer.Stop(ctx, child, false)
+		report.Transientf("stopping child jobs of %s: %d of %d", job.ID, i+1, len(children))
+		result, err := req.Access.Writer.Stop(ctx, child, false)
 		switch {
 		case errors.Is(err, backends.ErrNotFound): // it has finished, and Nomad has deleted it
 		case err != nil:
@@ -86,11 +86,11 @@ func (s *stop) stopChildren(
 		if !ok || s.detach {
 			continue
 		}
-		if err := waitUntilStopped(ctx, req.Cluster, child, "", result, report.progress); err != nil {
+		if err := waitUntilStopped(ctx, req.Access.Cluster, child, "", result, report.Transientf); err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", child.ID, err))
 		}
 	}
-	report.clear()
+	report.Clear()
 	if ctx.Err() == nil {
 		left, err = runningChildren(ctx, req, job)
 		if err != nil {

@@ -22,12 +22,13 @@ type complete struct{}
 
 func (complete) Spec() router.Spec {
 	return router.Spec{
-		Name:     "complete",
-		Args:     "[WORD...]",
-		Short:    "Complete a command line",
-		Target:   router.TargetNone,
-		RightSet: router.Public,
-		Hidden:   true,
+		Name:              "complete",
+		Args:              "[WORD...]",
+		Short:             "Complete a command line",
+		Target:            router.TargetNone,
+		RightSet:          router.Public,
+		Hidden:            true,
+		CompletesCommands: true,
 		Long: `
 Print the candidates for the last word of a command line, for the completion of
 nomadctl. The words follow after --, and the last one may be empty. Each line is a
@@ -54,7 +55,7 @@ func (complete) Run(ctx context.Context, req *router.Request) error {
 		seen[c.word] = true
 		b.WriteString(prefix + c.word + "\t" + escape.Text(c.description) + "\n")
 	}
-	_, err := io.WriteString(req.Stdout, b.String())
+	_, err := io.WriteString(req.Console.Stdout, b.String())
 	return err
 }
 
@@ -186,7 +187,7 @@ func (p *partialCommand) flagValues(ctx context.Context, req *router.Request, fl
 	case "tier":
 		return tiersOf(req, p.command())
 	case "namespace":
-		for _, job := range p.jobs(ctx, req, backends.Selection{Tier: p.request.Tier}) {
+		for _, job := range p.jobs(ctx, req, backends.Selection{Tier: p.request.Selection.Tier}) {
 			all = append(all, candidate{job.Namespace, ""})
 		}
 	}
@@ -203,7 +204,7 @@ func (p *partialCommand) command() string {
 
 // tiersOf returns the tiers in which the user may run the command on some job.
 func tiersOf(req *router.Request, command string) (all []candidate) {
-	for _, grant := range req.GrantSummaries() {
+	for _, grant := range req.User.Grants() {
 		if slices.Contains(grant.Rights, command) {
 			for _, tier := range grant.Tiers {
 				all = append(all, candidate{tier, ""})
@@ -220,7 +221,7 @@ func (p *partialCommand) arguments(ctx context.Context, req *router.Request, las
 		return nil
 	}
 	jobs := func() []backends.Job {
-		return p.jobs(ctx, req, backends.Selection{Tier: p.request.Tier, Namespace: p.request.Namespace})
+		return p.jobs(ctx, req, backends.Selection{Tier: p.request.Selection.Tier, Namespace: p.request.Selection.Namespace})
 	}
 	if len(p.args) == 0 {
 		switch p.spec.Target {
@@ -247,7 +248,7 @@ func (p *partialCommand) arguments(ctx context.Context, req *router.Request, las
 
 // jobs returns the jobs on which the user may run the command. It returns none if the clusters do not respond in time.
 func (p *partialCommand) jobs(ctx context.Context, req *router.Request, selection backends.Selection) []backends.Job {
-	cluster := req.ClusterFor(p.command())
+	cluster := req.Access.ClusterFor(p.command())
 	if cluster == nil {
 		return nil
 	}

@@ -43,17 +43,17 @@ type deploymentsOutput struct {
 }
 
 func (d *deployment) Run(ctx context.Context, req *router.Request) error {
-	done := req.Progress("waiting for the cluster")
-	all, err := req.Cluster.Deployments(ctx, req.Job)
+	done := req.Console.ShowActivity("waiting for the cluster")
+	all, err := req.Access.Cluster.Deployments(ctx, req.Target.Job)
 	done()
 	if err != nil {
-		return jobError(req.Job, err)
+		return jobError(req.Target.Job, err)
 	}
 	if d.json {
-		return render.JSON(req.Stdout, deploymentsJSON(all))
+		return render.JSON(req.Console.Stdout, deploymentsJSON(all))
 	}
 	if len(all) == 0 {
-		return printNotice(req, "%s has no deployments", req.Job.ID)
+		return printNotice(req, "%s has no deployments", req.Target.Job.ID)
 	}
 	rows := [][]string{{
 		"ID", "Version", "Status", "Group", "Desired", "Placed", "Healthy", "Unhealthy", "Canaries", "Description",
@@ -76,8 +76,8 @@ func (d *deployment) Run(ctx context.Context, req *router.Request) error {
 		}
 	}
 	var b strings.Builder
-	render.Columns(&b, rows, clientStyle(req))
-	_, err = io.WriteString(req.Stdout, b.String())
+	render.Columns(&b, rows, req.Console.Style())
+	_, err = io.WriteString(req.Console.Stdout, b.String())
 	return err
 }
 
@@ -91,16 +91,16 @@ func deploymentsJSON(all []backends.Deployment) deploymentsOutput {
 
 // activeDeployment returns the job's active deployment.
 func activeDeployment(ctx context.Context, req *router.Request) (backends.Deployment, error) {
-	all, err := req.Cluster.Deployments(ctx, req.Job)
+	all, err := req.Access.Cluster.Deployments(ctx, req.Target.Job)
 	switch {
 	case err != nil:
-		return backends.Deployment{}, jobError(req.Job, err)
+		return backends.Deployment{}, jobError(req.Target.Job, err)
 	case len(all) == 0:
-		return backends.Deployment{}, fmt.Errorf("%s has no deployments", req.Job.ID)
+		return backends.Deployment{}, fmt.Errorf("%s has no deployments", req.Target.Job.ID)
 	case !isActive(all[0]):
 		return backends.Deployment{}, fmt.Errorf("%s has no active deployment: the latest, %s of version %d, is %s "+
 			"(see: deployment %s)",
-			req.Job.ID, shortID(all[0].ID), all[0].Version, all[0].Status, req.Job.ID)
+			req.Target.Job.ID, shortID(all[0].ID), all[0].Version, all[0].Status, req.Target.Job.ID)
 	}
 	return all[0], nil
 }

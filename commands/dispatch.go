@@ -80,7 +80,7 @@ func (d *dispatch) Run(ctx context.Context, req *router.Request) error {
 	if err != nil {
 		return err
 	}
-	result, err := req.Writer.Dispatch(ctx, job.Job, meta, payload)
+	result, err := req.Access.Writer.Dispatch(ctx, job.Job, meta, payload)
 	if err != nil {
 		return jobError(job.Job, err)
 	}
@@ -143,7 +143,7 @@ func listOrNone(words []string) string {
 
 // readPayload reads the payload from standard input if the job accepts one.
 func (d *dispatch) readPayload(ctx context.Context, req *router.Request, job backends.JobDetail) ([]byte, error) {
-	if job.Schedule.Payload == "forbidden" || d.noPayload || req.Terminal != nil {
+	if job.Schedule.Payload == "forbidden" || d.noPayload || req.Console.Terminal != nil {
 		if job.Schedule.Payload == "required" {
 			return nil, router.Exit(2, fmt.Errorf(
 				"%s requires a payload: send it on standard input, without ssh -t and --no-payload", job.ID))
@@ -156,7 +156,7 @@ func (d *dispatch) readPayload(ctx context.Context, req *router.Request, job bac
 	}
 	done := make(chan read, 1)
 	go func() { // a client may neither send anything nor close its input
-		payload, err := io.ReadAll(io.LimitReader(req.Stdin, maxPayload+1))
+		payload, err := io.ReadAll(io.LimitReader(req.Console.Stdin, maxPayload+1))
 		done <- read{payload, err}
 	}()
 	select {

@@ -58,32 +58,32 @@ info JOB leaves out complete and lost allocations: select one by ID.`,
 }
 
 func (i *info) Run(ctx context.Context, req *router.Request) error {
-	done := req.Progress("waiting for the cluster")
+	done := req.Console.ShowActivity("waiting for the cluster")
 	defer done()
-	job, err := req.Cluster.Job(ctx, req.Job)
-	if err != nil && (req.Task == nil || !errors.Is(err, backends.ErrNotFound)) {
-		return jobError(req.Job, err)
+	job, err := req.Access.Cluster.Job(ctx, req.Target.Job)
+	if err != nil && (req.Target.Task == nil || !errors.Is(err, backends.ErrNotFound)) {
+		return jobError(req.Target.Job, err)
 	}
-	job.Allocations = selectAllocations(job.Allocations, req.Allocation, req.Task)
+	job.Allocations = selectAllocations(job.Allocations, req.Target.Allocation, req.Target.Task)
 	statsCtx, cancel := context.WithTimeout(ctx, statsTimeout)
 	defer cancel()
 	var checks map[string][]backends.Check
 	var wg sync.WaitGroup
-	wg.Go(func() { checks = req.Cluster.Checks(statsCtx, job.Allocations) })
-	usage := req.Cluster.Usage(statsCtx, job.Allocations)
+	wg.Go(func() { checks = req.Access.Cluster.Checks(statsCtx, job.Allocations) })
+	usage := req.Access.Cluster.Usage(statsCtx, job.Allocations)
 	wg.Wait()
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
 	done()
 	if i.json {
-		return render.JSON(req.Stdout, jobJSON(job, usage, checks))
+		return render.JSON(req.Console.Stdout, jobJSON(job, usage, checks))
 	}
 	var head string
-	if req.Task == nil {
-		head = jobText(job, clientStyle(req))
+	if req.Target.Task == nil {
+		head = jobText(job, req.Console.Style())
 	}
-	text := render.NewDetails(clientStyle(req))
+	text := render.NewDetails(req.Console.Style())
 	for _, a := range job.Allocations {
 		restart := restartPolicy(job, a.Group)
 		for _, task := range a.Tasks {
@@ -93,7 +93,7 @@ func (i *info) Run(ctx context.Context, req *router.Request) error {
 			writeTask(text, a, backends.Task{}, backends.Usage{}, restart, nil)
 		}
 	}
-	_, err = io.WriteString(req.Stdout, head+text.String())
+	_, err = io.WriteString(req.Console.Stdout, head+text.String())
 	return err
 }
 

@@ -13,10 +13,10 @@ import (
 // listJobs returns the jobs that match the request's --tier and --namespace. If some tiers did not respond, it returns
 // the jobs of the other tiers and an error.
 func listJobs(ctx context.Context, req *router.Request, includeHidden bool) ([]backends.Job, error) {
-	defer req.Progress("waiting for the clusters")()
-	selection := req.Selection()
+	defer req.Console.ShowActivity("waiting for the clusters")()
+	selection := req.Selection
 	selection.IncludeHidden = includeHidden
-	jobs, err := req.Cluster.Jobs(ctx, selection)
+	jobs, err := req.Access.Cluster.Jobs(ctx, selection)
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
@@ -46,22 +46,22 @@ func fetchUsage(
 	if skip {
 		return nil, nil
 	}
-	defer req.Progress("waiting for CPU and memory")()
+	defer req.Console.ShowActivity("waiting for CPU and memory")()
 	statsCtx, cancel := context.WithTimeout(ctx, statsTimeout)
 	defer cancel()
 	var allocations []backends.Allocation
 	for _, job := range jobs {
 		allocations = append(allocations, job.Allocations...)
 	}
-	return req.Cluster.Usage(statsCtx, allocations), ctx.Err()
+	return req.Access.Cluster.Usage(statsCtx, allocations), ctx.Err()
 }
 
 // currentJob returns the current state of the request's job.
 func currentJob(ctx context.Context, req *router.Request) (backends.JobDetail, error) {
-	defer req.Progress("waiting for the cluster")()
-	job, err := req.Cluster.Job(ctx, req.Job)
+	defer req.Console.ShowActivity("waiting for the cluster")()
+	job, err := req.Access.Cluster.Job(ctx, req.Target.Job)
 	if err != nil {
-		return job, jobError(req.Job, err)
+		return job, jobError(req.Target.Job, err)
 	}
 	return job, nil
 }

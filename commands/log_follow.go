@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"nomadctld/backends"
+	"nomadctld/internal/console"
 	"nomadctld/internal/escape"
 	"nomadctld/internal/safego"
 	"nomadctld/router"
@@ -41,8 +42,8 @@ func follow(ctx context.Context, req *router.Request, flags *logFlags) error {
 	q.Follow = true
 	printer := &logPrinter{req: req, pattern: pattern, times: flags.times, split: flags.split}
 	f := &follower{req: req, query: q, printer: printer}
-	f.job.Store(&backends.JobDetail{Job: req.Job})
-	req.AllowCached(logPollInterval * 9 / 10)
+	f.job.Store(&backends.JobDetail{Job: req.Target.Job})
+	req.Access.AllowCached(logPollInterval * 9 / 10)
 	polling, stop := context.WithCancel(ctx)
 	var polled sync.WaitGroup
 	polled.Go(func() {
@@ -50,12 +51,12 @@ func follow(ctx context.Context, req *router.Request, flags *logFlags) error {
 	})
 	defer polled.Wait()
 	defer stop()
-	if req.Task != nil {
-		err = f.followTask(ctx, logTask{*req.Allocation, *req.Task}, f.query, f.printer.forTask(""))
+	if req.Target.Task != nil {
+		err = f.followTask(ctx, logTask{*req.Target.Allocation, *req.Target.Task}, f.query, f.printer.forTask(""))
 	} else {
 		err = f.followAll(ctx)
 	}
-	if errors.Is(context.Cause(ctx), router.ErrInterrupted) {
+	if errors.Is(context.Cause(ctx), console.ErrInterrupted) {
 		return nil // Ctrl-C is the usual way to end it
 	}
 	return err
@@ -70,7 +71,7 @@ func (f *follower) poll(ctx context.Context) {
 			return
 		case <-time.After(logPollInterval):
 		}
-		detail, err := f.req.Cluster.Job(ctx, f.req.Job)
+		detail, err := f.req.Access.Cluster.Job(ctx, f.req.Target.Job)
 		switch {
 		case ctx.Err() != nil:
 			return
@@ -128,7 +129,7 @@ func (f *follower) followAll(ctx context.Context) error {
 			return
 		}
 		known[key] = true
-		log := f.printer.forTask(t.prefix(clientStyle(f.req)))
+		log := f.printer.forTask(t.prefix(f.req.Console.Style()))
 		open.Add(1)
 		running.Go(func() {
 			defer open.Add(-1)
@@ -145,7 +146,7 @@ func (f *follower) followAll(ctx context.Context) error {
 		})
 	}
 	tasks, err := selectTasks(f.req)
-	job := f.req.Job
+	job := f.req.Target.Job
 	switch {
 	case err == nil:
 	case job.Status == "dead", job.Periodic, job.Parameterized:
@@ -200,7 +201,7 @@ func (f *follower) followTask(ctx context.Context, t logTask, q backends.LogQuer
 			err = flushed
 		}
 	}()
-	runtime := f.req.RuntimeOf(t.Allocation, t.task.Name)
+	runtime := f.req.Access.RuntimeOf(t.Allocation, t.task.Name)
 	if f.hasFinished(t) {
 		q.Follow = false
 		err := runtime.Log(ctx, q, log.print)
@@ -321,7 +322,7 @@ func (f *follower) noteFinished(t logTask, log *taskLog) error {
 	switch {
 	case !known:
 		log.note("Nomad has deleted %s", t.name())
-	case now.Next != "" && f.req.Task != nil:
+	case now.Next != "" && f.req.Target.Task != nil:
 		log.note("%s %s; Nomad has replaced it (see: ps --all %s)", t.name(), now.exitText(), escape.Text(t.JobID))
 	default:
 		log.note("%s %s", t.name(), now.exitText())

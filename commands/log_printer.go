@@ -57,9 +57,9 @@ func (t *taskLog) print(c backends.LogChunk) error {
 		return t.noteGap(c.Stderr, l, "lines may be missing here: the log was rotated before they were read")
 	}
 	if t.isRaw() {
-		out := t.req.ByteOutput.Stdout
+		out := t.req.Console.ByteOutput.Stdout
 		if c.Stderr && t.split {
-			out = t.req.ByteOutput.Stderr
+			out = t.req.Console.ByteOutput.Stderr
 		}
 		if c.Unordered {
 			if err := t.finishOtherLine(c.Stderr, out); err != nil {
@@ -92,7 +92,7 @@ func (t *taskLog) print(c backends.LogChunk) error {
 
 // isRaw reports whether chunks are printed unchanged, without looking at lines.
 func (t *taskLog) isRaw() bool {
-	return t.req.Terminal == nil && t.prefix == "" && t.pattern == nil && !t.times
+	return t.req.Console.Terminal == nil && t.prefix == "" && t.pattern == nil && !t.times
 }
 
 // finishLines completes the lines that a container left incomplete, before the output of the next container.
@@ -119,7 +119,7 @@ func (t *taskLog) flush() error {
 		if len(t.lines[i].text) == 0 {
 			continue
 		}
-		if t.prefix != "" || t.req.Terminal != nil {
+		if t.prefix != "" || t.req.Console.Terminal != nil {
 			t.lines[i].text = append(t.lines[i].text, '\n')
 		}
 		if err := t.write(i == 1, &t.lines[i]); err != nil {
@@ -143,8 +143,8 @@ func (t *taskLog) write(stderr bool, l *partialLine) error {
 			shown = append(l.time.UTC().AppendFormat(shown, "2006-01-02T15:04:05.000000000Z07:00"), ' ')
 		}
 	}
-	if t.req.Terminal != nil {
-		shown = append(shown, escape.Line(string(text), !t.req.NoColor)...)
+	if t.req.Console.Terminal != nil {
+		shown = append(shown, escape.Line(string(text), !t.req.Console.NoColor)...)
 	} else {
 		shown = append(shown, text...)
 	}
@@ -166,16 +166,16 @@ func (t *taskLog) write(stderr bool, l *partialLine) error {
 // out returns the stream for one of the task's outputs. Both go to stdout, because ssh does not preserve the order of
 // its two streams. With --split and without a terminal, stderr goes to stderr.
 func (t *taskLog) out(stderr bool) io.Writer {
-	if stderr && t.split && t.req.Terminal == nil {
-		return t.req.Stderr
+	if stderr && t.split && t.req.Console.Terminal == nil {
+		return t.req.Console.Stderr
 	}
-	return t.req.Stdout
+	return t.req.Console.Stdout
 }
 
 // finishOtherLine completes an incomplete line of the other output if both go to the same stream.
 func (t *taskLog) finishOtherLine(stderr bool, out io.Writer) error {
 	other := &t.lines[backends.LogChunk{Stderr: !stderr}.OutputIndex()]
-	if !other.started || t.split && t.req.Terminal == nil {
+	if !other.started || t.split && t.req.Console.Terminal == nil {
 		return nil
 	}
 	other.started = false
@@ -193,7 +193,7 @@ func (t *taskLog) noteGap(stderr bool, l *partialLine, text string) error {
 		}
 	}
 	l.text, l.started = l.text[:0], false
-	_, err := fmt.Fprintf(t.req.Stderr, "nomadctld: %s%s\n", t.prefix, text)
+	_, err := fmt.Fprintf(t.req.Console.Stderr, "nomadctld: %s%s\n", t.prefix, text)
 	return err
 }
 
@@ -201,5 +201,5 @@ func (t *taskLog) noteGap(stderr bool, l *partialLine, text string) error {
 func (t *taskLog) note(format string, args ...any) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	fmt.Fprintf(t.req.Stderr, "nomadctld: "+format+"\n", args...)
+	fmt.Fprintf(t.req.Console.Stderr, "nomadctld: "+format+"\n", args...)
 }

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"nomadctld/backends"
+	"nomadctld/internal/console"
 	"nomadctld/router"
 )
 
@@ -38,8 +39,7 @@ func TestLogPrinter_NotesGaps(t *testing.T) {
 	} {
 		var out bytes.Buffer
 		log := (&logPrinter{req: &router.Request{
-			Stdout: &out, Stderr: &out,
-			ByteOutput: router.ByteOutput{Stdout: &out, Stderr: &out},
+			Console: &console.Console{Stdout: &out, Stderr: &out, ByteOutput: console.ByteOutput{Stdout: &out, Stderr: &out}},
 		}}).forTask(tc.prefix)
 		for _, c := range []backends.LogChunk{{Data: []byte("start")}, tc.chunk, {Data: []byte("next\n")}} {
 			if err := log.print(c); err != nil {
@@ -72,7 +72,7 @@ func TestLogPrinter_BothOutputs(t *testing.T) {
 	} {
 		var out, errs bytes.Buffer
 		tc.printer.req = &router.Request{
-			Stdout: &out, Stderr: &errs, ByteOutput: router.ByteOutput{Stdout: &out, Stderr: &errs},
+			Console: &console.Console{Stdout: &out, Stderr: &errs, ByteOutput: console.ByteOutput{Stdout: &out, Stderr: &errs}},
 		}
 		log := tc.printer.forTask("")
 		for _, c := range chunks {

@@ -29,25 +29,27 @@ func (l logTask) prefix(style render.Style) string {
 // selectTasks returns the request's tasks: the named task, or the tasks of the job's allocations that are neither
 // hidden by default nor replaced. If there are none, it returns the tasks of the newest allocation of each name.
 func selectTasks(req *router.Request) ([]logTask, error) {
-	if req.Task != nil {
-		return []logTask{{*req.Allocation, *req.Task}}, nil
+	if req.Target.Task != nil {
+		return []logTask{{*req.Target.Allocation, *req.Target.Task}}, nil
 	}
-	current := slices.DeleteFunc(slices.Clone(req.Job.Allocations), func(a backends.Allocation) bool {
+	current := slices.DeleteFunc(slices.Clone(req.Target.Job.Allocations), func(a backends.Allocation) bool {
 		return a.HiddenByDefault() || a.Next != ""
 	})
 	if len(current) == 0 {
-		for i, a := range req.Job.Allocations { // allocations of the same name are sorted newest first
-			if !slices.ContainsFunc(req.Job.Allocations[:i], a.SameInstance) {
+		for i, a := range req.Target.Job.Allocations { // allocations of the same name are sorted newest first
+			if !slices.ContainsFunc(req.Target.Job.Allocations[:i], a.SameInstance) {
 				current = append(current, a)
 			}
 		}
 	}
 	tasks := tasksOf(current)
 	if len(tasks) == 0 {
-		if req.Job.Periodic || req.Job.Parameterized {
-			return nil, fmt.Errorf("%s has no tasks of its own, only child jobs (see: ps --all %s)", req.Job.ID, req.Job.ID)
+		if req.Target.Job.Periodic || req.Target.Job.Parameterized {
+			return nil, fmt.Errorf("%s has no tasks of its own, only child jobs (see: ps --all %s)",
+				req.Target.Job.ID, req.Target.Job.ID)
 		}
-		return nil, fmt.Errorf("%s has no allocations (see: ps --all %s)", req.Job.ID, req.Job.ID)
+		return nil, fmt.Errorf("%s has no allocations (see: ps --all %s)",
+			req.Target.Job.ID, req.Target.Job.ID)
 	}
 	return tasks, nil
 }

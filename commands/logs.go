@@ -90,8 +90,8 @@ func (l *logs) Run(ctx context.Context, req *router.Request) error {
 	for i := range wanted {
 		w := &wanted[i]
 		w.log = printer.forTask("")
-		if req.Task == nil {
-			w.log = printer.forTask(w.prefix(clientStyle(req)))
+		if req.Target.Task == nil {
+			w.log = printer.forTask(w.prefix(req.Console.Style()))
 		}
 		if w.TaskState(w.task) == backends.StateDead {
 			w.log.note("%s %s", w.name(), w.exitText())
@@ -129,7 +129,7 @@ type wantedLog struct {
 func (w wantedLog) read(
 	ctx context.Context, req *router.Request, q backends.LogQuery, each func(backends.LogChunk) error,
 ) error {
-	runtime := req.RuntimeOf(w.Allocation, w.task.Name)
+	runtime := req.Access.RuntimeOf(w.Allocation, w.task.Name)
 	if w.previousRun {
 		return runtime.PreviousLog(ctx, q, each)
 	}
@@ -151,16 +151,16 @@ func previousLogs(req *router.Request, tasks []wantedLog) (before []wantedLog, e
 	for _, t := range tasks {
 		if t.previousRun {
 			before = append(before, t)
-		} else if b, ok := t.previousTask(req.Job); ok {
+		} else if b, ok := t.previousTask(req.Target.Job); ok {
 			before = append(before, wantedLog{logTask: b})
 		}
 	}
 	if len(before) == 0 {
 		name := tasks[0].Name
 		if len(tasks) > 1 {
-			name = req.Job.ID
+			name = req.Target.Job.ID
 		}
-		return nil, fmt.Errorf("Nomad has no earlier allocation of %s (see: ps --all %s)", name, req.Job.ID)
+		return nil, fmt.Errorf("Nomad has no earlier allocation of %s (see: ps --all %s)", name, req.Target.Job.ID)
 	}
 	return before, nil
 }

@@ -98,7 +98,7 @@ func (o *opsCommand) Run(ctx context.Context, req *router.Request) error {
 	case len(req.Args) > 0 && o.json:
 		return router.Exit(2, errors.New("ops: --json works only for the list, without an ID"))
 	}
-	started, saved, err := req.OwnedOperations()
+	started, saved, err := req.Access.Operations.Owned(req.Selection)
 	if err != nil {
 		return err
 	}
@@ -110,7 +110,7 @@ func (o *opsCommand) Run(ctx context.Context, req *router.Request) error {
 	if err != nil {
 		return req.Deny(err)
 	}
-	req.Job = backends.Job{Tier: one.Tier, Namespace: one.Namespace, ID: one.Job, Root: one.root}
+	req.Target.Job = backends.Job{Tier: one.Tier, Namespace: one.Namespace, ID: one.Job, Root: one.root}
 	req.Event.Tier, req.Event.Namespace, req.Event.Job = one.Tier, one.Namespace, one.Job
 	if actions > 0 {
 		req.Event.Operation = one.ID
@@ -134,9 +134,9 @@ func (o *opsCommand) Run(ctx context.Context, req *router.Request) error {
 	case o.cancel:
 		return cancelOp(req, op)
 	default:
-		report := newProgressPrinter(req)
-		defer report.clear()
-		return op.Follow(ctx, report.print)
+		report := req.Console.NewProgressLine()
+		defer report.Clear()
+		return op.Follow(ctx, func(n ops.Note) error { return report.Print(n.Text, n.Transient) })
 	}
 }
 
@@ -183,7 +183,7 @@ func restoreCommand(id string) string { return "ops --restore " + id }
 
 func (o *opsCommand) showList(req *router.Request, all []opOutput) error {
 	if o.json {
-		return render.JSON(req.Stdout, opsOutput{append([]opOutput{}, all...)})
+		return render.JSON(req.Console.Stdout, opsOutput{append([]opOutput{}, all...)})
 	}
 	rows := [][]string{{"ID", "State", "Started", "User", "Tier", "Job", "Last"}}
 	for _, one := range all {
@@ -191,8 +191,8 @@ func (o *opsCommand) showList(req *router.Request, all []opOutput) error {
 		rows = append(rows, []string{one.ID, one.State, started, one.User, one.Tier, one.Job, one.Last})
 	}
 	var b strings.Builder
-	render.Columns(&b, rows, clientStyle(req))
-	_, err := io.WriteString(req.Stdout, b.String())
+	render.Columns(&b, rows, req.Console.Style())
+	_, err := io.WriteString(req.Console.Stdout, b.String())
 	return err
 }
 
@@ -229,12 +229,12 @@ func cancelOp(req *router.Request, op *ops.Op) error {
 	return printResult(req, "operation %s on %s stops after the current batch (see: ops %s)", op.ID, op.Job.ID, op.ID)
 }
 
-// restoreOrForget registers the saved definition of req.Job again unless somebody has done that, or deletes it with
+// restoreOrForget registers the saved definition of the target's job again unless somebody has done that, or deletes it with
 // --forget.
 func (o *opsCommand) restoreOrForget(ctx context.Context, req *router.Request, saved ops.SavedDefinition) error {
-	job := req.Job
+	job := req.Target.Job
 	if o.forget {
-		if err := req.DeleteDefinition(saved); err != nil {
+		if err := req.Access.Operations.DeleteDefinition(saved); err != nil {
 			return err
 		}
 		return printResult(req, "deleted the saved definition of version %d of %s", saved.Version, job.ID)
@@ -244,21 +244,21 @@ func (o *opsCommand) restoreOrForget(ctx context.Context, req *router.Request, s
 	switch {
 	case errors.As(err, &notStopped):
 		printNotice(req, "%s", notStopped)
-		return req.DeleteDefinition(saved)
+		return req.Access.Operations.DeleteDefinition(saved)
 	case err != nil:
 		return err
 	}
-	result, err := req.Writer.Register(ctx, job, saved.Definition, index)
+	result, err := req.Access.Writer.Register(ctx, job, saved.Definition, index)
 	if err != nil {
 		return jobError(job, err)
 	}
-	if err := relinkRelease(ctx, req.Cluster, req.SavedDefinitions(), job, saved.Definition); err != nil {
-		newProgressPrinter(req).printf("warning: %v", err)
+	if err := relinkRelease(ctx, req.Access.Cluster, req.Access.Operations.Saved(), job, saved.Definition); err != nil {
+		req.Console.Statusf("warning: %v", err)
 	}
 	if err := printResult(req, "registered %s again, unchanged%s", job.ID, evaluationSuffix(result)); err != nil {
 		return err
 	}
-	return req.DeleteDefinition(saved)
+	return req.Access.Operations.DeleteDefinition(saved)
 }
 
 // notStoppedError is returned if a job is not stopped. Its saved definition is not needed then, because Nomad has it.
@@ -273,7 +273,7 @@ func (e notStoppedError) Error() string { return string(e) }
 func restoreIndex(
 	ctx context.Context, req *router.Request, job backends.Job, saved ops.SavedDefinition,
 ) (uint64, error) {
-	text, err := req.Cluster.Definition(ctx, job, nil)
+	text, err := req.Access.Cluster.Definition(ctx, job, nil)
 	if errors.Is(err, backends.ErrNotFound) {
 		return 0, nil
 	}

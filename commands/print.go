@@ -15,7 +15,7 @@ func usageError(req *router.Request, err error) error {
 
 // printResult prints the result of a change to stdout. The text may be untrusted.
 func printResult(req *router.Request, format string, args ...any) error {
-	_, err := fmt.Fprintln(req.Stdout, escape.Text(fmt.Sprintf(format, args...)))
+	_, err := fmt.Fprintln(req.Console.Stdout, escape.Text(fmt.Sprintf(format, args...)))
 	return err
 }
 
@@ -38,12 +38,12 @@ func (w *waitFlags) printEvaluation(req *router.Request, result backends.WriteRe
 // printWarnings prints Nomad's warnings.
 func printWarnings(req *router.Request, result backends.WriteResult) {
 	if result.Warnings != "" {
-		newProgressPrinter(req).printf("Nomad warns: %s", result.Warnings)
+		req.Console.Statusf("Nomad warns: %s", result.Warnings)
 	}
 }
 
 // printNotice prints a message that is neither a result nor an error to stderr. The text may be untrusted.
 func printNotice(req *router.Request, format string, args ...any) error {
-	_, err := fmt.Fprintln(req.Stderr, escape.Text(fmt.Sprintf(format, args...)))
+	_, err := fmt.Fprintln(req.Console.Stderr, escape.Text(fmt.Sprintf(format, args...)))
 	return err
 }

@@ -45,17 +45,17 @@ func (p *promote) Run(ctx context.Context, req *router.Request) error {
 		return err
 	}
 	if !slices.ContainsFunc(d.Groups, func(g backends.DeploymentGroup) bool { return g.Canaries > 0 && !g.Promoted }) {
-		return fmt.Errorf("deployment %s of %s has no canaries to promote", shortID(d.ID), req.Job.ID)
+		return fmt.Errorf("deployment %s of %s has no canaries to promote", shortID(d.ID), req.Target.Job.ID)
 	}
-	result, err := req.Writer.PromoteDeployment(ctx, req.Job, d.ID)
+	result, err := req.Access.Writer.PromoteDeployment(ctx, req.Target.Job, d.ID)
 	if err != nil {
-		return jobError(req.Job, err)
+		return jobError(req.Target.Job, err)
 	}
 	if p.detach {
 		return p.printEvaluation(req, result)
 	}
-	if err := p.waitUntilUp(ctx, req, req.Job, "", result); err != nil {
+	if err := p.waitUntilUp(ctx, req, req.Target.Job, "", result); err != nil {
 		return err
 	}
-	return printResult(req, "promoted deployment %s of %s%s", shortID(d.ID), req.Job.ID, evaluationSuffix(result))
+	return printResult(req, "promoted deployment %s of %s%s", shortID(d.ID), req.Target.Job.ID, evaluationSuffix(result))
 }

@@ -98,7 +98,7 @@ func (p *ps) draw(ctx context.Context, req *router.Request, out io.Writer) error
 	if p.json {
 		return cmp.Or(render.JSON(out, psJSON(jobs, usage)), err)
 	}
-	return cmp.Or(psTable(jobs, usage).Write(out, clientStyle(req)), err)
+	return cmp.Or(psTable(jobs, usage).Write(out, req.Console.Style()), err)
 }
 
 func execIDs(jobs []backends.Job) string {

@@ -70,7 +70,7 @@ func (p *pstree) draw(ctx context.Context, req *router.Request, out io.Writer) e
 	if p.json {
 		return cmp.Or(render.JSON(out, psJSON(jobs, usage)), err)
 	}
-	return cmp.Or(jobTree(jobs, usage).Write(out, clientStyle(req)), err)
+	return cmp.Or(jobTree(jobs, usage).Write(out, req.Console.Style()), err)
 }
 
 // stateClause returns a state as a clause: "is lost". For a failure it adds the command that shows the cause.

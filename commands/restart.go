@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"nomadctld/backends"
+	"nomadctld/internal/console"
 	"nomadctld/internal/escape"
 	"nomadctld/internal/ops"
 	"nomadctld/router"
@@ -81,10 +82,11 @@ func (r *restart) Run(ctx context.Context, req *router.Request) error {
 	if err != nil {
 		return err
 	}
-	if _, err := groupOf(job, req.Part); err != nil {
+	if _, err := groupOf(job, req.Target.Part); err != nil {
 		return err
 	}
-	if err := req.CheckNoOperation(); err != nil { // another operation may have stopped the job temporarily
+	// Another operation may have stopped the job temporarily.
+	if err := req.Access.Operations.CheckNoneRunning(); err != nil {
 		return err
 	}
 	if err := checkRestartable(job); err != nil {
@@ -92,7 +94,8 @@ func (r *restart) Run(ctx context.Context, req *router.Request) error {
 	}
 	work := func(ctx context.Context, w ops.Operation) error { return r.restartFull(ctx, w, job) }
 	if r.full {
-		warning, err := saveRelease(ctx, req.Cluster, req.SavedDefinitions(), job, 2) // the stop adds a version, too
+		// The stop adds a version, too.
+		warning, err := saveRelease(ctx, req.Access.Cluster, req.Access.Operations.Saved(), job, 2)
 		if err != nil {
 			return err
 		}
@@ -108,8 +111,8 @@ func (r *restart) Run(ctx context.Context, req *router.Request) error {
 	} else {
 		targets := r.targets(req, job)
 		failed, unreschedulable := failedAllocations(job, r.isSelected(req))
-		missing := missingAllocations(job, req.Part.Group)
-		if req.Allocation != nil || req.Part.Task != "" {
+		missing := missingAllocations(job, req.Target.Part.Group)
+		if req.Target.Allocation != nil || req.Target.Part.Task != "" {
 			missing = nil
 		}
 		skipped := r.skipped(req, job)
@@ -124,7 +127,7 @@ func (r *restart) Run(ctx context.Context, req *router.Request) error {
 			return err
 		}
 		if len(unreschedulable) > 0 {
-			warning, err := saveRelease(ctx, req.Cluster, req.SavedDefinitions(), job, 2)
+			warning, err := saveRelease(ctx, req.Access.Cluster, req.Access.Operations.Saved(), job, 2)
 			if err != nil {
 				return err
 			}
@@ -146,12 +149,12 @@ func (r *restart) Run(ctx context.Context, req *router.Request) error {
 			ignoreChecks: r.ignoreChecks, failed: failed, unreschedulable: unreschedulable, missing: missing, skipped: skipped,
 		}).restartAll
 	}
-	op, err := req.StartOperation(ctx, work)
+	op, err := req.Access.Operations.Start(ctx, work)
 	if err != nil {
 		return err
 	}
 	if r.background {
-		fmt.Fprintf(req.Stderr, "restarting %s in the background (see: ops %s)\n", escape.Text(req.Args[0]), op.ID)
+		fmt.Fprintf(req.Console.Stderr, "restarting %s in the background (see: ops %s)\n", escape.Text(req.Args[0]), op.ID)
 		return printResult(req, "%s", op.ID)
 	}
 	unit := "batch"
@@ -163,14 +166,15 @@ func (r *restart) Run(ctx context.Context, req *router.Request) error {
 
 func (r *restart) check(req *router.Request) error {
 	switch {
-	case r.full && (req.Part != router.Part{} || req.Allocation != nil):
+	case r.full && (req.Target.Part != router.Part{} || req.Target.Allocation != nil):
 		return errors.New("--full works only on a whole job")
 	case r.full && r.reschedule:
 		return errors.New("--full and --reschedule are mutually exclusive")
-	case r.reschedule && (req.Part.Task != "" || req.Task != nil):
+	case r.reschedule && (req.Target.Part.Task != "" || req.Target.Task != nil):
 		return errors.New("--reschedule replaces whole allocations, not tasks: name a group or an allocation")
-	case r.reschedule && (req.Job.Type == "system" || req.Job.Type == "sysbatch"):
-		return fmt.Errorf("Nomad does not replace stopped allocations of a %s job: leave out --reschedule", req.Job.Type)
+	case r.reschedule && (req.Target.Job.Type == "system" || req.Target.Job.Type == "sysbatch"):
+		return fmt.Errorf("Nomad does not replace stopped allocations of a %s job: leave out --reschedule",
+			req.Target.Job.Type)
 	case r.wait < 0 || r.timeout <= 0:
 		return errors.New("--timeout takes a duration above 0, such as 30s")
 	}
@@ -210,10 +214,10 @@ func batchSize(text string, all int) (int, error) {
 // allocation, or the failed allocations of the job or group.
 func (r *restart) isSelected(req *router.Request) func(backends.Allocation) bool {
 	return func(a backends.Allocation) bool {
-		if req.Allocation != nil {
-			return a.ID == req.Allocation.ID
+		if req.Target.Allocation != nil {
+			return a.ID == req.Target.Allocation.ID
 		}
-		return a.Status == "failed" && (req.Part.Group == "" || a.Group == req.Part.Group)
+		return a.Status == "failed" && (req.Target.Part.Group == "" || a.Group == req.Target.Part.Group)
 	}
 }
 
@@ -224,12 +228,12 @@ type target struct {
 }
 
 func (r *restart) targets(req *router.Request, job backends.JobDetail) (all []target) {
-	task := req.Part.Task
-	if req.Task != nil {
-		task = req.Task.Name
+	task := req.Target.Part.Task
+	if req.Target.Task != nil {
+		task = req.Target.Task.Name
 	}
-	for _, a := range liveAllocations(job, req.Part.Group) {
-		if a.Desired != "run" || a.Status != "running" || req.Allocation != nil && a.ID != req.Allocation.ID {
+	for _, a := range liveAllocations(job, req.Target.Part.Group) {
+		if a.Desired != "run" || a.Status != "running" || req.Target.Allocation != nil && a.ID != req.Target.Allocation.ID {
 			continue
 		}
 		if task == "" || slices.ContainsFunc(a.Tasks, func(t backends.Task) bool { return t.Name == task && a.Runs(t) }) {
@@ -244,7 +248,8 @@ func (r *restart) skipped(req *router.Request, job backends.JobDetail) (all []ba
 	for _, a := range job.Allocations {
 		switch {
 		case a.Status != "pending" && a.Status != "unknown" || a.Desired != "run":
-		case req.Part.Group != "" && a.Group != req.Part.Group, req.Allocation != nil && a.ID != req.Allocation.ID:
+		case req.Target.Part.Group != "" && a.Group != req.Target.Part.Group,
+			req.Target.Allocation != nil && a.ID != req.Target.Allocation.ID:
 		default:
 			all = append(all, a)
 		}
@@ -268,47 +273,47 @@ func skippedText(skipped []backends.Allocation) string {
 // followOp prints the progress of an operation until it finishes. If the session ends first, or on Ctrl-C, it requests
 // that the operation stops after the current unit (batch or step). A second Ctrl-C detaches from the operation.
 func followOp(ctx context.Context, req *router.Request, op *ops.Op, unit string) error {
-	report := newProgressPrinter(req)
-	defer report.clear()
+	report := req.Console.NewProgressLine()
+	defer report.Clear()
 	shown := 0 // notes that are not transient
 	err := op.Follow(ctx, func(n ops.Note) error {
 		if !n.Transient {
 			shown++
 		}
-		return report.print(n)
+		return report.Print(n.Text, n.Transient)
 	})
 	if op.IsFinished() {
 		return err
 	}
-	if req.Terminal == nil || !errors.Is(err, router.ErrInterrupted) {
+	if req.Console.Terminal == nil || !errors.Is(err, console.ErrInterrupted) {
 		op.Halt("the client disconnected")
 		return err
 	}
 	code := router.ExitCode(err)
 	op.Halt("cancelled with Ctrl-C")
-	report.printf("stopping after the current %s; press Ctrl-C again to detach while it finishes in the background "+
+	report.Printf("stopping after the current %s; press Ctrl-C again to detach while it finishes in the background "+
 		"(see: ops %s)",
 		unit, op.ID)
 	ctx, detach := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer detach(nil)
 	go func() {
 		for presses := 0; presses < 2; { // the first Ctrl-C has not been read yet
-			key, err := req.Ask(ctx, "")
+			key, err := req.Console.Ask(ctx, "")
 			if err != nil {
 				break
 			}
-			if key == ctrlC {
+			if key == console.CtrlC {
 				presses++
 			}
 		}
-		detach(router.ErrInterrupted)
+		detach(console.ErrInterrupted)
 	}()
 	err = op.Follow(ctx, func(n ops.Note) error {
 		if !n.Transient && shown > 0 {
 			shown--
 			return nil
 		}
-		return report.print(n)
+		return report.Print(n.Text, n.Transient)
 	})
 	if err != nil {
 		return router.Exit(code, err)

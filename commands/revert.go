@@ -66,10 +66,11 @@ func (r *revert) Run(ctx context.Context, req *router.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := req.CheckNoPendingRestore(); err != nil { // an operation that has stopped the job registers it again
+	// An operation that has stopped the job registers it again.
+	if err := req.Access.Operations.CheckNoPendingRestore(); err != nil {
 		return err
 	}
-	versions, err := req.Cluster.Versions(ctx, job.Job)
+	versions, err := req.Access.Cluster.Versions(ctx, job.Job)
 	if err != nil {
 		return jobError(job.Job, err)
 	}
@@ -94,9 +95,9 @@ func (r *revert) Run(ctx context.Context, req *router.Request) error {
 				return fmt.Errorf("%s: %w", job.ID, err)
 			}
 		}
-		result, err = req.Writer.Register(ctx, job.Job, definition, job.ModifyIndex)
+		result, err = req.Access.Writer.Register(ctx, job.Job, definition, job.ModifyIndex)
 	} else {
-		result, err = req.Writer.Revert(ctx, job.Job, then.Number)
+		result, err = req.Access.Writer.Revert(ctx, job.Job, then.Number)
 	}
 	switch {
 	case err != nil:
@@ -123,9 +124,9 @@ func (r *revert) Run(ctx context.Context, req *router.Request) error {
 func (r *revert) targetVersion(
 	job backends.JobDetail, now backends.Version, versions []backends.Version, req *router.Request,
 ) (backends.Version, bool, error) {
-	saved, _, isSaved, err := savedRelease(req.SavedDefinitions(), now)
+	saved, _, isSaved, err := savedRelease(req.Access.Operations.Saved(), now)
 	if err != nil {
-		newProgressPrinter(req).printf("warning: the release of %s that the gateway saved cannot be used: %v", job.ID, err)
+		req.Console.Statusf("warning: the release of %s that the gateway saved cannot be used: %v", job.ID, err)
 	}
 	if len(req.Args) > 1 {
 		return versionByNumber(job, now, versions, saved, isSaved, req.Args[1])
@@ -210,28 +211,28 @@ func (r *revert) chooseCounts(
 			req.Event.Confirmed = "unasked"
 		}
 		return false, nil
-	case onlyCounts && (r.keepCounts || req.Terminal == nil):
+	case onlyCounts && (r.keepCounts || req.Console.Terminal == nil):
 		return false, fmt.Errorf("version %d of %s differs from the current one only in its counts "+
 			"(%s): apply them with --yes",
-			then.Number, req.Job.ID, strings.Join(counts, ", "))
-	case r.keepCounts || req.Terminal == nil:
-		report := newProgressPrinter(req)
+			then.Number, req.Target.Job.ID, strings.Join(counts, ", "))
+	case r.keepCounts || req.Console.Terminal == nil:
+		report := req.Console.NewProgressLine()
 		if len(counts) > 0 {
-			report.printf("keeping the current counts; version %d has others (%s)", then.Number, strings.Join(counts, ", "))
+			report.Printf("keeping the current counts; version %d has others (%s)", then.Number, strings.Join(counts, ", "))
 		}
 		if len(scaling) > 0 {
-			report.printf("version %d also changes the scaling: %s", then.Number, strings.Join(scaling, ", "))
+			report.Printf("version %d also changes the scaling: %s", then.Number, strings.Join(scaling, ", "))
 		}
 		return len(counts) > 0, nil
 	}
-	newProgressPrinter(req).printf("version %d of %s also changes %s", then.Number, req.Job.ID, text)
+	req.Console.Statusf("version %d of %s also changes %s", then.Number, req.Target.Job.ID, text)
 	if onlyCounts || len(counts) == 0 {
 		return false, confirm(ctx, req, false, "Revert %s in tier %s to version %d?",
-			req.Job.ID, req.Job.Tier, then.Number)
+			req.Target.Job.ID, req.Target.Job.Tier, then.Number)
 	}
 	key, err := choose(ctx, req, "yk",
 		"Revert %s in tier %s: (y)es and apply these counts, (k)eep the current counts, or do (N)othing? [y/k/N] ",
-		req.Job.ID, req.Job.Tier)
+		req.Target.Job.ID, req.Target.Job.Tier)
 	return key == 'k', err
 }
 

@@ -64,7 +64,7 @@ func (r *run) Run(ctx context.Context, req *router.Request) error {
 				"(see: ps %s; run it anyway: run --force %s)", job.ID, job.ID, job.ID)
 		}
 	}
-	result, err := req.Writer.Force(ctx, job.Job)
+	result, err := req.Access.Writer.Force(ctx, job.Job)
 	if _, ok := errors.AsType[*backends.RejectedError](err); ok && job.Schedule.Disabled {
 		return fmt.Errorf("%s cannot run, because its schedule is disabled (see: batch %s)", job.ID, job.ID)
 	}

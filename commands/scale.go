@@ -53,21 +53,22 @@ func (s *scale) Run(ctx context.Context, req *router.Request) error {
 	if _, _, ok := splitCount(req.Args[1]); !ok {
 		return router.Exit(2, fmt.Errorf("scale: COUNT is a number of allocations, not %q", req.Args[1]))
 	}
-	if req.Allocation != nil || req.Part.Task != "" {
+	if req.Target.Allocation != nil || req.Target.Part.Task != "" {
 		return router.Exit(2, fmt.Errorf("scale: %s is not a group; write JOB/GROUP", req.Args[0]))
 	}
 	job, err := currentJob(ctx, req)
 	if err != nil {
 		return err
 	}
-	if err := req.CheckNoPendingRestore(); err != nil { // an operation that has changed the job registers it again
+	// An operation that has changed the job registers it again.
+	if err := req.Access.Operations.CheckNoPendingRestore(); err != nil {
 		return err
 	}
-	if req.Part.Group == "" && len(job.Groups) == 1 {
-		req.Part.Group = job.Groups[0].Name
-		req.Event.Group = req.Part.Group
+	if req.Target.Part.Group == "" && len(job.Groups) == 1 {
+		req.Target.Part.Group = job.Groups[0].Name
+		req.Event.Group = req.Target.Part.Group
 	}
-	group, err := groupOf(job, req.Part)
+	group, err := groupOf(job, req.Target.Part)
 	if err != nil {
 		return err
 	}
@@ -84,14 +85,14 @@ func (s *scale) Run(ctx context.Context, req *router.Request) error {
 	if group.Count == count {
 		return printNotice(req, "%s/%s already has a count of %d", job.ID, group.Name, count)
 	}
-	warning, err := saveRelease(ctx, req.Cluster, req.SavedDefinitions(), job, 1)
+	warning, err := saveRelease(ctx, req.Access.Cluster, req.Access.Operations.Saved(), job, 1)
 	if err != nil {
 		return err
 	}
 	if err := confirmWarnings(ctx, req, s.yes, warning); err != nil {
 		return err
 	}
-	result, err := req.Writer.Scale(ctx, job.Job, group.Name, count)
+	result, err := req.Access.Writer.Scale(ctx, job.Job, group.Name, count)
 	if err != nil {
 		return jobError(job.Job, err)
 	}

@@ -48,12 +48,12 @@ func (signal) Run(ctx context.Context, req *router.Request) error {
 		return router.Exit(2, fmt.Errorf("signal: unknown signal %s (known: %s)",
 			req.Args[1], strings.ReplaceAll(strings.Join(signals, ", "), "SIG", "")))
 	}
-	if a := *req.Allocation; !a.MayRun(*req.Task) {
+	if a := *req.Target.Allocation; !a.MayRun(*req.Target.Task) {
 		return fmt.Errorf("task %s of %s is not running: it %s",
-			req.Task.Name, a.Name, stateClause(notRunningState(a, *req.Task), req.Task.ExecID))
+			req.Target.Task.Name, a.Name, stateClause(notRunningState(a, *req.Target.Task), req.Target.Task.ExecID))
 	}
-	if err := req.Writer.SignalTask(ctx, *req.Allocation, req.Task.Name, name); err != nil {
-		return jobError(req.Job, err)
+	if err := req.Access.Writer.SignalTask(ctx, *req.Target.Allocation, req.Target.Task.Name, name); err != nil {
+		return jobError(req.Target.Job, err)
 	}
-	return printResult(req, "sent %s to %s of %s", name, req.Task.Name, req.Allocation.Name)
+	return printResult(req, "sent %s to %s of %s", name, req.Target.Task.Name, req.Target.Allocation.Name)
 }

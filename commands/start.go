@@ -60,7 +60,8 @@ func (s *start) Run(ctx context.Context, req *router.Request) error {
 		return err
 	}
 	job, err := currentJob(ctx, req)
-	if err := req.CheckNoOperation(); err != nil { // an operation that has stopped the job registers it again
+	// An operation that has stopped the job registers it again.
+	if err := req.Access.Operations.CheckNoneRunning(); err != nil {
 		return err
 	}
 	if errors.Is(err, backends.ErrNotFound) {
@@ -72,7 +73,7 @@ func (s *start) Run(ctx context.Context, req *router.Request) error {
 	if !job.Stopped {
 		return s.startRunning(ctx, req, job)
 	}
-	versions, err := req.Cluster.Versions(ctx, job.Job)
+	versions, err := req.Access.Cluster.Versions(ctx, job.Job)
 	if err != nil {
 		return jobError(job.Job, err)
 	}
@@ -81,14 +82,14 @@ func (s *start) Run(ctx context.Context, req *router.Request) error {
 		return err
 	}
 	last := lastRunVersion(now, versions)
-	warning, err := saveRelease(ctx, req.Cluster, req.SavedDefinitions(), job, 1)
+	warning, err := saveRelease(ctx, req.Access.Cluster, req.Access.Operations.Saved(), job, 1)
 	if err != nil {
 		return err
 	}
 	if err := confirmWarnings(ctx, req, s.yes, warning); err != nil {
 		return err
 	}
-	result, err := req.Writer.Register(ctx, job.Job, last.Definition, job.ModifyIndex)
+	result, err := req.Access.Writer.Register(ctx, job.Job, last.Definition, job.ModifyIndex)
 	if errors.Is(err, backends.ErrNotFound) { // Nomad has deleted the job in the meantime
 		result, err = s.registerDeleted(ctx, req, job.Job, last.Definition)
 	}
@@ -100,10 +101,10 @@ func (s *start) Run(ctx context.Context, req *router.Request) error {
 
 // startDeleted starts a job that Nomad has deleted.
 func (s *start) startDeleted(ctx context.Context, req *router.Request, notFound error) error {
-	saved, ok, err := req.SavedDefinitions().Load(ops.Stopped)
+	saved, ok, err := req.Access.Operations.Saved().Load(ops.Stopped)
 	if err != nil {
 		return fmt.Errorf("Nomad has deleted %s, and the definition that the gateway saved cannot be used: %w",
-			req.Job.ID, err)
+			req.Target.Job.ID, err)
 	}
 	if !ok {
 		return notFound
@@ -111,14 +112,14 @@ func (s *start) startDeleted(ctx context.Context, req *router.Request, notFound 
 	from := fmt.Sprintf("at version %d, which %s stopped on %s",
 		saved.Version, saved.User, saved.Time.UTC().Format("2006-01-02 15:04Z"))
 	if err := confirm(ctx, req, s.yes, "Nomad has deleted %s. Start it in tier %s %s?",
-		req.Job.ID, req.Job.Tier, from); err != nil {
+		req.Target.Job.ID, req.Target.Job.Tier, from); err != nil {
 		return err
 	}
-	result, err := s.registerDeleted(ctx, req, req.Job, saved.Definition)
+	result, err := s.registerDeleted(ctx, req, req.Target.Job, saved.Definition)
 	if err != nil {
 		return err
 	}
-	return s.finishStart(ctx, req, req.Job, result, from+"; Nomad had deleted it")
+	return s.finishStart(ctx, req, req.Target.Job, result, from+"; Nomad had deleted it")
 }
 
 // registerDeleted registers a job that Nomad has deleted, and assigns the saved release to the new job.
@@ -126,7 +127,7 @@ func (s *start) registerDeleted(
 	ctx context.Context, req *router.Request, job backends.Job, definition json.RawMessage,
 ) (backends.WriteResult, error) {
 	job.ModifyIndex = 0
-	result, err := req.Writer.Register(ctx, job, definition, 0)
+	result, err := req.Access.Writer.Register(ctx, job, definition, 0)
 	var changed *backends.ChangedError
 	if errors.As(err, &changed) {
 		return result, fmt.Errorf("%s was registered again, as version %d: the gateway does not replace it "+
@@ -135,8 +136,8 @@ func (s *start) registerDeleted(
 	if err != nil {
 		return result, err
 	}
-	if err := relinkRelease(ctx, req.Cluster, req.SavedDefinitions(), job, definition); err != nil {
-		newProgressPrinter(req).printf("warning: %v", err)
+	if err := relinkRelease(ctx, req.Access.Cluster, req.Access.Operations.Saved(), job, definition); err != nil {
+		req.Console.Statusf("warning: %v", err)
 	}
 	return result, nil
 }
@@ -147,8 +148,8 @@ func (s *start) finishStart(
 	ctx context.Context, req *router.Request, job backends.Job, result backends.WriteResult, from string,
 ) error {
 	printWarnings(req, result)
-	if err := req.SavedDefinitions().Delete(ops.Stopped); err != nil {
-		newProgressPrinter(req).printf("warning: the gateway cannot remove the saved definition of %s: %v", job.ID, err)
+	if err := req.Access.Operations.Saved().Delete(ops.Stopped); err != nil {
+		req.Console.Statusf("warning: the gateway cannot remove the saved definition of %s: %v", job.ID, err)
 	}
 	if s.detach {
 		return s.printEvaluation(req, result)
@@ -162,8 +163,8 @@ func (s *start) finishStart(
 // startRunning handles a job that is not stopped. It replaces the stopped allocations of a system job. For a group
 // with a count of 0, it returns an error with the command to scale it.
 func (s *start) startRunning(ctx context.Context, req *router.Request, job backends.JobDetail) error {
-	if err := req.SavedDefinitions().Delete(ops.Stopped); err != nil { // the job was registered since it was saved
-		newProgressPrinter(req).printf("warning: the gateway cannot remove the saved definition of %s: %v", job.ID, err)
+	if err := req.Access.Operations.Saved().Delete(ops.Stopped); err != nil { // the job was registered since it was saved
+		req.Console.Statusf("warning: the gateway cannot remove the saved definition of %s: %v", job.ID, err)
 	}
 	if stopped := stoppedSystemAllocations(job); len(stopped) > 0 {
 		return s.startAllocations(ctx, req, job, stopped)
@@ -186,7 +187,7 @@ func (s *start) startRunning(ctx context.Context, req *router.Request, job backe
 
 // lastCount returns the last count of a group that was not 0, or 1 if Nomad has no such version.
 func lastCount(ctx context.Context, req *router.Request, job backends.JobDetail, group string) (int, error) {
-	versions, err := req.Cluster.Versions(ctx, job.Job)
+	versions, err := req.Access.Cluster.Versions(ctx, job.Job)
 	if err != nil {
 		return 0, jobError(job.Job, err)
 	}
@@ -202,7 +203,7 @@ func lastCount(ctx context.Context, req *router.Request, job backends.JobDetail,
 func (s *start) startAllocations(
 	ctx context.Context, req *router.Request, job backends.JobDetail, stopped []backends.Allocation,
 ) error {
-	result, err := req.Writer.Evaluate(ctx, job.Job)
+	result, err := req.Access.Writer.Evaluate(ctx, job.Job)
 	if err != nil {
 		return jobError(job.Job, err)
 	}
@@ -211,9 +212,9 @@ func (s *start) startAllocations(
 	}
 	ctx, cancel := s.withTimeout(ctx)
 	defer cancel()
-	report := newProgressPrinter(req)
-	replacements, err := waitUntilReplaced(ctx, req.Cluster, job, stopped, result, report.progress)
-	report.clear()
+	report := req.Console.NewProgressLine()
+	replacements, err := waitUntilReplaced(ctx, req.Access.Cluster, job, stopped, result, report.Transientf)
+	report.Clear()
 	if err != nil {
 		return s.explainWaitError(err, job.Job)
 	}

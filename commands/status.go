@@ -52,15 +52,15 @@ deployment, placement failures, recent evaluations and allocations.`,
 
 func (s *status) Run(ctx context.Context, req *router.Request) error {
 	return s.watchFlag.run(ctx, req, func(ctx context.Context, out io.Writer) error {
-		done := req.Progress("waiting for the cluster")
+		done := req.Console.ShowActivity("waiting for the cluster")
 		defer done()
-		job, err := req.Cluster.Job(ctx, req.Job)
+		job, err := req.Access.Cluster.Job(ctx, req.Target.Job)
 		if err != nil {
-			return jobError(req.Job, err)
+			return jobError(req.Target.Job, err)
 		}
 		var launched []backends.Job
 		if job.Children != nil {
-			jobs, err := req.Cluster.Jobs(ctx, backends.Selection{Tier: job.Tier, Namespace: job.Namespace})
+			jobs, err := req.Access.Cluster.Jobs(ctx, backends.Selection{Tier: job.Tier, Namespace: job.Namespace})
 			if err != nil {
 				return err
 			}
@@ -70,7 +70,7 @@ func (s *status) Run(ctx context.Context, req *router.Request) error {
 		if s.json {
 			return render.JSON(out, jobJSON(job, nil, nil))
 		}
-		_, err = io.WriteString(out, statusText(job, launched, clientStyle(req)))
+		_, err = io.WriteString(out, statusText(job, launched, req.Console.Style()))
 		return err
 	})
 }

@@ -78,13 +78,14 @@ func (s *stop) Run(ctx context.Context, req *router.Request) error {
 	if err != nil {
 		return notStopped(req, err)
 	}
-	if err := req.CheckNoPendingRestore(); err != nil { // an operation that has stopped the job registers it again
+	// An operation that has stopped the job registers it again.
+	if err := req.Access.Operations.CheckNoPendingRestore(); err != nil {
 		return err
 	}
-	if req.Allocation != nil {
+	if req.Target.Allocation != nil {
 		return s.stopAllocation(ctx, req, job)
 	}
-	group, err := groupOf(job, req.Part)
+	group, err := groupOf(job, req.Target.Part)
 	if err != nil {
 		return err
 	}
@@ -98,14 +99,14 @@ func (s *stop) Run(ctx context.Context, req *router.Request) error {
 	if err := s.confirmStop(ctx, req, job, live); err != nil {
 		return err
 	}
-	warning, err := saveRelease(ctx, req.Cluster, req.SavedDefinitions(), job, 1)
+	warning, err := saveRelease(ctx, req.Access.Cluster, req.Access.Operations.Saved(), job, 1)
 	if err != nil {
 		return notStopped(req, err)
 	}
 	if err := confirmWarnings(ctx, req, s.yes, warning); err != nil {
 		return err
 	}
-	result, err := req.Writer.Scale(ctx, job.Job, group.Name, 0)
+	result, err := req.Access.Writer.Scale(ctx, job.Job, group.Name, 0)
 	var rejected *backends.RejectedError
 	isBelowMin := errors.As(err, &rejected) && strings.Contains(rejected.Reason, "scaling policy minimum")
 	if isBelowMin && group.Scaling != nil {
@@ -199,60 +200,61 @@ func (s *stop) saveAndStop(
 	ctx context.Context, req *router.Request, job backends.JobDetail,
 ) (result backends.WriteResult, saved bool, err error) {
 	if s.purge {
-		result, err = req.Writer.Stop(ctx, job.Job, true)
+		result, err = req.Access.Writer.Stop(ctx, job.Job, true)
 		if err == nil {
 			err = s.deleteSaved(req)
 		}
 		return result, false, err
 	}
 	if job.Stopped { // somebody else stopped it, and some allocations are still running
-		result, err = req.Writer.Stop(ctx, job.Job, false)
+		result, err = req.Access.Writer.Stop(ctx, job.Job, false)
 		return result, false, err
 	}
-	releaseWarning, err := saveRelease(ctx, req.Cluster, req.SavedDefinitions(), job, 1)
+	releaseWarning, err := saveRelease(ctx, req.Access.Cluster, req.Access.Operations.Saved(), job, 1)
 	if err != nil {
 		return result, false, err
 	}
 	id, stoppedWarning := "", ""
 	if job.ID == job.Root { // a child job is not saved, because it runs only once
-		if id, stoppedWarning, err = saveStopped(ctx, req.Cluster, req.SavedDefinitions(), job); err != nil {
+		if id, stoppedWarning, err = saveStopped(ctx, req.Access.Cluster, req.Access.Operations.Saved(), job); err != nil {
 			return result, false, err
 		}
 	}
 	err = confirmWarnings(ctx, req, s.yes, releaseWarning, stoppedWarning)
 	if err == nil {
-		result, err = req.Writer.Stop(ctx, job.Job, false)
+		result, err = req.Access.Writer.Stop(ctx, job.Job, false)
 	}
 	if err != nil && !errors.Is(err, backends.ErrOutcomeUnknown) {
-		err = errors.Join(err, req.SavedDefinitions().DeleteByID(id)) // by ID: another stop may have saved a newer one
+		err = errors.Join(err, req.Access.Operations.Saved().DeleteByID(id)) // by ID: another stop may have saved a newer one
 	}
-	_, saved = req.SavedDefinitions().Find(ops.Stopped)
+	_, saved = req.Access.Operations.Saved().Find(ops.Stopped)
 	return result, saved, err
 }
 
 // stopDeleted handles a job that Nomad has deleted. It returns notFound unless the gateway has saved the job's
 // definition.
 func (s *stop) stopDeleted(req *router.Request, notFound error) error {
-	saved, ok := req.SavedDefinitions().Find(ops.Stopped)
+	saved, ok := req.Access.Operations.Saved().Find(ops.Stopped)
 	switch {
 	case !ok:
 		return notFound
 	case !s.purge:
 		return printNotice(req, "%s is already stopped, and Nomad has deleted it; start %s brings it back until %s",
-			req.Job.ID, req.Job.ID, saved.Time.Add(ops.Retention).Format("2006-01-02 15:04Z"))
+			req.Target.Job.ID, req.Target.Job.ID, saved.Time.Add(ops.Retention).Format("2006-01-02 15:04Z"))
 	}
 	if err := s.deleteSaved(req); err != nil {
 		return err
 	}
-	return printResult(req, "purged %s: deleted the gateway's saved definition", req.Job.ID)
+	return printResult(req, "purged %s: deleted the gateway's saved definition", req.Target.Job.ID)
 }
 
 // deleteSaved deletes the saved definitions of a job.
 func (s *stop) deleteSaved(req *router.Request) error {
-	err := errors.Join(req.SavedDefinitions().Delete(ops.Stopped), req.SavedDefinitions().Delete(ops.Released))
+	saved := req.Access.Operations.Saved()
+	err := errors.Join(saved.Delete(ops.Stopped), saved.Delete(ops.Released))
 	if err != nil {
 		return fmt.Errorf("%s is purged, but the gateway cannot remove its saved definition: %w (try again: stop --purge %s)",
-			req.Job.ID, err, req.Job.ID)
+			req.Target.Job.ID, err, req.Target.Job.ID)
 	}
 	return nil
 }
@@ -262,7 +264,7 @@ func (s *stop) deleteSaved(req *router.Request) error {
 // The current state shows which allocations are on nodes that have disconnected since.
 func stoppedText(ctx context.Context, req *router.Request, job backends.JobDetail, group string) string {
 	n, disconnected := len(liveAllocations(job, group)), disconnectedText(job, group)
-	if now, err := req.Cluster.Job(ctx, job.Job); err == nil {
+	if now, err := req.Access.Cluster.Job(ctx, job.Job); err == nil {
 		disconnected = disconnectedText(now, group)
 		for _, a := range liveAllocations(job, group) {
 			if slices.ContainsFunc(now.Allocations, func(b backends.Allocation) bool {
@@ -300,13 +302,13 @@ func (s *stop) check(req *router.Request) error {
 		return err
 	}
 	switch {
-	case req.Part.Task != "":
+	case req.Target.Part.Task != "":
 		return router.Exit(2, errors.New("stop: a task cannot be stopped by itself: stop its group, or restart the task"))
 	case s.children && s.keepChildren:
 		return router.Exit(2, errors.New("stop: --children and --keep-children are mutually exclusive"))
-	case (s.children || s.keepChildren) && (req.Allocation != nil || req.Part.Group != ""):
+	case (s.children || s.keepChildren) && (req.Target.Allocation != nil || req.Target.Part.Group != ""):
 		return router.Exit(2, errors.New("stop: only a whole job has child jobs"))
-	case s.purge && (req.Allocation != nil || req.Part.Group != ""):
+	case s.purge && (req.Target.Allocation != nil || req.Target.Part.Group != ""):
 		return router.Exit(2, errors.New("stop: only a whole job can be purged"))
 	case s.purge:
 		return req.Require("purge")
@@ -316,12 +318,12 @@ func (s *stop) check(req *router.Request) error {
 
 // stopAllocation stops one allocation with all its tasks.
 func (s *stop) stopAllocation(ctx context.Context, req *router.Request, job backends.JobDetail) error {
-	a := *req.Allocation
+	a := *req.Target.Allocation
 	if a.TerminalStatus() {
 		return fmt.Errorf("allocation %s of %s is not running: it %s",
 			shortID(a.ID), job.ID, stateClause(a.Status, shortID(a.ID)))
 	}
-	result, err := req.Writer.StopAllocation(ctx, a)
+	result, err := req.Access.Writer.StopAllocation(ctx, a)
 	if err != nil {
 		return notStopped(req, jobError(job.Job, err))
 	}
@@ -330,10 +332,10 @@ func (s *stop) stopAllocation(ctx context.Context, req *router.Request, job back
 	}
 	ctx, cancel := s.withTimeout(ctx)
 	defer cancel()
-	report := newProgressPrinter(req)
-	report.progress("stopping allocation %s", shortID(a.ID))
+	report := req.Console.NewProgressLine()
+	report.Transientf("stopping allocation %s", shortID(a.ID))
 	var next string
-	err = pollJob(ctx, req.Cluster, job.Job, report.progress, func(now backends.JobDetail) (bool, error) {
+	err = pollJob(ctx, req.Access.Cluster, job.Job, report.Transientf, func(now backends.JobDetail) (bool, error) {
 		for _, b := range now.Allocations {
 			if b.ID == a.ID {
 				next = b.Next
@@ -342,7 +344,7 @@ func (s *stop) stopAllocation(ctx context.Context, req *router.Request, job back
 		}
 		return true, nil
 	})
-	report.clear()
+	report.Clear()
 	if err != nil {
 		return s.explainWaitError(err, job.Job)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"nomadctld/backends"
+	"nomadctld/internal/console"
 	"nomadctld/router"
 )
 
@@ -99,7 +100,7 @@ func (w *waitFlags) explainWaitError(err error, job backends.Job) error {
 		return fmt.Errorf("timed out after %s%s; Nomad is still working on it (see: status %s)", w.timeout, reason, job.ID)
 	case errors.Is(err, router.ErrGatewayStopping):
 		return router.Exit(1, fmt.Errorf("%w; Nomad is still working on it (see: status %s)", err, job.ID))
-	case errors.Is(err, router.ErrInterrupted):
+	case errors.Is(err, console.ErrInterrupted):
 		return router.Exit(router.ExitCode(err), fmt.Errorf("Nomad is still working on it (see: status %s)", job.ID))
 	}
 	return err
@@ -141,9 +142,9 @@ func (w *waitFlags) waitUntilUp(
 ) error {
 	ctx, cancel := w.withTimeout(ctx)
 	defer cancel()
-	report := newProgressPrinter(req)
-	err := waitForRollout(ctx, req.Cluster, job, group, change, report.progress)
-	report.clear()
+	report := req.Console.NewProgressLine()
+	err := waitForRollout(ctx, req.Access.Cluster, job, group, change, report.Transientf)
+	report.Clear()
 	return w.explainWaitError(err, job)
 }
 
@@ -156,9 +157,9 @@ func (w *waitFlags) waitUntilScaled(
 	}
 	ctx, cancel := w.withTimeout(ctx)
 	defer cancel()
-	report := newProgressPrinter(req)
-	err := waitUntilStopped(ctx, req.Cluster, job, group, change, report.progress)
-	report.clear()
+	report := req.Console.NewProgressLine()
+	err := waitUntilStopped(ctx, req.Access.Cluster, job, group, change, report.Transientf)
+	report.Clear()
 	return w.explainWaitError(err, job)
 }
 

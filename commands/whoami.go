@@ -40,13 +40,13 @@ type whoamiOutput struct {
 }
 
 func (w *whoami) Run(_ context.Context, req *router.Request) error {
-	grants := req.GrantSummaries()
+	grants := req.User.Grants()
 	if w.json {
-		return render.JSON(req.Stdout, whoamiOutput{req.User.Login, req.User.Name, req.Fingerprint, grants})
+		return render.JSON(req.Console.Stdout, whoamiOutput{req.User.Login, req.User.Name, req.Session.Fingerprint, grants})
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s (%s)\nkey %s\n", escape.Text(req.User.Login), escape.Text(req.User.Name),
-		escape.Text(req.Fingerprint))
+		escape.Text(req.Session.Fingerprint))
 	for _, g := range grants {
 		fmt.Fprintf(&b, "\ngroup %s\n", escape.Text(g.Group))
 		line := func(what, text string) { fmt.Fprintf(&b, "  %-11s %s\n", what, escape.Text(text)) }
@@ -57,7 +57,7 @@ func (w *whoami) Run(_ context.Context, req *router.Request) error {
 		line("tiers", listOrNone(g.Tiers))
 		line("rights", rightsText(g.Rights))
 	}
-	_, err := io.WriteString(req.Stdout, b.String())
+	_, err := io.WriteString(req.Console.Stdout, b.String())
 	return err
 }
 

@@ -267,7 +267,7 @@ func TestAudit_OperationStartBeforeRun(t *testing.T) {
 	commandTable = map[string]func() Command{}
 	act := func(ctx context.Context, req *Request) error {
 		w.allEvents(t)
-		_, err := req.StartOperation(ctx, func(context.Context, ops.Operation) error {
+		_, err := req.Access.Operations.Start(ctx, func(context.Context, ops.Operation) error {
 			run = true
 			if events := w.allEvents(t); len(events) != 1 || events[0].Kind != audit.Start || events[0].Operation == "" {
 				t.Errorf("got %+v, want the operation's start event", events)
@@ -319,7 +319,10 @@ func TestAudit_OperationAbandoned(t *testing.T) {
 	defer func() { commandTable = before }()
 	commandTable = map[string]func() Command{}
 	act := func(ctx context.Context, req *Request) error {
-		_, err := req.StartOperation(ctx, func(context.Context, ops.Operation) error { t.Error("the operation ran"); return nil })
+		_, err := req.Access.Operations.Start(ctx, func(context.Context, ops.Operation) error {
+			t.Error("the operation ran")
+			return nil
+		})
 		return err
 	}
 	Register(func() Command {
@@ -350,7 +353,7 @@ func TestSavedDefinitions_RedactCommand(t *testing.T) {
 			f.StringP("meta", "m", "", "")
 			MarkSecret(f, "meta")
 		}}, func(_ context.Context, req *Request) error {
-			_, err := req.SavedDefinitions().Save(ops.Stopped, []byte(`{"ID":"p-team1-web","Namespace":"default"}`), 1, 1)
+			_, err := req.Access.Operations.Saved().Save(ops.Stopped, []byte(`{"ID":"p-team1-web","Namespace":"default"}`), 1, 1)
 			return err
 		}}
 	})

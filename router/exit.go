@@ -36,15 +36,26 @@ func ProgramExit(code int) error {
 	return &ExitError{Code: code}
 }
 
+// SessionExitCode returns e.Code. *console.InterruptError has this method too.
+func (e *ExitError) SessionExitCode() int { return e.Code }
+
+// exitCoder is an error that has an exit code. Errors of os/exec must not implement it.
+type exitCoder interface{ SessionExitCode() int }
+
+func hasExitCode(err error) bool {
+	var own exitCoder
+	return errors.As(err, &own)
+}
+
 // ExitCode returns the exit code for err: 0 for nil, its own if it has one, CodeTryLater for backends.ErrLimitReached,
 // else 1.
 func ExitCode(err error) int {
-	var exit *ExitError
+	var own exitCoder
 	switch {
 	case err == nil:
 		return 0
-	case errors.As(err, &exit):
-		return exit.Code
+	case errors.As(err, &own):
+		return own.SessionExitCode()
 	case errors.Is(err, backends.ErrLimitReached):
 		return CodeTryLater
 	}
@@ -77,11 +88,10 @@ func IsQuiet(err error) bool {
 	return errors.Is(err, ErrOutputClosed) && !errors.As(err, &left) && !errors.Is(err, backends.ErrOutcomeUnknown)
 }
 
-// The causes of a canceled command context.
+// The causes of a canceled command context, besides console.ErrInterrupted.
 var (
 	ErrClientDisconnected = errors.New("the client disconnected")
 	ErrGatewayStopping    = errors.New("the gateway is shutting down")
-	ErrInterrupted        = Exit(130, errors.New("interrupted"))
 
 	// ErrOutputClosed has the exit code of a program that wrote to a closed pipe. It is not printed.
 	ErrOutputClosed = Exit(141, errors.New("the client closed its output"))

@@ -226,13 +226,17 @@ func (s Spec) commonFlags(flags *pflag.FlagSet, req *Request) {
 		return
 	}
 	namespaceUsage := "`NAME` only this Nomad namespace"
-	flags.StringVar(&req.Tier, "tier", "", "`TIER` only this tier")
+	flags.StringVar(&req.Selection.Tier, "tier", "", "`TIER` only this tier")
 	if strings.HasPrefix(s.Args, "TIER") { // the command rejects it
 		flags.MarkHidden("tier")
 		namespaceUsage = "`NAME` sets NOMAD_NAMESPACE"
 	}
-	flags.StringVar(&req.Namespace, "namespace", "", namespaceUsage)
-	flags.BoolVar(&req.NoColor, "no-color", req.NoColor, "no colors on a terminal")
+	flags.StringVar(&req.Selection.Namespace, "namespace", "", namespaceUsage)
+	noColor := new(bool)
+	if req.Console != nil {
+		noColor = &req.Console.NoColor
+	}
+	flags.BoolVar(noColor, "no-color", *noColor, "no colors on a terminal")
 }
 
 func (s Spec) flagSet() *pflag.FlagSet {

@@ -6,12 +6,13 @@ import (
 	"testing"
 
 	"nomadctld/backends"
+	"nomadctld/internal/console"
 )
 
 // TestInterrupt_LeftProgram expects a program that is still running to be reported for every cause of a canceled
 // context.
 func TestInterrupt_LeftProgram(t *testing.T) {
-	for _, cause := range []error{ErrClientDisconnected, ErrGatewayStopping, ErrInterrupted, ErrOutputClosed} {
+	for _, cause := range []error{ErrClientDisconnected, ErrGatewayStopping, console.ErrInterrupted, ErrOutputClosed} {
 		ctx, cancel := context.WithCancelCause(context.Background())
 		cancel(cause)
 		left := &backends.StillRunningError{Cause: cause, Err: errors.New("there is no shell")}
@@ -24,7 +25,7 @@ func TestInterrupt_LeftProgram(t *testing.T) {
 }
 
 func TestInterrupt_Zombies(t *testing.T) {
-	for _, cause := range []error{ErrClientDisconnected, ErrGatewayStopping, ErrInterrupted, ErrOutputClosed} {
+	for _, cause := range []error{ErrClientDisconnected, ErrGatewayStopping, console.ErrInterrupted, ErrOutputClosed} {
 		ctx, cancel := context.WithCancelCause(context.Background())
 		cancel(cause)
 		zombies := &backends.ZombiesError{Cause: cause, Count: 2}

@@ -68,9 +68,8 @@ func TestLimitResults_RefusalIsDenied(t *testing.T) {
 		handler := w.Handler()
 		do := func() error {
 			return handler(t.Context(), &Request{
-				Login: "ann", Key: "key", Session: "c-1", Line: "probe", Stdin: strings.NewReader(""), Stdout: &w.stdout,
-				Stderr:  &w.stderr,
-				Signals: NewSignals(func(error) {}),
+				Session: Session{Login: "ann", Key: "key", ID: "c-1", Line: "probe"},
+				Console: w.console(),
 			})
 		}
 		for range maxResults {

@@ -22,17 +22,26 @@ type operationRunner struct {
 	auditRequired bool // refuse operations whose start event cannot be written
 }
 
-// StartOperation starts work on req.Job in the background and returns it as an operation with its own end event. The
+// Operations is a command's access to operations on the user's jobs.
+type Operations struct {
+	runner *operationRunner
+	scope  *scopedCluster
+	target *Target // of the request
+	user   string  // login
+	line   redactedLine
+}
+
+// Start starts work on the target's job in the background and returns it as an operation with its own end event. The
 // operation continues after the session has ended. If another operation works on the job, it returns an
 // *ops.BusyError. Only the values of ctx are used.
-func (r *Request) StartOperation(ctx context.Context, work func(context.Context, ops.Operation) error) (*ops.Op, error) {
-	runner := r.runner
-	op, err := runner.operations.Start(r.opsJob(), r.User.Login, strings.Join(r.redacted.words, " "))
+func (o *Operations) Start(ctx context.Context, work func(context.Context, ops.Operation) error) (*ops.Op, error) {
+	runner := o.runner
+	op, err := runner.operations.Start(o.job(), o.user, o.command())
 	if err != nil {
 		return nil, err
 	}
-	r.Event.Operation = op.ID
-	event := r.Event
+	o.scope.event.Operation = op.ID
+	event := *o.scope.event
 	event.Decision = audit.Allowed
 	if err := runner.audit.RecordStart(event, true, runner.auditRequired); err != nil {
 		err = notRecordedError(err)
@@ -40,64 +49,68 @@ func (r *Request) StartOperation(ctx context.Context, work func(context.Context,
 		return nil, err
 	}
 	event.Evaluations = slices.Clone(event.Evaluations)
-	cluster := r.Cluster.(*scopedCluster)
-	writer := &scopedWriter{owned: cluster.owned, writers: runner.writers, event: &event}
+	writer := &scopedWriter{owned: o.scope.owned, writers: runner.writers, event: &event}
 	op.OnFinish(func(err error) {
 		if caught := (*safego.PanicError)(nil); errors.As(err, &caught) {
 			runner.log.Error("panic", "operation", op.ID, "command", op.Command, "panic", caught.String())
 		}
 		event := writer.finalEvent(err)
-		event.Error = r.redacted.redactError(event.Error)
+		event.Error = o.line.redactError(event.Error)
 		runner.audit.Record(event)
 	})
 	if ended, err := op.Finished(); !ended.IsZero() { // the gateway is shutting down
 		return nil, err
 	}
-	own := &scopedCluster{owned: cluster.owned, clusters: cluster.clusters, event: new(audit.Event)}
+	own := &scopedCluster{owned: o.scope.owned, clusters: o.scope.clusters, event: new(audit.Event)}
 	w := ops.Operation{Op: op, Cluster: own, Writer: writer}
 	go func() { op.Finish(safego.Protect(func() error { return work(context.WithoutCancel(ctx), w) })) }()
 	return op, nil
 }
 
-// CheckNoOperation returns an *ops.BusyError if an operation is running on req.Job.
-func (r *Request) CheckNoOperation() error { return r.runner.operations.CheckNoOperation(r.opsJob()) }
+// CheckNoneRunning returns an *ops.BusyError if an operation is running on the target's job.
+func (o *Operations) CheckNoneRunning() error { return o.runner.operations.CheckNoOperation(o.job()) }
 
-// CheckNoPendingRestore returns an *ops.BusyError if an operation on req.Job has stopped or changed it and will
-// register its saved definition again.
-func (r *Request) CheckNoPendingRestore() error {
-	return r.runner.operations.CheckNoPendingRestore(r.opsJob())
+// CheckNoPendingRestore returns an *ops.BusyError if an operation on the target's job has stopped or changed it and
+// will register its saved definition again.
+func (o *Operations) CheckNoPendingRestore() error {
+	return o.runner.operations.CheckNoPendingRestore(o.job())
 }
 
-// opsJob converts req.Job to an ops.Job.
-func (r *Request) opsJob() ops.Job {
-	return ops.Job{Tier: r.Job.Tier, Namespace: r.Job.Namespace, ID: r.Job.ID, Root: r.Job.Root}
+// job returns the target's job as an ops.Job.
+func (o *Operations) job() ops.Job {
+	job := o.target.Job
+	return ops.Job{Tier: job.Tier, Namespace: job.Namespace, ID: job.ID, Root: job.Root}
 }
 
-// OwnedOperations returns the operations on the user's jobs in the selected tier and namespace, and the saved
-// definitions of such operations. Each list is sorted by age, the oldest first.
-func (r *Request) OwnedOperations() (all []*ops.Op, saved []ops.SavedDefinition, err error) {
-	tiers, err := r.Cluster.(*scopedCluster).tiers(r.Tier)
+// command returns the command line without secrets.
+func (o *Operations) command() string { return strings.Join(o.line.words, " ") }
+
+// Owned returns the operations on the user's jobs in the selected tier and namespace, and the saved definitions of such
+// operations. Each list is sorted by age, the oldest first.
+func (o *Operations) Owned(selection backends.Selection) (all []*ops.Op, saved []ops.SavedDefinition, err error) {
+	tiers, err := o.scope.tiers(selection.Tier)
 	if err != nil {
 		return nil, nil, err
 	}
 	excluded := func(j ops.Job) bool {
-		return !r.ownsJob(j) || !slices.Contains(tiers, j.Tier) || r.Namespace != "" && r.Namespace != j.Namespace
+		return !o.owns(j) || !slices.Contains(tiers, j.Tier) ||
+			selection.Namespace != "" && selection.Namespace != j.Namespace
 	}
-	all = slices.DeleteFunc(r.runner.operations.Ops(), func(o *ops.Op) bool { return excluded(o.Job) })
-	saved = r.runner.operations.Restorable()
+	all = slices.DeleteFunc(o.runner.operations.Ops(), func(op *ops.Op) bool { return excluded(op.Job) })
+	saved = o.runner.operations.Restorable()
 	saved = slices.DeleteFunc(saved, func(s ops.SavedDefinition) bool { return excluded(s.Job) })
 	return all, saved, nil
 }
 
 // DeleteDefinition deletes the saved definition of an operation on one of the user's jobs.
-func (r *Request) DeleteDefinition(saved ops.SavedDefinition) error {
-	if !r.ownsJob(saved.Job) {
+func (o *Operations) DeleteDefinition(saved ops.SavedDefinition) error {
+	if !o.owns(saved.Job) {
 		return errNotOwned
 	}
-	return r.runner.operations.DropByID(saved.ID)
+	return o.runner.operations.DropByID(saved.ID)
 }
 
-// ownsJob reports whether the job is in the scope of the command.
-func (r *Request) ownsJob(job ops.Job) bool {
-	return r.Cluster.(*scopedCluster).owned.Owns(job.Tier, job.Namespace, job.Root)
+// owns reports whether the job is in the scope of the command.
+func (o *Operations) owns(job ops.Job) bool {
+	return o.scope.owned.Owns(job.Tier, job.Namespace, job.Root)
 }

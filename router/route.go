@@ -21,7 +21,7 @@ func route(next Handler) Handler {
 	return func(ctx context.Context, req *Request) error {
 		name := req.Words[0]
 		create := commandTable[name]
-		if req.Subsystem {
+		if req.Session.Subsystem {
 			return unknownSubsystem(name)
 		}
 		if create == nil {
@@ -38,7 +38,7 @@ func route(next Handler) Handler {
 			if err := req.writeStartEvent(false); err != nil {
 				return err
 			}
-			_, err := io.WriteString(req.Stdout, spec.Help())
+			_, err := io.WriteString(req.Console.Stdout, spec.Help())
 			return err
 		}
 		if err != nil {
@@ -109,8 +109,7 @@ const codeGatewayError = 125
 
 // withProgramCode gives errors of commands that run a program an exit code that differs from the program's.
 func (s Spec) withProgramCode(err error) error {
-	var exit *ExitError
-	if err == nil || !s.RunsProgram || errors.As(err, &exit) || errors.Is(err, backends.ErrLimitReached) {
+	if err == nil || !s.RunsProgram || hasExitCode(err) || errors.Is(err, backends.ErrLimitReached) {
 		return err
 	}
 	return Exit(codeGatewayError, err)

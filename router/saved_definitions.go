@@ -2,15 +2,14 @@ package router
 
 import (
 	"slices"
-	"strings"
 
 	"nomadctld/backends"
 	"nomadctld/internal/ops"
 )
 
-// SavedDefinitions returns the saved definitions of req.Job.
-func (r *Request) SavedDefinitions() ops.SavedDefinitions {
-	return r.runner.operations.SavedDefinitions(r.opsJob(), r.User.Login, strings.Join(r.redacted.words, " "))
+// Saved returns the saved definitions of the target's job.
+func (o *Operations) Saved() ops.SavedDefinitions {
+	return o.runner.operations.SavedDefinitions(o.job(), o.user, o.command())
 }
 
 // deleteOutdatedSaved deletes the saved definitions of stopped jobs that have been registered again since.
@@ -26,19 +25,22 @@ func (r *operationRunner) deleteOutdatedSaved(listed []backends.Job) {
 
 // savedJobs returns the user's stopped jobs that the gateway has saved and Nomad has not listed, in the selected
 // tier and namespace.
-func (r *Request) savedJobs(listed []backends.Job) (jobs []backends.Job) {
-	tiers, err := r.Cluster.(*scopedCluster).tiers(r.Tier)
-	if err != nil || r.runner == nil {
+func (o *Operations) savedJobs(listed []backends.Job, selection backends.Selection) (jobs []backends.Job) {
+	if o == nil {
 		return nil
 	}
-	registry := r.runner.operations
+	tiers, err := o.scope.tiers(selection.Tier)
+	if err != nil {
+		return nil
+	}
+	registry := o.runner.operations
 	for _, entry := range registry.ListSaved(ops.Stopped) {
 		isSame := func(j backends.Job) bool {
 			return registry.SameJob(entry.Job, ops.Job{Tier: j.Tier, Namespace: j.Namespace, ID: j.ID})
 		}
 		job := entry.Job
-		selected := slices.Contains(tiers, job.Tier) && (r.Namespace == "" || r.Namespace == job.Namespace)
-		if !selected || !r.ownsJob(job) || slices.ContainsFunc(listed, isSame) {
+		selected := slices.Contains(tiers, job.Tier) && (selection.Namespace == "" || selection.Namespace == job.Namespace)
+		if !selected || !o.owns(job) || slices.ContainsFunc(listed, isSame) {
 			continue
 		}
 		jobs = append(jobs, backends.Job{

@@ -248,8 +248,10 @@ func TestLimitErr_Recorded(t *testing.T) {
 		return nil
 	})
 	err := w.Handler()(context.Background(), &Request{
-		Login: "ann", Key: "key", Session: "c-1", Line: "probe", LimitErr: Exit(CodeTryLater, errors.New("too many")),
-		Stdin: strings.NewReader(""), Stdout: &w.stdout, Stderr: &w.stderr, Signals: NewSignals(func(error) {}),
+		Session: Session{
+			Login: "ann", Key: "key", ID: "c-1", Line: "probe", LimitErr: Exit(CodeTryLater, errors.New("too many")),
+		},
+		Console: w.console(),
 	})
 	if ExitCode(err) != 75 {
 		t.Errorf("got %v", err)

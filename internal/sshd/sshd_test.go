@@ -136,7 +136,7 @@ func runLine(t *testing.T, client *gossh.Client, line string) string {
 
 // whoHandler prints the identity and the line of the request.
 func whoHandler(_ context.Context, req *router.Request) error {
-	fmt.Fprintf(req.Stdout, "%s %s\n", req.Login, req.Line)
+	fmt.Fprintf(req.Console.Stdout, "%s %s\n", req.Session.Login, req.Session.Line)
 	return nil
 }
 
@@ -276,8 +276,8 @@ func TestRequests_Malformed(t *testing.T) {
 
 func TestPty_NoSize(t *testing.T) {
 	s := startServer(t, Limits{}, func(_ context.Context, req *router.Request) error {
-		width, height := req.Terminal.Size()
-		fmt.Fprintf(req.Stdout, "%s %dx%d\n", req.Terminal.Name, width, height)
+		width, height := req.Console.Terminal.Size()
+		fmt.Fprintf(req.Console.Stdout, "%s %dx%d\n", req.Console.Terminal.Name, width, height)
 		return nil
 	})
 	ch, _ := openSession(t, s.annsClient(t))
@@ -297,7 +297,7 @@ func TestPty_NoSize(t *testing.T) {
 func TestRequests_UnreadDoNotBlock(t *testing.T) {
 	release := make(chan struct{})
 	s := startServer(t, Limits{}, func(ctx context.Context, req *router.Request) error {
-		if req.Line == "wait" {
+		if req.Session.Line == "wait" {
 			<-release
 		}
 		return whoHandler(ctx, req)
@@ -329,14 +329,14 @@ func TestSession_TenAtOnce(t *testing.T) {
 	var together atomic.Int32
 	all := make(chan struct{})
 	s := startServer(t, Limits{}, func(_ context.Context, req *router.Request) error {
-		if req.Line == "x" {
+		if req.Session.Line == "x" {
 			return nil
 		}
 		if together.Add(1) == 10 {
 			close(all)
 		}
 		<-all
-		io.WriteString(req.Stdout, req.Line)
+		io.WriteString(req.Console.Stdout, req.Session.Line)
 		return nil
 	})
 	client := s.annsClient(t)
@@ -372,7 +372,7 @@ func TestSession_ContextEndsWithChannel(t *testing.T) {
 	causes := make(chan error, 1)
 	running := make(chan struct{})
 	s := startServer(t, Limits{}, func(ctx context.Context, req *router.Request) error {
-		if req.Line != "wait" {
+		if req.Session.Line != "wait" {
 			return nil
 		}
 		close(running)
@@ -440,7 +440,7 @@ func TestErrors_OneSafeLineEach(t *testing.T) {
 
 func TestPanic_EndsOneSession(t *testing.T) {
 	s := startServer(t, Limits{}, func(ctx context.Context, req *router.Request) error {
-		if req.Line == "panic" {
+		if req.Session.Line == "panic" {
 			panic("boom")
 		}
 		return whoHandler(ctx, req)
@@ -570,11 +570,11 @@ func (f *freezableConn) Write(p []byte) (int, error) {
 
 func TestIdle_ActiveSessionStays(t *testing.T) {
 	s := startServer(t, Limits{IdleTimeout: 8 * time.Second}, func(_ context.Context, req *router.Request) error {
-		if req.Line == "short" {
+		if req.Session.Line == "short" {
 			time.Sleep(5 * time.Second)
 		}
 		for range 8 {
-			io.WriteString(req.Stderr, ".")
+			io.WriteString(req.Console.Stderr, ".")
 			time.Sleep(1500 * time.Millisecond)
 		}
 		return nil
@@ -629,9 +629,9 @@ func TestUpload_CutIsNotEOF(t *testing.T) {
 	uploads, started := make(chan upload, 1), make(chan struct{}, 1)
 	s := startServer(t, Limits{}, func(ctx context.Context, req *router.Request) error {
 		first := make([]byte, len("start"))
-		_, err := io.ReadFull(req.Stdin, first)
+		_, err := io.ReadFull(req.Console.Stdin, first)
 		started <- struct{}{}
-		rest, failed := io.ReadAll(req.Stdin)
+		rest, failed := io.ReadAll(req.Console.Stdin)
 		uploads <- upload{string(first) + string(rest), errors.Join(err, failed)}
 		return nil
 	})
@@ -661,7 +661,7 @@ func TestUpload_CutIsNotEOF(t *testing.T) {
 func TestUpload_NoKeepaliveReply(t *testing.T) {
 	uploads := make(chan error, 1)
 	s := startServer(t, Limits{}, func(_ context.Context, req *router.Request) error {
-		_, err := io.ReadAll(req.Stdin)
+		_, err := io.ReadAll(req.Console.Stdin)
 		uploads <- err
 		return nil
 	})
@@ -677,7 +677,7 @@ func TestWrite_ClientGone(t *testing.T) {
 	results := make(chan error, 1)
 	s := startServer(t, Limits{}, func(ctx context.Context, req *router.Request) error {
 		for {
-			if _, err := req.ByteOutput.Stdout.Write(make([]byte, 1000)); err != nil {
+			if _, err := req.Console.ByteOutput.Stdout.Write(make([]byte, 1000)); err != nil {
 				if ctx.Err() == nil {
 					err = fmt.Errorf("the session is still running after %w", err)
 				}
@@ -762,7 +762,7 @@ func TestStop_Grace(t *testing.T) {
 	s := startServer(t, Limits{}, func(_ context.Context, req *router.Request) error {
 		close(running)
 		time.Sleep(200 * time.Millisecond)
-		io.WriteString(req.Stdout, "done")
+		io.WriteString(req.Console.Stdout, "done")
 		return nil
 	})
 	idle, err := s.dial(t, "bob", s.bob)

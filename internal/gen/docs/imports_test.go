@@ -24,12 +24,13 @@ acl: backends
 backends/backendtest: backends
 backends/docker: backends internal/dockerhost internal/safego internal/tlsfiles
 backends/nomad: backends internal/safego internal/tlsfiles
-commands: backends internal/escape internal/ops internal/pattern internal/render
-	internal/safego router
+commands: backends internal/cmdline internal/console internal/escape internal/ops
+	internal/pattern internal/render internal/safego router
 config: internal/cmdline internal/dockerhost internal/suggest internal/tlsfiles
 internal/cli: config internal/demo internal/gateway internal/health internal/linequeue
 internal/audit: internal/escape internal/linequeue
 internal/clusterview: backends internal/safego
+internal/console: backends internal/escape internal/render internal/safego
 internal/demo: config internal/gateway internal/nomadsim internal/sshfiles router
 internal/gateway: acl backends backends/docker backends/nomad commands config
 	internal/audit internal/clusterview internal/nomadcli internal/ops internal/sshd
@@ -41,14 +42,14 @@ internal/logshare: backends internal/safego
 internal/ops: backends
 internal/prose: commands router
 internal/render: internal/escape
-internal/sshd: acl internal/audit internal/escape router
+internal/sshd: acl internal/audit internal/console internal/escape router
 internal/testenv/dockertest: internal/nomadsim internal/testenv
 internal/testenv/gatewaytest: config internal/audit internal/gateway internal/sshfiles
 	internal/testenv internal/testenv/nomadtest
 internal/testenv/nomadtest: internal/nomadsim internal/testenv
-router: acl backends internal/audit internal/clusterview internal/cmdline internal/escape
-	internal/logjoin internal/logshare internal/nomadcli internal/ops
-	internal/safego internal/suggest
+router: acl backends internal/audit internal/clusterview internal/cmdline
+	internal/console internal/escape internal/logjoin internal/logshare
+	internal/nomadcli internal/ops internal/safego internal/suggest
 `)
 
 // importTable parses lines such as "config: internal/suggest": a package, a colon and the packages that it may import.

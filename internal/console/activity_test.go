@@ -1,4 +1,4 @@
-package router
+package console
 
 import (
 	"bytes"
@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-func TestProgress_ShownAfterDelay(t *testing.T) {
+func TestActivity_ShownAfterDelay(t *testing.T) {
 	for name, tc := range map[string]struct {
 		terminal *Terminal
 		wait     time.Duration
@@ -19,7 +19,7 @@ func TestProgress_ShownAfterDelay(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			var screen, other bytes.Buffer
-			done := (&Request{Stdout: &screen, Stderr: &other, Terminal: tc.terminal}).Progress("waiting")
+			done := (&Console{Stdout: &screen, Stderr: &other, Terminal: tc.terminal}).ShowActivity("waiting")
 			time.Sleep(tc.wait)
 			done()
 			if screen.String() != tc.want || other.Len() > 0 {

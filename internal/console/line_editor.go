@@ -1,4 +1,4 @@
-package router
+package console
 
 import (
 	"bytes"
@@ -46,7 +46,7 @@ func newLineEditor(modes backends.TerminalModes, detach []byte) *lineEditor {
 		erase:   key(backends.ModeErase, del),
 		kill:    key(backends.ModeKill, ctrl('U')),
 		eof:     key(backends.ModeEOF, ctrl('D')),
-		intr:    key(backends.ModeIntr, ctrlC),
+		intr:    key(backends.ModeIntr, CtrlC),
 		quit:    key(backends.ModeQuit, ctrl('\\')),
 		werase:  key(backends.ModeWerase, ctrl('W')),
 		lnext:   key(backends.ModeLnext, ctrl('V')),

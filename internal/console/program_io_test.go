@@ -1,4 +1,4 @@
-package router
+package console
 
 import (
 	"bytes"
@@ -24,19 +24,19 @@ func TestProgramIO_ClaimsOnFirstByte(t *testing.T) {
 				keys := newTerminalInput(typed, true, func() { interrupted++ })
 				defer keys.close()
 				var output bytes.Buffer
-				req := &Request{
+				c := &Console{
 					Stdin: keys, ByteOutput: ByteOutput{&output, &output}, Signals: NewSignals(func(error) { interrupted++ }),
 				}
-				stdin, signals, out := req.ProgramIO()
-				req.Signals.Deliver("INT")
+				stdin, signals, out := c.ProgramIO()
+				c.Signals.Deliver("INT")
 				io.WriteString(typing, "a\x03")
 				synctest.Wait()
 				if interrupted != 2 || len(signals) != 0 {
 					t.Errorf("before: %d interrupts and %d signals, want 2 and 0", interrupted, len(signals))
 				}
 				first(stdin, out)
-				req.Signals.Deliver("INT")
-				req.Signals.Deliver("USR1")
+				c.Signals.Deliver("INT")
+				c.Signals.Deliver("USR1")
 				io.WriteString(typing, "\x03")
 				synctest.Wait()
 				if interrupted != 2 || len(signals) != 2 {
@@ -63,7 +63,7 @@ func TestProgramIO_KeepsEarlyInput(t *testing.T) {
 func TestTerminalInput_CtrlCAfterUnread(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		interrupted := 0
-		keys := newTerminalInput(bytes.NewReader(append(bytes.Repeat([]byte("x"), 1<<20), ctrlC)), false,
+		keys := newTerminalInput(bytes.NewReader(append(bytes.Repeat([]byte("x"), 1<<20), CtrlC)), false,
 			func() { interrupted++ })
 		defer keys.close()
 		synctest.Wait()
@@ -73,14 +73,14 @@ func TestTerminalInput_CtrlCAfterUnread(t *testing.T) {
 	})
 	synctest.Test(t, func(t *testing.T) { // lossless until IgnoreInput
 		interrupted := 0
-		keys := newTerminalInput(iotest.OneByteReader(bytes.NewReader(append(bytes.Repeat([]byte("x"), 1<<17), ctrlC))), true,
+		keys := newTerminalInput(iotest.OneByteReader(bytes.NewReader(append(bytes.Repeat([]byte("x"), 1<<17), CtrlC))), true,
 			func() { interrupted++ })
 		defer keys.close()
 		synctest.Wait()
 		if interrupted != 0 {
 			t.Errorf("%d interrupts before that, want none", interrupted)
 		}
-		(&Request{Stdin: keys}).IgnoreInput()
+		(&Console{Stdin: keys}).IgnoreInput()
 		synctest.Wait()
 		if interrupted != 1 {
 			t.Errorf("%d interrupts, want 1", interrupted)

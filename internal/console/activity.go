@@ -1,4 +1,4 @@
-package router
+package console
 
 import (
 	"io"
@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// Progress prints what the command is waiting for, if it takes longer than a second and the client has a terminal.
+// ShowActivity prints what the command is waiting for, if it takes longer than a second and the client has a terminal.
 // done erases it and may be called twice.
-func (r *Request) Progress(activity string) (done func()) {
-	if r.Terminal == nil {
+func (c *Console) ShowActivity(activity string) (done func()) {
+	if c.Terminal == nil {
 		return func() {}
 	}
 	var mu sync.Mutex
@@ -19,7 +19,7 @@ func (r *Request) Progress(activity string) (done func()) {
 		defer mu.Unlock()
 		if !finished {
 			shown = true
-			io.WriteString(r.StatusWriter(), activity+"...")
+			io.WriteString(c.StatusWriter(), activity+"...")
 		}
 	})
 	return sync.OnceFunc(func() {
@@ -27,7 +27,7 @@ func (r *Request) Progress(activity string) (done func()) {
 		mu.Lock()
 		defer mu.Unlock()
 		if shown {
-			io.WriteString(r.StatusWriter(), "\r\x1b[K")
+			io.WriteString(c.StatusWriter(), "\r\x1b[K")
 		}
 		finished = true
 	})

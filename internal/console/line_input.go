@@ -1,4 +1,4 @@
-package router
+package console
 
 import (
 	"io"
@@ -11,13 +11,13 @@ import (
 // echo the input, because the client's terminal is in raw mode. Ctrl-C calls cancel with ErrInterrupted, the detach
 // keys call it with backends.ErrDetached. Ctrl-D on an empty line ends the input. LineInput returns nil for a client
 // without a terminal.
-func (r *Request) LineInput(detach []byte, cancel func(error)) io.Reader {
-	if r.Terminal == nil {
+func (c *Console) LineInput(detach []byte, cancel func(error)) io.Reader {
+	if c.Terminal == nil {
 		return nil
 	}
 	return &lineInput{
-		from: r.Stdin, screen: r.ByteOutput.Stdout, cancel: cancel,
-		editor: newLineEditor(r.Terminal.Modes, detach),
+		from: c.Stdin, screen: c.ByteOutput.Stdout, cancel: cancel,
+		editor: newLineEditor(c.Terminal.Modes, detach),
 	}
 }
 

@@ -1,4 +1,4 @@
-package router
+package console
 
 import (
 	"sync"

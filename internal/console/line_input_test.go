@@ -1,4 +1,4 @@
-package router
+package console
 
 import (
 	"bytes"
@@ -23,10 +23,10 @@ func TestLineInput(t *testing.T) {
 	} {
 		keys, typing := io.Pipe()
 		canceled := make(chan error, 1)
-		req := &Request{
+		client := &Console{
 			Stdin: keys, Terminal: NewTerminal("xterm", 80, 24), ByteOutput: ByteOutput{Stdout: new(bytes.Buffer)},
 		}
-		input := req.LineInput(backends.ParseDetachKeys("ctrl-p,ctrl-q"), func(err error) { canceled <- err })
+		input := client.LineInput(backends.ParseDetachKeys("ctrl-p,ctrl-q"), func(err error) { canceled <- err })
 		go func() {
 			io.WriteString(typing, c.typed)
 			typing.CloseWithError(io.ErrUnexpectedEOF)
@@ -51,7 +51,7 @@ func TestLineInput(t *testing.T) {
 			t.Errorf("%s: canceled with %v", name, <-canceled)
 		}
 	}
-	if (&Request{}).LineInput(nil, nil) != nil {
+	if (&Console{}).LineInput(nil, nil) != nil {
 		t.Error("without a terminal: got an editor")
 	}
 }

@@ -1,4 +1,4 @@
-package router
+package console
 
 import "sync"
 
@@ -10,8 +10,7 @@ type Signals struct {
 	claimed   bool // guarded by mu; signals go to the channel and no longer interrupt
 }
 
-// NewSignals returns Signals that call interrupt until the command claims them. The error is ErrInterrupted with the
-// exit code for the signal.
+// NewSignals returns Signals that call interrupt with an *InterruptError until the command claims them.
 func NewSignals(interrupt func(error)) *Signals {
 	return &Signals{interrupt: interrupt, channel: make(chan string, 16)}
 }
@@ -24,7 +23,7 @@ func (s *Signals) Deliver(name string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if number := interruptSignals[name]; number != 0 && !s.claimed {
-		s.interrupt(Exit(128+number, ErrInterrupted))
+		s.interrupt(&InterruptError{Signal: number})
 		return true
 	}
 	select {

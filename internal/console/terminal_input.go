@@ -1,8 +1,7 @@
-package router
+package console
 
 import (
 	"bytes"
-	"context"
 	"io"
 	"sync"
 )
@@ -49,7 +48,7 @@ func (t *terminalInput) readLoop(source io.Reader) {
 func (t *terminalInput) add(typed []byte, err error) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if !t.claimed && bytes.IndexByte(typed, ctrlC) >= 0 {
+	if !t.claimed && bytes.IndexByte(typed, CtrlC) >= 0 {
 		t.interrupt()
 	}
 	for (t.claimed || t.lossless) && len(t.typed) >= maxTyped && !t.closed {
@@ -62,8 +61,6 @@ func (t *terminalInput) add(typed []byte, err error) bool {
 	t.changed.Broadcast()
 	return err == nil
 }
-
-const ctrlC = 3
 
 // close declares that there will be no more reads. The source is still read until it ends with the session.
 func (t *terminalInput) close() {
@@ -121,30 +118,4 @@ func (t *terminalInput) release() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.claimed = false
-}
-
-// Ask prints a prompt, which may be empty, on the terminal and returns the next key typed. If there is a prompt, input
-// typed before it is discarded. While Ask waits, Ctrl-C is a key like any other; afterwards it interrupts the command
-// again.
-func (r *Request) Ask(ctx context.Context, prompt string) (byte, error) {
-	if keys, ok := r.Stdin.(*terminalInput); ok {
-		keys.claim()
-		defer keys.release()
-		if prompt != "" {
-			keys.discard()
-		}
-	}
-	io.WriteString(r.StatusWriter(), prompt)
-	key := make([]byte, 1)
-	typed := make(chan error, 1)
-	go func() {
-		_, err := io.ReadFull(r.Stdin, key)
-		typed <- err
-	}()
-	select {
-	case err := <-typed:
-		return key[0], err
-	case <-ctx.Done(): // the reading goroutine ends with the session
-		return 0, context.Cause(ctx)
-	}
 }

@@ -1,0 +1,38 @@
+package router
+
+import (
+	"fmt"
+	"strings"
+
+	"nomadctld/backends"
+)
+
+// Target is what a selector selects: a job, a part of it, an allocation, or a task in an allocation.
+type Target struct {
+	Job        backends.Job
+	Part       Part                 // for TargetPart
+	Allocation *backends.Allocation // nil: not selected
+	Task       *backends.Task       // likewise; in Allocation
+}
+
+// Part is a group of a job, or a task in all allocations of a group. It is as the user wrote it: nothing has checked
+// that the job has such a group or task. The zero value is the whole job.
+type Part struct{ Group, Task string }
+
+func (t Target) String() string {
+	if t.Allocation == nil {
+		return fmt.Sprintf("%s in namespace %s of tier %s", t.Job.ID, t.Job.Namespace, t.Job.Tier)
+	}
+	if t.Task == nil {
+		return fmt.Sprintf("%s %s on %s, in namespace %s of tier %s",
+			t.Allocation.ID, t.Allocation.Name, t.Allocation.Node, t.Job.Namespace, t.Job.Tier)
+	}
+	return fmt.Sprintf("%s %s/%s on %s, %s, in namespace %s of tier %s",
+		t.Task.ExecID, t.Allocation.Name, t.Task.Name, t.Allocation.Node, t.Allocation.Status, t.Job.Namespace, t.Job.Tier)
+}
+
+// matchesExactly reports whether the selector is a full name or ID of the target and not a prefix of an ID.
+func (t Target) matchesExactly(selector string) bool {
+	return strings.HasPrefix(selector, t.Job.ID) || t.Allocation != nil && selector == t.Allocation.ID ||
+		t.Task != nil && selector == t.Task.ExecID
+}
