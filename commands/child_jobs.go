@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"nomadctld/backends"
+	"nomadctld/internal/monitor"
+	"nomadctld/internal/phrase"
 	"nomadctld/router"
 )
 
@@ -27,7 +29,7 @@ func runningChildren(ctx context.Context, req *router.Request, job backends.JobD
 }
 
 // childJobCount returns "1 child job", "2 child jobs".
-func childJobCount(n int) string { return plural(n, "child job") }
+func childJobCount(n int) string { return phrase.Count(n, "child job") }
 
 // childJobsAre returns "1 child job is", "2 child jobs are".
 func childJobsAre(n int) string {
@@ -86,7 +88,7 @@ func (s *stop) stopChildren(
 		if !ok || s.detach {
 			continue
 		}
-		if err := waitUntilStopped(ctx, req.Access.Cluster, child, "", result, report.Transientf); err != nil {
+		if err := monitor.WaitUntilStopped(ctx, req.Access.Cluster, child, "", result, report.Transientf); err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", child.ID, err))
 		}
 	}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 
 	"nomadctld/backends"
+	"nomadctld/internal/monitor"
+	"nomadctld/internal/phrase"
 	"nomadctld/router"
 )
 
@@ -49,23 +51,23 @@ func (c deploymentChange) Spec() router.Spec {
 }
 
 func (c deploymentChange) Run(ctx context.Context, req *router.Request) error {
-	d, err := activeDeployment(ctx, req)
+	d, err := monitor.ActiveDeployment(ctx, req.Access.Cluster, req.Target.Job)
 	if err != nil {
 		return err
 	}
 	if d.Status == c.participle {
-		return printNotice(req, "deployment %s of %s is already %s", shortID(d.ID), req.Target.Job.ID, d.Status)
+		return printNotice(req, "deployment %s of %s is already %s", phrase.ShortID(d.ID), req.Target.Job.ID, d.Status)
 	}
 	if c.name == "resume" && d.Status != "paused" {
-		return fmt.Errorf("deployment %s of %s is not paused: it is %s", shortID(d.ID), req.Target.Job.ID, d.Status)
+		return fmt.Errorf("deployment %s of %s is not paused: it is %s", phrase.ShortID(d.ID), req.Target.Job.ID, d.Status)
 	}
 	result, err := c.apply(req.Access.Writer, ctx, req.Target.Job, d.ID)
 	if err != nil {
-		return jobError(req.Target.Job, err)
+		return phrase.JobError(req.Target.Job, err)
 	}
-	done := fmt.Sprintf("%s deployment %s of %s", c.participle, shortID(d.ID), req.Target.Job.ID)
+	done := fmt.Sprintf("%s deployment %s of %s", c.participle, phrase.ShortID(d.ID), req.Target.Job.ID)
 	if c.name == "fail" { // "failed deployment" reads as an error
-		done = fmt.Sprintf("marked deployment %s of %s as failed", shortID(d.ID), req.Target.Job.ID)
+		done = fmt.Sprintf("marked deployment %s of %s as failed", phrase.ShortID(d.ID), req.Target.Job.ID)
 	}
 	return printResult(req, "%s%s", done, evaluationSuffix(result))
 }

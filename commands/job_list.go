@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"nomadctld/backends"
+	"nomadctld/internal/phrase"
 	"nomadctld/router"
 )
 
@@ -61,7 +62,7 @@ func currentJob(ctx context.Context, req *router.Request) (backends.JobDetail, e
 	defer req.Console.ShowActivity("waiting for the cluster")()
 	job, err := req.Access.Cluster.Job(ctx, req.Target.Job)
 	if err != nil {
-		return job, jobError(req.Target.Job, err)
+		return job, phrase.JobError(req.Target.Job, err)
 	}
 	return job, nil
 }

@@ -4,12 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
-	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
 
 	"nomadctld/backends"
+	"nomadctld/internal/parse"
 	"nomadctld/internal/pattern"
 )
 
@@ -45,43 +45,18 @@ func (l *logFlags) query(now time.Time) (q backends.LogQuery, re *regexp.Regexp,
 		}
 	}
 	if l.since != "" {
-		if q.Since, err = parseTime(l.since, now); err != nil {
+		if q.Since, err = parse.Time(l.since, now); err != nil {
 			return q, nil, fmt.Errorf("--since: %w", err)
 		}
 	}
 	// --since without --lines means all lines since then.
 	if l.lines != "all" && (l.since == "" || l.flagSet.Changed("lines")) {
 		var ok bool
-		if q.Lines, ok = parseNumber(l.lines); !ok {
+		if q.Lines, ok = parse.Number(l.lines); !ok {
 			return q, nil, fmt.Errorf("--lines takes a number or all, not %.100q", l.lines)
 		}
 	}
 	return q, re, nil
-}
-
-var timeLayouts = []string{
-	time.RFC3339Nano, "2006-01-02T15:04:05", "2006-01-02T15:04", "2006-01-02 15:04:05", "2006-01-02 15:04", time.DateOnly,
-}
-
-// maxDays is the maximum number of days before now. No log is older.
-const maxDays = 36500
-
-// parseTime parses a time in UTC, or a duration before now.
-func parseTime(text string, now time.Time) (time.Time, error) {
-	if days, ok := strings.CutSuffix(text, "d"); ok {
-		if n, ok := parseNumber(days); ok && n <= maxDays {
-			return now.AddDate(0, 0, -n), nil
-		}
-	}
-	if d, ok := parseDuration(text); ok {
-		return now.Add(-d), nil
-	}
-	for _, layout := range timeLayouts {
-		if t, err := time.ParseInLocation(layout, text, time.UTC); err == nil {
-			return t, nil
-		}
-	}
-	return time.Time{}, fmt.Errorf("not a time: %.100q (write 10m, 2h, 3d, or 2026-11-22 14:05)", text)
 }
 
 // explainLogError adds the task and the next step to an error of a log.

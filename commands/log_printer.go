@@ -10,6 +10,7 @@ import (
 
 	"nomadctld/backends"
 	"nomadctld/internal/escape"
+	"nomadctld/internal/phrase"
 	"nomadctld/router"
 )
 
@@ -51,7 +52,7 @@ func (t *taskLog) print(c backends.LogChunk) error {
 		t.note("%s%s", t.prefix, escape.Text(c.Note))
 		return nil
 	case c.Skipped > 0:
-		return t.noteGap(c.Stderr, l, plural(c.Skipped, "line")+" skipped here: this client reads too slowly")
+		return t.noteGap(c.Stderr, l, phrase.Count(c.Skipped, "line")+" skipped here: this client reads too slowly")
 	case c.Lost:
 		t.incomplete = true
 		return t.noteGap(c.Stderr, l, "lines may be missing here: the log was rotated before they were read")

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"nomadctld/backends"
+	"nomadctld/internal/phrase"
 	"nomadctld/internal/render"
 	"nomadctld/router"
 )
@@ -115,7 +116,7 @@ func jobTree(jobs []backends.Job, usage map[string]backends.Usage) *render.Tree 
 					task.ExecID, task.Name, uptimeText(a, task), memory, notRunningState(a, task))))
 			}
 			if len(a.Tasks) == 0 { // the tasks have no names until the client agent has started the allocation
-				groups[a.Group].Add(fmt.Sprintf("allocation %s (%s) %s", shortID(a.ID), humanize.Time(a.Modified), a.Status))
+				groups[a.Group].Add(fmt.Sprintf("allocation %s (%s) %s", phrase.ShortID(a.ID), humanize.Time(a.Modified), a.Status))
 			}
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"nomadctld/backends"
+	"nomadctld/internal/phrase"
 	"nomadctld/router"
 )
 
@@ -69,7 +70,7 @@ func (r *run) Run(ctx context.Context, req *router.Request) error {
 		return fmt.Errorf("%s cannot run, because its schedule is disabled (see: batch %s)", job.ID, job.ID)
 	}
 	if err != nil {
-		return jobError(job.Job, err)
+		return phrase.JobError(job.Job, err)
 	}
 	if result.ChildID != "" {
 		return printResult(req, "%s", result.ChildID)

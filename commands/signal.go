@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"nomadctld/internal/phrase"
 	"nomadctld/router"
 )
 
@@ -53,7 +54,7 @@ func (signal) Run(ctx context.Context, req *router.Request) error {
 			req.Target.Task.Name, a.Name, stateClause(notRunningState(a, *req.Target.Task), req.Target.Task.ExecID))
 	}
 	if err := req.Access.Writer.SignalTask(ctx, *req.Target.Allocation, req.Target.Task.Name, name); err != nil {
-		return jobError(req.Target.Job, err)
+		return phrase.JobError(req.Target.Job, err)
 	}
 	return printResult(req, "sent %s to %s of %s", name, req.Target.Task.Name, req.Target.Allocation.Name)
 }

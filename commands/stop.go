@@ -6,11 +6,15 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/pflag"
 
 	"nomadctld/backends"
+	"nomadctld/internal/monitor"
 	"nomadctld/internal/ops"
+	"nomadctld/internal/phrase"
+	"nomadctld/internal/release"
 	"nomadctld/router"
 )
 
@@ -85,21 +89,21 @@ func (s *stop) Run(ctx context.Context, req *router.Request) error {
 	if req.Target.Allocation != nil {
 		return s.stopAllocation(ctx, req, job)
 	}
-	group, err := groupOf(job, req.Target.Part)
+	group, err := req.Target.Part.GroupIn(job)
 	if err != nil {
 		return err
 	}
 	if group == nil {
 		return s.stopJob(ctx, req, job)
 	}
-	live := liveAllocations(job, group.Name)
+	live := monitor.LiveAllocations(job, group.Name)
 	if (group.Count == 0 || job.Stopped) && len(live) == 0 {
 		return printNotice(req, "%s is already stopped%s", req.Args[0], disconnectedText(job, group.Name))
 	}
 	if err := s.confirmStop(ctx, req, job, live); err != nil {
 		return err
 	}
-	warning, err := saveRelease(ctx, req.Access.Cluster, req.Access.Operations.Saved(), job, 1)
+	warning, err := release.Save(ctx, req.Access.Cluster, req.Access.Operations.Saved(), job, 1)
 	if err != nil {
 		return notStopped(req, err)
 	}
@@ -114,7 +118,7 @@ func (s *stop) Run(ctx context.Context, req *router.Request) error {
 			job.ID, group.Name, group.Scaling.Min, req.Args[0], group.Scaling.Min)
 	}
 	if err != nil {
-		return notStopped(req, jobError(job.Job, err))
+		return notStopped(req, phrase.JobError(job.Job, err))
 	}
 	if s.detach {
 		return s.printEvaluation(req, result)
@@ -142,7 +146,7 @@ func (s *stop) confirmStop(
 		return nil
 	}
 	return confirm(ctx, req, s.yes, "Stop %s in tier %s, with %s?",
-		req.Args[0], job.Tier, plural(len(live), "running allocation"))
+		req.Args[0], job.Tier, phrase.Count(len(live), "running allocation"))
 }
 
 // stopJob stops a whole job.
@@ -154,7 +158,7 @@ func (s *stop) stopJob(ctx context.Context, req *router.Request, job backends.Jo
 	if err := s.askChildren(ctx, req, children); err != nil {
 		return err
 	}
-	live := liveAllocations(job, "")
+	live := monitor.LiveAllocations(job, "")
 	if job.Stopped && len(live) == 0 && !s.purge {
 		printNotice(req, "%s is already stopped%s", req.Args[0], disconnectedText(job, ""))
 		left, err := s.stopChildren(ctx, req, job)
@@ -166,7 +170,7 @@ func (s *stop) stopJob(ctx context.Context, req *router.Request, job backends.Jo
 	}
 	result, saved, err := s.saveAndStop(ctx, req, job)
 	if err != nil {
-		return notStopped(req, jobError(job.Job, err))
+		return notStopped(req, phrase.JobError(job.Job, err))
 	}
 	if saved {
 		defer printNotice(req, "%s", startableText(job))
@@ -210,13 +214,13 @@ func (s *stop) saveAndStop(
 		result, err = req.Access.Writer.Stop(ctx, job.Job, false)
 		return result, false, err
 	}
-	releaseWarning, err := saveRelease(ctx, req.Access.Cluster, req.Access.Operations.Saved(), job, 1)
+	releaseWarning, err := release.Save(ctx, req.Access.Cluster, req.Access.Operations.Saved(), job, 1)
 	if err != nil {
 		return result, false, err
 	}
 	id, stoppedWarning := "", ""
 	if job.ID == job.Root { // a child job is not saved, because it runs only once
-		if id, stoppedWarning, err = saveStopped(ctx, req.Access.Cluster, req.Access.Operations.Saved(), job); err != nil {
+		if id, stoppedWarning, err = release.SaveStopped(ctx, req.Access.Cluster, req.Access.Operations.Saved(), job); err != nil {
 			return result, false, err
 		}
 	}
@@ -263,10 +267,10 @@ func (s *stop) deleteSaved(req *router.Request) error {
 // stop.
 // The current state shows which allocations are on nodes that have disconnected since.
 func stoppedText(ctx context.Context, req *router.Request, job backends.JobDetail, group string) string {
-	n, disconnected := len(liveAllocations(job, group)), disconnectedText(job, group)
+	n, disconnected := len(monitor.LiveAllocations(job, group)), disconnectedText(job, group)
 	if now, err := req.Access.Cluster.Job(ctx, job.Job); err == nil {
 		disconnected = disconnectedText(now, group)
-		for _, a := range liveAllocations(job, group) {
+		for _, a := range monitor.LiveAllocations(job, group) {
 			if slices.ContainsFunc(now.Allocations, func(b backends.Allocation) bool {
 				return b.ID == a.ID && b.Status == "unknown"
 			}) {
@@ -280,7 +284,7 @@ func stoppedText(ctx context.Context, req *router.Request, job backends.JobDetai
 	case n == 0:
 		return ": " + strings.TrimPrefix(disconnected, "; ")
 	}
-	return ": " + plural(n, "allocation") + disconnected
+	return ": " + phrase.Count(n, "allocation") + disconnected
 }
 
 // disconnectedText returns the number of allocations on disconnected nodes in words, or "".
@@ -294,7 +298,7 @@ func disconnectedText(job backends.JobDetail, group string) string {
 	if n == 0 {
 		return ""
 	}
-	return fmt.Sprintf("; %s on a disconnected node may still be running", plural(n, "allocation"))
+	return fmt.Sprintf("; %s on a disconnected node may still be running", phrase.Count(n, "allocation"))
 }
 
 func (s *stop) check(req *router.Request) error {
@@ -321,11 +325,11 @@ func (s *stop) stopAllocation(ctx context.Context, req *router.Request, job back
 	a := *req.Target.Allocation
 	if a.TerminalStatus() {
 		return fmt.Errorf("allocation %s of %s is not running: it %s",
-			shortID(a.ID), job.ID, stateClause(a.Status, shortID(a.ID)))
+			phrase.ShortID(a.ID), job.ID, stateClause(a.Status, phrase.ShortID(a.ID)))
 	}
 	result, err := req.Access.Writer.StopAllocation(ctx, a)
 	if err != nil {
-		return notStopped(req, jobError(job.Job, err))
+		return notStopped(req, phrase.JobError(job.Job, err))
 	}
 	if s.detach {
 		return s.printEvaluation(req, result)
@@ -333,17 +337,8 @@ func (s *stop) stopAllocation(ctx context.Context, req *router.Request, job back
 	ctx, cancel := s.withTimeout(ctx)
 	defer cancel()
 	report := req.Console.NewProgressLine()
-	report.Transientf("stopping allocation %s", shortID(a.ID))
-	var next string
-	err = pollJob(ctx, req.Access.Cluster, job.Job, report.Transientf, func(now backends.JobDetail) (bool, error) {
-		for _, b := range now.Allocations {
-			if b.ID == a.ID {
-				next = b.Next
-				return b.TerminalStatus(), checkReachable(b)
-			}
-		}
-		return true, nil
-	})
+	report.Transientf("stopping allocation %s", phrase.ShortID(a.ID))
+	next, err := monitor.WaitUntilAllocationStopped(ctx, req.Access.Cluster, job.Job, a.ID, report.Transientf)
 	report.Clear()
 	if err != nil {
 		return s.explainWaitError(err, job.Job)
@@ -356,20 +351,13 @@ func (s *stop) stopAllocation(ctx context.Context, req *router.Request, job back
 			replaced += fmt.Sprintf(" (bring it back: start %s)", job.ID)
 		}
 	case next != "":
-		replaced += " with " + shortID(next)
+		replaced += " with " + phrase.ShortID(next)
 	}
-	return printResult(req, "stopped allocation %s of %s; %s%s", shortID(a.ID), job.ID, replaced, evaluationSuffix(result))
+	return printResult(req, "stopped allocation %s of %s; %s%s", phrase.ShortID(a.ID), job.ID, replaced, evaluationSuffix(result))
 }
 
-// checkReachable returns an error for an allocation that Nomad cannot stop because its node is disconnected or down.
-func checkReachable(a backends.Allocation) error {
-	switch a.Status {
-	case "unknown":
-		return fmt.Errorf("allocation %s is not stopped: its node %s is disconnected from Nomad, and the allocation may "+
-			"still be running there; Nomad stops it when the node reconnects (see: status %s)", shortID(a.ID), a.Node, a.JobID)
-	case "lost":
-		return fmt.Errorf("allocation %s is lost: its node %s is down, and the allocation may still be running there "+
-			"(see: status %s)", shortID(a.ID), a.Node, a.JobID)
-	}
-	return nil
+// startableText describes how long start can bring back a job that was saved now.
+func startableText(job backends.JobDetail) string {
+	until := time.Now().Add(ops.Retention).UTC().Format("2006-01-02 15:04Z")
+	return fmt.Sprintf("start %s brings it back until %s, even after Nomad has deleted it", job.ID, until)
 }

@@ -21,6 +21,9 @@ const (
 	idleGrace = 5 * time.Second
 )
 
+// ErrTimeout is the cause of a context that limits the time of a wait. Nomad continues to apply the change.
+var ErrTimeout = errors.New("timed out")
+
 // Progress prints or records a message that the next one replaces.
 type Progress func(format string, args ...any)
 

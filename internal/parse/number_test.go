@@ -1,4 +1,4 @@
-package commands
+package parse
 
 import (
 	"strings"
@@ -14,31 +14,31 @@ var notNumbers = []string{
 	"010", "٣", "１", "²", "Inf", "NaN", "1k", "99999999999999999999", "9223372036854775808", "1000000000",
 }
 
-func TestParseNumber_DecimalDigits(t *testing.T) {
+func TestNumber_DecimalDigits(t *testing.T) {
 	for _, text := range append(notNumbers, "+1", "-1") {
-		if n, ok := parseNumber(text); ok {
+		if n, ok := Number(text); ok {
 			t.Errorf("%q: got %d, want an error", text, n)
 		}
 	}
 	for text, want := range map[string]int{"0": 0, "7": 7, "42": 42, "999999999": 999_999_999} {
-		if n, ok := parseNumber(text); !ok || n != want {
+		if n, ok := Number(text); !ok || n != want {
 			t.Errorf("%q: got %d, %v", text, n, ok)
 		}
 	}
 }
 
-func TestParseCount_SignsAreRelative(t *testing.T) {
+func TestCount_SignsAreRelative(t *testing.T) {
 	for text, want := range map[string]int{"0": 0, "1": 1, "12": 12, "+1": 5, "+0": 4, "-1": 3, "-4": 0} {
-		if n, err := parseCount(text, 4); err != nil || n != want {
+		if n, err := Count(text, 4); err != nil || n != want {
 			t.Errorf("%q of 4: got %d, %v, want %d", text, n, err, want)
 		}
 	}
 	for _, text := range append(notNumbers, "+999999999") {
-		if n, err := parseCount(text, 4); err == nil {
+		if n, err := Count(text, 4); err == nil {
 			t.Errorf("%q: got %d, want an error", text, n)
 		}
 	}
-	if _, err := parseCount("-5", 4); err == nil || err.Error() != "the count is 4, so -5 would make it less than 0" {
+	if _, err := Count("-5", 4); err == nil || err.Error() != "the count is 4, so -5 would make it less than 0" {
 		t.Errorf("got %v", err)
 	}
 }
@@ -46,7 +46,7 @@ func TestParseCount_SignsAreRelative(t *testing.T) {
 func TestDurationFlag(t *testing.T) {
 	var d time.Duration
 	f := pflag.NewFlagSet("", pflag.ContinueOnError)
-	durationVar(f, &d, "timeout", 5*time.Minute, "maximum time to wait")
+	DurationVar(f, &d, "timeout", 5*time.Minute, "maximum time to wait")
 	if usage := f.FlagUsages(); !strings.Contains(usage, "--timeout duration") ||
 		!strings.Contains(usage, "(default 5m0s)") {
 		t.Errorf("got %q", usage)
@@ -69,28 +69,39 @@ func TestDurationFlag(t *testing.T) {
 	}
 }
 
-func TestParseSeconds_PlainDecimals(t *testing.T) {
+func TestSeconds_PlainDecimals(t *testing.T) {
 	for text, want := range map[string]float64{"2": 2, "0.5": 0.5, "3600": 3600} {
-		if n, ok := parseSeconds(text); !ok || n != want {
+		if n, ok := Seconds(text); !ok || n != want {
 			t.Errorf("%q: got %v, %v", text, n, ok)
 		}
 	}
 	for _, text := range []string{"", "+2", "-2", "0x1p4", "1e3", "Inf", "NaN", ".5", "5.", "1_0", "٣", " 2"} {
-		if n, ok := parseSeconds(text); ok {
+		if n, ok := Seconds(text); ok {
 			t.Errorf("%q: got %v, want an error", text, n)
 		}
 	}
 }
 
-func TestBatchSize_NumberOrPercentage(t *testing.T) {
-	for text, want := range map[string]int{"1": 1, "5": 5, "25%": 2, "1%": 1, "100%": 10} {
-		if n, err := batchSize(text, 10); err != nil || n != want {
-			t.Errorf("%q: got %d, %v, want %d", text, n, err, want)
+func TestTime(t *testing.T) {
+	now := time.Date(2026, 11, 27, 12, 0, 0, 0, time.UTC)
+	for text, want := range map[string]time.Time{
+		"10m":                       now.Add(-10 * time.Minute),
+		"1h30m":                     now.Add(-90 * time.Minute),
+		"0s":                        now,
+		"3d":                        time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC),
+		"2026-11-22":                time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC),
+		"2026-11-22 14:05":          time.Date(2026, 11, 22, 14, 5, 0, 0, time.UTC),
+		"2026-11-22T14:05:06":       time.Date(2026, 11, 22, 14, 5, 6, 0, time.UTC),
+		"2026-11-22T14:05:06.5Z":    time.Date(2026, 11, 22, 14, 5, 6, 5e8, time.UTC),
+		"2026-11-22T14:05:06+02:00": time.Date(2026, 11, 22, 12, 5, 6, 0, time.UTC),
+	} {
+		if got, err := Time(text, now); !got.Equal(want) || err != nil {
+			t.Errorf("%q: got %v, %v, want %v", text, got, err, want)
 		}
 	}
-	for _, text := range append(notNumbers, "0", "0%", "101%", "%", "+25%", "-1", "+1", "25 %", "25%%", "0x5%") {
-		if n, err := batchSize(text, 10); err == nil {
-			t.Errorf("%q: got %d, want an error", text, n)
+	for _, text := range []string{"", "yesterday", "-10m", "10", "2026-13-01", "14:05", "-3d", "1.5d"} {
+		if got, err := Time(text, now); err == nil {
+			t.Errorf("%q: got %v, want an error", text, got)
 		}
 	}
 }

@@ -273,4 +273,3 @@ func Relink(
 	}
 	return nil
 }
-

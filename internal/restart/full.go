@@ -9,19 +9,31 @@ import (
 
 	"nomadctld/backends"
 	"nomadctld/internal/escape"
+	"nomadctld/internal/monitor"
 	"nomadctld/internal/ops"
+	"nomadctld/internal/phrase"
+	"nomadctld/internal/release"
 )
 
 const (
 	recoveryTimeout  = 5 * time.Minute // time for Nomad to respond before the definition is printed for the user
 	recoveryInterval = 3 * time.Second
 
+	definitionTimeout = 5 * time.Second // time to read the definition that the job has after a failure
+
 	lateRequestGrace = 30 * time.Second // time in which a request whose response was lost may still be applied
 )
 
-// restartFull stops a job and registers it again. The definition is saved to disk before the job is stopped, and
-// deleted after Nomad has accepted it again.
-func (r *restart) restartFull(ctx context.Context, op ops.Operation, job backends.JobDetail) error {
+// Full stops a job and registers it again.
+type Full struct {
+	Job     backends.JobDetail
+	Timeout time.Duration // to stop, and again to become healthy
+}
+
+// Run runs the whole restart. The definition is saved to disk before the job is stopped, and deleted after Nomad has
+// accepted it again.
+func (f *Full) Run(ctx context.Context, op ops.Operation) error {
+	job := f.Job
 	definition, err := op.Cluster.Definition(ctx, job.Job, nil)
 	if err != nil {
 		return phrase.JobError(job.Job, err)
@@ -69,7 +81,7 @@ func (r *restart) restartFull(ctx context.Context, op ops.Operation, job backend
 		definition = newer
 	}
 	op.Note("stopping %s at version %d", job.ID, version)
-	r.waitForStop(ctx, op, job.Job, now.ModifyIndex)
+	f.waitForStop(ctx, op, job.Job, now.ModifyIndex)
 	registered, err := registerAgain(ctx, op, job.Job, definition, now.ModifyIndex, true)
 	if err != nil {
 		return recoveryError(op, job, definition, err)
@@ -81,8 +93,8 @@ func (r *restart) restartFull(ctx context.Context, op ops.Operation, job backend
 		op.Note("%v", err)
 	}
 	op.Note("registered %s again", job.ID)
-	ctx, cancel := context.WithTimeoutCause(ctx, r.Timeout,
-		fmt.Errorf("timed out after %s; Nomad is still working on it", r.Timeout))
+	ctx, cancel := context.WithTimeoutCause(ctx, f.Timeout,
+		fmt.Errorf("timed out after %s; Nomad is still working on it", f.Timeout))
 	defer cancel()
 	ctx, stop := cancelOnHalt(ctx, op)
 	defer stop()
@@ -134,8 +146,8 @@ func confirmStopped(
 }
 
 // waitForStop waits until no allocation of a stopped job is running, or until the operation is halted.
-func (r *restart) waitForStop(ctx context.Context, op ops.Operation, job backends.Job, index uint64) {
-	ctx, cancel := context.WithTimeoutCause(ctx, r.Timeout, errWaitTimeout)
+func (f *Full) waitForStop(ctx context.Context, op ops.Operation, job backends.Job, index uint64) {
+	ctx, cancel := context.WithTimeoutCause(ctx, f.Timeout, monitor.ErrTimeout)
 	defer cancel()
 	ctx, stop := cancelOnHalt(ctx, op)
 	defer stop()
@@ -171,7 +183,7 @@ func registerAgain(
 // recoveryError returns the error for a job that could not be registered again, with the next step. Unless the job is
 // running anyway, it prints the definition, which may be the only copy.
 func recoveryError(op ops.Operation, job backends.JobDetail, definition json.RawMessage, err error) error {
-	ctx, cancel := context.WithTimeout(context.Background(), pollInterval*10)
+	ctx, cancel := context.WithTimeout(context.Background(), definitionTimeout)
 	defer cancel()
 	text, readErr := op.Cluster.Definition(ctx, job.Job, nil)
 	var now, before release.Identity

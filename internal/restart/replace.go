@@ -10,7 +10,10 @@ import (
 	"time"
 
 	"nomadctld/backends"
+	"nomadctld/internal/monitor"
 	"nomadctld/internal/ops"
+	"nomadctld/internal/phrase"
+	"nomadctld/internal/release"
 )
 
 // checkReplaceable returns an error for unreschedulable allocations of a batch job. They can only be replaced by a new
@@ -157,9 +160,9 @@ func (r *Rolling) allowRescheduling(ctx context.Context, op ops.Operation,
 	if err := monitor.WaitForRollout(ctx, op.Cluster, r.Job.Job, "", restored, op.Progress); err != nil {
 		return fmt.Errorf("the definition of %s was restored, but the job is not confirmed running: %w", r.Job.ID, err)
 	}
-	return monitor.Poll(ctx, op.Cluster, r.Job.Job, op.Progress, func(now backends.JobDetail) (bool, error) {
+	return monitor.Poll(ctx, op.Cluster, r.Job.Job, op.Progress, func(now backends.JobDetail) (string, bool, error) {
 		r.Job = now
-		return true, nil
+		return "", true, nil
 	})
 }
 
@@ -217,27 +220,7 @@ func (r *Rolling) placeMissing(ctx context.Context, op ops.Operation) error {
 	defer cancel()
 	ctx, stop := cancelOnHalt(ctx, op)
 	defer stop()
-	var idle time.Time // since when Nomad has evaluated the job without placing anything
-	err = monitor.Poll(ctx, op.Cluster, r.Job.Job, op.Progress, func(now backends.JobDetail) (bool, error) {
-		want, have, _ := allocationCounts(now)
-		switch {
-		case now.ModifyIndex != r.Job.ModifyIndex:
-			return true, phrase.ChangedError(now)
-		case len(now.Unplaced) > 0:
-			return true, fmt.Errorf("cannot be placed: %s", phrase.Unplaced(now.Unplaced))
-		case len(monitor.MissingAllocations(now, "")) == 0 && isIdle(now):
-			return true, checkNoneFailed(now)
-		case !isEvaluated(now, result.EvaluationID) || !isIdle(now):
-			idle = time.Time{}
-		case idle.IsZero():
-			idle = time.Now()
-		case time.Since(idle) > idleGrace:
-			return true, fmt.Errorf("Nomad evaluated %s but placed nothing: %d of %s running (see: info %s)",
-				now.ID, have, phrase.Count(want, "allocation"), now.ID)
-		}
-		op.Progress("%d of %s running", have, phrase.Count(want, "allocation"))
-		return false, nil
-	})
+	err = monitor.WaitUntilPlaced(ctx, op.Cluster, r.Job, result, op.Progress)
 	if err == nil {
 		op.Note("placed %s of %s", phrase.Count(total, "missing allocation"), r.Job.ID)
 	}

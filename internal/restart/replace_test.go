@@ -1,4 +1,4 @@
-package commands
+package restart
 
 import (
 	"cmp"
@@ -65,8 +65,8 @@ func TestFindRegistered_ResponseLost(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				var r rollingRestart
-				r.job.ID, r.job.Version, r.job.ModifyIndex = "web", 3, 13
+				var r Rolling
+				r.Job.ID, r.Job.Version, r.Job.ModifyIndex = "web", 3, 13
 				start := time.Now()
 				index, err := r.findRegistered(t.Context(), ops.Operation{Op: op, Cluster: &definitionsCluster{all: tc.all}},
 					json.RawMessage(original), backends.ErrOutcomeUnknown)
@@ -129,56 +129,6 @@ func failedJob(index uint64, others ...backends.Allocation) backends.JobDetail {
 	return job
 }
 
-func TestWaitUntilReplaced_NothingReplaced(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		job := failedJob(7)
-		f := &failedCluster{detail: func() backends.JobDetail { return job }}
-		start := time.Now()
-		_, err := waitUntilReplaced(t.Context(), f, job, job.Allocations, backends.WriteResult{EvaluationID: "e1"},
-			func(string, ...any) {})
-		if err == nil || err.Error() != "Nomad evaluated web but did not replace: web[0] a1a1a1a1 (see: info web)" ||
-			time.Since(start) < idleGrace {
-			t.Errorf("got %v after %s", err, time.Since(start))
-		}
-	})
-}
-
-func TestWaitUntilReplaced_RunsOrFails(t *testing.T) {
-	next := backends.Allocation{
-		ID: "b2b2b2b2", JobID: "web", Name: "web.web[0]", Group: "web", Desired: "run",
-		Created: time.Unix(2, 0),
-	}
-	for status, want := range map[string]string{
-		"running": "",
-		"failed":  "allocation b2b2b2b2, which replaces a1a1a1a1, is failed",
-		"lost":    "allocation b2b2b2b2, which replaces a1a1a1a1, is lost",
-	} {
-		synctest.Test(t, func(t *testing.T) {
-			job := failedJob(7)
-			f := &failedCluster{detail: func() backends.JobDetail {
-				a := next
-				if f := time.Since(time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)); f > 3*time.Second {
-					a.Status = status
-				} else {
-					a.Status = "pending"
-				}
-				return failedJob(7, a)
-			}}
-			back, err := waitUntilReplaced(t.Context(), f, job, job.Allocations, backends.WriteResult{}, func(string, ...any) {})
-			if (err == nil) != (want == "") || err != nil && !strings.HasPrefix(err.Error(), want) ||
-				err == nil && (len(back) != 1 || back[0].ID != next.ID) {
-				t.Errorf("%s: got %+v, %v", status, back, err)
-			}
-		})
-	}
-	changed := failedJob(8)
-	f := &failedCluster{detail: func() backends.JobDetail { return changed }}
-	if _, err := waitUntilReplaced(t.Context(), f, failedJob(7), changed.Allocations, backends.WriteResult{},
-		func(string, ...any) {}); err == nil || !strings.Contains(err.Error(), "was changed by somebody else") {
-		t.Errorf("got %v", err)
-	}
-}
-
 func TestAllowRescheduling_RestoresJob(t *testing.T) {
 	definition := `{"ID":"web","JobModifyIndex":7,"TaskGroups":[{"Name":"web","Count":1,` +
 		`"ReschedulePolicy":{"Attempts":0}}]}`
@@ -220,7 +170,7 @@ func TestAllowRescheduling_RestoresJob(t *testing.T) {
 				}
 				w := f.operation(t)
 				w.Cluster, w.Writer = f, f
-				r := &rollingRestart{job: job, unreschedulable: job.Allocations, timeout: time.Minute}
+				r := &Rolling{Plan: Plan{Job: job, Unreschedulable: job.Allocations}, Timeout: time.Minute}
 				index := uint64(0)
 				err := r.allowRescheduling(t.Context(), w, func(job backends.JobDetail) error {
 					index = job.ModifyIndex
@@ -247,69 +197,5 @@ func TestAllowRescheduling_RestoresJob(t *testing.T) {
 				}
 			})
 		})
-	}
-}
-
-func TestCheckReplaced(t *testing.T) {
-	job := failedJob(7)
-	if err := checkReplaced(job, ""); err == nil ||
-		!strings.Contains(err.Error(), "Nomad does not replace 1 failed allocation: web[0] a1a1a1a1") {
-		t.Errorf("got %v", err)
-	}
-	if err := checkReplaced(job, "db"); err != nil {
-		t.Errorf("of another group: got %v", err)
-	}
-	job.Evaluations = []backends.Evaluation{{Status: "pending"}}
-	if err := checkReplaced(job, ""); err != nil {
-		t.Errorf("pending evaluation: got %v", err)
-	}
-	replaced := failedJob(7, backends.Allocation{
-		ID: "b2", JobID: "web", Name: "web.web[0]", Group: "web",
-		Status: "running", Desired: "run", Created: time.Unix(2, 0),
-	})
-	if err := checkReplaced(replaced, ""); err != nil {
-		t.Errorf("replaced: got %v", err)
-	}
-	awaited := failedJob(7)
-	awaited.Allocations[0].ReschedulePending = true
-	if err := checkReplaced(awaited, ""); err != nil {
-		t.Errorf("reschedule pending: got %v", err)
-	}
-}
-
-func TestMissingAllocations_OnlyIfIdle(t *testing.T) {
-	running := backends.Allocation{
-		ID: "b2", JobID: "web", Name: "web.web[1]", Group: "web", Status: "running",
-		Desired: "run", Created: time.Unix(2, 0),
-	}
-	unknown := running
-	unknown.Status = "unknown"
-	lost := running
-	lost.Status = "lost"
-	for name, tc := range map[string]struct {
-		change func(*backends.JobDetail)
-		group  string
-		want   int
-	}{
-		"one is missing":   {func(*backends.JobDetail) {}, "", 1},
-		"of another group": {func(*backends.JobDetail) {}, "db", 0},
-		"none is missing":  {func(j *backends.JobDetail) { j.Groups[0].Count = 2 }, "", 0},
-		"an evaluation is pending": {func(j *backends.JobDetail) {
-			j.Evaluations = []backends.Evaluation{{Status: "pending"}}
-		}, "", 0},
-		"one cannot be placed": {
-			func(j *backends.JobDetail) { j.Unplaced = []backends.UnplacedGroup{{Group: "web"}} },
-			"", 0,
-		},
-		"a system job":                  {func(j *backends.JobDetail) { j.Type = "system" }, "", 0},
-		"one is on a disconnected node": {func(j *backends.JobDetail) { j.Allocations[1] = unknown }, "", 0},
-		"another is lost":               {func(j *backends.JobDetail) { j.Allocations[1] = lost }, "", 2},
-	} {
-		job := failedJob(7, running) // the failed allocation counts too
-		job.Groups[0].Count = 3
-		tc.change(&job)
-		if got := missingAllocations(job, tc.group); got["web"] != tc.want || tc.want == 0 && len(got) > 0 {
-			t.Errorf("%s: got %v, want %d", name, got, tc.want)
-		}
 	}
 }

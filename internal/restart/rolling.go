@@ -11,25 +11,21 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"nomadctld/backends"
+	"nomadctld/internal/monitor"
 	"nomadctld/internal/ops"
+	"nomadctld/internal/phrase"
 	"nomadctld/internal/safego"
 )
 
-// rollingRestart restarts the allocations of a job one batch at a time. Before that, it replaces failed allocations and
-// has missing allocations placed. It stops at the first batch that does not become healthy.
-type rollingRestart struct {
-	job           backends.JobDetail
-	targets       []Target
-	batchSize     int
-	wait, timeout time.Duration
-	replace       bool // stop the allocations, so that Nomad replaces them
-	ignoreChecks  bool // do not wait for service checks
-
-	failed          []backends.Allocation // failed or stopped; to replace first
-	unreschedulable []backends.Allocation // failed allocations whose reschedule block allows no attempts
-	missing         map[string]int        // missing allocations by group, which Nomad does not place by itself
-
-	skipped []backends.Allocation // pending, or on a disconnected node
+// Rolling restarts the allocations of a job one batch at a time. Before that, it replaces failed allocations and has
+// missing allocations placed. It stops at the first batch that does not become healthy.
+type Rolling struct {
+	Plan
+	BatchSize    int
+	Wait         time.Duration // pause between batches
+	Timeout      time.Duration // time a batch may take to become healthy
+	Replace      bool          // stop the allocations, so that Nomad replaces them
+	IgnoreChecks bool          // do not wait for service checks
 
 	restarted   []Target // restarted and healthy
 	unconfirmed []Target // of the current batch: restarted, but not yet healthy
@@ -44,8 +40,8 @@ const (
 	maxParallelRequests = 4 // a restart request occupies a connection until its tasks have stopped
 )
 
-// restartAll runs the whole restart.
-func (r *Rolling) restartAll(ctx context.Context, op ops.Operation) error {
+// Run runs the whole restart.
+func (r *Rolling) Run(ctx context.Context, op ops.Operation) error {
 	if err := r.replaceFailed(ctx, op); err != nil {
 		return err
 	}
@@ -108,11 +104,11 @@ func (r *Rolling) beforeBatch(ctx context.Context, op ops.Operation) (now backen
 			return now, err
 		}
 	}
-	err = monitor.Poll(ctx, op.Cluster, r.Job.Job, op.Progress, func(job backends.JobDetail) (bool, error) {
+	err = monitor.Poll(ctx, op.Cluster, r.Job.Job, op.Progress, func(job backends.JobDetail) (string, bool, error) {
 		if now = job; now.ModifyIndex != r.Job.ModifyIndex {
-			return true, phrase.ChangedError(now)
+			return "", true, phrase.ChangedError(now)
 		}
-		return true, checkRestartable(now)
+		return "", true, CheckRestartable(now)
 	})
 	if err == nil && ctx.Err() != nil {
 		err = context.Cause(ctx)
@@ -148,17 +144,17 @@ func (r *Rolling) restartBatch(ctx context.Context, op ops.Operation, batch []Ta
 	defer cancel()
 	up := map[string]upState{} // by allocation ID
 	waiting := ""
-	err := monitor.Poll(ctx, op.Cluster, r.Job.Job, op.Progress, func(now backends.JobDetail) (bool, error) {
+	err := monitor.Poll(ctx, op.Cluster, r.Job.Job, op.Progress, func(now backends.JobDetail) (string, bool, error) {
 		checks := r.fetchChecks(ctx, op, now, batch)
 		if ctx.Err() != nil { // the check results are missing: keep the previous value of waiting
-			return true, context.Cause(ctx)
+			return "", true, context.Cause(ctx)
 		}
 		var reasons []string
 		for _, t := range batch {
 			reason, err := r.notReady(now, t, checks)
 			switch {
 			case err != nil:
-				return true, err
+				return "", true, err
 			case reason != "":
 				reasons = append(reasons, phrase.ShortID(t.ID)+": "+reason)
 				delete(up, t.ID)
@@ -170,10 +166,10 @@ func (r *Rolling) restartBatch(ctx context.Context, op ops.Operation, batch []Ta
 			}
 		}
 		if waiting = strings.Join(reasons, ", "); waiting != "" {
-			op.Progress("%d of %d restarted; %s", len(r.restarted), len(r.Targets), waiting)
-			return false, nil
+			return fmt.Sprintf("%d of %d restarted; %s", len(r.restarted), len(r.Targets), waiting), false, nil
 		}
-		return !slices.ContainsFunc(batch, func(t Target) bool { return time.Since(up[t.ID].seen) < minUptime }), nil
+		isNew := func(t Target) bool { return time.Since(up[t.ID].seen) < minUptime }
+		return "", !slices.ContainsFunc(batch, isNew), nil
 	})
 	if err != nil && ctx.Err() != nil && waiting != "" {
 		err = fmt.Errorf("%w: %s", err, waiting)

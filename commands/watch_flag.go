@@ -6,12 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
 
 	"nomadctld/internal/console"
+	"nomadctld/internal/parse"
 	"nomadctld/router"
 )
 
@@ -60,3 +62,18 @@ func (w *watchFlag) run(ctx context.Context, req *router.Request, draw func(cont
 	title := fmt.Sprintf("every %gs: %s", w.seconds, strings.Join(req.Words, " "))
 	return req.Console.Redraw(ctx, interval, title, drawFrame)
 }
+
+// secondsFlag is the value of the flag --watch.
+type secondsFlag float64
+
+func (s *secondsFlag) Set(text string) error {
+	parsed, ok := parse.Seconds(text)
+	if !ok {
+		return errors.New("--watch takes 1 to 3600 seconds")
+	}
+	*s = secondsFlag(parsed)
+	return nil
+}
+
+func (s *secondsFlag) Type() string   { return "float64" }
+func (s *secondsFlag) String() string { return strconv.FormatFloat(float64(*s), 'g', -1, 64) }
