@@ -150,6 +150,7 @@ func boxGateway(t *testing.T) *gatewaytest.Gateway {
 }
 
 func TestNomadctl_ArgumentsAsTyped(t *testing.T) {
+	t.Parallel()
 	g := boxGateway(t)
 	words := []string{
 		"a  b", "", "#comment", "a#b", "~", "~root", "it's", "''", `"q"`, "two\nlines", "ends\n", "\n", "\ttab ",
@@ -187,6 +188,7 @@ func TestNomadctl_ArgumentsAsTyped(t *testing.T) {
 }
 
 func TestNomadctl_StreamsAndExitCodes(t *testing.T) {
+	t.Parallel()
 	g := boxGateway(t)
 	forEachShell(t, func(t *testing.T, c *nomadctlClient) {
 		c.setGateway(g, "wim")
@@ -217,6 +219,7 @@ func TestNomadctl_StreamsAndExitCodes(t *testing.T) {
 }
 
 func TestNomadctl_SharesConnection(t *testing.T) {
+	t.Parallel()
 	forEachShell(t, func(t *testing.T, c *nomadctlClient) {
 		g := boxGateway(t)
 		c.setGateway(g, "wim")
@@ -248,6 +251,7 @@ func TestNomadctl_SharesConnection(t *testing.T) {
 
 // TestNomadctl_KilledWhileConnecting uses a server that accepts connections and sends nothing.
 func TestNomadctl_KilledWhileConnecting(t *testing.T) {
+	t.Parallel()
 	g := boxGateway(t)
 	silent, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -286,6 +290,7 @@ func TestNomadctl_KilledWhileConnecting(t *testing.T) {
 
 // TestNomadctl_HostKeyAlias uses a host with HostKeyAlias in the ssh configuration.
 func TestNomadctl_HostKeyAlias(t *testing.T) {
+	t.Parallel()
 	g := boxGateway(t)
 	host, port, _ := net.SplitHostPort(g.Address)
 	forEachShell(t, func(t *testing.T, c *nomadctlClient) {
@@ -318,6 +323,7 @@ func lookPath(t *testing.T, program string) string {
 }
 
 func TestNomadctl_DeadSocket(t *testing.T) {
+	t.Parallel()
 	forEachShell(t, func(t *testing.T, c *nomadctlClient) {
 		g := boxGateway(t)
 		c.setGateway(g, "wim")
@@ -342,6 +348,7 @@ func TestNomadctl_DeadSocket(t *testing.T) {
 
 // TestNomadctl_CompletionDeadConnection stops the master process of the connection, to simulate a lost network.
 func TestNomadctl_CompletionDeadConnection(t *testing.T) {
+	t.Parallel()
 	g := boxGateway(t)
 	forEachShell(t, func(t *testing.T, c *nomadctlClient) {
 		c.setGateway(g, "wim")
@@ -391,6 +398,7 @@ func TestNomadctl_CompletionDeadConnection(t *testing.T) {
 }
 
 func TestNomadctl_RequestsTerminal(t *testing.T) {
+	t.Parallel()
 	g := boxGateway(t)
 	forEachShell(t, func(t *testing.T, c *nomadctlClient) {
 		c.setGateway(g, "wim")
@@ -438,6 +446,7 @@ func TestNomadctl_RequestsTerminal(t *testing.T) {
 }
 
 func TestNomadctl_FindsGateway(t *testing.T) {
+	t.Parallel()
 	const two = "# mine\n\n[work]\n host=gw.example.org\r\nport = 2222 \nuser= ann\nkey = ~/.ssh/k e y\n" +
 		"ssh_options = -o ProxyJump=bastion -4\n; other\n[home-2]\nhost = ::1\n"
 	forEachShell(t, func(t *testing.T, c *nomadctlClient) {
@@ -549,6 +558,7 @@ func TestNomadctl_FindsGateway(t *testing.T) {
 }
 
 func TestNomadctl_ConnectionErrors(t *testing.T) {
+	t.Parallel()
 	g := boxGateway(t)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -623,6 +633,7 @@ func TestNomadctl_ConnectionErrors(t *testing.T) {
 }
 
 func TestNomadctl_Setup(t *testing.T) {
+	t.Parallel()
 	g := boxGateway(t)
 	fingerprint := ssh.FingerprintSHA256(g.Keys["hostkey"].PublicKey())
 	host := g.Address
@@ -734,6 +745,7 @@ func TestNomadctl_Setup(t *testing.T) {
 
 // TestNomadctl_CompletesOwnedJobs calls the script as the completion functions of the shells do.
 func TestNomadctl_CompletesOwnedJobs(t *testing.T) {
+	t.Parallel()
 	g := boxGateway(t)
 	forEachShell(t, func(t *testing.T, c *nomadctlClient) {
 		for _, tc := range []struct {
@@ -813,6 +825,7 @@ func shellClient(t *testing.T, shell string) *nomadctlClient {
 }
 
 func TestNomadctl_CompletesInBashAndZsh(t *testing.T) {
+	t.Parallel()
 	for _, tc := range []struct {
 		shell []string
 		load  string
@@ -857,6 +870,7 @@ func TestNomadctl_CompletesInBashAndZsh(t *testing.T) {
 
 // TestNomadctl_CompletesInFish uses complete -C, which needs no terminal.
 func TestNomadctl_CompletesInFish(t *testing.T) {
+	t.Parallel()
 	c := shellClient(t, "fish")
 	cmd := c.command()
 	cmd.Path, _ = exec.LookPath("fish")
@@ -887,6 +901,7 @@ func TestNomadctl_CompletesInFish(t *testing.T) {
 
 // TestComplete_OffersEveryFlag compares the candidates with the flags of --help. The router adds some of them.
 func TestComplete_OffersEveryFlag(t *testing.T) {
+	t.Parallel()
 	g := boxGateway(t)
 	conn := g.Dial(t, "wim")
 	for _, spec := range router.Specs() {
@@ -910,6 +925,7 @@ func TestComplete_OffersEveryFlag(t *testing.T) {
 }
 
 func TestNomadctl_Shellcheck(t *testing.T) {
+	t.Parallel()
 	if _, err := exec.LookPath("shellcheck"); err != nil {
 		t.Skip("no shellcheck: apt-get install shellcheck")
 	}
@@ -926,6 +942,7 @@ func TestNomadctl_Shellcheck(t *testing.T) {
 }
 
 func TestNomadctlUsage_ExamplesAreAccepted(t *testing.T) {
+	t.Parallel()
 	forEachShell(t, func(t *testing.T, c *nomadctlClient) {
 		help, _, _ := c.run("", "--help")
 		c.fakeSSH()
