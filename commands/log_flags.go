@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"regexp"
@@ -9,8 +10,11 @@ import (
 	"github.com/spf13/pflag"
 
 	"nomadctld/backends"
+	"nomadctld/internal/console"
 	"nomadctld/internal/parse"
 	"nomadctld/internal/pattern"
+	"nomadctld/internal/tasklog"
+	"nomadctld/router"
 )
 
 // logFlags are the flags of logs and tail.
@@ -59,19 +63,41 @@ func (l *logFlags) query(now time.Time) (q backends.LogQuery, re *regexp.Regexp,
 	return q, re, nil
 }
 
-// explainLogError adds the task and the next step to an error of a log.
-func explainLogError(err error, t logTask) error {
-	task := t.name()
-	switch {
-	case errors.Is(err, backends.ErrRunsNotSeparable):
-		return fmt.Errorf("log of %s: %w (for all runs: logs -n all %s; "+
-			"for the previous allocation: logs --previous-allocation %s)", task, err, t.task.ExecID, t.task.ExecID)
-	case errors.Is(err, backends.ErrNoLog):
-		return fmt.Errorf("log of %s: %w (see: info %s)", task, err, t.task.ExecID)
-	case errors.Is(err, backends.ErrNoTimestamps):
-		return fmt.Errorf("the log of %s comes from Nomad's files, which have no timestamps: leave out -t and --since", task)
-	case err != nil:
-		return fmt.Errorf("log of %s: %w", task, err)
+// view returns the request to print the logs of the target.
+func (l *logFlags) view(req *router.Request) (view tasklog.View, err error) {
+	query, pattern, err := l.query(time.Now())
+	if err != nil {
+		return view, usageError(req, err)
 	}
-	return nil
+	view = tasklog.View{
+		Job: req.Target.Job, Query: query,
+		Printer: &tasklog.Printer{Console: req.Console, Pattern: pattern, Times: l.times, Split: l.split},
+		Open:    func(a backends.Allocation, task string) tasklog.Log { return req.Access.RuntimeOf(a, task) },
+	}
+	if req.Target.Task != nil {
+		view.Task = &tasklog.Task{Allocation: *req.Target.Allocation, Task: *req.Target.Task}
+	}
+	return view, nil
+}
+
+// followLogs prints the logs of the target until all tasks have finished.
+func (l *logFlags) followLogs(ctx context.Context, req *router.Request) error {
+	view, err := l.view(req)
+	if err != nil {
+		return err
+	}
+	req.Access.AllowCached(tasklog.PollInterval * 9 / 10)
+	err = view.Follow(ctx, req.Access.Cluster)
+	if errors.Is(context.Cause(ctx), console.ErrInterrupted) {
+		return nil // Ctrl-C is the usual way to end it
+	}
+	return logError(err)
+}
+
+// logError returns err, or the exit code 1 if err has been printed.
+func logError(err error) error {
+	if errors.Is(err, tasklog.ErrReported) {
+		return router.Exit(1, nil)
+	}
+	return err
 }

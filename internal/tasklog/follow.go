@@ -1,4 +1,4 @@
-package commands
+package tasklog
 
 import (
 	"context"
@@ -8,42 +8,35 @@ import (
 	"time"
 
 	"nomadctld/backends"
-	"nomadctld/internal/console"
 	"nomadctld/internal/escape"
 	"nomadctld/internal/safego"
-	"nomadctld/router"
 )
 
 // follower follows the logs of a job's tasks.
 type follower struct {
-	req     *router.Request
-	query   backends.LogQuery
-	printer *logPrinter
+	View
+	cluster backends.Cluster
 	job     atomic.Pointer[backends.JobDetail] // the latest state of the job; nil: the job was purged
 }
 
 const (
-	logPollInterval  = 2 * time.Second
-	logRetryInterval = time.Second
+	// PollInterval is the interval at which Follow polls the job.
+	PollInterval  = 2 * time.Second
+	retryInterval = time.Second
 
-	// logEndGrace is the time after a task's exit in which its last output may still arrive through Nomad's files.
-	logEndGrace = 3 * time.Second
-	// logEndTimeout limits how long a container's log may stay open without output after the task's exit, and how long
+	// endGrace is the time after a task's exit in which its last output may still arrive through Nomad's files.
+	endGrace = 3 * time.Second
+	// endTimeout limits how long a container's log may stay open without output after the task's exit, and how long
 	// a failing log of a later container is retried.
-	logEndTimeout = time.Minute
+	endTimeout = time.Minute
 )
 
-// follow prints the logs of the request's tasks until all tasks have finished.
-func follow(ctx context.Context, req *router.Request, flags *logFlags) error {
-	q, pattern, err := flags.query(time.Now())
-	if err != nil {
-		return usageError(req, err)
-	}
-	q.Follow = true
-	printer := &logPrinter{req: req, pattern: pattern, times: flags.times, split: flags.split}
-	f := &follower{req: req, query: q, printer: printer}
-	f.job.Store(&backends.JobDetail{Job: req.Target.Job})
-	req.Access.AllowCached(logPollInterval * 9 / 10)
+// Follow prints the selected logs until all their tasks have finished. For a job, that includes tasks that start later.
+// cluster reads the state of the job. Follow returns ErrReported if a log failed and that has been printed.
+func (v View) Follow(ctx context.Context, cluster backends.Cluster) error {
+	v.Query.Follow = true
+	f := &follower{View: v, cluster: cluster}
+	f.job.Store(&backends.JobDetail{Job: v.Job})
 	polling, stop := context.WithCancel(ctx)
 	var polled sync.WaitGroup
 	polled.Go(func() {
@@ -51,15 +44,10 @@ func follow(ctx context.Context, req *router.Request, flags *logFlags) error {
 	})
 	defer polled.Wait()
 	defer stop()
-	if req.Target.Task != nil {
-		err = f.followTask(ctx, logTask{*req.Target.Allocation, *req.Target.Task}, f.query, f.printer.forTask(""))
-	} else {
-		err = f.followAll(ctx)
+	if v.Task != nil {
+		return f.followTask(ctx, *v.Task, v.Query, v.Printer.forTask(""))
 	}
-	if errors.Is(context.Cause(ctx), console.ErrInterrupted) {
-		return nil // Ctrl-C is the usual way to end it
-	}
-	return err
+	return f.followAll(ctx)
 }
 
 // poll updates the job's state. If the cluster does not respond, the logs are still followed.
@@ -69,9 +57,9 @@ func (f *follower) poll(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(logPollInterval):
+		case <-time.After(PollInterval):
 		}
-		detail, err := f.req.Access.Cluster.Job(ctx, f.req.Target.Job)
+		detail, err := f.cluster.Job(ctx, f.Job)
 		switch {
 		case ctx.Err() != nil:
 			return
@@ -82,14 +70,14 @@ func (f *follower) poll(ctx context.Context) {
 			f.job.Store(nil)
 			return
 		case !reported:
-			f.printer.forTask("").note("%s; still following", escape.Text(err.Error()))
+			f.Printer.forTask("").note("%s; still following", escape.Text(err.Error()))
 			reported = true
 		}
 	}
 }
 
 // latest returns the latest state of a task, and whether Nomad still has it.
-func (f *follower) latest(t logTask) (logTask, bool) {
+func (f *follower) latest(t Task) (Task, bool) {
 	job := f.job.Load()
 	if job == nil {
 		return t, false
@@ -99,8 +87,8 @@ func (f *follower) latest(t logTask) (logTask, bool) {
 			continue
 		}
 		for _, task := range a.Tasks {
-			if task.Name == t.task.Name {
-				return logTask{a, task}, true
+			if task.Name == t.Task.Name {
+				return Task{a, task}, true
 			}
 		}
 		return t, true // the task has no state yet
@@ -110,9 +98,9 @@ func (f *follower) latest(t logTask) (logTask, bool) {
 
 // hasFinished reports whether a task has finished and will not restart in this allocation. A task on a disconnected
 // node has not finished.
-func (f *follower) hasFinished(t logTask) bool {
+func (f *follower) hasFinished(t Task) bool {
 	now, known := f.latest(t)
-	return !known || now.TaskState(now.task) == backends.StateDead
+	return !known || now.TaskState(now.Task) == backends.StateDead
 }
 
 // followAll follows every task of the job, including tasks that start later. It returns when the job is dead, or when
@@ -123,13 +111,13 @@ func (f *follower) followAll(ctx context.Context) error {
 	var running sync.WaitGroup
 	var open atomic.Int32
 	known := map[string]bool{}
-	start := func(t logTask, q backends.LogQuery) {
-		key := t.ID + "/" + t.task.Name
+	start := func(t Task, q backends.LogQuery) {
+		key := t.ID + "/" + t.Task.Name
 		if known[key] {
 			return
 		}
 		known[key] = true
-		log := f.printer.forTask(t.prefix(f.req.Console.Style()))
+		log := f.Printer.forTask(t.prefix(f.Printer.Console.Style()))
 		open.Add(1)
 		running.Go(func() {
 			defer open.Add(-1)
@@ -145,26 +133,26 @@ func (f *follower) followAll(ctx context.Context) error {
 			}
 		})
 	}
-	tasks, err := selectTasks(f.req)
-	job := f.req.Target.Job
+	tasks, err := selectTasks(f.Job)
+	job := f.Job
 	switch {
 	case err == nil:
 	case job.Status == "dead", job.Periodic, job.Parameterized:
 		return err
 	default:
-		f.printer.forTask("").note("%s; waiting for one", escape.Text(err.Error()))
+		f.Printer.forTask("").note("%s; waiting for one", escape.Text(err.Error()))
 	}
 	for _, t := range tasks {
-		start(t, f.query)
+		start(t, f.Query)
 	}
 	for _, t := range tasksOf(job.Allocations) {
 		if f.hasFinished(t) {
-			known[t.ID+"/"+t.task.Name] = true // tasks that have already finished are not followed
+			known[t.ID+"/"+t.Task.Name] = true // tasks that have already finished are not followed
 		} else {
-			start(t, f.query)
+			start(t, f.Query)
 		}
 	}
-	fromStart := f.query
+	fromStart := f.Query
 	fromStart.Lines, fromStart.Since = -1, time.Time{}
 	for ctx.Err() == nil {
 		job := f.job.Load()
@@ -178,7 +166,7 @@ func (f *follower) followAll(ctx context.Context) error {
 			break
 		}
 		select {
-		case <-time.After(logPollInterval / 4):
+		case <-time.After(PollInterval / 4):
 		case <-ctx.Done():
 		}
 	}
@@ -187,43 +175,43 @@ func (f *follower) followAll(ctx context.Context) error {
 		return context.Cause(ctx)
 	}
 	if failed.Load() {
-		return router.Exit(1, nil) // the errors have already been printed
+		return ErrReported
 	}
 	return nil
 }
 
 // followTask follows one task through its restarts until it has finished, and prints how it finished. The log is that
 // of one container at a time: when a container exits, followTask waits for the log of the next one, and retries for
-// logEndTimeout if that log cannot be read.
-func (f *follower) followTask(ctx context.Context, t logTask, q backends.LogQuery, log *taskLog) (err error) {
+// endTimeout if that log cannot be read.
+func (f *follower) followTask(ctx context.Context, t Task, q backends.LogQuery, log *taskLog) (err error) {
 	defer func() {
 		if flushed := log.flush(); err == nil {
 			err = flushed
 		}
 	}()
-	runtime := f.req.Access.RuntimeOf(t.Allocation, t.task.Name)
+	source := f.Open(t.Allocation, t.Task.Name)
 	if f.hasFinished(t) {
 		q.Follow = false
-		err := runtime.Log(ctx, q, log.print)
+		err := source.Log(ctx, q, log.print)
 		if err == nil || errors.Is(err, backends.ErrNoLog) {
 			if failed := f.noteFinished(t, log); failed != nil {
 				return failed
 			}
 		}
-		return explainLogError(err, t)
+		return explainError(err, t)
 	}
-	if t.task.State == "pending" && t.task.Restarts == 0 {
+	if t.Task.State == "pending" && t.Task.Restarts == 0 {
 		q.Lines = -1 // the task has not written anything yet
 	}
 	reported, failing := "", time.Time{} // failing: the time of the first error; zero: none
 	reportWait := func(err error, wait string) {
 		if reported != wait {
-			log.note("%s; %s", escape.Text(explainLogError(err, t).Error()), wait)
+			log.note("%s; %s", escape.Text(explainError(err, t).Error()), wait)
 		}
 		reported = wait
 	}
 	for {
-		container, err := f.streamLog(ctx, runtime, t, q, log)
+		container, err := f.streamLog(ctx, source, t, q, log)
 		switch {
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
@@ -257,14 +245,14 @@ func (f *follower) followTask(ctx context.Context, t logTask, q backends.LogQuer
 		case errors.Is(err, backends.ErrLimitReached):
 			reportWait(err, "waiting for a free slot")
 		case q.AfterContainer == "", container != "", errors.Is(err, backends.ErrForbidden),
-			!failing.IsZero() && time.Since(failing) > logEndTimeout:
-			return explainLogError(err, t)
+			!failing.IsZero() && time.Since(failing) > endTimeout:
+			return explainError(err, t)
 		case failing.IsZero():
 			failing = time.Now()
-			log.note("%s; still following", escape.Text(explainLogError(err, t).Error()))
+			log.note("%s; still following", escape.Text(explainError(err, t).Error()))
 		}
 		select {
-		case <-time.After(logRetryInterval):
+		case <-time.After(retryInterval):
 		case <-ctx.Done():
 		}
 	}
@@ -273,7 +261,7 @@ func (f *follower) followTask(ctx context.Context, t logTask, q backends.LogQuer
 // streamLog follows a task's log until it ends, or until the task has finished and no more lines arrive. It returns the
 // container whose log it was, or "" if the log was not that of a container or could not be read.
 func (f *follower) streamLog(
-	ctx context.Context, runtime router.TaskRuntime, t logTask, q backends.LogQuery, log *taskLog,
+	ctx context.Context, source Log, t Task, q backends.LogQuery, log *taskLog,
 ) (container string, err error) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
@@ -281,7 +269,7 @@ func (f *follower) streamLog(
 	var printing atomic.Bool    // a chunk is being printed
 	var isContainer atomic.Bool // it is the log of a container, which ends by itself when the container exits
 	go func() {
-		tick := time.NewTicker(logEndGrace / 3)
+		tick := time.NewTicker(endGrace / 3)
 		defer tick.Stop()
 		lastChunk.Store(time.Now().UnixNano())
 		for ctx.Err() == nil {
@@ -294,12 +282,12 @@ func (f *follower) streamLog(
 				continue
 			}
 			idle := time.Since(time.Unix(0, lastChunk.Load()))
-			if idle > logEndTimeout || idle > logEndGrace && !isContainer.Load() {
+			if idle > endTimeout || idle > endGrace && !isContainer.Load() {
 				stop()
 			}
 		}
 	}()
-	err = runtime.Log(ctx, q, func(c backends.LogChunk) error {
+	err = source.Log(ctx, q, func(c backends.LogChunk) error {
 		printing.Store(true)
 		defer printing.Store(false)
 		defer func() { lastChunk.Store(time.Now().UnixNano()) }()
@@ -314,7 +302,7 @@ func (f *follower) streamLog(
 }
 
 // noteFinished prints how a task has finished, and whether another allocation has replaced it.
-func (f *follower) noteFinished(t logTask, log *taskLog) error {
+func (f *follower) noteFinished(t Task, log *taskLog) error {
 	if err := log.flush(); err != nil {
 		return err
 	}
@@ -322,7 +310,7 @@ func (f *follower) noteFinished(t logTask, log *taskLog) error {
 	switch {
 	case !known:
 		log.note("Nomad has deleted %s", t.name())
-	case now.Next != "" && f.req.Target.Task != nil:
+	case now.Next != "" && f.View.Task != nil:
 		log.note("%s %s; Nomad has replaced it (see: ps --all %s)", t.name(), now.exitText(), escape.Text(t.JobID))
 	default:
 		log.note("%s %s", t.name(), now.exitText())

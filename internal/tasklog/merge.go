@@ -1,4 +1,4 @@
-package commands
+package tasklog
 
 import (
 	"context"
@@ -8,7 +8,6 @@ import (
 
 	"nomadctld/backends"
 	"nomadctld/internal/safego"
-	"nomadctld/router"
 )
 
 const (
@@ -24,9 +23,8 @@ const (
 // mergeSlots limits the commands that merge logs. Without a free slot, logs are printed one after the other.
 var mergeSlots = make(chan struct{}, maxMergeCommands)
 
-// mergeLogs prints the logs that have timestamps, merged by time. It returns all logs, with the printed ones marked
-// done.
-func mergeLogs(ctx context.Context, req *router.Request, q backends.LogQuery, logs []wantedLog) ([]wantedLog, []error) {
+// merge prints the logs that have timestamps, merged by time. It returns all logs, with the printed ones marked done.
+func (v View) merge(ctx context.Context, logs []wantedLog) ([]wantedLog, []error) {
 	select {
 	case mergeSlots <- struct{}{}:
 		defer func() { <-mergeSlots }()
@@ -34,7 +32,7 @@ func mergeLogs(ctx context.Context, req *router.Request, q backends.LogQuery, lo
 		logs[0].log.note("too many commands are merging logs: showing these logs one after the other")
 		return logs, nil
 	}
-	withTimes := q.Timestamps // requested by the user
+	q := v.Query
 	q.Timestamps = true
 	size := maxMergedLogs
 	if q.Lines < 0 || q.Lines > minLongLog {
@@ -46,17 +44,15 @@ func mergeLogs(ctx context.Context, req *router.Request, q backends.LogQuery, lo
 		if first > 0 {
 			group[0].log.note("showed %d logs; the next %d follow", first, len(group))
 		}
-		errs = append(errs, mergeGroup(ctx, req, q, withTimes, group)...)
+		errs = append(errs, v.mergeGroup(ctx, q, group)...)
 	}
 	return logs, errs
 }
 
 // mergeGroup prints logs merged by time. A reader for each log hands over one chunk at a time, and mergeGroup prints
-// the oldest of these chunks, until all logs have ended. A log without timestamps is left to the caller or, with
-// withTimes, is an error.
-func mergeGroup(
-	ctx context.Context, req *router.Request, q backends.LogQuery, withTimes bool, logs []wantedLog,
-) (errs []error) {
+// the oldest of these chunks, until all logs have ended. A log without timestamps is left to the caller or, if the user
+// requested timestamps, is an error.
+func (v View) mergeGroup(ctx context.Context, q backends.LogQuery, logs []wantedLog) (errs []error) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	heads := make([]*mergedLog, len(logs))
@@ -69,7 +65,7 @@ func mergeGroup(
 		reading.Go(func() {
 			defer close(m.chunks)
 			m.err = safego.Protect(func() error {
-				return m.wanted.read(ctx, req, q, func(c backends.LogChunk) error { return m.send(ctx, c) })
+				return v.read(ctx, *m.wanted, q, func(c backends.LogChunk) error { return m.send(ctx, c) })
 			})
 		})
 	}
@@ -89,7 +85,7 @@ func mergeGroup(
 		oldest.advance(ctx)
 	}
 	for _, m := range heads {
-		if errors.Is(m.err, backends.ErrNoTimestamps) && !withTimes && !m.hasStarted {
+		if errors.Is(m.err, backends.ErrNoTimestamps) && !v.Query.Timestamps && !m.hasStarted {
 			continue // the caller prints it without timestamps
 		}
 		m.wanted.done = true
@@ -97,7 +93,7 @@ func mergeGroup(
 		if flushed := m.wanted.log.flush(); err == nil {
 			err = flushed
 		}
-		errs = append(errs, explainLogError(err, m.wanted.logTask))
+		errs = append(errs, explainError(err, m.wanted.Task))
 	}
 	return errs
 }

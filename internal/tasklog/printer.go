@@ -1,4 +1,4 @@
-package commands
+package tasklog
 
 import (
 	"bytes"
@@ -9,24 +9,24 @@ import (
 	"time"
 
 	"nomadctld/backends"
+	"nomadctld/internal/console"
 	"nomadctld/internal/escape"
 	"nomadctld/internal/phrase"
-	"nomadctld/router"
 )
 
-// logPrinter prints the logs of one or several tasks to a client.
-type logPrinter struct {
-	req     *router.Request
-	pattern *regexp.Regexp // nil: print every line
-	times   bool           // print timestamps
-	split   bool           // print the task's stderr to stderr; otherwise both outputs go to stdout in their order
+// Printer prints the logs of one or several tasks to a client.
+type Printer struct {
+	Console *console.Console
+	Pattern *regexp.Regexp // nil: print every line
+	Times   bool           // print timestamps
+	Split   bool           // print the task's stderr to stderr; otherwise both outputs go to stdout in their order
 
 	mu sync.Mutex // held while a line is written
 }
 
 // taskLog prints the log of one task.
 type taskLog struct {
-	*logPrinter
+	*Printer
 	prefix     string         // printed before each line; escaped
 	lines      [2]partialLine // of stdout and stderr
 	incomplete bool           // lines were deleted before they were read
@@ -39,7 +39,7 @@ type partialLine struct {
 	time    time.Time
 }
 
-func (p *logPrinter) forTask(prefix string) *taskLog { return &taskLog{logPrinter: p, prefix: prefix} }
+func (p *Printer) forTask(prefix string) *taskLog { return &taskLog{Printer: p, prefix: prefix} }
 
 // maxLogLine is the maximum length of a line for --grep, prefixes and terminals. Longer lines are split.
 const maxLogLine = 64 << 10
@@ -58,9 +58,9 @@ func (t *taskLog) print(c backends.LogChunk) error {
 		return t.noteGap(c.Stderr, l, "lines may be missing here: the log was rotated before they were read")
 	}
 	if t.isRaw() {
-		out := t.req.Console.ByteOutput.Stdout
-		if c.Stderr && t.split {
-			out = t.req.Console.ByteOutput.Stderr
+		out := t.Console.ByteOutput.Stdout
+		if c.Stderr && t.Split {
+			out = t.Console.ByteOutput.Stderr
 		}
 		if c.Unordered {
 			if err := t.finishOtherLine(c.Stderr, out); err != nil {
@@ -93,7 +93,7 @@ func (t *taskLog) print(c backends.LogChunk) error {
 
 // isRaw reports whether chunks are printed unchanged, without looking at lines.
 func (t *taskLog) isRaw() bool {
-	return t.req.Console.Terminal == nil && t.prefix == "" && t.pattern == nil && !t.times
+	return t.Console.Terminal == nil && t.prefix == "" && t.Pattern == nil && !t.Times
 }
 
 // finishLines completes the lines that a container left incomplete, before the output of the next container.
@@ -120,7 +120,7 @@ func (t *taskLog) flush() error {
 		if len(t.lines[i].text) == 0 {
 			continue
 		}
-		if t.prefix != "" || t.req.Console.Terminal != nil {
+		if t.prefix != "" || t.Console.Terminal != nil {
 			t.lines[i].text = append(t.lines[i].text, '\n')
 		}
 		if err := t.write(i == 1, &t.lines[i]); err != nil {
@@ -134,18 +134,18 @@ func (t *taskLog) flush() error {
 func (t *taskLog) write(stderr bool, l *partialLine) error {
 	text, isComplete := bytes.CutSuffix(l.text, []byte{'\n'})
 	defer func() { l.text = l.text[:0] }()
-	if t.pattern != nil && !l.started && !t.pattern.Match(bytes.TrimSuffix(text, []byte{'\r'})) {
+	if t.Pattern != nil && !l.started && !t.Pattern.Match(bytes.TrimSuffix(text, []byte{'\r'})) {
 		return nil
 	}
 	var shown []byte
 	if !l.started || t.prefix != "" {
 		shown = append(shown, t.prefix...)
-		if t.times && !l.time.IsZero() {
+		if t.Times && !l.time.IsZero() {
 			shown = append(l.time.UTC().AppendFormat(shown, "2006-01-02T15:04:05.000000000Z07:00"), ' ')
 		}
 	}
-	if t.req.Console.Terminal != nil {
-		shown = append(shown, escape.Line(string(text), !t.req.Console.NoColor)...)
+	if t.Console.Terminal != nil {
+		shown = append(shown, escape.Line(string(text), !t.Console.NoColor)...)
 	} else {
 		shown = append(shown, text...)
 	}
@@ -167,16 +167,16 @@ func (t *taskLog) write(stderr bool, l *partialLine) error {
 // out returns the stream for one of the task's outputs. Both go to stdout, because ssh does not preserve the order of
 // its two streams. With --split and without a terminal, stderr goes to stderr.
 func (t *taskLog) out(stderr bool) io.Writer {
-	if stderr && t.split && t.req.Console.Terminal == nil {
-		return t.req.Console.Stderr
+	if stderr && t.Split && t.Console.Terminal == nil {
+		return t.Console.Stderr
 	}
-	return t.req.Console.Stdout
+	return t.Console.Stdout
 }
 
 // finishOtherLine completes an incomplete line of the other output if both go to the same stream.
 func (t *taskLog) finishOtherLine(stderr bool, out io.Writer) error {
 	other := &t.lines[backends.LogChunk{Stderr: !stderr}.OutputIndex()]
-	if !other.started || t.split && t.req.Console.Terminal == nil {
+	if !other.started || t.Split && t.Console.Terminal == nil {
 		return nil
 	}
 	other.started = false
@@ -194,7 +194,7 @@ func (t *taskLog) noteGap(stderr bool, l *partialLine, text string) error {
 		}
 	}
 	l.text, l.started = l.text[:0], false
-	_, err := fmt.Fprintf(t.req.Console.Stderr, "nomadctld: %s%s\n", t.prefix, text)
+	_, err := fmt.Fprintf(t.Console.Stderr, "nomadctld: %s%s\n", t.prefix, text)
 	return err
 }
 
@@ -202,5 +202,5 @@ func (t *taskLog) noteGap(stderr bool, l *partialLine, text string) error {
 func (t *taskLog) note(format string, args ...any) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	fmt.Fprintf(t.req.Console.Stderr, "nomadctld: "+format+"\n", args...)
+	fmt.Fprintf(t.Console.Stderr, "nomadctld: "+format+"\n", args...)
 }

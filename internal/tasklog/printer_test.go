@@ -1,15 +1,22 @@
-package commands
+package tasklog
 
 import (
 	"bytes"
+	"io"
 	"testing"
 
 	"nomadctld/backends"
 	"nomadctld/internal/console"
-	"nomadctld/router"
 )
 
-func TestLogPrinter_NotesGaps(t *testing.T) {
+// newConsole returns the console of a client without a terminal.
+func newConsole(stdout, stderr io.Writer) *console.Console {
+	return &console.Console{
+		Stdout: stdout, Stderr: stderr, ByteOutput: console.ByteOutput{Stdout: stdout, Stderr: stderr},
+	}
+}
+
+func TestPrinter_NotesGaps(t *testing.T) {
 	for name, tc := range map[string]struct {
 		prefix     string
 		chunk      backends.LogChunk
@@ -38,9 +45,7 @@ func TestLogPrinter_NotesGaps(t *testing.T) {
 		},
 	} {
 		var out bytes.Buffer
-		log := (&logPrinter{req: &router.Request{
-			Console: &console.Console{Stdout: &out, Stderr: &out, ByteOutput: console.ByteOutput{Stdout: &out, Stderr: &out}},
-		}}).forTask(tc.prefix)
+		log := (&Printer{Console: newConsole(&out, &out)}).forTask(tc.prefix)
 		for _, c := range []backends.LogChunk{{Data: []byte("start")}, tc.chunk, {Data: []byte("next\n")}} {
 			if err := log.print(c); err != nil {
 				t.Fatal(err)
@@ -52,8 +57,8 @@ func TestLogPrinter_NotesGaps(t *testing.T) {
 	}
 }
 
-// TestLogPrinter_BothOutputs checks that both outputs go to stdout in their order, and that --split separates them.
-func TestLogPrinter_BothOutputs(t *testing.T) {
+// TestPrinter_BothOutputs checks that both outputs go to stdout in their order, and that --split separates them.
+func TestPrinter_BothOutputs(t *testing.T) {
 	chunks := []backends.LogChunk{
 		{Data: []byte("out 1\n")},
 		{Stderr: true, Data: []byte("err 1\n")},
@@ -63,17 +68,15 @@ func TestLogPrinter_BothOutputs(t *testing.T) {
 		{Data: []byte("out 2\n")},
 	}
 	for name, tc := range map[string]struct {
-		printer        *logPrinter
+		printer        *Printer
 		stdout, stderr string
 	}{
-		"plain":      {&logPrinter{}, "out 1\nerr 1\nprompt: \nerr 2\nout 2\n", "nomadctld: a note\\x1b\n"},
-		"split":      {&logPrinter{split: true}, "out 1\nprompt: out 2\n", "err 1\nnomadctld: a note\\x1b\nerr 2\n"},
-		"with times": {&logPrinter{times: true}, "out 1\nerr 1\nerr 2\nprompt: out 2\n", "nomadctld: a note\\x1b\n"},
+		"plain":      {&Printer{}, "out 1\nerr 1\nprompt: \nerr 2\nout 2\n", "nomadctld: a note\\x1b\n"},
+		"split":      {&Printer{Split: true}, "out 1\nprompt: out 2\n", "err 1\nnomadctld: a note\\x1b\nerr 2\n"},
+		"with times": {&Printer{Times: true}, "out 1\nerr 1\nerr 2\nprompt: out 2\n", "nomadctld: a note\\x1b\n"},
 	} {
 		var out, errs bytes.Buffer
-		tc.printer.req = &router.Request{
-			Console: &console.Console{Stdout: &out, Stderr: &errs, ByteOutput: console.ByteOutput{Stdout: &out, Stderr: &errs}},
-		}
+		tc.printer.Console = newConsole(&out, &errs)
 		log := tc.printer.forTask("")
 		for _, c := range chunks {
 			if err := log.print(c); err != nil {

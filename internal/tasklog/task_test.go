@@ -1,4 +1,4 @@
-package commands
+package tasklog
 
 import (
 	"testing"
@@ -19,7 +19,7 @@ func TestPreviousTask_SameNode(t *testing.T) {
 		at("b2", "sys.g[0]", "b", time.Minute), at("a1", "sys.g[0]", "a", 2*time.Minute),
 		at("b1", "sys.g[0]", "b", time.Hour),
 	}}
-	newest := logTask{job.Allocations[0], job.Allocations[0].Tasks[0]}
+	newest := Task{job.Allocations[0], job.Allocations[0].Tasks[0]}
 	if before, ok := newest.previousTask(job); !ok || before.ID != "b1" {
 		t.Errorf("of a system job: got %s, want b1, on the same node", before.ID)
 	}

@@ -26,7 +26,7 @@ backends/docker: backends internal/dockerhost internal/safego internal/tlsfiles
 backends/nomad: backends internal/safego internal/tlsfiles
 commands: backends internal/cmdline internal/console internal/escape internal/monitor
 	internal/jobrelease internal/ops internal/parse internal/pattern internal/phrase
-	internal/render internal/restart internal/safego router
+	internal/render internal/restart internal/safego internal/tasklog router
 config: internal/cmdline internal/dockerhost internal/suggest internal/tlsfiles
 internal/cli: config internal/demo internal/gateway internal/health internal/linequeue
 internal/audit: internal/escape internal/linequeue
@@ -49,6 +49,8 @@ internal/render: internal/escape
 internal/restart: backends internal/escape internal/jobrelease internal/monitor internal/ops
 	internal/phrase internal/safego
 internal/sshd: acl internal/audit internal/console internal/escape router
+internal/tasklog: backends internal/console internal/escape internal/phrase internal/render
+	internal/safego
 internal/testenv/dockertest: internal/nomadsim internal/testenv
 internal/testenv/gatewaytest: config internal/audit internal/gateway internal/sshfiles
 	internal/testenv internal/testenv/nomadtest
