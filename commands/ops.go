@@ -12,9 +12,9 @@ import (
 	"github.com/spf13/pflag"
 
 	"nomadctld/backends"
+	"nomadctld/internal/jobrelease"
 	"nomadctld/internal/ops"
 	"nomadctld/internal/phrase"
-	"nomadctld/internal/release"
 	"nomadctld/internal/render"
 	"nomadctld/internal/restart"
 	"nomadctld/internal/safego"
@@ -251,7 +251,7 @@ func (o *opsCommand) restoreOrForget(ctx context.Context, req *router.Request, s
 	if err != nil {
 		return phrase.JobError(job, err)
 	}
-	if err := release.Relink(ctx, req.Access.Cluster, req.Access.Operations.Saved(), job, saved.Definition); err != nil {
+	if err := jobrelease.Relink(ctx, req.Access.Cluster, req.Access.Operations.Saved(), job, saved.Definition); err != nil {
 		req.Console.Statusf("warning: %v", err)
 	}
 	if err := printResult(req, "registered %s again, unchanged%s", job.ID, evaluationSuffix(result)); err != nil {

@@ -12,11 +12,11 @@ import (
 	"nomadctld/backends"
 	"nomadctld/internal/console"
 	"nomadctld/internal/escape"
+	"nomadctld/internal/jobrelease"
 	"nomadctld/internal/monitor"
 	"nomadctld/internal/ops"
 	"nomadctld/internal/parse"
 	"nomadctld/internal/phrase"
-	"nomadctld/internal/release"
 	"nomadctld/internal/restart"
 	"nomadctld/router"
 )
@@ -164,7 +164,7 @@ func (r *restartCommand) prepareRolling(
 
 // saveRelease saves the last release before the restart adds two versions to the job.
 func (r *restartCommand) saveRelease(ctx context.Context, req *router.Request, job backends.JobDetail) error {
-	warning, err := release.Save(ctx, req.Access.Cluster, req.Access.Operations.Saved(), job, 2)
+	warning, err := jobrelease.Save(ctx, req.Access.Cluster, req.Access.Operations.Saved(), job, 2)
 	if err != nil {
 		return err
 	}

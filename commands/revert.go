@@ -10,9 +10,9 @@ import (
 	"github.com/spf13/pflag"
 
 	"nomadctld/backends"
+	"nomadctld/internal/jobrelease"
 	"nomadctld/internal/parse"
 	"nomadctld/internal/phrase"
-	"nomadctld/internal/release"
 	"nomadctld/router"
 )
 
@@ -77,11 +77,11 @@ func (r *revert) Run(ctx context.Context, req *router.Request) error {
 	if err != nil {
 		return phrase.JobError(job.Job, err)
 	}
-	now, err := release.Current(job, versions)
+	now, err := jobrelease.Current(job, versions)
 	if err != nil {
 		return err
 	}
-	now = release.LastRun(now, versions)
+	now = jobrelease.LastRun(now, versions)
 	then, saved, err := r.targetVersion(job, now, versions, req)
 	if err != nil {
 		return err
@@ -127,7 +127,7 @@ func (r *revert) Run(ctx context.Context, req *router.Request) error {
 func (r *revert) targetVersion(
 	job backends.JobDetail, now backends.Version, versions []backends.Version, req *router.Request,
 ) (backends.Version, bool, error) {
-	saved, _, isSaved, err := release.Saved(req.Access.Operations.Saved(), now)
+	saved, _, isSaved, err := jobrelease.Saved(req.Access.Operations.Saved(), now)
 	if err != nil {
 		req.Console.Statusf("warning: the release of %s that the gateway saved cannot be used: %v", job.ID, err)
 	}
@@ -138,12 +138,12 @@ func (r *revert) targetVersion(
 		return now, false, fmt.Errorf("%s is stopped (bring it back: start %s; "+
 			"start an earlier version: revert %s VERSION; see: history %s)", job.ID, job.ID, job.ID, job.ID)
 	}
-	all := release.Earlier(now, versions)
+	all := jobrelease.Earlier(now, versions)
 	deleted := false
 	if isSaved {
-		all, deleted = release.AddSaved(all, saved, now, versions)
+		all, deleted = jobrelease.AddSaved(all, saved, now, versions)
 	}
-	then, ok := release.Last(all)
+	then, ok := jobrelease.Last(all)
 	isStable := func(v backends.Version) bool { return v.Stable }
 	isEarlier := func(v backends.Version) bool { return v.Number < now.Number }
 	switch needsStable := job.Type == "service" || slices.ContainsFunc(versions, isStable); {
@@ -158,7 +158,7 @@ func (r *revert) targetVersion(
 			"to revert to a version not known to be stable: revert %s %d (see: history %s)",
 			job.ID, now.Number, job.ID, then.Number, job.ID)
 	}
-	return then, deleted && release.CompareNewestFirst(then, saved) == 0, nil
+	return then, deleted && jobrelease.CompareNewestFirst(then, saved) == 0, nil
 }
 
 // versionByNumber returns the version with a number, and whether only the gateway has it.
@@ -205,9 +205,9 @@ func versionByNumber(
 func (r *revert) chooseCounts(
 	ctx context.Context, req *router.Request, now, then backends.Version,
 ) (keep bool, err error) {
-	counts, scaling := release.CountChanges(now.Release, then.Release)
+	counts, scaling := jobrelease.CountChanges(now.Release, then.Release)
 	onlyCounts := then.Release.ID == now.Release.ID
-	text := release.ChangesText(counts, scaling)
+	text := jobrelease.ChangesText(counts, scaling)
 	switch {
 	case text == "" || r.yes:
 		if r.yes {

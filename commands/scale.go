@@ -7,9 +7,9 @@ import (
 	"github.com/spf13/pflag"
 
 	"nomadctld/backends"
+	"nomadctld/internal/jobrelease"
 	"nomadctld/internal/parse"
 	"nomadctld/internal/phrase"
-	"nomadctld/internal/release"
 	"nomadctld/router"
 )
 
@@ -88,7 +88,7 @@ func (s *scale) Run(ctx context.Context, req *router.Request) error {
 	if group.Count == count {
 		return printNotice(req, "%s/%s already has a count of %d", job.ID, group.Name, count)
 	}
-	warning, err := release.Save(ctx, req.Access.Cluster, req.Access.Operations.Saved(), job, 1)
+	warning, err := jobrelease.Save(ctx, req.Access.Cluster, req.Access.Operations.Saved(), job, 1)
 	if err != nil {
 		return err
 	}

@@ -10,10 +10,10 @@ import (
 	"github.com/spf13/pflag"
 
 	"nomadctld/backends"
+	"nomadctld/internal/jobrelease"
 	"nomadctld/internal/monitor"
 	"nomadctld/internal/ops"
 	"nomadctld/internal/phrase"
-	"nomadctld/internal/release"
 	"nomadctld/router"
 )
 
@@ -80,12 +80,12 @@ func (s *start) Run(ctx context.Context, req *router.Request) error {
 	if err != nil {
 		return phrase.JobError(job.Job, err)
 	}
-	now, err := release.Current(job, versions)
+	now, err := jobrelease.Current(job, versions)
 	if err != nil {
 		return err
 	}
-	last := release.LastRun(now, versions)
-	warning, err := release.Save(ctx, req.Access.Cluster, req.Access.Operations.Saved(), job, 1)
+	last := jobrelease.LastRun(now, versions)
+	warning, err := jobrelease.Save(ctx, req.Access.Cluster, req.Access.Operations.Saved(), job, 1)
 	if err != nil {
 		return err
 	}
@@ -139,7 +139,7 @@ func (s *start) registerDeleted(
 	if err != nil {
 		return result, err
 	}
-	if err := release.Relink(ctx, req.Access.Cluster, req.Access.Operations.Saved(), job, definition); err != nil {
+	if err := jobrelease.Relink(ctx, req.Access.Cluster, req.Access.Operations.Saved(), job, definition); err != nil {
 		req.Console.Statusf("warning: %v", err)
 	}
 	return result, nil

@@ -11,10 +11,10 @@ import (
 	"github.com/spf13/pflag"
 
 	"nomadctld/backends"
+	"nomadctld/internal/jobrelease"
 	"nomadctld/internal/monitor"
 	"nomadctld/internal/ops"
 	"nomadctld/internal/phrase"
-	"nomadctld/internal/release"
 	"nomadctld/router"
 )
 
@@ -103,7 +103,7 @@ func (s *stop) Run(ctx context.Context, req *router.Request) error {
 	if err := s.confirmStop(ctx, req, job, live); err != nil {
 		return err
 	}
-	warning, err := release.Save(ctx, req.Access.Cluster, req.Access.Operations.Saved(), job, 1)
+	warning, err := jobrelease.Save(ctx, req.Access.Cluster, req.Access.Operations.Saved(), job, 1)
 	if err != nil {
 		return notStopped(req, err)
 	}
@@ -214,13 +214,13 @@ func (s *stop) saveAndStop(
 		result, err = req.Access.Writer.Stop(ctx, job.Job, false)
 		return result, false, err
 	}
-	releaseWarning, err := release.Save(ctx, req.Access.Cluster, req.Access.Operations.Saved(), job, 1)
+	releaseWarning, err := jobrelease.Save(ctx, req.Access.Cluster, req.Access.Operations.Saved(), job, 1)
 	if err != nil {
 		return result, false, err
 	}
 	id, stoppedWarning := "", ""
 	if job.ID == job.Root { // a child job is not saved, because it runs only once
-		if id, stoppedWarning, err = release.SaveStopped(ctx, req.Access.Cluster, req.Access.Operations.Saved(), job); err != nil {
+		if id, stoppedWarning, err = jobrelease.SaveStopped(ctx, req.Access.Cluster, req.Access.Operations.Saved(), job); err != nil {
 			return result, false, err
 		}
 	}

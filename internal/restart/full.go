@@ -9,10 +9,10 @@ import (
 
 	"nomadctld/backends"
 	"nomadctld/internal/escape"
+	"nomadctld/internal/jobrelease"
 	"nomadctld/internal/monitor"
 	"nomadctld/internal/ops"
 	"nomadctld/internal/phrase"
-	"nomadctld/internal/release"
 )
 
 const (
@@ -38,7 +38,7 @@ func (f *Full) Run(ctx context.Context, op ops.Operation) error {
 	if err != nil {
 		return phrase.JobError(job.Job, err)
 	}
-	if err := release.CheckUnchanged(job, definition); err != nil {
+	if err := jobrelease.CheckUnchanged(job, definition); err != nil {
 		return err
 	}
 	if err := op.Writer.CheckRegister(ctx, job.Job, definition); err != nil {
@@ -89,7 +89,7 @@ func (f *Full) Run(ctx context.Context, op ops.Operation) error {
 	if err := op.DeleteDefinition(); err != nil {
 		op.Note("the saved definition of %s cannot be removed from %s: %v", job.ID, op.DefinitionPath(), err)
 	}
-	if err := release.Relink(ctx, op.Cluster, op.SavedDefinitions(), job.Job, definition); err != nil {
+	if err := jobrelease.Relink(ctx, op.Cluster, op.SavedDefinitions(), job.Job, definition); err != nil {
 		op.Note("%v", err)
 	}
 	op.Note("registered %s again", job.ID)
@@ -186,10 +186,10 @@ func recoveryError(op ops.Operation, job backends.JobDetail, definition json.Raw
 	ctx, cancel := context.WithTimeout(context.Background(), definitionTimeout)
 	defer cancel()
 	text, readErr := op.Cluster.Definition(ctx, job.Job, nil)
-	var now, before release.Identity
+	var now, before jobrelease.Identity
 	if readErr == nil {
-		now, readErr = release.Identify(text)
-		before, _ = release.Identify(definition)
+		now, readErr = jobrelease.Identify(text)
+		before, _ = jobrelease.Identify(definition)
 	}
 	if readErr == nil && !now.Stop && now.CreateIndex == before.CreateIndex {
 		return errors.Join(fmt.Errorf("%s is not stopped: it is at version %d, registered by this restart or by "+

@@ -10,10 +10,10 @@ import (
 	"time"
 
 	"nomadctld/backends"
+	"nomadctld/internal/jobrelease"
 	"nomadctld/internal/monitor"
 	"nomadctld/internal/ops"
 	"nomadctld/internal/phrase"
-	"nomadctld/internal/release"
 )
 
 // checkReplaceable returns an error for unreschedulable allocations of a batch job. They can only be replaced by a new
@@ -95,7 +95,7 @@ func (r *Rolling) allowRescheduling(ctx context.Context, op ops.Operation,
 	if err != nil {
 		return phrase.JobError(r.Job.Job, err)
 	}
-	if err := release.CheckUnchanged(r.Job, definition); err != nil {
+	if err := jobrelease.CheckUnchanged(r.Job, definition); err != nil {
 		return err
 	}
 	groups := map[string]bool{}
@@ -178,9 +178,9 @@ func (r *Rolling) findRegistered(
 	start := time.Now()
 	for {
 		text, err := op.Cluster.Definition(ctx, r.Job.Job, nil)
-		var now release.Identity
+		var now jobrelease.Identity
 		if err == nil {
-			now, err = release.Identify(text)
+			now, err = jobrelease.Identify(text)
 		}
 		switch {
 		case errors.Is(err, backends.ErrNotFound):

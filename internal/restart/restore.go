@@ -6,8 +6,8 @@ import (
 	"fmt"
 
 	"nomadctld/backends"
+	"nomadctld/internal/jobrelease"
 	"nomadctld/internal/ops"
-	"nomadctld/internal/release"
 )
 
 // RestoreCommand returns the command that registers the definition saved by an operation.
@@ -32,8 +32,8 @@ func RestoreIndex(
 	if err != nil {
 		return 0, err
 	}
-	now, err := release.Identify(text)
-	then, err2 := release.Identify(saved.Definition)
+	now, err := jobrelease.Identify(text)
+	then, err2 := jobrelease.Identify(saved.Definition)
 	if err := errors.Join(err, err2); err != nil {
 		return 0, err
 	}

@@ -25,7 +25,7 @@ backends/backendtest: backends
 backends/docker: backends internal/dockerhost internal/safego internal/tlsfiles
 backends/nomad: backends internal/safego internal/tlsfiles
 commands: backends internal/cmdline internal/console internal/escape internal/monitor
-	internal/ops internal/parse internal/pattern internal/phrase internal/release
+	internal/jobrelease internal/ops internal/parse internal/pattern internal/phrase
 	internal/render internal/restart internal/safego router
 config: internal/cmdline internal/dockerhost internal/suggest internal/tlsfiles
 internal/cli: config internal/demo internal/gateway internal/health internal/linequeue
@@ -40,14 +40,14 @@ internal/gen/docs: commands config router
 internal/gen/picture: internal/demo
 internal/logjoin: backends
 internal/logshare: backends internal/safego
+internal/jobrelease: backends internal/ops internal/phrase
 internal/monitor: backends internal/phrase
 internal/ops: backends
 internal/phrase: backends
 internal/prose: commands router
-internal/release: backends internal/ops internal/phrase
 internal/render: internal/escape
-internal/restart: backends internal/escape internal/monitor internal/ops internal/phrase
-	internal/release internal/safego
+internal/restart: backends internal/escape internal/jobrelease internal/monitor internal/ops
+	internal/phrase internal/safego
 internal/sshd: acl internal/audit internal/console internal/escape router
 internal/testenv/dockertest: internal/nomadsim internal/testenv
 internal/testenv/gatewaytest: config internal/audit internal/gateway internal/sshfiles

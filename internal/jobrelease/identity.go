@@ -1,4 +1,4 @@
-package release
+package jobrelease
 
 import (
 	"encoding/json"
