@@ -17,6 +17,11 @@ const ExecAuto = "auto"
 // ExecModes are the values of docker.exec: ExecAuto, and the name of each runtime that can be the only one.
 var ExecModes = []string{ExecAuto, "docker", "nomad"}
 
+// execModesText describes them in the reference.
+const execModesText = `"auto" uses the node's Docker daemon for tasks of the docker driver. It uses Nomad's API for ` +
+	`other tasks, and if the daemon does not respond or declines the request. "docker" and "nomad" use only that route. ` +
+	`Default "auto".`
+
 // anyOf lists names, quoted, with "or" before the last one.
 func anyOf(names []string) string {
 	var text strings.Builder
@@ -36,7 +41,7 @@ func anyOf(names []string) string {
 // docker reads [docker].
 func (l *loader) docker(t *table) Docker {
 	defer t.reportUnknownKeys()
-	d := Docker{Exec: defaultExec}
+	d := Docker{Exec: ExecAuto}
 	if v := t.text("exec", `exec = "auto"`); v.ok {
 		d.Exec = v.text
 		if !slices.Contains(ExecModes, v.text) {
