@@ -121,15 +121,16 @@ func scheduleText(s backends.Schedule) string {
 	return specs
 }
 
-type jobKey struct{ tier, namespace, id string }
-
-func keyOf(j backends.Job) jobKey { return jobKey{j.Tier, j.Namespace, j.ID} }
+// keyOf returns the key of a job in latestChildren. It has no root, because children do not have their parent's.
+func keyOf(j backends.Job) backends.JobRef {
+	return backends.JobRef{Tier: j.Tier, Namespace: j.Namespace, ID: j.ID}
+}
 
 // latestChildren returns the latest child of each job.
-func latestChildren(jobs []backends.Job) map[jobKey]*backends.Job {
-	last := map[jobKey]*backends.Job{}
+func latestChildren(jobs []backends.Job) map[backends.JobRef]*backends.Job {
+	last := map[backends.JobRef]*backends.Job{}
 	for _, job := range jobs {
-		key := jobKey{job.Tier, job.Namespace, job.Parent}
+		key := backends.JobRef{Tier: job.Tier, Namespace: job.Namespace, ID: job.Parent}
 		if job.Parent != "" && (last[key] == nil || job.Submitted.After(last[key].Submitted)) {
 			last[key] = &job
 		}
@@ -198,7 +199,7 @@ type (
 	}
 )
 
-func batchJSON(jobs []backends.Job, schedules []backends.Schedule, last map[jobKey]*backends.Job) batchOutput {
+func batchJSON(jobs []backends.Job, schedules []backends.Schedule, last map[backends.JobRef]*backends.Job) batchOutput {
 	out := batchOutput{Jobs: []batchJob{}}
 	for i, job := range jobs {
 		s := schedules[i]

@@ -56,7 +56,7 @@ func newSaved(t *testing.T) (saved ops.SavedDefinitions, folder string) {
 	if len(problems) > 0 {
 		t.Fatal(problems)
 	}
-	return registry.SavedDefinitions(ops.Job{Tier: "production", Namespace: "default", ID: "web", Root: "web"},
+	return registry.SavedDefinitions(backends.JobRef{Tier: "production", Namespace: "default", ID: "web", Root: "web"},
 		"wim", "scale web 2"), folder + "-saved"
 }
 

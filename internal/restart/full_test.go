@@ -39,7 +39,7 @@ func (s *fakeCluster) Register(
 func (s *fakeCluster) operation(t *testing.T) ops.Operation {
 	t.Helper()
 	registry, _ := ops.Open(t.TempDir(), ops.Key{1})
-	op, err := registry.Start(ops.Job{ID: "web", Root: "web"}, "wim", "restart --full web")
+	op, err := registry.Start(backends.JobRef{ID: "web", Root: "web"}, "wim", "restart --full web")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -61,7 +61,7 @@ func TestFindRegistered_ResponseLost(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				registry, _ := ops.Open("")
-				op, err := registry.Start(ops.Job{ID: "web"}, "wim", "restart web")
+				op, err := registry.Start(backends.JobRef{ID: "web"}, "wim", "restart web")
 				if err != nil {
 					t.Fatal(err)
 				}
