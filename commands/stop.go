@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"nomadctld/backends"
+	"nomadctld/internal/childjobs"
 	"nomadctld/internal/jobrelease"
 	"nomadctld/internal/monitor"
 	"nomadctld/internal/ops"
@@ -151,7 +152,7 @@ func (s *stop) confirmStop(
 
 // stopJob stops a whole job.
 func (s *stop) stopJob(ctx context.Context, req *router.Request, job backends.JobDetail) error {
-	children, err := runningChildren(ctx, req, job)
+	children, err := childjobs.Running(ctx, req.Access.Cluster, job)
 	if err != nil {
 		return notStopped(req, err)
 	}
@@ -325,7 +326,7 @@ func (s *stop) stopAllocation(ctx context.Context, req *router.Request, job back
 	a := *req.Target.Allocation
 	if a.TerminalStatus() {
 		return fmt.Errorf("allocation %s of %s is not running: it %s",
-			phrase.ShortID(a.ID), job.ID, stateClause(a.Status, phrase.ShortID(a.ID)))
+			phrase.ShortID(a.ID), job.ID, phrase.State(a.Status, phrase.ShortID(a.ID)))
 	}
 	result, err := req.Access.Writer.StopAllocation(ctx, a)
 	if err != nil {
@@ -361,3 +362,73 @@ func startableText(job backends.JobDetail) string {
 	until := time.Now().Add(ops.Retention).UTC().Format("2006-01-02 15:04Z")
 	return fmt.Sprintf("start %s brings it back until %s, even after Nomad has deleted it", job.ID, until)
 }
+
+// childJobCount returns "1 child job", "2 child jobs".
+func childJobCount(n int) string { return phrase.Count(n, "child job") }
+
+// childJobsAre returns "1 child job is", "2 child jobs are".
+func childJobsAre(n int) string {
+	if n == 1 {
+		return childJobCount(n) + " is"
+	}
+	return childJobCount(n) + " are"
+}
+
+// askChildren prompts whether to stop the children too, unless a flag has decided that.
+func (s *stop) askChildren(ctx context.Context, req *router.Request, children []backends.Job) error {
+	if len(children) == 0 || s.children || s.keepChildren || s.yes || req.Console.Terminal == nil {
+		return nil
+	}
+	are := "are"
+	if len(children) == 1 {
+		are = "is"
+	}
+	key, err := choose(ctx, req, "yk",
+		"%s of %s %s running in tier %s. Stop them too? (y)es, (k)eep them running, or do (N)othing [y/k/N] ",
+		childJobCount(len(children)), req.Target.Job.ID, are, req.Target.Job.Tier)
+	if err != nil {
+		return err
+	}
+	s.children, s.keepChildren, s.yes = key == 'y', key == 'k', true
+	return nil
+}
+
+// stopChildren stops the child jobs of a job if --children or the prompt requests that. It returns those still running.
+func (s *stop) stopChildren(
+	ctx context.Context, req *router.Request, job backends.JobDetail,
+) (left []backends.Job, err error) {
+	if !s.children {
+		return childjobs.Running(ctx, req.Access.Cluster, job)
+	}
+	report := req.Console.NewProgressLine()
+	stopped, left, err := childjobs.Stop(ctx, req.Access.Cluster, req.Access.Writer, job, s.detach, report.Transientf)
+	report.Clear()
+	if stopped > 0 {
+		done := "stopped"
+		if s.detach || err != nil {
+			done = "asked Nomad to stop"
+		}
+		printNotice(req, "%s %s of %s", done, childJobCount(stopped), job.ID)
+	}
+	return left, err
+}
+
+// reportChildren prints which child jobs are still running.
+func reportChildren(req *router.Request, job backends.JobDetail, children []backends.Job) {
+	if len(children) == 0 {
+		return
+	}
+	var ids []string
+	for i, c := range children {
+		if i == maxListed {
+			ids = append(ids, fmt.Sprintf("and %d more", len(children)-i))
+			break
+		}
+		ids = append(ids, c.ID)
+	}
+	printNotice(req, "%s still running: %s (stop them too: stop --children %s)",
+		childJobsAre(len(children)), strings.Join(ids, ", "), job.ID)
+}
+
+// maxListed is the maximum number of job IDs in one line.
+const maxListed = 10
