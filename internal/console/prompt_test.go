@@ -91,8 +91,8 @@ func TestChoose_EscapesPrompt(t *testing.T) {
 	})
 }
 
-// TestAsk_EarlyInput checks that a key typed before a prompt does not confirm it, and that Ctrl-C interrupts the command
-// again after the prompt.
+// TestAsk_EarlyInput checks that a key typed before a prompt does not confirm it, and that Ctrl-C interrupts the
+// command again after the prompt.
 func TestAsk_EarlyInput(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := newTypist(t)

@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// memoryListener is a network in memory, for servers in simulated time. A real connection would stop the simulated clock.
+// memoryListener is a network in memory, for servers in simulated time. A real connection would stop the simulated
+// clock.
 type memoryListener struct {
 	conns  chan net.Conn
 	closed chan struct{}
