@@ -26,7 +26,8 @@ COPY . .
 ARG VERSION=unknown
 # The flags are those of `make dist`.
 RUN CGO_ENABLED=0 GOAMD64=v1 GOARM64=v8.0 GOFLAGS= GOEXPERIMENT= \
-		go build -trimpath -buildvcs=false -ldflags "-s -w -X main.stamp=${VERSION}" -o /image/usr/local/bin/nomadctld . \
+		go build -trimpath -buildvcs=false -ldflags "-s -w -X nomadctld/internal/cli.stamp=${VERSION}" \
+		-o /image/usr/local/bin/nomadctld . \
 	&& mkdir -p /empty /image/etc/ssl/certs /image/etc/nomadctld /image/tmp \
 	&& chmod 1777 /image/tmp \
 	&& cp -L /etc/ssl/certs/ca-certificates.crt /image/etc/ssl/certs/

@@ -7,26 +7,42 @@ VERSION := $(or $(VERSION),$(shell git describe --tags --always --abbrev=12 --di
 ARCHES = amd64 arm64
 IMAGE = nomadctld:$(VERSION)
 
+# The packages with tests that use real programs. A test checks this list.
+E2E = ./backends/docker ./backends/nomad ./deploy ./internal/e2e ./internal/gen/docs ./internal/nomadcli \
+	./internal/testenv/nomadtest
+
+STAMP = -X nomadctld/internal/cli.stamp=$(VERSION)
+
 # A static, reproducible build: the binary depends on the source and the version, not on paths, time or environment. The
 # Dockerfile uses the same flags.
 RELEASE = CGO_ENABLED=0 GOOS=linux GOAMD64=v1 GOARM64=v8.0 GOFLAGS= GOEXPERIMENT= \
-	go build -trimpath -buildvcs=false -ldflags "-s -w -X main.stamp=$(VERSION)"
+	go build -trimpath -buildvcs=false -ldflags "-s -w $(STAMP)"
 
-.PHONY: build demo test check lint generate picture bench image dist $(ARCHES:%=dist/nomadctld-linux-%)
+.PHONY: build demo test e2e release-test soak check lint generate picture bench image dist
+.PHONY: $(ARCHES:%=dist/nomadctld-linux-%)
 
 build: ## build the binary
-	go build -ldflags "-X main.stamp=$(VERSION)" -o nomadctld .
+	go build -ldflags "$(STAMP)" -o nomadctld .
 
 demo: ## start a gateway to three simulated clusters; with ARGS="ps mattermost", run one command and exit
 	@go run . demo $(ARGS)
 
-test: ## run all tests; also against a real Nomad, if NOMADCTLD_TEST_NOMAD or PATH names one
-	go test -p 1 -timeout 30m ./...
+test: ## run the tests that need only Go and ssh
+	go test -short ./...
+
+e2e: ## run the tests with SSH clients, Docker, and Nomad if NOMADCTLD_TEST_NOMAD or PATH names it
+	go test -p 1 -timeout 20m $(E2E)
+
+release-test: ## test the release files and the image
+	NOMADCTLD_TEST=release go test -timeout 20m ./internal/release
+
+soak: ## run the tests that take minutes
+	NOMADCTLD_TEST=soak go test -p 1 -timeout 2h -run Soak ./...
 
 check: lint ## run the checks of CI
 	@# Few tests in parallel, because the race detector is slow and the tests use real daemons.
-	go test -p 1 -parallel 2 -race -short -timeout 40m ./...
-	$(MAKE) test
+	go test -p 1 -parallel 2 -race -timeout 40m ./...
+	$(MAKE) test e2e release-test
 
 lint:
 	@files=$$($(TOOL) gofumpt -l .); \
@@ -41,8 +57,8 @@ generate: ## generate the docs from the commands, and format the code
 picture: ## draw docs/demo.svg from the terminal output of the demo
 	go run ./internal/gen/picture
 
-bench: ## run the benchmarks; they report ratios to a peer in the same run
-	go test -timeout 30m -run '^$$' -bench . -benchtime 1x .
+bench: ## run the benchmarks; they compare the gateway with other programs, such as docker exec, in the same run
+	go test -timeout 30m -run '^$$' -bench . -benchtime 1x ./internal/e2e
 
 image: ## build the container image; ARGS="--build-arg NOMAD_IMAGE=..." passes arguments to docker build
 	docker build --build-arg VERSION=$(VERSION) --tag $(IMAGE) $(ARGS) .

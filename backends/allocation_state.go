@@ -70,7 +70,7 @@ const (
 )
 
 // Rank returns the rank of the task among all that a selector matches, lower being better. matches is false for a task
-// that is not running: names do not select it by rank.
+// that is not running: a job or group name does not select it.
 func (a Allocation) Rank(t Task) (rank int, matches bool) {
 	rank = rankNone
 	switch {

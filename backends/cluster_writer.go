@@ -25,9 +25,9 @@ type ClusterWriter interface {
 	// ErrNotFound: the job does not exist.
 	CheckRegister(ctx context.Context, job Job, definition json.RawMessage) error
 
-	// Register makes a definition, as returned by Definition, the newest version of its job and starts it. The job must
-	// have the given index, or not exist if the index is 0. If the response is lost, Register reads the job to find out
-	// whether the change was applied.
+	// Register registers a definition, as returned by Definition, as the newest version of its job, and starts the job.
+	// The job must have the given index, or not exist if the index is 0. If the response is lost, Register reads the job
+	// to find out whether the change was applied.
 	Register(ctx context.Context, job Job, definition json.RawMessage, index uint64) (WriteResult, error)
 
 	// Scale sets the count of a group.
@@ -39,7 +39,7 @@ type ClusterWriter interface {
 	// RestartTask restarts a running task of an allocation in place, or all its tasks if task is empty.
 	RestartTask(ctx context.Context, a Allocation, task string) error
 
-	// SignalTask sends a signal, such as SIGHUP, to a running task of an allocation.
+	// SignalTask sends one of TaskSignals to a running task of an allocation.
 	SignalTask(ctx context.Context, a Allocation, task, signal string) error
 
 	// These four change a deployment of the job.
@@ -52,7 +52,7 @@ type ClusterWriter interface {
 	Revert(ctx context.Context, job Job, version uint64) (WriteResult, error)
 
 	// Evaluate creates an evaluation of the job. Nomad then replaces failed allocations of groups that may be
-	// rescheduled, without their reschedule delay, and stopped or failed allocations of system jobs.
+	// rescheduled, without their reschedule delay. In system jobs, it replaces stopped and failed allocations.
 	Evaluate(ctx context.Context, job Job) (WriteResult, error)
 
 	// Force runs a periodic job now.
@@ -60,6 +60,13 @@ type ClusterWriter interface {
 
 	// Dispatch runs a parameterized job.
 	Dispatch(ctx context.Context, job Job, meta map[string]string, payload []byte) (WriteResult, error)
+}
+
+// TaskSignals are the signals that Nomad's drivers support. For other names, some drivers silently send SIGINT.
+var TaskSignals = []string{
+	"SIGABRT", "SIGALRM", "SIGBUS", "SIGCONT", "SIGFPE", "SIGHUP", "SIGILL", "SIGINT", "SIGIO", "SIGIOT", "SIGKILL",
+	"SIGPIPE", "SIGPROF", "SIGQUIT", "SIGSEGV", "SIGSTOP", "SIGSYS", "SIGTERM", "SIGTRAP", "SIGTSTP", "SIGTTIN",
+	"SIGTTOU", "SIGUSR1", "SIGUSR2", "SIGWINCH", "SIGXCPU", "SIGXFSZ",
 }
 
 // WriteResult is Nomad's response to a change. Fields that a change does not have are empty.

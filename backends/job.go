@@ -1,6 +1,5 @@
-// Package backends defines the data that the gateway reads from clusters, in Nomad's terms, and the interfaces to read
-// and change it. It also owns what all backends share: response caching, log fan-out and connection slots. It does not
-// talk to a daemon itself; the packages below it do.
+// Package backends defines the data that the gateway reads from clusters, in Nomad's terms, the interfaces to read and
+// change it, and their errors. It does not talk to a daemon itself; the packages below it do.
 package backends
 
 import (
@@ -54,7 +53,7 @@ type Allocation struct {
 	Root              string // of its job
 	JobType           string // service, batch, system or sysbatch
 	ID                string
-	Name              string // job.groupNamed[index]
+	Name              string // job.group[index]
 	Group             string
 	Node              string // the node's name; empty before placement
 	NodeID            string

@@ -137,9 +137,10 @@ type RetainedOutput struct {
 type LogFiles interface {
 	LogSource
 
-	// LogBefore calls each with the part of the log before its newest part, which another source returns. It selects
-	// the last q.Lines lines of an output, less those in newest, or all if q.Lines is negative. It leaves out files that
-	// were last modified before q.Since, if it can find out. *MismatchError: the files do not contain the newest part.
+	// LogBefore calls each with the part of the log before its newest part, which another source returns. Of each output,
+	// it selects the last q.Lines lines minus the number of lines in newest, or all lines if q.Lines is negative. It
+	// leaves out files that were last modified before q.Since, if it can find out. *MismatchError: the files do not
+	// contain the newest part.
 	LogBefore(ctx context.Context, in TaskRef, newest [2]RetainedOutput, q LogQuery, each func(LogChunk) error) error
 }
 
@@ -166,8 +167,8 @@ func (q LogQuery) NeedsContainer() bool {
 	return q.Timestamps || !q.Since.IsZero() || q.AfterContainer != ""
 }
 
-// isNotice reports whether the chunk is a Note or Lost.
-func (c LogChunk) isNotice() bool { return c.Lost || c.Note != "" }
+// IsNotice reports whether the chunk is a Note or Lost.
+func (c LogChunk) IsNotice() bool { return c.Lost || c.Note != "" }
 
 // OutputIndex returns 0 for stdout and 1 for stderr.
 func (c LogChunk) OutputIndex() int {
@@ -212,7 +213,7 @@ type StillRunningError struct {
 }
 
 func (e *StillRunningError) Error() string {
-	return fmt.Sprintf("%v; the program may be running: %v", e.Cause, e.Err)
+	return fmt.Sprintf("%v; the program could not be killed and may still be running (%v)", e.Cause, e.Err)
 }
 func (e *StillRunningError) Unwrap() error { return e.Cause }
 

@@ -110,8 +110,8 @@ func (m TerminalModes) Stty() (chars, flags string) {
 	return strings.Join(pairs, " "), strings.Join(words, " ")
 }
 
-// sttyChar returns a control character in a form that every stty accepts. stty would take a one-digit number for the
-// digit.
+// sttyChar returns a control character in a form that every stty accepts. stty would read the number 3 as the
+// character '3'.
 func sttyChar(value uint32) string {
 	switch {
 	case value == 0 || value >= charDisabled:

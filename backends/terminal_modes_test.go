@@ -43,7 +43,7 @@ func TestTerminalModes_Stty(t *testing.T) {
 			TerminalModes{1: 3, 3: 8, 4: 127, 5: '9', 6: 255, 7: 0, 8: 200, 9: 1 << 31},
 			"intr ^C erase ^H kill 127 eof 57 eol undef eol2 undef start 200 stop undef", "",
 		},
-		"switches":        {TerminalModes{42: 1, 53: 0, 38: 7, 93: 0}, "", "ixon iutf8 -echo -parodd"},
+		"flags":           {TerminalModes{42: 1, 53: 0, 38: 7, 93: 0}, "", "ixon iutf8 -echo -parodd"},
 		"sizes of a byte": {TerminalModes{90: 0, 91: 1}, "", "cs8"},
 		"unknown to stty": {TerminalModes{11: 25, 15: 15, 17: 20, 18: 15, 62: 1, 120: 1, 128: 9600, 129: 9600}, "", ""},
 	} {
@@ -57,7 +57,7 @@ func TestTerminalModes_Stty(t *testing.T) {
 			all[opcode] = value
 			chars, flags := all.Stty()
 			if strings.Trim(chars+flags, "abcdefghijklmnopqrstuvwxyz0123456789 -^@ABCDEFGHI") != "" {
-				t.Errorf("opcode %d, value %d: got %q, %q: a shell may not leave them as they are", opcode, value, chars, flags)
+				t.Errorf("opcode %d, value %d: got %q, %q: a shell might change them", opcode, value, chars, flags)
 			}
 		}
 	}

@@ -41,7 +41,8 @@ Without --stdin, Ctrl-C detaches. With --stdin, your input goes to the process:
   - If the job sets tty = true, the process gets every key, and Ctrl-C may stop
     the task. To detach, use --detach-keys or press Enter ~ . (ssh's escape).
   - Otherwise, on a terminal (ssh -t), you edit a line and Enter sends it.
-    Ctrl-C and --detach-keys detach. Ctrl-D ends your input, but sends no EOF.
+    Ctrl-C and --detach-keys detach. Ctrl-D ends your input, but the process
+    gets no EOF.
 
 After you detach, the task keeps running and its stdin stays open. The exit code
 is the task's if it exits first, 75 if a limit of the gateway refused the command
@@ -67,24 +68,24 @@ func (a *attach) Run(ctx context.Context, req *router.Request) error {
 		return router.Exit(2, errors.New("attach: --detach-keys takes keys in docker's format, such as ctrl-p,ctrl-q"))
 	}
 	at := backends.Attachment{
-		Stdout: req.ByteOutput.Stdout, Stderr: req.ByteOutput.Stderr, DetachKeys: a.keys, PlainStdout: req.Stdout,
-		PlainStderr: req.Stderr,
+		Stdout: req.Console.ByteOutput.Stdout, Stderr: req.Console.ByteOutput.Stderr, DetachKeys: a.keys,
+		PlainStdout: req.Console.Stdout, PlainStderr: req.Console.Stderr,
 	}
 	if !a.stdin {
-		req.IgnoreInput()
+		req.Console.IgnoreInput()
 	} else {
-		at.Stdin = req.Stdin
-		if req.Terminal != nil {
-			at.Terminal = req.Terminal
-			var leave context.CancelCauseFunc
-			ctx, leave = context.WithCancelCause(ctx)
-			defer leave(nil)
-			at.PlainStdin = req.LineInput(backends.ParseDetachKeys(a.keys), leave)
+		at.Stdin = req.Console.Stdin
+		if req.Console.Terminal != nil {
+			at.Terminal = req.Console.Terminal
+			var cancel context.CancelCauseFunc
+			ctx, cancel = context.WithCancelCause(ctx)
+			defer cancel(nil)
+			at.PlainStdin = req.Console.LineInput(backends.ParseDetachKeys(a.keys), cancel)
 		}
 	}
-	code, err := req.Runtime.Attach(ctx, at)
+	code, err := req.Access.Runtime.Attach(ctx, at)
 	if errors.Is(err, backends.ErrDetached) {
 		return nil
 	}
-	return programExit(code, err)
+	return router.ProgramResult(code, err)
 }

@@ -49,20 +49,20 @@ func (c *canI) Run(_ context.Context, req *router.Request) error {
 	set, ok := rights[right]
 	if !ok {
 		if slices.Contains(router.CommandNames(), right) {
-			_, err := fmt.Fprintf(req.Stdout, "yes: every user may use %s\n", right)
+			_, err := fmt.Fprintf(req.Console.Stdout, "yes: every user may use %s\n", right)
 			return err
 		}
 		return router.Exit(2, fmt.Errorf("can-i: unknown command or right %s (known: %s)",
 			right, strings.Join(slices.Sorted(maps.Keys(rights)), ", ")))
 	}
 	allowed := false
-	for _, ruling := range req.Decide(right, job, c.namespace) {
+	for _, ruling := range req.User.Decide(right, job, c.namespace) {
 		answer := "no: "
 		if ruling.Allowed {
 			answer, allowed = "yes, in tier "+ruling.Tier+": ", true
 		}
 		text := escape.Text(fmt.Sprintf("%s%s (%s is in the set %s)", answer, ruling.Reason, right, set))
-		if _, err := fmt.Fprintln(req.Stdout, text); err != nil {
+		if _, err := fmt.Fprintln(req.Console.Stdout, text); err != nil {
 			return err
 		}
 	}

@@ -13,6 +13,7 @@ import (
 
 	"nomadctld/backends"
 	"nomadctld/internal/escape"
+	"nomadctld/internal/phrase"
 	"nomadctld/router"
 )
 
@@ -22,12 +23,13 @@ type complete struct{}
 
 func (complete) Spec() router.Spec {
 	return router.Spec{
-		Name:     "complete",
-		Args:     "[WORD...]",
-		Short:    "Complete a command line",
-		Target:   router.TargetNone,
-		RightSet: router.Public,
-		Hidden:   true,
+		Name:              "complete",
+		Args:              "[WORD...]",
+		Short:             "Complete a command line",
+		Target:            router.TargetNone,
+		RightSet:          router.Public,
+		Hidden:            true,
+		CompletesCommands: true,
 		Long: `
 Print the candidates for the last word of a command line, for the completion of
 nomadctl. The words follow after --, and the last one may be empty. Each line is a
@@ -54,7 +56,7 @@ func (complete) Run(ctx context.Context, req *router.Request) error {
 		seen[c.word] = true
 		b.WriteString(prefix + c.word + "\t" + escape.Text(c.description) + "\n")
 	}
-	_, err := io.WriteString(req.Stdout, b.String())
+	_, err := io.WriteString(req.Console.Stdout, b.String())
 	return err
 }
 
@@ -186,7 +188,7 @@ func (p *partialCommand) flagValues(ctx context.Context, req *router.Request, fl
 	case "tier":
 		return tiersOf(req, p.command())
 	case "namespace":
-		for _, job := range p.jobs(ctx, req, backends.Selection{Tier: p.request.Tier}) {
+		for _, job := range p.jobs(ctx, req, backends.Selection{Tier: p.request.Selection.Tier}) {
 			all = append(all, candidate{job.Namespace, ""})
 		}
 	}
@@ -203,7 +205,7 @@ func (p *partialCommand) command() string {
 
 // tiersOf returns the tiers in which the user may run the command on some job.
 func tiersOf(req *router.Request, command string) (all []candidate) {
-	for _, grant := range req.GrantSummaries() {
+	for _, grant := range req.User.Grants() {
 		if slices.Contains(grant.Rights, command) {
 			for _, tier := range grant.Tiers {
 				all = append(all, candidate{tier, ""})
@@ -220,7 +222,7 @@ func (p *partialCommand) arguments(ctx context.Context, req *router.Request, las
 		return nil
 	}
 	jobs := func() []backends.Job {
-		return p.jobs(ctx, req, backends.Selection{Tier: p.request.Tier, Namespace: p.request.Namespace})
+		return p.jobs(ctx, req, backends.Selection{Tier: p.request.Selection.Tier, Namespace: p.request.Selection.Namespace})
 	}
 	if len(p.args) == 0 {
 		switch p.spec.Target {
@@ -236,7 +238,7 @@ func (p *partialCommand) arguments(ctx context.Context, req *router.Request, las
 	case "TIER":
 		return tiersOf(req, p.spec.Name)
 	case "SIGNAL":
-		for _, name := range signals {
+		for _, name := range backends.TaskSignals {
 			all = append(all, candidate{strings.TrimPrefix(name, "SIG"), ""}, candidate{name, ""})
 		}
 	case "FILTER", "JOB":
@@ -247,7 +249,7 @@ func (p *partialCommand) arguments(ctx context.Context, req *router.Request, las
 
 // jobs returns the jobs on which the user may run the command. It returns none if the clusters do not respond in time.
 func (p *partialCommand) jobs(ctx context.Context, req *router.Request, selection backends.Selection) []backends.Job {
-	cluster := req.ClusterFor(p.command())
+	cluster := req.Access.ClusterFor(p.command())
 	if cluster == nil {
 		return nil
 	}
@@ -281,8 +283,8 @@ func (p *partialCommand) selectors(jobs []backends.Job, last string) (all []cand
 	type fit struct{ rank, tasks int } // the best rank, and the number of tasks that have it
 	best := map[string]fit{}           // by JOB, JOB/GROUP and JOB/GROUP/TASK
 	eachTask(jobs, func(a backends.Allocation, task backends.Task) {
-		rank, named := a.Rank(task)
-		if !named {
+		rank, matches := a.Rank(task)
+		if !matches {
 			return
 		}
 		for _, name := range selectorsOf(a, task) {
@@ -298,11 +300,12 @@ func (p *partialCommand) selectors(jobs []backends.Job, last string) (all []cand
 		all = jobNames(jobs)
 	}
 	eachTask(jobs, func(a backends.Allocation, task backends.Task) {
-		rank, named := a.Rank(task)
-		wanted := p.spec.Target == router.TargetTask // the shortest unique selector; other targets offer the job
+		rank, matches := a.Rank(task)
+		// Offer the shortest unique selector. For other targets, the job is already offered.
+		wanted := p.spec.Target == router.TargetTask
 		for i, name := range selectorsOf(a, task) {
 			typed := i > 0 && strings.HasPrefix(last, selectorsOf(a, task)[i-1]+"/")
-			if named && best[name] == (fit{rank, 1}) && (wanted || typed) {
+			if matches && best[name] == (fit{rank, 1}) && (wanted || typed) {
 				all = append(all, candidate{name, task.ExecID + " on " + a.Node})
 				wanted = false
 			}
@@ -331,10 +334,10 @@ func eachTask(jobs []backends.Job, f func(backends.Allocation, backends.Task)) {
 func execIDsOf(jobs []backends.Job, running bool) (all []candidate) {
 	eachTask(jobs, func(a backends.Allocation, task backends.Task) {
 		about := a.JobID + "/" + task.Name + " on " + a.Node
-		if state := notRunningState(a, task); state != "" {
+		if state := phrase.NotRunning(a, task); state != "" {
 			about = state + ": " + about
 		}
-		if _, named := a.Rank(task); named || !running {
+		if _, matches := a.Rank(task); matches || !running {
 			all = append(all, candidate{task.ExecID, about})
 		}
 	})

@@ -2,7 +2,6 @@ package commands
 
 import (
 	"context"
-	"fmt"
 
 	"nomadctld/internal/render"
 	"nomadctld/router"
@@ -37,20 +36,12 @@ container can be inspected by ID as long as Docker keeps it.`,
 }
 
 func (di) Run(ctx context.Context, req *router.Request) error {
-	done := req.Progress("waiting for the node")
+	done := req.Console.ShowActivity("waiting for the node")
 	defer done()
-	detail, err := req.Cluster.Allocation(ctx, *req.Allocation)
-	if err != nil {
-		return err
-	}
-	if driver := detail.Drivers[req.Task.Name]; driver != "docker" {
-		return fmt.Errorf("task %s of %s has no Docker container: its driver is %s",
-			req.Task.Name, req.Allocation.Name, driver)
-	}
-	raw, err := req.Runtime.Inspect(ctx)
+	raw, err := req.Access.Runtime.Inspect(ctx)
 	if err != nil {
 		return err
 	}
 	done()
-	return render.JSON(req.Stdout, raw)
+	return render.JSON(req.Console.Stdout, raw)
 }

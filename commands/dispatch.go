@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"nomadctld/backends"
+	"nomadctld/internal/phrase"
 	"nomadctld/router"
 )
 
@@ -80,9 +81,9 @@ func (d *dispatch) Run(ctx context.Context, req *router.Request) error {
 	if err != nil {
 		return err
 	}
-	result, err := req.Writer.Dispatch(ctx, job.Job, meta, payload)
+	result, err := req.Access.Writer.Dispatch(ctx, job.Job, meta, payload)
 	if err != nil {
-		return jobError(job.Job, err)
+		return phrase.JobError(job.Job, err)
 	}
 	return printResult(req, "%s", result.ChildID)
 }
@@ -124,7 +125,7 @@ func fillMeta(job backends.JobDetail, meta map[string]string, login string) erro
 		}
 	}
 	slices.Sort(unknown)
-	keys := fmt.Sprintf("required: %s; optional: %s", listOrNone(required), listOrNone(optional))
+	keys := fmt.Sprintf("required: %s; optional: %s", phrase.List(required), phrase.List(optional))
 	switch {
 	case len(missing) > 0:
 		return fmt.Errorf("%s needs -m %s=VALUE (%s)", job.ID, strings.Join(missing, "=VALUE -m "), keys)
@@ -134,16 +135,9 @@ func fillMeta(job backends.JobDetail, meta map[string]string, login string) erro
 	return nil
 }
 
-func listOrNone(words []string) string {
-	if len(words) == 0 {
-		return "none"
-	}
-	return strings.Join(words, ", ")
-}
-
 // readPayload reads the payload from standard input if the job accepts one.
 func (d *dispatch) readPayload(ctx context.Context, req *router.Request, job backends.JobDetail) ([]byte, error) {
-	if job.Schedule.Payload == "forbidden" || d.noPayload || req.Terminal != nil {
+	if job.Schedule.Payload == "forbidden" || d.noPayload || req.Console.Terminal != nil {
 		if job.Schedule.Payload == "required" {
 			return nil, router.Exit(2, fmt.Errorf(
 				"%s requires a payload: send it on standard input, without ssh -t and --no-payload", job.ID))
@@ -156,7 +150,7 @@ func (d *dispatch) readPayload(ctx context.Context, req *router.Request, job bac
 	}
 	done := make(chan read, 1)
 	go func() { // a client may neither send anything nor close its input
-		payload, err := io.ReadAll(io.LimitReader(req.Stdin, maxPayload+1))
+		payload, err := io.ReadAll(io.LimitReader(req.Console.Stdin, maxPayload+1))
 		done <- read{payload, err}
 	}()
 	select {

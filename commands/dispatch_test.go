@@ -8,6 +8,7 @@ import (
 	"testing/iotest"
 
 	"nomadctld/backends"
+	"nomadctld/internal/console"
 	"nomadctld/router"
 )
 
@@ -16,7 +17,9 @@ func TestDispatch_PayloadCutOff(t *testing.T) {
 	for _, kind := range []string{"optional", "required"} {
 		var job backends.JobDetail
 		job.Schedule.Payload = kind
-		if payload, err := new(dispatch).readPayload(t.Context(), &router.Request{Stdin: cut}, job); !errors.Is(err,
+		if payload, err := new(dispatch).readPayload(t.Context(), &router.Request{
+			Console: &console.Console{Stdin: cut},
+		}, job); !errors.Is(err,
 			router.ErrClientDisconnected) {
 			t.Errorf("%s: got %q, %v", kind, payload, err)
 		}

@@ -10,6 +10,8 @@ import (
 	"github.com/spf13/pflag"
 
 	"nomadctld/backends"
+	"nomadctld/internal/cmdline"
+	"nomadctld/internal/console"
 	"nomadctld/internal/escape"
 	"nomadctld/router"
 )
@@ -86,12 +88,13 @@ func (e *exec) Run(ctx context.Context, req *router.Request) error {
 		}
 	}
 	p := backends.Program{
-		Argv: argv, User: e.user, Dir: e.dir, Session: req.ProgramSession(), Env: e.env, OptionalEnv: req.Locale,
+		Argv: argv, User: e.user, Dir: e.dir, Session: req.Session.ProgramSession(), Env: e.env,
+		OptionalEnv: req.Session.Locale,
 	}
-	var out router.ByteOutput
-	p.Stdin, p.Signals, out = req.ProgramIO()
+	var out console.ByteOutput
+	p.Stdin, p.Signals, out = req.Console.ProgramIO()
 	p.Stdout, p.Stderr = out.Stdout, out.Stderr
-	if t := req.Terminal; t != nil {
+	if t := req.Console.Terminal; t != nil {
 		greet(req)
 		p.Terminal, p.Modes = t, t.Modes
 		if t.Name != "" {
@@ -99,11 +102,12 @@ func (e *exec) Run(ctx context.Context, req *router.Request) error {
 		}
 	}
 	p.OptionalEnv = omitVars(p.OptionalEnv, p.Env)
-	code, err := req.Runtime.Exec(ctx, p)
+	code, err := req.Access.Runtime.Exec(ctx, p)
 	if err == backends.ErrTaskNotRunning { // Nomad's response does not name the task
-		err = fmt.Errorf("task %s of %s is not running (see: info %s)", req.Task.Name, req.Allocation.Name, req.Task.ExecID)
+		err = fmt.Errorf("task %s of %s is not running (see: info %s)",
+			req.Target.Task.Name, req.Target.Allocation.Name, req.Target.Task.ExecID)
 	}
-	return programExit(code, err)
+	return router.ProgramResult(code, err)
 }
 
 // omitVars returns the variables in all whose names are not in env.
@@ -149,27 +153,13 @@ func shellCommand(req *router.Request, words []string) (string, error) {
 	case 1:
 		return words[0], nil
 	}
-	return req.LineFrom(2)
+	return cmdline.From(req.Expanded, len(req.Words)-len(req.Args)+2)
 }
 
 // greet prints the user, the task and the node, with the text of the original nomadctld.
 func greet(req *router.Request) {
-	fmt.Fprintf(req.Stderr, "Welcome %s (%s, %s)\nYou have access to %s\nwelcome to %s of %s on %s\n",
-		escape.Text(req.User.Name), escape.Text(req.User.Login), req.Fingerprint,
+	fmt.Fprintf(req.Console.Stderr, "Welcome %s (%s, %s)\nYou have access to %s\nwelcome to %s of %s on %s\n",
+		escape.Text(req.User.Name), escape.Text(req.User.Login), req.Session.Fingerprint,
 		escape.Text(strings.Join(req.User.Prefixes(), " ")),
-		escape.Text(req.Task.Name), escape.Text(req.Allocation.Name), escape.Text(req.Allocation.Node))
-}
-
-// programExit returns a program's exit code, or the error with the exit code that the client gets.
-func programExit(code int, err error) error {
-	const notExecutable, notFound = 126, 127
-	switch {
-	case err == nil:
-		return router.ProgramExit(code)
-	case errors.Is(err, backends.ErrNotExecutable):
-		return router.Exit(notExecutable, err)
-	case errors.Is(err, backends.ErrProgramNotFound):
-		return router.Exit(notFound, err)
-	}
-	return err
+		escape.Text(req.Target.Task.Name), escape.Text(req.Target.Allocation.Name), escape.Text(req.Target.Allocation.Node))
 }

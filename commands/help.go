@@ -41,10 +41,10 @@ func (help) Run(_ context.Context, req *router.Request) error {
 		case i < 0:
 			return router.UnknownCommand(req.Args[0], allowed)
 		}
-		_, err := io.WriteString(req.Stdout, allowed[i].Help())
+		_, err := io.WriteString(req.Console.Stdout, allowed[i].Help())
 		return err
 	}
-	_, err := io.WriteString(req.Stdout, overview(req.User.Name, req.User.Prefixes(), allowed))
+	_, err := io.WriteString(req.Console.Stdout, overview(req.User.Name, req.User.Prefixes(), allowed))
 	return err
 }
 

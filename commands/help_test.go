@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"nomadctld/internal/cmdline"
 	"nomadctld/router"
 )
 
@@ -93,7 +94,7 @@ Access
 
 // parseExample parses a line as the router does.
 func parseExample(spec router.Spec, line string) error {
-	words, err := router.Split(line)
+	words, err := cmdline.Split(line)
 	if err == nil {
 		_, err = spec.Parse(new(router.Request), words[1:])
 	}

@@ -11,6 +11,7 @@ import (
 
 	"nomadctld/backends"
 	"nomadctld/internal/escape"
+	"nomadctld/internal/phrase"
 	"nomadctld/internal/render"
 	"nomadctld/router"
 )
@@ -61,16 +62,16 @@ type changeOutput struct {
 }
 
 func (h *history) Run(ctx context.Context, req *router.Request) error {
-	done := req.Progress("waiting for the cluster")
-	versions, err := req.Cluster.Versions(ctx, req.Job)
+	done := req.Console.ShowActivity("waiting for the cluster")
+	versions, err := req.Access.Cluster.Versions(ctx, req.Target.Job)
 	done()
 	if err != nil {
-		return jobError(req.Job, err)
+		return phrase.JobError(req.Target.Job, err)
 	}
 	if h.json {
-		return render.JSON(req.Stdout, historyJSON(versions))
+		return render.JSON(req.Console.Stdout, historyJSON(versions))
 	}
-	_, err = io.WriteString(req.Stdout, historyText(versions, clientStyle(req)))
+	_, err = io.WriteString(req.Console.Stdout, historyText(versions, req.Console.Style()))
 	return err
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"nomadctld/backends"
+	"nomadctld/internal/phrase"
 	"nomadctld/internal/render"
 	"nomadctld/router"
 )
@@ -58,32 +59,32 @@ info JOB leaves out complete and lost allocations: select one by ID.`,
 }
 
 func (i *info) Run(ctx context.Context, req *router.Request) error {
-	done := req.Progress("waiting for the cluster")
+	done := req.Console.ShowActivity("waiting for the cluster")
 	defer done()
-	job, err := req.Cluster.Job(ctx, req.Job)
-	if err != nil && (req.Task == nil || !errors.Is(err, backends.ErrNotFound)) {
-		return jobError(req.Job, err)
+	job, err := req.Access.Cluster.Job(ctx, req.Target.Job)
+	if err != nil && (req.Target.Task == nil || !errors.Is(err, backends.ErrNotFound)) {
+		return phrase.JobError(req.Target.Job, err)
 	}
-	job.Allocations = selectAllocations(job.Allocations, req.Allocation, req.Task)
+	job.Allocations = selectAllocations(job.Allocations, req.Target.Allocation, req.Target.Task)
 	statsCtx, cancel := context.WithTimeout(ctx, statsTimeout)
 	defer cancel()
 	var checks map[string][]backends.Check
 	var wg sync.WaitGroup
-	wg.Go(func() { checks = req.Cluster.Checks(statsCtx, job.Allocations) })
-	usage := req.Cluster.Usage(statsCtx, job.Allocations)
+	wg.Go(func() { checks = req.Access.Cluster.Checks(statsCtx, job.Allocations) })
+	usage := req.Access.Cluster.Usage(statsCtx, job.Allocations)
 	wg.Wait()
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
 	done()
 	if i.json {
-		return render.JSON(req.Stdout, jobJSON(job, usage, checks))
+		return render.JSON(req.Console.Stdout, jobJSON(job, usage, checks))
 	}
 	var head string
-	if req.Task == nil {
-		head = jobText(job, clientStyle(req))
+	if req.Target.Task == nil {
+		head = jobText(job, req.Console.Style())
 	}
-	text := render.NewDetails(clientStyle(req))
+	text := render.NewDetails(req.Console.Style())
 	for _, a := range job.Allocations {
 		restart := restartPolicy(job, a.Group)
 		for _, task := range a.Tasks {
@@ -93,7 +94,7 @@ func (i *info) Run(ctx context.Context, req *router.Request) error {
 			writeTask(text, a, backends.Task{}, backends.Usage{}, restart, nil)
 		}
 	}
-	_, err = io.WriteString(req.Stdout, head+text.String())
+	_, err = io.WriteString(req.Console.Stdout, head+text.String())
 	return err
 }
 
@@ -133,7 +134,7 @@ func jobText(job backends.JobDetail, style render.Style) string {
 		fmt.Sprintf("%s, namespace %s, tier %s, submitted %s",
 			job.Type, job.Namespace, job.Tier, humanize.Time(job.Submitted)))
 	if d := job.LatestDeployment; d != nil {
-		text.Line("deployment", d.Status, shortID(d.ID), d.Description)
+		text.Line("deployment", d.Status, phrase.ShortID(d.ID), d.Description)
 		for _, g := range d.Groups {
 			progress := fmt.Sprintf("%d desired, %d placed, %d healthy, %d unhealthy",
 				g.Desired, g.Placed, g.Healthy, g.Unhealthy)
@@ -174,10 +175,10 @@ func writeTask(
 		text.Line("", "Last Exit", humanize.Time(exit.Time), exit.Message)
 	}
 	for _, r := range a.Rescheduled {
-		text.Line("", humanize.Time(r.Time), "Rescheduled", "replaces the failed allocation "+shortID(r.Previous))
+		text.Line("", humanize.Time(r.Time), "Rescheduled", "replaces the failed allocation "+phrase.ShortID(r.Previous))
 	}
 	if a.Next != "" {
-		text.Line("", "Replaced By", shortID(a.Next), "")
+		text.Line("", "Replaced By", phrase.ShortID(a.Next), "")
 	}
 	for _, check := range checks {
 		if check.Task == "" || check.Task == t.Name {
@@ -199,7 +200,7 @@ func restartsLeft(a backends.Allocation, t backends.Task, policy backends.Restar
 		if !t.Failed {
 			return ""
 		}
-		return fmt.Sprintf("none left of %d in %s, then %s", policy.Attempts, policy.Interval, policy.Mode)
+		return fmt.Sprintf("not restarted any more (limit %d in %s, then %s)", policy.Attempts, policy.Interval, policy.Mode)
 	}
 	left := policy.Attempts
 	for _, event := range t.Events {

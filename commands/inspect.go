@@ -48,19 +48,19 @@ them are printed.`,
 }
 
 func (i *inspect) Run(ctx context.Context, req *router.Request) error {
-	done := req.Progress("waiting for the cluster")
+	done := req.Console.ShowActivity("waiting for the cluster")
 	defer done()
 	var version *uint64
 	if i.flags.Changed("version") {
 		version = &i.version
 	}
-	raw, err := req.Cluster.Definition(ctx, req.Job, version)
+	raw, err := req.Access.Cluster.Definition(ctx, req.Target.Job, version)
 	if errors.Is(err, backends.ErrNotFound) {
-		return fmt.Errorf("job %s: %w", req.Job.ID, backends.ErrNotFound)
+		return fmt.Errorf("job %s: %w", req.Target.Job.ID, backends.ErrNotFound)
 	}
 	if err != nil {
 		return err
 	}
 	done()
-	return render.JSON(req.Stdout, struct{ Job json.RawMessage }{raw})
+	return render.JSON(req.Console.Stdout, struct{ Job json.RawMessage }{raw})
 }

@@ -2,7 +2,6 @@ package commands
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -13,8 +12,12 @@ import (
 	"github.com/spf13/pflag"
 
 	"nomadctld/backends"
+	"nomadctld/internal/jobrelease"
 	"nomadctld/internal/ops"
+	"nomadctld/internal/phrase"
 	"nomadctld/internal/render"
+	"nomadctld/internal/restart"
+	"nomadctld/internal/safego"
 	"nomadctld/router"
 )
 
@@ -34,8 +37,8 @@ func (o *opsCommand) Spec() router.Spec {
 		WantsTerminal: true,
 		JSON:          opsOutput{},
 		Long: `
-List the restarts (operations) of your jobs that are running or have finished recently, including
-those of other users.
+List the restarts (operations) of your jobs, running or recently finished.
+Restarts that other users started are listed too.
 
 With an ID, or the first 4 or more characters of one, print the output of the
 restart so far and follow it. Disconnecting does not cancel the restart. You
@@ -76,7 +79,7 @@ type opOutput struct {
 	Command   string     `json:"command" doc:"the command that started it"`
 	Last      string     `json:"last" doc:"its last message"`
 
-	root string // the job whose owners own the operation
+	root string // the job's root ID, which decides who owns the operation
 }
 
 func (o *opsCommand) Run(ctx context.Context, req *router.Request) error {
@@ -97,7 +100,7 @@ func (o *opsCommand) Run(ctx context.Context, req *router.Request) error {
 	case len(req.Args) > 0 && o.json:
 		return router.Exit(2, errors.New("ops: --json works only for the list, without an ID"))
 	}
-	started, saved, err := req.OwnedOperations()
+	started, saved, err := req.Access.Operations.Owned(req.Selection)
 	if err != nil {
 		return err
 	}
@@ -109,7 +112,7 @@ func (o *opsCommand) Run(ctx context.Context, req *router.Request) error {
 	if err != nil {
 		return req.Deny(err)
 	}
-	req.Job = backends.Job{Tier: one.Tier, Namespace: one.Namespace, ID: one.Job, Root: one.root}
+	req.Target.Job = backends.Job{Tier: one.Tier, Namespace: one.Namespace, ID: one.Job, Root: one.root}
 	req.Event.Tier, req.Event.Namespace, req.Event.Job = one.Tier, one.Namespace, one.Job
 	if actions > 0 {
 		req.Event.Operation = one.ID
@@ -118,7 +121,7 @@ func (o *opsCommand) Run(ctx context.Context, req *router.Request) error {
 		return err
 	}
 	switch op := findOp(started, one.ID); {
-	case op != nil && (o.restore || o.forget) && !isFinished(op):
+	case op != nil && (o.restore || o.forget) && !op.IsFinished():
 		return fmt.Errorf("operation %s is still running (see: ops %s)", one.ID, one.ID)
 	case o.restore, o.forget:
 		i := slices.IndexFunc(saved, func(s ops.SavedDefinition) bool { return s.ID == one.ID })
@@ -133,13 +136,14 @@ func (o *opsCommand) Run(ctx context.Context, req *router.Request) error {
 	case o.cancel:
 		return cancelOp(req, op)
 	default:
-		report := newProgressPrinter(req)
-		defer report.clear()
-		return op.Follow(ctx, report.print)
+		report := req.Console.NewProgressLine()
+		defer report.Clear()
+		return op.Follow(ctx, func(n ops.Note) error { return report.Print(n.Text, n.Transient) })
 	}
 }
 
-// listOps returns the operations of this gateway, and those of an earlier one that left a saved definition.
+// listOps returns the operations of this gateway process, and the interrupted ones of an earlier process, which have a
+// saved definition.
 func listOps(started []*ops.Op, saved []ops.SavedDefinition) (all []opOutput) {
 	for _, op := range started {
 		one := opOutput{
@@ -154,10 +158,10 @@ func listOps(started []*ops.Op, saved []ops.SavedDefinition) (all []opOutput) {
 				one.State, one.Last = "failed", err.Error()
 			}
 			// After a panic, the error does not contain the next step.
-			var caught *backends.PanicError
+			var caught *safego.PanicError
 			isSaved := slices.ContainsFunc(saved, func(s ops.SavedDefinition) bool { return s.ID == op.ID })
 			if errors.As(err, &caught) && isSaved {
-				one.Last += "; bring it back: " + restoreCommand(op.ID)
+				one.Last += "; bring it back: " + restart.RestoreCommand(op.ID)
 			}
 		case op.HaltReason() != nil:
 			one.State = "ending"
@@ -168,7 +172,7 @@ func listOps(started []*ops.Op, saved []ops.SavedDefinition) (all []opOutput) {
 		if !slices.ContainsFunc(all, func(one opOutput) bool { return one.ID == s.ID }) {
 			all = append(all, opOutput{
 				s.ID, s.Job.Tier, s.Job.Namespace, s.Job.ID, "interrupted", s.User, s.Time, nil, s.Command,
-				"bring it back: " + restoreCommand(s.ID), s.Job.Root,
+				"bring it back: " + restart.RestoreCommand(s.ID), s.Job.Root,
 			})
 		}
 	}
@@ -176,12 +180,9 @@ func listOps(started []*ops.Op, saved []ops.SavedDefinition) (all []opOutput) {
 	return all
 }
 
-// restoreCommand returns the command that registers the definition saved by an operation.
-func restoreCommand(id string) string { return "ops --restore " + id }
-
 func (o *opsCommand) showList(req *router.Request, all []opOutput) error {
 	if o.json {
-		return render.JSON(req.Stdout, opsOutput{append([]opOutput{}, all...)})
+		return render.JSON(req.Console.Stdout, opsOutput{append([]opOutput{}, all...)})
 	}
 	rows := [][]string{{"ID", "State", "Started", "User", "Tier", "Job", "Last"}}
 	for _, one := range all {
@@ -189,8 +190,8 @@ func (o *opsCommand) showList(req *router.Request, all []opOutput) error {
 		rows = append(rows, []string{one.ID, one.State, started, one.User, one.Tier, one.Job, one.Last})
 	}
 	var b strings.Builder
-	render.Columns(&b, rows, clientStyle(req))
-	_, err := io.WriteString(req.Stdout, b.String())
+	render.Columns(&b, rows, req.Console.Style())
+	_, err := io.WriteString(req.Console.Stdout, b.String())
 	return err
 }
 
@@ -219,107 +220,42 @@ func findOp(started []*ops.Op, id string) *ops.Op {
 	return nil
 }
 
-func isFinished(op *ops.Op) bool {
-	at, _ := op.Finished()
-	return !at.IsZero()
-}
-
 func cancelOp(req *router.Request, op *ops.Op) error {
-	if isFinished(op) {
+	if op.IsFinished() {
 		return printNotice(req, "operation %s has already finished", op.ID)
 	}
 	op.Halt("cancelled by " + req.User.Login)
 	return printResult(req, "operation %s on %s stops after the current batch (see: ops %s)", op.ID, op.Job.ID, op.ID)
 }
 
-// restoreOrForget registers the saved definition of req.Job again unless somebody has done that, or deletes it with
+// restoreOrForget registers the saved definition of the target's job again unless somebody has done that, or deletes it with
 // --forget.
 func (o *opsCommand) restoreOrForget(ctx context.Context, req *router.Request, saved ops.SavedDefinition) error {
-	job := req.Job
+	job := req.Target.Job
 	if o.forget {
-		if err := req.DeleteDefinition(saved); err != nil {
+		if err := req.Access.Operations.DeleteDefinition(saved); err != nil {
 			return err
 		}
 		return printResult(req, "deleted the saved definition of version %d of %s", saved.Version, job.ID)
 	}
-	index, err := restoreIndex(ctx, req, job, saved)
-	var notStopped notStoppedError
+	index, err := restart.RestoreIndex(ctx, req.Access.Cluster, job, saved)
+	var notStopped restart.NotStoppedError
 	switch {
 	case errors.As(err, &notStopped):
 		printNotice(req, "%s", notStopped)
-		return req.DeleteDefinition(saved)
+		return req.Access.Operations.DeleteDefinition(saved)
 	case err != nil:
 		return err
 	}
-	result, err := req.Writer.Register(ctx, job, saved.Definition, index)
+	result, err := req.Access.Writer.Register(ctx, job, saved.Definition, index)
 	if err != nil {
-		return jobError(job, err)
+		return phrase.JobError(job, err)
 	}
-	if err := relinkRelease(ctx, req.Cluster, req.SavedDefinitions(), job, saved.Definition); err != nil {
-		newProgressPrinter(req).printf("warning: %v", err)
+	if err := jobrelease.Relink(ctx, req.Access.Cluster, req.Access.Operations.Saved(), job, saved.Definition); err != nil {
+		req.Console.Statusf("warning: %v", err)
 	}
 	if err := printResult(req, "registered %s again, unchanged%s", job.ID, evaluationSuffix(result)); err != nil {
 		return err
 	}
-	return req.DeleteDefinition(saved)
-}
-
-// notStoppedError is returned if a job is not stopped. Its saved definition is not needed then, because Nomad has it.
-type notStoppedError string
-
-func (e notStoppedError) Error() string { return string(e) }
-
-// restoreIndex returns the JobModifyIndex at which the saved definition may replace the job: the operation has left the
-// job stopped, or registered with one attempt to reschedule. It returns 0 if Nomad has no job with this ID, and a
-// notStoppedError if the job is not stopped. If the job was changed and stopped, or purged and registered again, it
-// returns an error: a saved definition must not replace a newer version, and may be the only copy of a purged job.
-func restoreIndex(
-	ctx context.Context, req *router.Request, job backends.Job, saved ops.SavedDefinition,
-) (uint64, error) {
-	text, err := req.Cluster.Definition(ctx, job, nil)
-	if errors.Is(err, backends.ErrNotFound) {
-		return 0, nil
-	}
-	if err != nil {
-		return 0, err
-	}
-	now, err := identify(text)
-	then, err2 := identify(saved.Definition)
-	if err := errors.Join(err, err2); err != nil {
-		return 0, err
-	}
-	switch {
-	case now.CreateIndex != then.CreateIndex:
-		state, hint := "is running", ""
-		if now.Stop {
-			state, hint = "is stopped", fmt.Sprintf("start that job: start %s; ", job.ID)
-		}
-		return 0, fmt.Errorf("the saved definition of %s is of a job that was purged; another job with its name %s "+
-			"(%sdelete the saved definition: ops --forget %s)", job.ID, state, hint, saved.ID)
-	case !now.Stop && now.Version == saved.Version+1 && backends.IsRescheduleVariant(text, saved.Definition):
-		return now.JobModifyIndex, nil // restart has registered it with one attempt to reschedule
-	case !now.Stop && now.Version == saved.Version:
-		return 0, notStoppedError(fmt.Sprintf("%s is not stopped: it is still at version %d", job.ID, now.Version))
-	case !now.Stop:
-		return 0, notStoppedError(fmt.Sprintf("%s was already registered again, as version %d", job.ID, now.Version))
-	case now.Version > saved.Version+1:
-		return 0, fmt.Errorf("the saved definition of %s is version %d, but the job was changed to version %d and stopped "+
-			"(start that version: start %s; delete the saved definition: ops --forget %s)",
-			job.ID, saved.Version, now.Version, job.ID, saved.ID)
-	}
-	return now.JobModifyIndex, nil
-}
-
-// identity identifies a version of a job. Jobs that were purged and registered again differ in CreateIndex.
-type identity struct {
-	Stop, Stable                         bool
-	Version, JobModifyIndex, CreateIndex uint64
-}
-
-// identify returns the identity of a definition.
-func identify(definition json.RawMessage) (id identity, err error) {
-	if err = json.Unmarshal(definition, &id); err != nil {
-		err = fmt.Errorf("the definition cannot be read: %w", err)
-	}
-	return id, err
+	return req.Access.Operations.DeleteDefinition(saved)
 }

@@ -5,6 +5,7 @@ import (
 
 	"nomadctld/backends"
 	"nomadctld/internal/escape"
+	"nomadctld/internal/phrase"
 	"nomadctld/router"
 )
 
@@ -15,7 +16,7 @@ func usageError(req *router.Request, err error) error {
 
 // printResult prints the result of a change to stdout. The text may be untrusted.
 func printResult(req *router.Request, format string, args ...any) error {
-	_, err := fmt.Fprintln(req.Stdout, escape.Text(fmt.Sprintf(format, args...)))
+	_, err := fmt.Fprintln(req.Console.Stdout, escape.Text(fmt.Sprintf(format, args...)))
 	return err
 }
 
@@ -24,26 +25,18 @@ func evaluationSuffix(result backends.WriteResult) string {
 	if result.EvaluationID == "" {
 		return ""
 	}
-	return " (evaluation " + shortID(result.EvaluationID) + ")"
-}
-
-// printEvaluation prints the ID of the evaluation, if there is one, for --detach.
-func (w *waitFlags) printEvaluation(req *router.Request, result backends.WriteResult) error {
-	if result.EvaluationID == "" {
-		return nil
-	}
-	return printResult(req, "%s", result.EvaluationID)
+	return " (evaluation " + phrase.ShortID(result.EvaluationID) + ")"
 }
 
 // printWarnings prints Nomad's warnings.
 func printWarnings(req *router.Request, result backends.WriteResult) {
 	if result.Warnings != "" {
-		newProgressPrinter(req).printf("Nomad warns: %s", result.Warnings)
+		req.Console.Statusf("Nomad warns: %s", result.Warnings)
 	}
 }
 
 // printNotice prints a message that is neither a result nor an error to stderr. The text may be untrusted.
 func printNotice(req *router.Request, format string, args ...any) error {
-	_, err := fmt.Fprintln(req.Stderr, escape.Text(fmt.Sprintf(format, args...)))
+	_, err := fmt.Fprintln(req.Console.Stderr, escape.Text(fmt.Sprintf(format, args...)))
 	return err
 }

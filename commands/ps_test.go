@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"nomadctld/backends"
+	"nomadctld/internal/console"
 	"nomadctld/router"
 )
 
@@ -140,7 +141,10 @@ func TestPs_InterruptedPrintsNothing(t *testing.T) {
 			cluster.usage = cancel
 		}
 		var stdout bytes.Buffer
-		if err := new(ps).Run(ctx, &router.Request{Cluster: cluster, Stdout: &stdout}); err == nil || stdout.Len() > 0 {
+		if err := new(ps).Run(ctx, &router.Request{
+			Access:  router.Access{Cluster: cluster},
+			Console: &console.Console{Stdout: &stdout},
+		}); err == nil || stdout.Len() > 0 {
 			t.Errorf("during %s: got %v and %q, want an error and no table", during, err, stdout.String())
 		}
 	}
@@ -173,7 +177,10 @@ func (b deadlineCluster) Usage(ctx context.Context, _ []backends.Allocation) map
 func TestPs_StatsTimeout(t *testing.T) {
 	var wait time.Duration
 	cluster := deadlineCluster{interruptedCluster{jobs: func() {}}, &wait}
-	if err := new(ps).Run(context.Background(), &router.Request{Cluster: cluster, Stdout: io.Discard}); err != nil {
+	if err := new(ps).Run(context.Background(), &router.Request{
+		Access:  router.Access{Cluster: cluster},
+		Console: &console.Console{Stdout: io.Discard},
+	}); err != nil {
 		t.Fatal(err)
 	}
 	if wait <= 0 || wait > 2*time.Second {

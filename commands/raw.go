@@ -43,7 +43,7 @@ The exit code is the CLI's, or 125 if the CLI was not run.`,
 }
 
 func (raw) Run(ctx context.Context, req *router.Request) error {
-	code, err := req.RunRaw(ctx, req.Args[0], req.Args[1:])
+	code, err := req.Access.Raw.Run(ctx, req.Console, req.Selection, req.Args[0], req.Args[1:])
 	if err != nil {
 		return err
 	}

@@ -10,6 +10,9 @@ import (
 	"github.com/spf13/pflag"
 
 	"nomadctld/backends"
+	"nomadctld/internal/jobrelease"
+	"nomadctld/internal/parse"
+	"nomadctld/internal/phrase"
 	"nomadctld/router"
 )
 
@@ -66,18 +69,19 @@ func (r *revert) Run(ctx context.Context, req *router.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := req.CheckNoPendingRestore(); err != nil { // an operation that has stopped the job registers it again
+	// An operation that has stopped the job registers it again.
+	if err := req.Access.Operations.CheckNoPendingRestore(); err != nil {
 		return err
 	}
-	versions, err := req.Cluster.Versions(ctx, job.Job)
+	versions, err := req.Access.Cluster.Versions(ctx, job.Job)
 	if err != nil {
-		return jobError(job.Job, err)
+		return phrase.JobError(job.Job, err)
 	}
-	now, err := currentVersion(job, versions)
+	now, err := jobrelease.Current(job, versions)
 	if err != nil {
 		return err
 	}
-	now = lastRunVersion(now, versions)
+	now = jobrelease.LastRun(now, versions)
 	then, saved, err := r.targetVersion(job, now, versions, req)
 	if err != nil {
 		return err
@@ -94,13 +98,13 @@ func (r *revert) Run(ctx context.Context, req *router.Request) error {
 				return fmt.Errorf("%s: %w", job.ID, err)
 			}
 		}
-		result, err = req.Writer.Register(ctx, job.Job, definition, job.ModifyIndex)
+		result, err = req.Access.Writer.Register(ctx, job.Job, definition, job.ModifyIndex)
 	} else {
-		result, err = req.Writer.Revert(ctx, job.Job, then.Number)
+		result, err = req.Access.Writer.Revert(ctx, job.Job, then.Number)
 	}
 	switch {
 	case err != nil:
-		return jobError(job.Job, err)
+		return phrase.JobError(job.Job, err)
 	case result.ModifyIndex == job.ModifyIndex:
 		return fmt.Errorf("Nomad changed nothing: version %d of %s is the same as the current one", then.Number, job.ID)
 	}
@@ -123,9 +127,9 @@ func (r *revert) Run(ctx context.Context, req *router.Request) error {
 func (r *revert) targetVersion(
 	job backends.JobDetail, now backends.Version, versions []backends.Version, req *router.Request,
 ) (backends.Version, bool, error) {
-	saved, _, isSaved, err := savedRelease(req.SavedDefinitions(), now)
+	saved, _, isSaved, err := jobrelease.Saved(req.Access.Operations.Saved(), now)
 	if err != nil {
-		newProgressPrinter(req).printf("warning: the release of %s that the gateway saved cannot be used: %v", job.ID, err)
+		req.Console.Statusf("warning: the release of %s that the gateway saved cannot be used: %v", job.ID, err)
 	}
 	if len(req.Args) > 1 {
 		return versionByNumber(job, now, versions, saved, isSaved, req.Args[1])
@@ -134,27 +138,27 @@ func (r *revert) targetVersion(
 		return now, false, fmt.Errorf("%s is stopped (bring it back: start %s; "+
 			"start an earlier version: revert %s VERSION; see: history %s)", job.ID, job.ID, job.ID, job.ID)
 	}
-	all := earlierReleases(now, versions)
+	all := jobrelease.Earlier(now, versions)
 	deleted := false
 	if isSaved {
-		all, deleted = addSaved(all, saved, now, versions)
+		all, deleted = jobrelease.AddSaved(all, saved, now, versions)
 	}
-	then, ok := lastRelease(all)
+	then, ok := jobrelease.Last(all)
 	isStable := func(v backends.Version) bool { return v.Stable }
 	isEarlier := func(v backends.Version) bool { return v.Number < now.Number }
 	switch needsStable := job.Type == "service" || slices.ContainsFunc(versions, isStable); {
 	case !ok && !slices.ContainsFunc(versions, isEarlier):
 		return now, false, fmt.Errorf("%s has no version before %d: nothing to revert to", job.ID, now.Number)
 	case !ok:
-		return now, false, fmt.Errorf("no earlier version of %s differs from version %d except in counts "+
+		return now, false, fmt.Errorf("no earlier version of %s differs from version %d in more than counts "+
 			"(see: history %s)",
 			job.ID, now.Number, job.ID)
 	case needsStable && !then.Stable:
-		return now, false, fmt.Errorf("no stable version of %s differs from version %d except in counts; "+
+		return now, false, fmt.Errorf("no stable version of %s differs from version %d in more than counts; "+
 			"to revert to a version not known to be stable: revert %s %d (see: history %s)",
 			job.ID, now.Number, job.ID, then.Number, job.ID)
 	}
-	return then, deleted && compareNewestFirst(then, saved) == 0, nil
+	return then, deleted && jobrelease.CompareNewestFirst(then, saved) == 0, nil
 }
 
 // versionByNumber returns the version with a number, and whether only the gateway has it.
@@ -162,7 +166,7 @@ func versionByNumber(
 	job backends.JobDetail, now backends.Version, versions []backends.Version, saved backends.Version, isSaved bool,
 	number string,
 ) (backends.Version, bool, error) {
-	n, ok := parseNumber(number)
+	n, ok := parse.Number(number)
 	version := uint64(n)
 	if !ok {
 		return now, false, router.Exit(2, fmt.Errorf("revert: VERSION is a number, not %q (see: history %s)", number, job.ID))
@@ -201,37 +205,37 @@ func versionByNumber(
 func (r *revert) chooseCounts(
 	ctx context.Context, req *router.Request, now, then backends.Version,
 ) (keep bool, err error) {
-	counts, scaling := countChanges(now.Release, then.Release)
+	counts, scaling := jobrelease.CountChanges(now.Release, then.Release)
 	onlyCounts := then.Release.ID == now.Release.ID
-	text := changesText(counts, scaling)
+	text := jobrelease.ChangesText(counts, scaling)
 	switch {
 	case text == "" || r.yes:
 		if r.yes {
 			req.Event.Confirmed = "unasked"
 		}
 		return false, nil
-	case onlyCounts && (r.keepCounts || req.Terminal == nil):
+	case onlyCounts && (r.keepCounts || req.Console.Terminal == nil):
 		return false, fmt.Errorf("version %d of %s differs from the current one only in its counts "+
 			"(%s): apply them with --yes",
-			then.Number, req.Job.ID, strings.Join(counts, ", "))
-	case r.keepCounts || req.Terminal == nil:
-		report := newProgressPrinter(req)
+			then.Number, req.Target.Job.ID, strings.Join(counts, ", "))
+	case r.keepCounts || req.Console.Terminal == nil:
+		report := req.Console.NewProgressLine()
 		if len(counts) > 0 {
-			report.printf("keeping the current counts; version %d has others (%s)", then.Number, strings.Join(counts, ", "))
+			report.Printf("keeping the current counts; version %d has others (%s)", then.Number, strings.Join(counts, ", "))
 		}
 		if len(scaling) > 0 {
-			report.printf("version %d also changes the scaling: %s", then.Number, strings.Join(scaling, ", "))
+			report.Printf("version %d also changes the scaling: %s", then.Number, strings.Join(scaling, ", "))
 		}
 		return len(counts) > 0, nil
 	}
-	newProgressPrinter(req).printf("version %d of %s also changes %s", then.Number, req.Job.ID, text)
+	req.Console.Statusf("version %d of %s also changes %s", then.Number, req.Target.Job.ID, text)
 	if onlyCounts || len(counts) == 0 {
 		return false, confirm(ctx, req, false, "Revert %s in tier %s to version %d?",
-			req.Job.ID, req.Job.Tier, then.Number)
+			req.Target.Job.ID, req.Target.Job.Tier, then.Number)
 	}
 	key, err := choose(ctx, req, "yk",
 		"Revert %s in tier %s: (y)es and apply these counts, (k)eep the current counts, or do (N)othing? [y/k/N] ",
-		req.Job.ID, req.Job.Tier)
+		req.Target.Job.ID, req.Target.Job.Tier)
 	return key == 'k', err
 }
 
@@ -244,7 +248,7 @@ func withCurrentCounts(now, then backends.Version) ([]byte, error) {
 			continue
 		}
 		if s := g.Range; s != nil && (current.Count < s.Min || current.Count > s.Max) {
-			return nil, fmt.Errorf("version %d allows %d to %d of group %s, and the current count is %d: "+
+			return nil, fmt.Errorf("version %d allows a count of %d to %d for group %s, but the current count is %d: "+
 				"apply the counts of that version with --yes, or scale first",
 				then.Number, s.Min, s.Max, g.Name, current.Count)
 		}

@@ -1,7 +1,5 @@
 package commands
 
-import "github.com/spf13/pflag"
-
 // taskArg are the forms of an argument that selects a task, or a job where the command accepts one.
 const taskArg = "JOB|JOB/GROUP|JOB/GROUP/TASK|ID"
 
@@ -16,14 +14,8 @@ exec ID (see: ps) or an allocation ID, or the first 4 or more characters of one.
 
 // finishedHelp continues jobOrTaskHelp for commands that skip a job's complete, lost and replaced allocations.
 const finishedHelp = `
-Select any other lost, complete or failed allocation by ID.`
+To select a complete, lost or replaced allocation, use its ID.`
 
 // filterHelp explains FILTER.
 const filterHelp = `FILTER selects jobs whose IDs contain it. A FILTER with * or ? must match the whole
 ID.`
-
-// acceptJSON accepts --json for commands that always print JSON. Help does not show it.
-func acceptJSON(f *pflag.FlagSet) {
-	f.Bool("json", true, "always on")
-	f.MarkHidden("json")
-}

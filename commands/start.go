@@ -10,7 +10,10 @@ import (
 	"github.com/spf13/pflag"
 
 	"nomadctld/backends"
+	"nomadctld/internal/jobrelease"
+	"nomadctld/internal/monitor"
 	"nomadctld/internal/ops"
+	"nomadctld/internal/phrase"
 	"nomadctld/router"
 )
 
@@ -39,8 +42,9 @@ it is running. For a group with a count of 0, use scale.
 If Nomad has deleted the job, start uses the definition that the gateway saved when
 "stop" stopped the job. Only the gateway instance that ran "stop" has it, for 30
 days. On a terminal, start shows the version, the user and the time of that stop,
-and prompts: another version may have run since, without the gateway, and been
-deleted. If the job exists again, start changes nothing and reports that.
+and prompts, because somebody may have registered a newer version since then,
+which Nomad has deleted too. If the job exists again, start changes nothing and
+reports that.
 
 If a system job is not stopped, start replaces its stopped and failed allocations.`,
 		Examples: []router.Example{
@@ -59,7 +63,8 @@ func (s *start) Run(ctx context.Context, req *router.Request) error {
 		return err
 	}
 	job, err := currentJob(ctx, req)
-	if err := req.CheckNoOperation(); err != nil { // an operation that has stopped the job registers it again
+	// An operation that has stopped the job registers it again.
+	if err := req.Access.Operations.CheckNoneRunning(); err != nil {
 		return err
 	}
 	if errors.Is(err, backends.ErrNotFound) {
@@ -71,38 +76,38 @@ func (s *start) Run(ctx context.Context, req *router.Request) error {
 	if !job.Stopped {
 		return s.startRunning(ctx, req, job)
 	}
-	versions, err := req.Cluster.Versions(ctx, job.Job)
+	versions, err := req.Access.Cluster.Versions(ctx, job.Job)
 	if err != nil {
-		return jobError(job.Job, err)
+		return phrase.JobError(job.Job, err)
 	}
-	now, err := currentVersion(job, versions)
+	now, err := jobrelease.Current(job, versions)
 	if err != nil {
 		return err
 	}
-	last := lastRunVersion(now, versions)
-	warning, err := saveRelease(ctx, req.Cluster, req.SavedDefinitions(), job, 1)
+	last := jobrelease.LastRun(now, versions)
+	warning, err := jobrelease.Save(ctx, req.Access.Cluster, req.Access.Operations.Saved(), job, 1)
 	if err != nil {
 		return err
 	}
 	if err := confirmWarnings(ctx, req, s.yes, warning); err != nil {
 		return err
 	}
-	result, err := req.Writer.Register(ctx, job.Job, last.Definition, job.ModifyIndex)
+	result, err := req.Access.Writer.Register(ctx, job.Job, last.Definition, job.ModifyIndex)
 	if errors.Is(err, backends.ErrNotFound) { // Nomad has deleted the job in the meantime
 		result, err = s.registerDeleted(ctx, req, job.Job, last.Definition)
 	}
 	if err != nil {
-		return jobError(job.Job, err)
+		return phrase.JobError(job.Job, err)
 	}
 	return s.finishStart(ctx, req, job.Job, result, fmt.Sprintf("at version %d", last.Number))
 }
 
 // startDeleted starts a job that Nomad has deleted.
 func (s *start) startDeleted(ctx context.Context, req *router.Request, notFound error) error {
-	saved, ok, err := req.SavedDefinitions().Load(ops.Stopped)
+	saved, ok, err := req.Access.Operations.Saved().Load(ops.Stopped)
 	if err != nil {
 		return fmt.Errorf("Nomad has deleted %s, and the definition that the gateway saved cannot be used: %w",
-			req.Job.ID, err)
+			req.Target.Job.ID, err)
 	}
 	if !ok {
 		return notFound
@@ -110,14 +115,14 @@ func (s *start) startDeleted(ctx context.Context, req *router.Request, notFound 
 	from := fmt.Sprintf("at version %d, which %s stopped on %s",
 		saved.Version, saved.User, saved.Time.UTC().Format("2006-01-02 15:04Z"))
 	if err := confirm(ctx, req, s.yes, "Nomad has deleted %s. Start it in tier %s %s?",
-		req.Job.ID, req.Job.Tier, from); err != nil {
+		req.Target.Job.ID, req.Target.Job.Tier, from); err != nil {
 		return err
 	}
-	result, err := s.registerDeleted(ctx, req, req.Job, saved.Definition)
+	result, err := s.registerDeleted(ctx, req, req.Target.Job, saved.Definition)
 	if err != nil {
 		return err
 	}
-	return s.finishStart(ctx, req, req.Job, result, from+"; Nomad had deleted it")
+	return s.finishStart(ctx, req, req.Target.Job, result, from+"; Nomad had deleted it")
 }
 
 // registerDeleted registers a job that Nomad has deleted, and assigns the saved release to the new job.
@@ -125,7 +130,7 @@ func (s *start) registerDeleted(
 	ctx context.Context, req *router.Request, job backends.Job, definition json.RawMessage,
 ) (backends.WriteResult, error) {
 	job.ModifyIndex = 0
-	result, err := req.Writer.Register(ctx, job, definition, 0)
+	result, err := req.Access.Writer.Register(ctx, job, definition, 0)
 	var changed *backends.ChangedError
 	if errors.As(err, &changed) {
 		return result, fmt.Errorf("%s was registered again, as version %d: the gateway does not replace it "+
@@ -134,8 +139,8 @@ func (s *start) registerDeleted(
 	if err != nil {
 		return result, err
 	}
-	if err := relinkRelease(ctx, req.Cluster, req.SavedDefinitions(), job, definition); err != nil {
-		newProgressPrinter(req).printf("warning: %v", err)
+	if err := jobrelease.Relink(ctx, req.Access.Cluster, req.Access.Operations.Saved(), job, definition); err != nil {
+		req.Console.Statusf("warning: %v", err)
 	}
 	return result, nil
 }
@@ -146,8 +151,8 @@ func (s *start) finishStart(
 	ctx context.Context, req *router.Request, job backends.Job, result backends.WriteResult, from string,
 ) error {
 	printWarnings(req, result)
-	if err := req.SavedDefinitions().Delete(ops.Stopped); err != nil {
-		newProgressPrinter(req).printf("warning: the gateway cannot remove the saved definition of %s: %v", job.ID, err)
+	if err := req.Access.Operations.Saved().Delete(ops.Stopped); err != nil {
+		req.Console.Statusf("warning: the gateway cannot remove the saved definition of %s: %v", job.ID, err)
 	}
 	if s.detach {
 		return s.printEvaluation(req, result)
@@ -161,8 +166,8 @@ func (s *start) finishStart(
 // startRunning handles a job that is not stopped. It replaces the stopped allocations of a system job. For a group
 // with a count of 0, it returns an error with the command to scale it.
 func (s *start) startRunning(ctx context.Context, req *router.Request, job backends.JobDetail) error {
-	if err := req.SavedDefinitions().Delete(ops.Stopped); err != nil { // the job was registered since it was saved
-		newProgressPrinter(req).printf("warning: the gateway cannot remove the saved definition of %s: %v", job.ID, err)
+	if err := req.Access.Operations.Saved().Delete(ops.Stopped); err != nil { // the job was registered since it was saved
+		req.Console.Statusf("warning: the gateway cannot remove the saved definition of %s: %v", job.ID, err)
 	}
 	if stopped := stoppedSystemAllocations(job); len(stopped) > 0 {
 		return s.startAllocations(ctx, req, job, stopped)
@@ -185,9 +190,9 @@ func (s *start) startRunning(ctx context.Context, req *router.Request, job backe
 
 // lastCount returns the last count of a group that was not 0, or 1 if Nomad has no such version.
 func lastCount(ctx context.Context, req *router.Request, job backends.JobDetail, group string) (int, error) {
-	versions, err := req.Cluster.Versions(ctx, job.Job)
+	versions, err := req.Access.Cluster.Versions(ctx, job.Job)
 	if err != nil {
-		return 0, jobError(job.Job, err)
+		return 0, phrase.JobError(job.Job, err)
 	}
 	for _, v := range versions {
 		if g, ok := v.Release.Group(group); ok && g.Count > 0 {
@@ -201,23 +206,23 @@ func lastCount(ctx context.Context, req *router.Request, job backends.JobDetail,
 func (s *start) startAllocations(
 	ctx context.Context, req *router.Request, job backends.JobDetail, stopped []backends.Allocation,
 ) error {
-	result, err := req.Writer.Evaluate(ctx, job.Job)
+	result, err := req.Access.Writer.Evaluate(ctx, job.Job)
 	if err != nil {
-		return jobError(job.Job, err)
+		return phrase.JobError(job.Job, err)
 	}
 	if s.detach {
 		return s.printEvaluation(req, result)
 	}
 	ctx, cancel := s.withTimeout(ctx)
 	defer cancel()
-	report := newProgressPrinter(req)
-	replacements, err := waitUntilReplaced(ctx, req.Cluster, job, stopped, result, report.progress)
-	report.clear()
+	report := req.Console.NewProgressLine()
+	replacements, err := monitor.WaitUntilReplaced(ctx, req.Access.Cluster, job, stopped, result, report.Transientf)
+	report.Clear()
 	if err != nil {
 		return s.explainWaitError(err, job.Job)
 	}
-	return printResult(req, "started %s of %s: %s%s", plural(len(replacements), "allocation"), job.ID,
-		replacementsText(stopped, replacements), evaluationSuffix(result))
+	return printResult(req, "started %s of %s: %s%s", phrase.Count(len(replacements), "allocation"), job.ID,
+		phrase.Replacements(stopped, replacements), evaluationSuffix(result))
 }
 
 // stoppedSystemAllocations returns the stopped and failed allocations of a system job that were not replaced. Nomad
@@ -227,7 +232,7 @@ func stoppedSystemAllocations(job backends.JobDetail) (stopped []backends.Alloca
 		return nil
 	}
 	for _, a := range job.Allocations {
-		if a.Version == job.Version && (a.Status == "complete" || a.Status == "failed") && isNewest(job, a) {
+		if a.Version == job.Version && (a.Status == "complete" || a.Status == "failed") && monitor.IsNewest(job, a) {
 			stopped = append(stopped, a)
 		}
 	}

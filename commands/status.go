@@ -3,7 +3,6 @@ package commands
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -14,6 +13,7 @@ import (
 
 	"nomadctld/backends"
 	"nomadctld/internal/escape"
+	"nomadctld/internal/phrase"
 	"nomadctld/internal/render"
 	"nomadctld/router"
 )
@@ -52,15 +52,15 @@ deployment, placement failures, recent evaluations and allocations.`,
 
 func (s *status) Run(ctx context.Context, req *router.Request) error {
 	return s.watchFlag.run(ctx, req, func(ctx context.Context, out io.Writer) error {
-		done := req.Progress("waiting for the cluster")
+		done := req.Console.ShowActivity("waiting for the cluster")
 		defer done()
-		job, err := req.Cluster.Job(ctx, req.Job)
+		job, err := req.Access.Cluster.Job(ctx, req.Target.Job)
 		if err != nil {
-			return jobError(req.Job, err)
+			return phrase.JobError(req.Target.Job, err)
 		}
 		var launched []backends.Job
 		if job.Children != nil {
-			jobs, err := req.Cluster.Jobs(ctx, backends.Selection{Tier: job.Tier, Namespace: job.Namespace})
+			jobs, err := req.Access.Cluster.Jobs(ctx, backends.Selection{Tier: job.Tier, Namespace: job.Namespace})
 			if err != nil {
 				return err
 			}
@@ -70,34 +70,10 @@ func (s *status) Run(ctx context.Context, req *router.Request) error {
 		if s.json {
 			return render.JSON(out, jobJSON(job, nil, nil))
 		}
-		_, err = io.WriteString(out, statusText(job, launched, clientStyle(req)))
+		_, err = io.WriteString(out, statusText(job, launched, req.Console.Style()))
 		return err
 	})
 }
-
-// jobError adds the job's ID or the next step to an error of the cluster. A ChangedError, bare or in a TierError,
-// means that nothing was done.
-func jobError(job backends.Job, err error) error {
-	cause := err
-	if tier, ok := err.(*backends.TierError); ok {
-		cause = tier.Err
-	}
-	if _, ok := cause.(*backends.ChangedError); ok {
-		return fmt.Errorf("%w; nothing was done (see: history %s)", err, job.ID)
-	}
-	if errors.Is(err, backends.ErrNotFound) {
-		return fmt.Errorf("job %s: %w", job.ID, backends.ErrNotFound)
-	}
-	rejected, ok := errors.AsType[*backends.RejectedError](err)
-	if ok && strings.Contains(rejected.Reason, "active deployment") {
-		return fmt.Errorf("%w; wait until the deployment finishes, or fail it (see: deployment %s; fail it: fail %s)",
-			err, job.ID, job.ID)
-	}
-	return err
-}
-
-// shortID returns the first 8 digits of an ID, as Nomad's own output does.
-func shortID(id string) string { return id[:min(8, len(id))] }
 
 // maxRecent is the maximum number of evaluations, and of complete and lost allocations, in the output of status.
 const maxRecent = 10
@@ -177,7 +153,7 @@ func statusText(job backends.JobDetail, launched []backends.Job, style render.St
 	}
 	if d := job.LatestDeployment; d != nil {
 		b.WriteString("\nLatest Deployment\n")
-		facts("ID", shortID(d.ID), "Status", d.Status, "Description", d.Description)
+		facts("ID", phrase.ShortID(d.ID), "Status", d.Status, "Description", d.Description)
 		rows := [][]string{{"Task Group", "Desired", "Placed", "Healthy", "Unhealthy", "Progress Deadline"}}
 		for _, g := range d.Groups {
 			deadline := "N/A"
@@ -196,7 +172,7 @@ func statusText(job backends.JobDetail, launched []backends.Job, style render.St
 			if e.Status == "blocked" {
 				failures = "N/A - In Progress"
 			}
-			rows = append(rows, []string{shortID(e.ID), fmt.Sprint(e.Priority), e.Trigger, e.Status, failures, ago(e.Created)})
+			rows = append(rows, []string{phrase.ShortID(e.ID), fmt.Sprint(e.Priority), e.Trigger, e.Status, failures, ago(e.Created)})
 		}
 		section(&b, "Evaluations", style, rows)
 	}
@@ -206,7 +182,7 @@ func statusText(job backends.JobDetail, launched []backends.Job, style render.St
 	return b.String()
 }
 
-// allocationsText lists all allocations, but of the complete and lost ones only the newest.
+// allocationsText lists all allocations, except complete and lost ones older than the newest maxRecent.
 func allocationsText(all []backends.Allocation, style render.Style) string {
 	var b strings.Builder
 	finished := slices.DeleteFunc(slices.Clone(all), func(a backends.Allocation) bool { return !a.HiddenByDefault() })
@@ -219,7 +195,7 @@ func allocationsText(all []backends.Allocation, style render.Style) string {
 	for _, a := range all {
 		if !old[a.ID] {
 			rows = append(rows, []string{
-				shortID(a.ID), cmp.Or(a.Node, "-"), a.Group, fmt.Sprint(a.Version), a.Desired, a.Status,
+				phrase.ShortID(a.ID), cmp.Or(a.Node, "-"), a.Group, fmt.Sprint(a.Version), a.Desired, a.Status,
 				ago(a.Created), ago(a.Modified),
 			})
 		}
@@ -232,14 +208,6 @@ func allocationsText(all []backends.Allocation, style render.Style) string {
 		fmt.Fprintf(&b, "... and %d older finished allocations (see: ps --all)\n", len(old))
 	}
 	return b.String()
-}
-
-func numberCells(ns ...int) []string {
-	words := make([]string, len(ns))
-	for i, n := range ns {
-		words[i] = fmt.Sprint(n)
-	}
-	return words
 }
 
 // ago returns the time since t in two units, as in Nomad's own output: 3h12m ago.

@@ -6,11 +6,16 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/pflag"
 
 	"nomadctld/backends"
+	"nomadctld/internal/childjobs"
+	"nomadctld/internal/jobrelease"
+	"nomadctld/internal/monitor"
 	"nomadctld/internal/ops"
+	"nomadctld/internal/phrase"
 	"nomadctld/router"
 )
 
@@ -36,7 +41,7 @@ func (s *stop) Spec() router.Spec {
 		FlagRights:    map[string]router.RightSet{"purge": router.Admin},
 		Long: `
 Stop a job, a group or an allocation, and wait until nothing of it is running. Nomad
-continues if you disconnect. On a terminal, stop prompts if more than one allocation
+continues even if you disconnect. On a terminal, stop prompts if more than one allocation
 is running.
 
   JOB        is stopped. "start" brings it back.
@@ -49,8 +54,8 @@ Nomad deletes a stopped job after some hours. The gateway saves its definition f
 30 days, so that "start" still works. It saves nothing for --purge and child jobs.
 
 If a periodic or parameterized job has running child jobs, stop asks whether to
-stop them too. Without a terminal or with -y, they keep running. The number of child jobs that
-are still running is reported.`,
+stop them too. Without a terminal or with -y, they keep running unless you use
+--children. The number of child jobs that are still running is reported.`,
 		Examples: []router.Example{
 			{Line: "stop p-team1-web"},
 			{Line: "stop -y p-team1-api/web", Comment: "a group, no prompt"},
@@ -78,34 +83,35 @@ func (s *stop) Run(ctx context.Context, req *router.Request) error {
 	if err != nil {
 		return notStopped(req, err)
 	}
-	if err := req.CheckNoPendingRestore(); err != nil { // an operation that has stopped the job registers it again
+	// An operation that has stopped the job registers it again.
+	if err := req.Access.Operations.CheckNoPendingRestore(); err != nil {
 		return err
 	}
-	if req.Allocation != nil {
+	if req.Target.Allocation != nil {
 		return s.stopAllocation(ctx, req, job)
 	}
-	group, err := groupOf(job, req.Part)
+	group, err := req.Target.Part.GroupIn(job)
 	if err != nil {
 		return err
 	}
 	if group == nil {
 		return s.stopJob(ctx, req, job)
 	}
-	live := liveAllocations(job, group.Name)
+	live := monitor.LiveAllocations(job, group.Name)
 	if (group.Count == 0 || job.Stopped) && len(live) == 0 {
 		return printNotice(req, "%s is already stopped%s", req.Args[0], disconnectedText(job, group.Name))
 	}
 	if err := s.confirmStop(ctx, req, job, live); err != nil {
 		return err
 	}
-	warning, err := saveRelease(ctx, req.Cluster, req.SavedDefinitions(), job, 1)
+	warning, err := jobrelease.Save(ctx, req.Access.Cluster, req.Access.Operations.Saved(), job, 1)
 	if err != nil {
 		return notStopped(req, err)
 	}
 	if err := confirmWarnings(ctx, req, s.yes, warning); err != nil {
 		return err
 	}
-	result, err := req.Writer.Scale(ctx, job.Job, group.Name, 0)
+	result, err := req.Access.Writer.Scale(ctx, job.Job, group.Name, 0)
 	var rejected *backends.RejectedError
 	isBelowMin := errors.As(err, &rejected) && strings.Contains(rejected.Reason, "scaling policy minimum")
 	if isBelowMin && group.Scaling != nil {
@@ -113,7 +119,7 @@ func (s *stop) Run(ctx context.Context, req *router.Request) error {
 			job.ID, group.Name, group.Scaling.Min, req.Args[0], group.Scaling.Min)
 	}
 	if err != nil {
-		return notStopped(req, jobError(job.Job, err))
+		return notStopped(req, phrase.JobError(job.Job, err))
 	}
 	if s.detach {
 		return s.printEvaluation(req, result)
@@ -141,19 +147,19 @@ func (s *stop) confirmStop(
 		return nil
 	}
 	return confirm(ctx, req, s.yes, "Stop %s in tier %s, with %s?",
-		req.Args[0], job.Tier, plural(len(live), "running allocation"))
+		req.Args[0], job.Tier, phrase.Count(len(live), "running allocation"))
 }
 
 // stopJob stops a whole job.
 func (s *stop) stopJob(ctx context.Context, req *router.Request, job backends.JobDetail) error {
-	children, err := runningChildren(ctx, req, job)
+	children, err := childjobs.Running(ctx, req.Access.Cluster, job)
 	if err != nil {
 		return notStopped(req, err)
 	}
 	if err := s.askChildren(ctx, req, children); err != nil {
 		return err
 	}
-	live := liveAllocations(job, "")
+	live := monitor.LiveAllocations(job, "")
 	if job.Stopped && len(live) == 0 && !s.purge {
 		printNotice(req, "%s is already stopped%s", req.Args[0], disconnectedText(job, ""))
 		left, err := s.stopChildren(ctx, req, job)
@@ -165,7 +171,7 @@ func (s *stop) stopJob(ctx context.Context, req *router.Request, job backends.Jo
 	}
 	result, saved, err := s.saveAndStop(ctx, req, job)
 	if err != nil {
-		return notStopped(req, jobError(job.Job, err))
+		return notStopped(req, phrase.JobError(job.Job, err))
 	}
 	if saved {
 		defer printNotice(req, "%s", startableText(job))
@@ -199,60 +205,61 @@ func (s *stop) saveAndStop(
 	ctx context.Context, req *router.Request, job backends.JobDetail,
 ) (result backends.WriteResult, saved bool, err error) {
 	if s.purge {
-		result, err = req.Writer.Stop(ctx, job.Job, true)
+		result, err = req.Access.Writer.Stop(ctx, job.Job, true)
 		if err == nil {
 			err = s.deleteSaved(req)
 		}
 		return result, false, err
 	}
 	if job.Stopped { // somebody else stopped it, and some allocations are still running
-		result, err = req.Writer.Stop(ctx, job.Job, false)
+		result, err = req.Access.Writer.Stop(ctx, job.Job, false)
 		return result, false, err
 	}
-	releaseWarning, err := saveRelease(ctx, req.Cluster, req.SavedDefinitions(), job, 1)
+	releaseWarning, err := jobrelease.Save(ctx, req.Access.Cluster, req.Access.Operations.Saved(), job, 1)
 	if err != nil {
 		return result, false, err
 	}
 	id, stoppedWarning := "", ""
 	if job.ID == job.Root { // a child job is not saved, because it runs only once
-		if id, stoppedWarning, err = saveStopped(ctx, req.Cluster, req.SavedDefinitions(), job); err != nil {
+		if id, stoppedWarning, err = jobrelease.SaveStopped(ctx, req.Access.Cluster, req.Access.Operations.Saved(), job); err != nil {
 			return result, false, err
 		}
 	}
 	err = confirmWarnings(ctx, req, s.yes, releaseWarning, stoppedWarning)
 	if err == nil {
-		result, err = req.Writer.Stop(ctx, job.Job, false)
+		result, err = req.Access.Writer.Stop(ctx, job.Job, false)
 	}
 	if err != nil && !errors.Is(err, backends.ErrOutcomeUnknown) {
-		err = errors.Join(err, req.SavedDefinitions().DeleteByID(id)) // by ID: another stop may have saved a newer one
+		err = errors.Join(err, req.Access.Operations.Saved().DeleteByID(id)) // by ID: another stop may have saved a newer one
 	}
-	_, saved = req.SavedDefinitions().Find(ops.Stopped)
+	_, saved = req.Access.Operations.Saved().Find(ops.Stopped)
 	return result, saved, err
 }
 
 // stopDeleted handles a job that Nomad has deleted. It returns notFound unless the gateway has saved the job's
 // definition.
 func (s *stop) stopDeleted(req *router.Request, notFound error) error {
-	saved, ok := req.SavedDefinitions().Find(ops.Stopped)
+	saved, ok := req.Access.Operations.Saved().Find(ops.Stopped)
 	switch {
 	case !ok:
 		return notFound
 	case !s.purge:
 		return printNotice(req, "%s is already stopped, and Nomad has deleted it; start %s brings it back until %s",
-			req.Job.ID, req.Job.ID, saved.Time.Add(ops.Retention).Format("2006-01-02 15:04Z"))
+			req.Target.Job.ID, req.Target.Job.ID, saved.Time.Add(ops.Retention).Format("2006-01-02 15:04Z"))
 	}
 	if err := s.deleteSaved(req); err != nil {
 		return err
 	}
-	return printResult(req, "purged %s: deleted the gateway's saved definition", req.Job.ID)
+	return printResult(req, "purged %s: deleted the gateway's saved definition", req.Target.Job.ID)
 }
 
 // deleteSaved deletes the saved definitions of a job.
 func (s *stop) deleteSaved(req *router.Request) error {
-	err := errors.Join(req.SavedDefinitions().Delete(ops.Stopped), req.SavedDefinitions().Delete(ops.Released))
+	saved := req.Access.Operations.Saved()
+	err := errors.Join(saved.Delete(ops.Stopped), saved.Delete(ops.Released))
 	if err != nil {
 		return fmt.Errorf("%s is purged, but the gateway cannot remove its saved definition: %w (try again: stop --purge %s)",
-			req.Job.ID, err, req.Job.ID)
+			req.Target.Job.ID, err, req.Target.Job.ID)
 	}
 	return nil
 }
@@ -261,10 +268,10 @@ func (s *stop) deleteSaved(req *router.Request) error {
 // stop.
 // The current state shows which allocations are on nodes that have disconnected since.
 func stoppedText(ctx context.Context, req *router.Request, job backends.JobDetail, group string) string {
-	n, disconnected := len(liveAllocations(job, group)), disconnectedText(job, group)
-	if now, err := req.Cluster.Job(ctx, job.Job); err == nil {
+	n, disconnected := len(monitor.LiveAllocations(job, group)), disconnectedText(job, group)
+	if now, err := req.Access.Cluster.Job(ctx, job.Job); err == nil {
 		disconnected = disconnectedText(now, group)
-		for _, a := range liveAllocations(job, group) {
+		for _, a := range monitor.LiveAllocations(job, group) {
 			if slices.ContainsFunc(now.Allocations, func(b backends.Allocation) bool {
 				return b.ID == a.ID && b.Status == "unknown"
 			}) {
@@ -278,7 +285,7 @@ func stoppedText(ctx context.Context, req *router.Request, job backends.JobDetai
 	case n == 0:
 		return ": " + strings.TrimPrefix(disconnected, "; ")
 	}
-	return ": " + plural(n, "allocation") + disconnected
+	return ": " + phrase.Count(n, "allocation") + disconnected
 }
 
 // disconnectedText returns the number of allocations on disconnected nodes in words, or "".
@@ -292,7 +299,7 @@ func disconnectedText(job backends.JobDetail, group string) string {
 	if n == 0 {
 		return ""
 	}
-	return fmt.Sprintf("; %s on a disconnected node may still be running", plural(n, "allocation"))
+	return fmt.Sprintf("; %s on a disconnected node may still be running", phrase.Count(n, "allocation"))
 }
 
 func (s *stop) check(req *router.Request) error {
@@ -300,13 +307,13 @@ func (s *stop) check(req *router.Request) error {
 		return err
 	}
 	switch {
-	case req.Part.Task != "":
+	case req.Target.Part.Task != "":
 		return router.Exit(2, errors.New("stop: a task cannot be stopped by itself: stop its group, or restart the task"))
 	case s.children && s.keepChildren:
 		return router.Exit(2, errors.New("stop: --children and --keep-children are mutually exclusive"))
-	case (s.children || s.keepChildren) && (req.Allocation != nil || req.Part.Group != ""):
+	case (s.children || s.keepChildren) && (req.Target.Allocation != nil || req.Target.Part.Group != ""):
 		return router.Exit(2, errors.New("stop: only a whole job has child jobs"))
-	case s.purge && (req.Allocation != nil || req.Part.Group != ""):
+	case s.purge && (req.Target.Allocation != nil || req.Target.Part.Group != ""):
 		return router.Exit(2, errors.New("stop: only a whole job can be purged"))
 	case s.purge:
 		return req.Require("purge")
@@ -316,33 +323,24 @@ func (s *stop) check(req *router.Request) error {
 
 // stopAllocation stops one allocation with all its tasks.
 func (s *stop) stopAllocation(ctx context.Context, req *router.Request, job backends.JobDetail) error {
-	a := *req.Allocation
+	a := *req.Target.Allocation
 	if a.TerminalStatus() {
 		return fmt.Errorf("allocation %s of %s is not running: it %s",
-			shortID(a.ID), job.ID, stateClause(a.Status, shortID(a.ID)))
+			phrase.ShortID(a.ID), job.ID, phrase.State(a.Status, phrase.ShortID(a.ID)))
 	}
-	result, err := req.Writer.StopAllocation(ctx, a)
+	result, err := req.Access.Writer.StopAllocation(ctx, a)
 	if err != nil {
-		return notStopped(req, jobError(job.Job, err))
+		return notStopped(req, phrase.JobError(job.Job, err))
 	}
 	if s.detach {
 		return s.printEvaluation(req, result)
 	}
 	ctx, cancel := s.withTimeout(ctx)
 	defer cancel()
-	report := newProgressPrinter(req)
-	report.progress("stopping allocation %s", shortID(a.ID))
-	var next string
-	err = pollJob(ctx, req.Cluster, job.Job, report.progress, func(now backends.JobDetail) (bool, error) {
-		for _, b := range now.Allocations {
-			if b.ID == a.ID {
-				next = b.Next
-				return b.TerminalStatus(), checkReachable(b)
-			}
-		}
-		return true, nil
-	})
-	report.clear()
+	report := req.Console.NewProgressLine()
+	report.Transientf("stopping allocation %s", phrase.ShortID(a.ID))
+	next, err := monitor.WaitUntilAllocationStopped(ctx, req.Access.Cluster, job.Job, a.ID, report.Transientf)
+	report.Clear()
 	if err != nil {
 		return s.explainWaitError(err, job.Job)
 	}
@@ -354,20 +352,83 @@ func (s *stop) stopAllocation(ctx context.Context, req *router.Request, job back
 			replaced += fmt.Sprintf(" (bring it back: start %s)", job.ID)
 		}
 	case next != "":
-		replaced += " with " + shortID(next)
+		replaced += " with " + phrase.ShortID(next)
 	}
-	return printResult(req, "stopped allocation %s of %s; %s%s", shortID(a.ID), job.ID, replaced, evaluationSuffix(result))
+	return printResult(req, "stopped allocation %s of %s; %s%s", phrase.ShortID(a.ID), job.ID, replaced, evaluationSuffix(result))
 }
 
-// checkReachable returns an error for an allocation that Nomad cannot stop because its node is disconnected or down.
-func checkReachable(a backends.Allocation) error {
-	switch a.Status {
-	case "unknown":
-		return fmt.Errorf("allocation %s is not stopped: its node %s is disconnected from Nomad, and the allocation may "+
-			"still be running there; Nomad stops it when the node reconnects (see: status %s)", shortID(a.ID), a.Node, a.JobID)
-	case "lost":
-		return fmt.Errorf("allocation %s is lost: its node %s is down, and the allocation may still be running there "+
-			"(see: status %s)", shortID(a.ID), a.Node, a.JobID)
+// startableText describes how long start can bring back a job that was saved now.
+func startableText(job backends.JobDetail) string {
+	until := time.Now().Add(ops.Retention).UTC().Format("2006-01-02 15:04Z")
+	return fmt.Sprintf("start %s brings it back until %s, even after Nomad has deleted it", job.ID, until)
+}
+
+// childJobCount returns "1 child job", "2 child jobs".
+func childJobCount(n int) string { return phrase.Count(n, "child job") }
+
+// childJobsAre returns "1 child job is", "2 child jobs are".
+func childJobsAre(n int) string {
+	if n == 1 {
+		return childJobCount(n) + " is"
 	}
+	return childJobCount(n) + " are"
+}
+
+// askChildren prompts whether to stop the children too, unless a flag has decided that.
+func (s *stop) askChildren(ctx context.Context, req *router.Request, children []backends.Job) error {
+	if len(children) == 0 || s.children || s.keepChildren || s.yes || req.Console.Terminal == nil {
+		return nil
+	}
+	are := "are"
+	if len(children) == 1 {
+		are = "is"
+	}
+	key, err := choose(ctx, req, "yk",
+		"%s of %s %s running in tier %s. Stop them too? (y)es, (k)eep them running, or do (N)othing [y/k/N] ",
+		childJobCount(len(children)), req.Target.Job.ID, are, req.Target.Job.Tier)
+	if err != nil {
+		return err
+	}
+	s.children, s.keepChildren, s.yes = key == 'y', key == 'k', true
 	return nil
 }
+
+// stopChildren stops the child jobs of a job if --children or the prompt requests that. It returns those still running.
+func (s *stop) stopChildren(
+	ctx context.Context, req *router.Request, job backends.JobDetail,
+) (left []backends.Job, err error) {
+	if !s.children {
+		return childjobs.Running(ctx, req.Access.Cluster, job)
+	}
+	report := req.Console.NewProgressLine()
+	stopped, left, err := childjobs.Stop(ctx, req.Access.Cluster, req.Access.Writer, job, s.detach, report.Transientf)
+	report.Clear()
+	if stopped > 0 {
+		done := "stopped"
+		if s.detach || err != nil {
+			done = "asked Nomad to stop"
+		}
+		printNotice(req, "%s %s of %s", done, childJobCount(stopped), job.ID)
+	}
+	return left, err
+}
+
+// reportChildren prints which child jobs are still running.
+func reportChildren(req *router.Request, job backends.JobDetail, children []backends.Job) {
+	if len(children) == 0 {
+		return
+	}
+	var ids []string
+	for i, c := range children {
+		if i == maxListed {
+			ids = append(ids, fmt.Sprintf("and %d more", len(children)-i))
+			break
+		}
+		ids = append(ids, c.ID)
+	}
+	printNotice(req, "%s still running: %s (stop them too: stop --children %s)",
+		childJobsAre(len(children)), strings.Join(ids, ", "), job.ID)
+}
+
+// maxListed is the maximum number of job IDs in one line.
+const maxListed = 10

@@ -160,7 +160,7 @@ func TestChildState_DisconnectedNode(t *testing.T) {
 func TestComplete_OnlyRunningTasks(t *testing.T) {
 	typed := &partialCommand{spec: router.Spec{Name: "exec", Target: router.TargetTask, Args: "SELECTOR [COMMAND...]"}}
 	job := jobWithAllStates()
-	words := func(target router.Target, last string) (all []string) {
+	words := func(target router.TargetKind, last string) (all []string) {
 		typed.spec.Target = target
 		for _, c := range typed.selectors([]backends.Job{job}, last) {
 			all = append(all, c.word)

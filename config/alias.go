@@ -1,11 +1,12 @@
 package config
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"unicode"
 
-	"github.com/google/shlex"
+	"nomadctld/internal/cmdline"
 )
 
 // aliases reads [alias].
@@ -21,10 +22,12 @@ func (l *loader) aliases(t *table) map[string]string {
 			continue
 		}
 		aliases[n.name] = v.text
-		words, err := shlex.Split(v.text)
+		words, err := cmdline.Split(v.text)
 		switch {
 		case !oneWord(n.name):
 			l.errorf(n.key, "use one word, as in "+example, "%s is not a valid alias name", v.name)
+		case err != nil && !errors.Is(err, cmdline.ErrUnclosed):
+			l.errorf(v.at, "write a line that a user could send", "%s: %v", v.name, err)
 		case err != nil:
 			l.errorf(v.at, "close every quote", "%s cannot be split into words", v.name)
 		case len(words) == 0:

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/crypto/ssh"
+
+	"nomadctld/internal/tlsfiles"
 )
 
 // Config is a file that passed every check. Paths in it are as written. Relative paths start at the current directory.
@@ -43,12 +45,7 @@ type Tier struct {
 	Prefixes  []string // at least one
 	Aliases   []string // other names of the tier
 	TokenFile string   // empty: a cluster without ACLs
-	TLS       TLS
-}
-
-// TLS names the PEM files of a connection. Cert and Key are both set or both empty.
-type TLS struct {
-	CA, Cert, Key, ServerName string
+	TLS       tlsfiles.Files
 }
 
 // Group is the access that [prefix.NAME] grants to its users.
@@ -73,7 +70,7 @@ type Docker struct {
 	Exec   string   // auto, docker or nomad
 	Host   string   // may contain {node} and {address}; empty: tcp://<node>:<dockerport>
 	Refuse []string // task drivers for which exec and attach are refused
-	TLS    TLS
+	TLS    tlsfiles.Files
 }
 
 // Auth configures authentication by other means than a listed key.
@@ -86,7 +83,7 @@ type Audit struct {
 	File       string // "-" is standard output; empty: standard error
 	Recordings string // a directory; empty: no recordings
 	Required   bool   // refuse a command if its start event cannot be written
-	Jobs       string // a directory for saved job definitions; empty: none; empty: none
+	Jobs       string // a directory for saved job definitions; empty: none
 }
 
 // Raw restricts the nomad binary that the command raw runs.

@@ -3,33 +3,67 @@ package config
 import (
 	"net/url"
 	"regexp"
-	"strconv"
+	"slices"
 	"strings"
 
+	"nomadctld/internal/dockerhost"
 	"nomadctld/internal/suggest"
+	"nomadctld/internal/tlsfiles"
 )
+
+// ExecAuto is the value of docker.exec that selects the runtime by the driver of the task.
+const ExecAuto = "auto"
+
+// ExecModes are the values of docker.exec: ExecAuto, and the name of each runtime that can be the only one.
+var ExecModes = []string{ExecAuto, "docker", "nomad"}
+
+// execModesText describes them in the reference.
+const execModesText = `"auto" uses the node's Docker daemon for tasks of the docker driver. It uses Nomad's API for ` +
+	`other tasks, and if the daemon does not respond or declines the request. "docker" and "nomad" use only that route. ` +
+	`Default "auto".`
+
+// anyOf lists names, quoted, with "or" before the last one.
+func anyOf(names []string) string {
+	var text strings.Builder
+	for i, name := range names {
+		switch {
+		case i == 0:
+		case i == len(names)-1:
+			text.WriteString(" or ")
+		default:
+			text.WriteString(", ")
+		}
+		text.WriteString(quote(name))
+	}
+	return text.String()
+}
 
 // docker reads [docker].
 func (l *loader) docker(t *table) Docker {
 	defer t.reportUnknownKeys()
-	d := Docker{Exec: defaultExec}
+	d := Docker{Exec: ExecAuto}
 	if v := t.text("exec", `exec = "auto"`); v.ok {
 		d.Exec = v.text
-		if v.text != "auto" && v.text != "docker" && v.text != "nomad" {
-			l.errorf(v.at, `write "auto", "docker" or "nomad"`, "%s is not a known mode: %s", v.name, quote(v.text))
+		if !slices.Contains(ExecModes, v.text) {
+			l.errorf(v.at, "write "+anyOf(ExecModes), "%s is not a known mode: %s", v.name, quote(v.text))
 		}
 	}
 	v := t.text("host", `host = "tcp://{address}:2376"`)
 	d.Host = v.text
-	scheme := "tcp"
-	if v.ok && v.text != "" {
-		scheme = l.dockerHost(v)
+	host, err := dockerhost.Parse(v.text)
+	scheme := "https" // of an invalid address, so that no other message is about the scheme
+	if err != nil {
+		l.errorf(v.at,
+			`write "tcp://{address}:2376" or "unix:///var/run/docker.sock" (placeholders: {node}, {address})`,
+			"%s is not the address of a Docker daemon", v.name)
+	} else {
+		scheme = host.Sample.Scheme
 	}
 	d.Refuse = l.refusedDrivers(t.texts("refuse", `refuse = ["raw_exec"]`))
 	encrypted := scheme == "tcp" || scheme == "https"
 	d.TLS = l.tls(t.sub("tls"), encrypted, "docker.host starts with "+scheme+"://", "tcp")
-	plaintext := d.TLS == (TLS{}) && (scheme == "tcp" || scheme == "http")
-	if d.Exec != "nomad" && plaintext && isRemote(dockerSample(d.Host)) {
+	plaintext := d.TLS == (tlsfiles.Files{}) && (scheme == "tcp" || scheme == "http")
+	if d.Exec != "nomad" && plaintext && isRemote(host.Sample.String()) {
 		subject := v.name
 		if d.Host == "" {
 			subject += " is not set and defaults to tcp://NODE:dockerport"
@@ -69,44 +103,7 @@ func (l *loader) refusedDrivers(refused list) (names []string) {
 	return names
 }
 
-// dockerSample returns the address with example values for its placeholders.
-func dockerSample(host string) string {
-	if host == "" {
-		host = "tcp://{node}"
-	}
-	return strings.NewReplacer("{node}", "node", "{address}", "192.0.2.1").Replace(host)
-}
-
-// dockerHost checks an address that may contain placeholders, and returns its scheme. For an invalid address it returns
-// https, so that no other message is about the scheme.
-func (l *loader) dockerHost(v value) string {
-	sample := dockerSample(v.text)
-	u, err := url.Parse(sample)
-	valid := err == nil && u.User == nil && u.RawQuery == "" && u.Fragment == "" && !strings.ContainsAny(sample, "{} ")
-	if valid {
-		switch u.Scheme {
-		case "unix":
-			valid = u.Path != "" && u.Host == ""
-		case "tcp", "http", "https":
-			valid = hasHost(u) && strings.Trim(u.Path, "/") == ""
-		default:
-			valid = false
-		}
-	}
-	if !valid {
-		const hint = `write "tcp://{address}:2376" or "unix:///var/run/docker.sock" (placeholders: {node}, {address})`
-		l.errorf(v.at, hint, "%s is not the address of a Docker daemon", v.name)
-		return "https"
-	}
-	return u.Scheme
-}
-
 // hasHost reports whether u names a host, and either no port or a valid one.
 func hasHost(u *url.URL) bool {
-	if u.Port() != "" {
-		if n, err := strconv.ParseUint(u.Port(), 10, 16); err != nil || n == 0 {
-			return false
-		}
-	}
-	return u.Hostname() != ""
+	return u.Hostname() != "" && (u.Port() == "" || dockerhost.ValidPort(u.Port()))
 }

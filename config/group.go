@@ -38,7 +38,8 @@ func (l *loader) group(t *table) Group {
 		g.Prefixes = append(g.Prefixes, v.text)
 	}
 	if listed.empty() {
-		l.warnf(listed.at, `write prefix = ["p-team1-"]`, "%s is empty, so the group grants nothing", listed.name)
+		l.warnf(listed.at, `write prefix = ["p-team1-"]`, "%s is %s, so the group grants nothing", listed.name,
+			listed.emptyText())
 	}
 	if g.Raw && len(g.Prefixes) == 0 {
 		l.warnf(listed.at, `add the prefixes of the tiers, as in prefix = ["p-", "raw"]`,
@@ -78,7 +79,7 @@ func (l *loader) groupCommands(names list) []string {
 // warnEmpty warns of a list that is present but empty. An absent list means the opposite.
 func (l *loader) warnEmpty(names list) {
 	if names.empty() {
-		l.warnf(names.at, "add to the list, or remove it for the default", "%s is empty, so the group grants nothing",
-			names.name)
+		l.warnf(names.at, "add to the list, or remove it for the default", "%s is %s, so the group grants nothing",
+			names.name, names.emptyText())
 	}
 }

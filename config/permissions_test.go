@@ -86,7 +86,7 @@ func diagnosticLines(diagnostics []Diagnostic) string {
 	return b.String()
 }
 
-// ordinaryUser is the environment of a gateway that owns the files of these tests. They do not treat it as root.
+// ordinaryUser is the environment of a gateway that owns the files of these tests.
 func ordinaryUser() environment { return environment{uid: os.Geteuid(), groups: []int{os.Getegid()}} }
 
 func chmod(modes map[string]os.FileMode) func(*testing.T) {

@@ -9,7 +9,6 @@ import (
 // The defaults.
 const (
 	defaultBind            = ":2222"
-	defaultExec            = "auto"
 	defaultSessions        = 10
 	defaultConnections     = 500
 	defaultUnauthenticated = 100
@@ -113,12 +112,7 @@ var Reference = []Section{
 		{`prefix = ["team1"]`, false, "Names of [prefix.NAME] groups."},
 	}},
 	{Table: "docker", About: "How exec, logs, tail, attach and di connect to tasks.", Keys: []Key{
-		{
-			fmt.Sprintf("exec = %q", defaultExec), false,
-			`"auto" uses the node's Docker daemon for tasks of the docker driver. It uses Nomad's API for other tasks, ` +
-				`and if the daemon does not respond or declines the request. "docker" and "nomad" use only that route. ` +
-				`Default "auto".`,
-		},
+		{fmt.Sprintf("exec = %q", ExecAuto), false, execModesText},
 		{
 			`host = "tcp://{node}:2376"`, false,
 			"Address of the Docker daemons. {node} is the node's name. {address} is its IP address, which needs the " +
@@ -186,7 +180,8 @@ var Reference = []Section{
 			fmt.Sprintf("unauthenticated = %d", defaultUnauthenticated), false,
 			"Connections that have not authenticated. One IPv4 address or one IPv6 /64 may have a quarter of them. " +
 				"A quarter is reserved for addresses from which a user has logged in within 12 hours. If 10% of the " +
-				"rest are in use, a new connection may close an older one, from the address with the most connections. " +
+				"slots that are not reserved are in use, a new connection may close an older one, from the address with " +
+				"the most connections. " +
 				"The probability rises to 1 if all are in use, as with sshd's MaxStartups.",
 		},
 		{
@@ -201,13 +196,13 @@ var Reference = []Section{
 		"the defaults.", Keys: []Key{
 		{
 			fmt.Sprintf("connections = %d", defaultUserConnections), false,
-			"Connections. On the next five, commands only report the limit. Beyond that, the login fails.",
+			"Connections. Five more are accepted, but commands on them only report the limit. Beyond that, the login fails.",
 		},
 		{fmt.Sprintf("sessions = %d", defaultUserSessions), false, "Running commands, over all connections."},
 		{
 			fmt.Sprintf("programs = %d", defaultUserPrograms), false,
 			"Programs of exec and attach on one cluster. Through Nomad, a cluster has 24 slots for programs. A user " +
-				"can always use a third of them, and more while a third stays free. A request waits up to " +
+				"may use a third of them while any are free, and more only while a third stays free. A request waits up to " +
 				"5 seconds; waiting requests are served round robin by user.",
 		},
 		{

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"nomadctld/config"
+	"nomadctld/internal/tlsfiles"
 )
 
 func TestLoad_EveryKey(t *testing.T) {
@@ -20,7 +21,7 @@ func TestLoad_EveryKey(t *testing.T) {
 	if len(notImplemented) != 3 || len(diagnostics) != 3 {
 		t.Fatalf("got diagnostics, want three warnings about keys without effect:\n%s", formatDiagnostics(diagnostics))
 	}
-	tls := config.TLS{CA: "ca.pem", Cert: "client.pem", Key: "client-key.pem", ServerName: "server.global.nomad"}
+	tls := tlsfiles.Files{CA: "ca.pem", Cert: "client.pem", Key: "client-key.pem", ServerName: "server.global.nomad"}
 	dockerTLS := tls
 	dockerTLS.ServerName = "docker"
 	want := &config.Config{

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"nomadctld/internal/dockerhost"
 )
 
 // general reads [general].
@@ -33,7 +35,7 @@ func (l *loader) general(t *table) General {
 	return g
 }
 
-// listenAddress checks an address to listen on. Its hint contains the port.
+// listenAddress checks an address to listen on. port is the port of the example in the hint.
 func (l *loader) listenAddress(v value, port string) string {
 	if v.ok && v.text != "" {
 		_, got, err := net.SplitHostPort(v.text)
@@ -47,7 +49,7 @@ func (l *loader) listenAddress(v value, port string) string {
 
 // dockerPort checks a TCP port to connect to. "" is the same as an absent key.
 func (l *loader) dockerPort(v value) string {
-	if n, err := strconv.ParseUint(v.text, 10, 16); v.ok && v.text != "" && (err != nil || n == 0) {
+	if v.ok && v.text != "" && !dockerhost.ValidPort(v.text) {
 		l.errorf(v.at, `write dockerport = "2375"`, "%s is not a port from 1 to 65535: %s", v.name, quote(v.text))
 	}
 	return v.text

@@ -71,7 +71,7 @@ func (l *loader) hostKeys(t *table) []string {
 		`hostkey = "/etc/nomadctld/hostkey"`
 	listed := t.textOrTexts("hostkey", `hostkey = "/etc/nomadctld/hostkey"`)
 	if listed.empty() {
-		l.errorf(listed.at, hint, "%s is missing", listed.name)
+		l.errorf(listed.at, hint, "%s is %s", listed.name, listed.emptyText())
 	}
 	var files []string
 	for _, v := range listed.items {

@@ -35,6 +35,14 @@ type list struct {
 // empty reports whether the list is absent or has no items. It is false if the list was already reported as wrong.
 func (l list) empty() bool { return len(l.items) == 0 && (!l.given || l.ok) }
 
+// emptyText describes an empty list: missing or empty.
+func (l list) emptyText() string {
+	if l.given {
+		return "empty"
+	}
+	return "missing"
+}
+
 // find returns the node of a key, or nil.
 func (t *table) find(key string) *node {
 	if t.node == nil {

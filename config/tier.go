@@ -64,7 +64,7 @@ func (l *loader) tier(t *table, prefixes, names map[string]firstUse) Tier {
 		}
 	}
 	if listed.empty() {
-		l.errorf(listed.at, `write prefix = ["p-"]`, "%s is missing, so the tier has no jobs", listed.name)
+		l.errorf(listed.at, `write prefix = ["p-"]`, "%s is %s, so the tier has no jobs", listed.name, listed.emptyText())
 	}
 	for _, v := range t.texts("alias", `alias = ["prod"]`).items {
 		l.checkReserved(v.text, v.name, v.at)

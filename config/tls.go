@@ -2,12 +2,13 @@ package config
 
 import (
 	"crypto/tls"
-	"crypto/x509"
+
+	"nomadctld/internal/tlsfiles"
 )
 
 // tls reads a [....tls] table. reason is why the connection is not encrypted, and scheme is the one that would encrypt
 // it.
-func (l *loader) tls(t *table, encrypted bool, reason, scheme string) TLS {
+func (l *loader) tls(t *table, encrypted bool, reason, scheme string) tlsfiles.Files {
 	defer t.reportUnknownKeys()
 	ca := t.text("ca", `ca = "/etc/nomadctld/ca.pem"`)
 	cert := t.text("cert", `cert = "/etc/nomadctld/client.pem"`)
@@ -16,9 +17,11 @@ func (l *loader) tls(t *table, encrypted bool, reason, scheme string) TLS {
 	if t.node != nil && len(t.node.children) > 0 && !encrypted {
 		l.errorf(t.node.key, "use "+scheme+"://, or remove the table", "%s has no effect, because %s", t.name, reason)
 	}
-	if data, ok := l.loadCheckedFile(ca, false); ok && !x509.NewCertPool().AppendCertsFromPEM(data) {
-		l.errorf(ca.at, "name a file with a certificate in PEM format",
-			"%s: file %s contains no certificate", ca.name, quote(ca.text))
+	if data, ok := l.loadCheckedFile(ca, false); ok {
+		if _, err := tlsfiles.CertPool(data); err != nil {
+			l.errorf(ca.at, "name a file with a certificate in PEM format",
+				"%s: file %s contains no certificate", ca.name, quote(ca.text))
+		}
 	}
 	certPEM, haveCert := l.loadCheckedFile(cert, false)
 	keyPEM, haveKey := l.loadCheckedFile(key, true)
@@ -32,5 +35,5 @@ func (l *loader) tls(t *table, encrypted bool, reason, scheme string) TLS {
 			l.errorf(cert.at, "name a PEM certificate and its PEM key", "%s and %s do not match", cert.name, key.name)
 		}
 	}
-	return TLS{CA: ca.text, Cert: cert.text, Key: key.text, ServerName: server.text}
+	return tlsfiles.Files{CA: ca.text, Cert: cert.text, Key: key.text, ServerName: server.text}
 }

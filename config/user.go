@@ -91,7 +91,7 @@ func (l *loader) userGroups(names list, user string) []string {
 	}
 	if names.empty() {
 		l.warnf(names.at, `write prefix = ["team1"]`,
-			"%s is empty, so %s owns no jobs and cannot log in", names.name, quote(user))
+			"%s is %s, so %s owns no jobs and cannot log in", names.name, names.emptyText(), quote(user))
 	} else if len(groups) == 0 && len(names.items) > 0 {
 		last := &l.diagnostics[len(l.diagnostics)-1]
 		last.Message += ", so the user owns no jobs and cannot log in"

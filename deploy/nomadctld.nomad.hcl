@@ -13,7 +13,7 @@
 # "/alloc/data/audit.jsonl". The jobs directory is then /alloc/data/jobs. If you collect the output of tasks, use file =
 # "-" and jobs = "/alloc/data/jobs" instead. For each further token, add an item to the variable and a template here.
 #
-# Each instance has its own list of operations. The commands ops and ops ID --restore see only the instance that you are
+# Each instance has its own list of operations. The commands ops and ops --restore ID see only the instance that you are
 # logged in to, and a restart blocks a second restart of the same job only there. Give users a host name of one instance
 # and keep the other one as a spare, or set count = 1.
 
@@ -93,7 +93,7 @@ job "nomadctld" {
       driver = "docker"
       user   = "65532:65532"
 
-      # The gateway needs up to 17 seconds to stop running programs.
+      # After SIGTERM, the gateway may need 17 seconds: 5 for running commands, 12 to kill programs.
       kill_signal  = "SIGTERM"
       kill_timeout = "20s"
 

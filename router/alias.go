@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"slices"
+
+	"nomadctld/internal/cmdline"
 )
 
 // expandAlias splits the command line and replaces a first word that is an alias by the alias's words. It does so
@@ -12,21 +14,21 @@ import (
 func expandAlias(aliases map[string]string) Middleware {
 	return func(next Handler) Handler {
 		return func(ctx context.Context, req *Request) error {
-			req.expandedLine = req.Line
-			words, err := Split(req.expandedLine)
+			req.Expanded = req.Session.Line
+			words, err := cmdline.Split(req.Expanded)
 			if err != nil {
 				return Exit(2, err)
 			}
 			if len(words) == 0 {
-				req.expandedLine, words = "help", []string{"help"}
+				req.Expanded, words = "help", []string{"help"}
 			}
-			if line, ok := aliases[words[0]]; ok && commandTable[words[0]] == nil && !req.Subsystem {
-				rest, err := lineFrom(req.expandedLine, 1)
+			if line, ok := aliases[words[0]]; ok && commandTable[words[0]] == nil && !req.Session.Subsystem {
+				rest, err := cmdline.From(req.Expanded, 1)
 				if err != nil {
 					return Exit(2, err)
 				}
-				req.expandedLine = line + " " + rest
-				expansion, err := Split(line)
+				req.Expanded = line + " " + rest
+				expansion, err := cmdline.Split(line)
 				if err != nil || len(expansion) == 0 {
 					return Exit(2, fmt.Errorf(
 						"alias %s in the gateway's configuration is not a valid command line; ask the gateway's operator",

@@ -9,16 +9,17 @@ import (
 	"nomadctld/internal/audit"
 )
 
-// auditRequest writes the end event of each request, unless log.Ready fails; for a refused request it is the only
-// event. The start event is written by auditStart. If required is set, a command does not run unless its start event
-// is written.
+// auditRequest writes the end event of each request. A refused request has no other event. auditStart writes the start
+// event. If required is set, a command does not run unless its start event is written. If log.Ready fails then, no
+// event is written, and the refusal is logged.
 func auditRequest(log *audit.Log, required bool, aliases map[string]string) Middleware {
 	return func(next Handler) Handler {
 		return func(ctx context.Context, req *Request) (err error) {
-			req.redacted = redactLine(req.Line, aliases)
+			req.redacted = redactLine(req.Session.Line, aliases)
 			req.Event = audit.Event{
-				Time: time.Now().UTC(), Connection: req.Connection, Session: req.Session, Remote: req.Remote,
-				User: req.Login, Key: req.Fingerprint, Line: req.redacted.line, Command: []string{}, Decision: audit.Invalid,
+				Time: time.Now().UTC(), Connection: req.Session.Connection, Session: req.Session.ID, Remote: req.Session.Remote,
+				User: req.Session.Login, Key: req.Session.Fingerprint, Line: req.redacted.line, Command: []string{},
+				Decision: audit.Invalid,
 			}
 			if required { // do not query a cluster for a command that cannot run
 				if err := log.Ready(); err != nil {

@@ -8,7 +8,7 @@ func auditStart(next Handler) Handler {
 	return func(ctx context.Context, req *Request) error {
 		spec := req.Command.Spec()
 		if spec.TracksProgram {
-			req.Event.Program = req.ProgramSession()
+			req.Event.Program = req.Session.ProgramSession()
 		}
 		if err := req.writeStartEvent(spec.needsDurableStart()); err != nil {
 			return err

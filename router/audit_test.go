@@ -22,6 +22,7 @@ import (
 	"nomadctld/acl"
 	"nomadctld/backends"
 	"nomadctld/internal/audit"
+	"nomadctld/internal/cmdline"
 	"nomadctld/internal/ops"
 	"nomadctld/internal/testenv/smalldisk"
 )
@@ -266,7 +267,7 @@ func TestAudit_OperationStartBeforeRun(t *testing.T) {
 	commandTable = map[string]func() Command{}
 	act := func(ctx context.Context, req *Request) error {
 		w.allEvents(t)
-		_, err := req.StartOperation(ctx, func(context.Context, Operation) error {
+		_, err := req.Access.Operations.Start(ctx, func(context.Context, ops.Operation) error {
 			run = true
 			if events := w.allEvents(t); len(events) != 1 || events[0].Kind != audit.Start || events[0].Operation == "" {
 				t.Errorf("got %+v, want the operation's start event", events)
@@ -318,7 +319,10 @@ func TestAudit_OperationAbandoned(t *testing.T) {
 	defer func() { commandTable = before }()
 	commandTable = map[string]func() Command{}
 	act := func(ctx context.Context, req *Request) error {
-		_, err := req.StartOperation(ctx, func(context.Context, Operation) error { t.Error("the operation ran"); return nil })
+		_, err := req.Access.Operations.Start(ctx, func(context.Context, ops.Operation) error {
+			t.Error("the operation ran")
+			return nil
+		})
 		return err
 	}
 	Register(func() Command {
@@ -349,7 +353,7 @@ func TestSavedDefinitions_RedactCommand(t *testing.T) {
 			f.StringP("meta", "m", "", "")
 			MarkSecret(f, "meta")
 		}}, func(_ context.Context, req *Request) error {
-			_, err := req.SavedDefinitions().Save(ops.Stopped, []byte(`{"ID":"p-team1-web","Namespace":"default"}`), 1, 1)
+			_, err := req.Access.Operations.Saved().Save(ops.Stopped, []byte(`{"ID":"p-team1-web","Namespace":"default"}`), 1, 1)
 			return err
 		}}
 	})
@@ -467,7 +471,8 @@ func FuzzRedactLine(f *testing.F) {
 		if !strings.Contains(line, "=") && !strings.Contains(line, "-") && got.line != line {
 			t.Errorf("got %q, want %q", got.line, line)
 		}
-		if words, err := Split(line); err == nil && len(words) > 0 && words[0] != "other" && len(got.words) != len(words) {
+		if words, err := cmdline.Split(line); err == nil && len(words) > 0 && words[0] != "other" &&
+			len(got.words) != len(words) {
 			t.Errorf("got %d words of %d", len(got.words), len(words))
 		}
 	})
@@ -524,7 +529,7 @@ func TestRedactRaw(t *testing.T) {
 		"raw prod":                                          "raw prod",
 		"raw":                                               "raw",
 	} {
-		words, err := Split(line)
+		words, err := cmdline.Split(line)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -534,7 +539,7 @@ func TestRedactRaw(t *testing.T) {
 		if got := spec.redact(words); strings.Join(got, " ") != want {
 			t.Errorf("%s\n got %s\nwant %s", line, strings.Join(got, " "), want)
 		}
-		if before, _ := Split(line); !slices.Equal(before, words) {
+		if before, _ := cmdline.Split(line); !slices.Equal(before, words) {
 			t.Errorf("%s: redact changed its input", line)
 		}
 	}

@@ -12,18 +12,18 @@ import (
 // authenticate finds the user of the authenticated key, and refuses the command if LimitErr is set. It looks the user
 // up for each command, not once for each connection, so that removing a user from the configuration also affects open
 // connections.
-func authenticate(users *acl.Directory) Middleware {
+func authenticate(users *acl.Directory, tiers []acl.Tier) Middleware {
 	return func(next Handler) Handler {
 		return func(ctx context.Context, req *Request) error {
-			user, ok := users.Find(req.Login, req.Key)
+			user, ok := users.Find(req.Session.Login, req.Session.Key)
 			if !ok {
 				req.Event.Decision = audit.Denied
 				return errors.New("your key is no longer accepted; ask the gateway's operator")
 			}
-			req.User = user
-			if req.LimitErr != nil {
+			req.User = User{user, tiers}
+			if req.Session.LimitErr != nil {
 				req.Event.Decision = audit.Denied
-				return req.LimitErr
+				return req.Session.LimitErr
 			}
 			return next(backends.WithUser(ctx, user.Login), req)
 		}

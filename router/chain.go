@@ -7,6 +7,7 @@ import (
 	"nomadctld/acl"
 	"nomadctld/backends"
 	"nomadctld/internal/audit"
+	"nomadctld/internal/clusterview"
 	"nomadctld/internal/ops"
 )
 
@@ -28,7 +29,7 @@ func Chain(h Handler, mw ...Middleware) Handler {
 type Gateway struct {
 	Users         *acl.Directory
 	Tiers         []acl.Tier
-	Clusters      map[string]*backends.SharedCluster // by tier
+	Clusters      map[string]*clusterview.Shared // by tier
 	Runtimes      *RuntimeSelector
 	Writers       map[string]backends.ClusterWriter // by tier
 	Ops           *ops.Registry
@@ -44,12 +45,12 @@ func (g Gateway) Handler() Handler {
 	return Chain(runCommand,
 		recoverPanics(g.Log),
 		auditRequest(g.Audit, g.AuditRequired, g.Aliases),
-		authenticate(g.Users),
+		authenticate(g.Users, g.Tiers),
 		expandAlias(g.Aliases),
 		route,
 		handleInterrupts,
 		limitResults(new(resultSlots)),
-		authorize(g.Tiers, g.Clusters, g.Runtimes, &operationRunner{g.Ops, g.Audit, g.Log, g.Writers, g.AuditRequired},
+		authorize(g.Clusters, g.Runtimes, &operationRunner{g.Ops, g.Audit, g.Log, g.Writers, g.AuditRequired},
 			g.Raw),
 		auditStart,
 	)

@@ -1,7 +1,7 @@
 // Package router runs the command line of an authenticated user. It owns the command table, the request, and the
 // middleware that every request passes in the same order: recoverPanics, auditRequest, authenticate, expandAlias,
 // route, handleInterrupts, limitResults, authorize, auditStart. Commands must not reach a cluster except through the
-// fields that authorize sets.
+// Access that authorize sets.
 package router
 
 import (
@@ -31,7 +31,7 @@ type Spec struct {
 	Group Group
 	Rank  int
 	// Target is what the command works on. The zero Target is invalid.
-	Target Target
+	Target TargetKind
 	// RightSet contains the right to use the command. The zero RightSet is invalid.
 	RightSet RightSet
 	// FlagRights are additional rights that some of the flags need, with their sets. See Request.Require.
@@ -45,11 +45,13 @@ type Spec struct {
 	FindsSaved bool
 	// WantsTerminal: a client with a terminal should request one, for input, colors or the width of tables.
 	WantsTerminal bool
-	// TracksProgram: the command runs a program in a task, with Request.ProgramSession in its environment. If the gateway
+	// TracksProgram: the command runs a program in a task, with Session.ProgramSession in its environment. If the gateway
 	// is killed while the program runs, the next gateway finds the program by that variable and kills it.
 	TracksProgram bool
-	// Redact returns its arguments, in the same number, with the secrets hidden. It is nil if MarkSecret marks all flags
-	// with secrets.
+	// CompletesCommands: the command completes the arguments of other commands. It gets Access.ClusterFor.
+	CompletesCommands bool
+	// Redact returns the arguments with the secrets hidden. It does not change their number. It is nil if MarkSecret
+	// marks all flags with secrets.
 	Redact func(args []string) []string
 	// Hidden: the command is for programs. Help and the docs do not list it.
 	Hidden bool
@@ -59,18 +61,19 @@ type Spec struct {
 	JSON any
 }
 
-// Target is what a command works on. It determines which fields authorize sets on the request.
-type Target int
+// TargetKind is the kind of target that a command works on. It determines which fields of Request.Target authorize
+// sets.
+type TargetKind int
 
 // The zero Target is invalid, so that Register notices a missing one.
 const (
-	_               Target = iota
-	TargetNone             // nothing on a cluster; open to every user
-	TargetScope            // everything the user owns: req.Cluster
-	TargetJob              // a job, named by the first argument: req.Job
-	TargetTask             // a task: req.Job, req.Allocation and req.Task
-	TargetJobOrTask        // either; req.Task is nil for a job
-	TargetPart             // a job, JOB/GROUP or JOB/GROUP/TASK (see req.Part), or an allocation or task by its ID
+	_               TargetKind = iota
+	TargetNone                 // nothing on a cluster; open to every user
+	TargetScope                // everything the user owns
+	TargetJob                  // a job, named by the first argument
+	TargetTask                 // a task in an allocation
+	TargetJobOrTask            // either; Target.Task is nil for a job
+	TargetPart                 // a job, JOB/GROUP or JOB/GROUP/TASK (see Part), or an allocation or task by its ID
 )
 
 var commandTable = map[string]func() Command{}
@@ -110,6 +113,15 @@ func CommandNames() []string {
 	var names []string
 	for _, spec := range Specs() {
 		names = append(names, spec.Name)
+	}
+	return names
+}
+
+// specNames returns the names of commands.
+func specNames(specs []Spec) []string {
+	names := make([]string, len(specs))
+	for i, spec := range specs {
+		names[i] = spec.Name
 	}
 	return names
 }

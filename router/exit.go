@@ -36,19 +36,55 @@ func ProgramExit(code int) error {
 	return &ExitError{Code: code}
 }
 
+// ProgramResult returns a program's exit code as an error, or err with the exit code that docker has for it.
+func ProgramResult(code int, err error) error {
+	const notExecutable, notFound = 126, 127
+	switch {
+	case err == nil:
+		return ProgramExit(code)
+	case errors.Is(err, backends.ErrNotExecutable):
+		return Exit(notExecutable, err)
+	case errors.Is(err, backends.ErrProgramNotFound):
+		return Exit(notFound, err)
+	}
+	return err
+}
+
+// SessionExitCode returns e.Code. *console.InterruptError has this method too.
+func (e *ExitError) SessionExitCode() int { return e.Code }
+
+// exitCoder is an error that has an exit code. Errors of os/exec must not implement it.
+type exitCoder interface{ SessionExitCode() int }
+
+func hasExitCode(err error) bool {
+	var own exitCoder
+	return errors.As(err, &own)
+}
+
 // ExitCode returns the exit code for err: 0 for nil, its own if it has one, CodeTryLater for backends.ErrLimitReached,
 // else 1.
 func ExitCode(err error) int {
-	var exit *ExitError
+	var own exitCoder
 	switch {
 	case err == nil:
 		return 0
-	case errors.As(err, &exit):
-		return exit.Code
+	case errors.As(err, &own):
+		return own.SessionExitCode()
 	case errors.Is(err, backends.ErrLimitReached):
 		return CodeTryLater
 	}
 	return 1
+}
+
+// codeGatewayError is the exit code for errors of the gateway in commands that run a program, as in docker exec.
+const codeGatewayError = 125
+
+// withProgramCode gives errors of commands that run a program an exit code that differs from the program's.
+func (s Spec) withProgramCode(err error) error {
+	if err == nil || !s.RunsProgram || hasExitCode(err) || errors.Is(err, backends.ErrLimitReached) {
+		return err
+	}
+	return Exit(codeGatewayError, err)
 }
 
 // ErrorLines returns one line for each error that was joined in err.
@@ -77,11 +113,10 @@ func IsQuiet(err error) bool {
 	return errors.Is(err, ErrOutputClosed) && !errors.As(err, &left) && !errors.Is(err, backends.ErrOutcomeUnknown)
 }
 
-// The causes of a canceled command context.
+// The causes of a canceled command context, besides console.ErrInterrupted.
 var (
 	ErrClientDisconnected = errors.New("the client disconnected")
 	ErrGatewayStopping    = errors.New("the gateway is shutting down")
-	ErrInterrupted        = Exit(130, errors.New("interrupted"))
 
 	// ErrOutputClosed has the exit code of a program that wrote to a closed pipe. It is not printed.
 	ErrOutputClosed = Exit(141, errors.New("the client closed its output"))

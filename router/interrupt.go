@@ -12,23 +12,17 @@ import (
 // reports processes that still exist, and joins an unknown outcome to the cause.
 func handleInterrupts(next Handler) Handler {
 	return func(ctx context.Context, req *Request) error {
-		if req.Terminal != nil {
-			var cancel context.CancelCauseFunc
-			ctx, cancel = context.WithCancelCause(ctx)
-			defer cancel(nil)
-			keys := newTerminalInput(req.Stdin, req.Command.Spec().RunsProgram, func() { cancel(ErrInterrupted) })
-			defer keys.close()
-			req.Stdin = keys
-		}
+		ctx, cancel := context.WithCancelCause(ctx)
+		defer cancel(nil)
+		defer req.Console.InterruptOnCtrlC(req.Command.Spec().RunsProgram, cancel)()
 		err := next(ctx, req)
-		var exit *ExitError
 		var running *backends.StillRunningError
 		var zombies *backends.ZombiesError
 		// The error includes the cause and reports processes that still exist.
 		if errors.As(err, &running) || errors.As(err, &zombies) {
 			return err
 		}
-		if cause := context.Cause(ctx); err != nil && cause != nil && !errors.As(err, &exit) {
+		if cause := context.Cause(ctx); err != nil && cause != nil && !hasExitCode(err) {
 			if errors.Is(err, backends.ErrOutcomeUnknown) { // keep the error: it reports a change whose outcome is unknown
 				return Exit(ExitCode(cause), errors.Join(cause, err))
 			}

@@ -71,14 +71,6 @@ func (m *resultSlots) acquire(ctx context.Context, user string) (release func(),
 	}
 }
 
-// AcquireResultSlot waits for one of the user's slots for buffered results. The caller must call release.
-func (r *Request) AcquireResultSlot(ctx context.Context) (release func(), err error) {
-	if r.acquireResultSlot == nil {
-		return func() {}, nil
-	}
-	return r.acquireResultSlot(ctx)
-}
-
 // limitResults gives each command that reaches a cluster one of its user's slots. A command that only reads and
 // buffers its result has it until it ends; any other command has it until authorize has resolved its target.
 func limitResults(m *resultSlots) Middleware {
@@ -96,9 +88,9 @@ func limitResults(m *resultSlots) Middleware {
 				return err
 			}
 			defer release()
-			req.acquireResultSlot = func(ctx context.Context) (func(), error) { return m.acquire(ctx, req.User.Login) }
+			req.Access.acquireResultSlot = func(ctx context.Context) (func(), error) { return m.acquire(ctx, req.User.Login) }
 			if f, ok := req.Command.(Follower); spec.RightSet != Read || ok && f.Follows() {
-				req.onResolved = release
+				req.Access.onResolved = release
 			}
 			return next(ctx, req)
 		}

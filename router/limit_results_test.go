@@ -16,11 +16,11 @@ func TestResultSlots_LimitPerUser(t *testing.T) {
 		var m resultSlots
 		var releases []func()
 		for range maxResults {
-			leave, err := m.acquire(t.Context(), "ann")
+			release, err := m.acquire(t.Context(), "ann")
 			if err != nil {
 				t.Fatal(err)
 			}
-			releases = append(releases, leave)
+			releases = append(releases, release)
 		}
 		begun := time.Now()
 		if _, err := m.acquire(t.Context(), "ann"); ExitCode(err) != CodeTryLater ||
@@ -30,11 +30,11 @@ func TestResultSlots_LimitPerUser(t *testing.T) {
 		if waited := time.Since(begun); waited != resultSlotTimeout {
 			t.Errorf("it waited %s", waited)
 		}
-		leave, err := m.acquire(t.Context(), "wim")
+		release, err := m.acquire(t.Context(), "wim")
 		if err != nil || time.Since(begun) != resultSlotTimeout {
 			t.Errorf("another user: got %v after %s", err, time.Since(begun))
 		}
-		leave()
+		release()
 		ctx, cancel := context.WithCancelCause(t.Context())
 		gone := errors.New("gone")
 		time.AfterFunc(time.Second, func() { cancel(gone) })
@@ -51,8 +51,8 @@ func TestResultSlots_LimitPerUser(t *testing.T) {
 			t.Errorf("%d slots are in use, want %d", n, maxResults)
 		}
 		again()
-		for _, leave := range releases[1:] {
-			leave()
+		for _, release := range releases[1:] {
+			release()
 		}
 		if len(m.users) > 0 {
 			t.Errorf("got %d users at the end", len(m.users))
@@ -68,9 +68,8 @@ func TestLimitResults_RefusalIsDenied(t *testing.T) {
 		handler := w.Handler()
 		do := func() error {
 			return handler(t.Context(), &Request{
-				Login: "ann", Key: "key", Session: "c-1", Line: "probe", Stdin: strings.NewReader(""), Stdout: &w.stdout,
-				Stderr:  &w.stderr,
-				Signals: NewSignals(func(error) {}),
+				Session: Session{Login: "ann", Key: "key", ID: "c-1", Line: "probe"},
+				Console: w.console(),
 			})
 		}
 		for range maxResults {

@@ -80,7 +80,7 @@ func TestNamespaces_OneUnreadable(t *testing.T) {
 			w := newNamespacesGateway(tc.refuses)
 			var listed []string
 			register(t, Spec{Name: "probe", Target: TargetScope}, func(ctx context.Context, req *Request) error {
-				jobs, err := req.Cluster.Jobs(ctx, backends.Selection{})
+				jobs, err := req.Access.Cluster.Jobs(ctx, backends.Selection{})
 				for _, job := range jobs {
 					listed = append(listed, job.Namespace)
 				}
@@ -110,8 +110,8 @@ func TestNamespaces_UnreadableSelector(t *testing.T) {
 	} {
 		w := newNamespacesGateway(map[string]error{"secret": missingRight("secret")})
 		register(t, Spec{Name: "probe", Args: "SELECTOR", Target: TargetTask}, func(_ context.Context, req *Request) error {
-			if req.Job.Namespace != "default" {
-				t.Errorf("%s selects %s in %s", selector, req.Job.ID, req.Job.Namespace)
+			if req.Target.Job.Namespace != "default" {
+				t.Errorf("%s selects %s in %s", selector, req.Target.Job.ID, req.Target.Job.Namespace)
 			}
 			return nil
 		})
@@ -148,7 +148,7 @@ func TestNamespaces_NotOwnedNotNamed(t *testing.T) {
 	w.production.err = errors.Join(&backends.NamespaceError{Namespace: "half", Err: missingRight("half")},
 		&backends.NamespaceError{Namespace: "notowned", Err: missingRight("notowned")})
 	register(t, Spec{Name: "probe", Target: TargetScope}, func(ctx context.Context, req *Request) error {
-		jobs, err := req.Cluster.Jobs(ctx, backends.Selection{})
+		jobs, err := req.Access.Cluster.Jobs(ctx, backends.Selection{})
 		if len(jobs) != 1 {
 			t.Errorf("got %d jobs, want 1", len(jobs))
 		}

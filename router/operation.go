@@ -2,7 +2,6 @@ package router
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"log/slog"
 	"slices"
@@ -11,6 +10,7 @@ import (
 	"nomadctld/backends"
 	"nomadctld/internal/audit"
 	"nomadctld/internal/ops"
+	"nomadctld/internal/safego"
 )
 
 // operationRunner starts operations, which continue after their session has ended. All sessions share it.
@@ -22,44 +22,26 @@ type operationRunner struct {
 	auditRequired bool // refuse operations whose start event cannot be written
 }
 
-// Operation is an operation with its access to the clusters, limited to the jobs of the user who started it.
-type Operation struct {
-	*ops.Op
-	Cluster backends.Cluster
-	Writer  backends.ClusterWriter
-
+// Operations is a command's access to operations on the user's jobs.
+type Operations struct {
 	runner *operationRunner
+	scope  *scopedCluster
+	target *Target // of the request
+	user   string  // login
+	line   redactedLine
 }
 
-// NewOperation returns an operation of a registry with access to a cluster.
-func NewOperation(op *ops.Op, registry *ops.Registry, cluster backends.Cluster,
-	writer backends.ClusterWriter,
-) Operation {
-	return Operation{op, cluster, writer, &operationRunner{operations: registry}}
-}
-
-// SaveDefinition saves a version of the job's definition to disk, so that it survives a restart of the gateway.
-func (o Operation) SaveDefinition(definition json.RawMessage, version uint64) error {
-	return o.runner.operations.SaveForRestore(o.Op, definition, version)
-}
-
-// DeleteDefinition deletes the saved definition. It is called when there is nothing left to restore.
-func (o Operation) DeleteDefinition() error { return o.runner.operations.DropByID(o.ID) }
-
-// DefinitionPath returns the path of the saved definition.
-func (o Operation) DefinitionPath() string { return o.runner.operations.DefinitionPath(o.ID) }
-
-// StartOperation starts work on req.Job in the background and returns it as an operation with its own end event. The
+// Start starts work on the target's job in the background and returns it as an operation with its own end event. The
 // operation continues after the session has ended. If another operation works on the job, it returns an
 // *ops.BusyError. Only the values of ctx are used.
-func (r *Request) StartOperation(ctx context.Context, work func(context.Context, Operation) error) (*ops.Op, error) {
-	runner := r.runner
-	op, err := runner.operations.Start(r.opsJob(), r.User.Login, strings.Join(r.redacted.words, " "))
+func (o *Operations) Start(ctx context.Context, work func(context.Context, ops.Operation) error) (*ops.Op, error) {
+	runner := o.runner
+	op, err := runner.operations.Start(o.target.Job.Ref(), o.user, o.command())
 	if err != nil {
 		return nil, err
 	}
-	r.Event.Operation = op.ID
-	event := r.Event
+	o.scope.event.Operation = op.ID
+	event := *o.scope.event
 	event.Decision = audit.Allowed
 	if err := runner.audit.RecordStart(event, true, runner.auditRequired); err != nil {
 		err = notRecordedError(err)
@@ -67,64 +49,64 @@ func (r *Request) StartOperation(ctx context.Context, work func(context.Context,
 		return nil, err
 	}
 	event.Evaluations = slices.Clone(event.Evaluations)
-	cluster := r.Cluster.(*scopedCluster)
-	writer := &scopedWriter{owned: cluster.owned, writers: runner.writers, event: &event}
+	writer := &scopedWriter{owned: o.scope.owned, writers: runner.writers, event: &event}
 	op.OnFinish(func(err error) {
-		if caught := (*backends.PanicError)(nil); errors.As(err, &caught) {
+		if caught := (*safego.PanicError)(nil); errors.As(err, &caught) {
 			runner.log.Error("panic", "operation", op.ID, "command", op.Command, "panic", caught.String())
 		}
 		event := writer.finalEvent(err)
-		event.Error = r.redacted.redactError(event.Error)
+		event.Error = o.line.redactError(event.Error)
 		runner.audit.Record(event)
 	})
 	if ended, err := op.Finished(); !ended.IsZero() { // the gateway is shutting down
 		return nil, err
 	}
-	own := &scopedCluster{owned: cluster.owned, clusters: cluster.clusters, event: new(audit.Event)}
-	w := Operation{op, own, writer, runner}
-	go func() { op.Finish(backends.Protect(func() error { return work(context.WithoutCancel(ctx), w) })) }()
+	own := &scopedCluster{owned: o.scope.owned, clusters: o.scope.clusters, event: new(audit.Event)}
+	w := ops.Operation{Op: op, Cluster: own, Writer: writer}
+	go func() { op.Finish(safego.Protect(func() error { return work(context.WithoutCancel(ctx), w) })) }()
 	return op, nil
 }
 
-// CheckNoOperation returns an *ops.BusyError if an operation is running on req.Job.
-func (r *Request) CheckNoOperation() error { return r.runner.operations.CheckNoOperation(r.opsJob()) }
-
-// CheckNoPendingRestore returns an *ops.BusyError if an operation on req.Job has stopped or changed it and will
-// register its saved definition again.
-func (r *Request) CheckNoPendingRestore() error {
-	return r.runner.operations.CheckNoPendingRestore(r.opsJob())
+// CheckNoneRunning returns an *ops.BusyError if an operation is running on the target's job.
+func (o *Operations) CheckNoneRunning() error {
+	return o.runner.operations.CheckNoOperation(o.target.Job.Ref())
 }
 
-// opsJob converts req.Job to an ops.Job.
-func (r *Request) opsJob() ops.Job {
-	return ops.Job{Tier: r.Job.Tier, Namespace: r.Job.Namespace, ID: r.Job.ID, Root: r.Job.Root}
+// CheckNoPendingRestore returns an *ops.BusyError if an operation on the target's job has stopped or changed it and
+// will register its saved definition again.
+func (o *Operations) CheckNoPendingRestore() error {
+	return o.runner.operations.CheckNoPendingRestore(o.target.Job.Ref())
 }
 
-// OwnedOperations returns the operations on the user's jobs in the selected tier and namespace, and the saved
-// definitions of such operations. Each list is sorted by age, the oldest first.
-func (r *Request) OwnedOperations() (all []*ops.Op, saved []ops.SavedDefinition, err error) {
-	tiers, err := r.Cluster.(*scopedCluster).tiers(r.Tier)
+// command returns the command line without secrets.
+func (o *Operations) command() string { return strings.Join(o.line.words, " ") }
+
+// Owned returns the operations on the user's jobs in the selected tier and namespace, and the saved definitions of such
+// operations. Each list is sorted by age, the oldest first.
+func (o *Operations) Owned(selection backends.Selection) (all []*ops.Op, saved []ops.SavedDefinition, err error) {
+	tiers, err := o.scope.tiers(selection.Tier)
 	if err != nil {
 		return nil, nil, err
 	}
-	excluded := func(j ops.Job) bool {
-		return !r.ownsJob(j) || !slices.Contains(tiers, j.Tier) || r.Namespace != "" && r.Namespace != j.Namespace
+	excluded := func(j backends.JobRef) bool {
+		return !o.owns(j) || !slices.Contains(tiers, j.Tier) ||
+			selection.Namespace != "" && selection.Namespace != j.Namespace
 	}
-	all = slices.DeleteFunc(r.runner.operations.Ops(), func(o *ops.Op) bool { return excluded(o.Job) })
-	saved = r.runner.operations.Restorable()
+	all = slices.DeleteFunc(o.runner.operations.Ops(), func(op *ops.Op) bool { return excluded(op.Job) })
+	saved = o.runner.operations.Restorable()
 	saved = slices.DeleteFunc(saved, func(s ops.SavedDefinition) bool { return excluded(s.Job) })
 	return all, saved, nil
 }
 
 // DeleteDefinition deletes the saved definition of an operation on one of the user's jobs.
-func (r *Request) DeleteDefinition(saved ops.SavedDefinition) error {
-	if !r.ownsJob(saved.Job) {
+func (o *Operations) DeleteDefinition(saved ops.SavedDefinition) error {
+	if !o.owns(saved.Job) {
 		return errNotOwned
 	}
-	return r.runner.operations.DropByID(saved.ID)
+	return o.runner.operations.DropByID(saved.ID)
 }
 
-// ownsJob reports whether the job is in the scope of the command.
-func (r *Request) ownsJob(job ops.Job) bool {
-	return r.Cluster.(*scopedCluster).owned.Owns(job.Tier, job.Namespace, job.Root)
+// owns reports whether the job is in the scope of the command.
+func (o *Operations) owns(job backends.JobRef) bool {
+	return o.scope.owned.Owns(job)
 }

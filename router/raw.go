@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"strings"
 
+	"nomadctld/backends"
 	"nomadctld/internal/audit"
+	"nomadctld/internal/console"
 	"nomadctld/internal/nomadcli"
 )
 
@@ -24,21 +26,32 @@ func RedactRaw(args []string) []string {
 	return append(args[:1:1], nomadcli.Redact(args[1:], redactValue)...)
 }
 
-// RunRaw runs the nomad binary against the named tier, with the session's streams and terminal, and returns its exit
+// RawAccess runs the nomad binary for one command of one user.
+type RawAccess struct {
+	raw   *Raw
+	scope *scopedCluster
+	user  User
+}
+
+// Run runs the nomad binary against the named tier, with the session's streams and terminal, and returns its exit
 // code. For "alles" and "all", the job among args selects the tier. Only tiers in which the user has the right raw
 // can be named. There, the binary has all rights of the tier's token.
-func (r *Request) RunRaw(ctx context.Context, tierName string, args []string) (code int, err error) {
-	if r.Tier != "" {
+func (r *RawAccess) Run(ctx context.Context, c *console.Console, selection backends.Selection, tierName string,
+	args []string,
+) (code int, err error) {
+	if selection.Tier != "" {
 		return 0, Exit(2, errors.New("raw: the tier is the first argument; --tier is not supported"))
 	}
-	tier, err := r.resolveRawTier(tierName, args)
+	event := r.scope.event
+	tier, err := r.resolveTier(tierName, selection.Namespace, args)
 	if err != nil {
-		return 0, r.Deny(err)
+		event.Decision = audit.Denied
+		return 0, err
 	}
-	r.Event.Tier = tier
+	event.Tier = tier
 	if err := r.raw.Binary.Check(args); err != nil {
 		if !errors.Is(err, nomadcli.ErrNoBinary) {
-			r.Event.Decision = audit.Denied
+			event.Decision = audit.Denied
 		}
 		return 0, err
 	}
@@ -46,17 +59,17 @@ func (r *Request) RunRaw(ctx context.Context, tierName string, args []string) (c
 	if err != nil {
 		return 0, err
 	}
-	cluster.Namespace = r.Namespace
+	cluster.Namespace = selection.Namespace
 	var terminal *nomadcli.Terminal
-	if t := r.Terminal; t != nil {
-		terminal = &nomadcli.Terminal{Name: t.Name, NoColor: r.NoColor, Size: t.Size, Resized: t.Resized()}
+	if t := c.Terminal; t != nil {
+		terminal = &nomadcli.Terminal{Name: t.Name, NoColor: c.NoColor, Size: t.Size, Resized: t.Resized()}
 	}
-	return r.raw.Binary.Run(ctx, cluster, args, r.Stdin, r.ByteOutput.Stdout, r.ByteOutput.Stderr, terminal)
+	return r.raw.Binary.Run(ctx, cluster, args, c.Stdin, c.ByteOutput.Stdout, c.ByteOutput.Stderr, terminal)
 }
 
-// resolveRawTier returns the tier that tierName selects for the nomad command args.
-func (r *Request) resolveRawTier(tierName string, args []string) (string, error) {
-	tiers, err := r.Cluster.(*scopedCluster).tiers(tierName)
+// resolveTier returns the tier that tierName selects for the nomad command args.
+func (r *RawAccess) resolveTier(tierName, namespace string, args []string) (string, error) {
+	tiers, err := r.scope.tiers(tierName)
 	if err != nil {
 		return "", err
 	}
@@ -72,7 +85,7 @@ func (r *Request) resolveRawTier(tierName string, args []string) (string, error)
 			"name the tier (yours: %s)", tierName, strings.Join(tiers, ", ")))
 	}
 	var matching []string
-	for _, decision := range r.Decide("raw", job, r.Namespace) {
+	for _, decision := range r.user.Decide("raw", job, namespace) {
 		if decision.Allowed {
 			matching = append(matching, decision.Tier)
 		}

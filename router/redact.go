@@ -7,6 +7,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/spf13/pflag"
+
+	"nomadctld/internal/cmdline"
 )
 
 // redactedValue replaces a secret value in the gateway's records.
@@ -45,9 +47,9 @@ func (r redactedLine) redactError(text string) string {
 // It redacts the words as their command would parse them, and then replaces each changed word at its position in the
 // line. Words that an alias adds are not in the line.
 func redactLine(line string, aliases map[string]string) redactedLine {
-	spans := wordSpans(line)
-	spans = spans[:min(len(spans), maxWords)] // a longer line is refused, and would use much memory here
-	words, err := Split(line)
+	spans := cmdline.Spans(line)
+	spans = spans[:min(len(spans), cmdline.MaxWords)] // a longer line is refused, and would use much memory here
+	words, err := cmdline.Split(line)
 	if err != nil || len(words) != len(spans) {
 		words = make([]string, len(spans))
 		for i, s := range spans {
@@ -56,7 +58,7 @@ func redactLine(line string, aliases map[string]string) redactedLine {
 	}
 	added := 0 // words added by the expansion
 	if len(words) > 0 && commandTable[words[0]] == nil {
-		if expansion, err := Split(aliases[words[0]]); err == nil && len(expansion) > 0 {
+		if expansion, err := cmdline.Split(aliases[words[0]]); err == nil && len(expansion) > 0 {
 			added = len(expansion) - 1
 			words = slices.Concat(expansion, words[1:])
 		}

@@ -17,10 +17,11 @@ import (
 // resolve finds the target that the first argument selects among the user's jobs, and sets it on the request. It
 // always searches the same listing, so that a job that is not owned and a job that does not exist get the same
 // response after the same work.
-func resolve(ctx context.Context, req *Request, target Target) error {
-	selector := req.Args[0]
-	done := req.Progress("searching for " + escape.Text(selector))
-	jobs, err := req.Cluster.Jobs(ctx, backends.Selection{Tier: req.Tier, Namespace: req.Namespace, IncludeHidden: true})
+func resolve(ctx context.Context, req *Request, target TargetKind) error {
+	selector, selection := req.Args[0], req.Selection
+	selection.IncludeHidden = true
+	done := req.Console.ShowActivity("searching for " + escape.Text(selector))
+	jobs, err := req.Access.Cluster.Jobs(ctx, selection)
 	done()
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -30,9 +31,9 @@ func resolve(ctx context.Context, req *Request, target Target) error {
 		return err
 	}
 	if req.Command.Spec().FindsSaved {
-		jobs = append(jobs, req.savedJobs(jobs)...)
+		jobs = append(jobs, req.Access.Operations.savedJobs(jobs, req.Selection)...)
 	}
-	owned := req.Cluster.(*scopedCluster).owned
+	owned := req.Access.Cluster.(*scopedCluster).owned
 	unavailable := err // unreachable tiers or namespaces that may contain matches
 	if err != nil && onlyNamespaceErrors(err) {
 		unavailable = nil
@@ -54,52 +55,26 @@ func resolve(ctx context.Context, req *Request, target Target) error {
 }
 
 // setTarget sets the target on the request and on its event.
-func (req *Request) setTarget(c candidate) {
-	req.Job, req.Part, req.Allocation, req.Task = c.Job, c.Part, c.Allocation, c.Task
-	e := &req.Event
-	e.Tier, e.Namespace, e.Job = req.Job.Tier, req.Job.Namespace, req.Job.ID
-	if req.Allocation != nil {
-		e.Allocation = req.Allocation.ID
+func (r *Request) setTarget(t Target) {
+	r.Target = t
+	e := &r.Event
+	e.Tier, e.Namespace, e.Job = t.Job.Tier, t.Job.Namespace, t.Job.ID
+	if t.Allocation != nil {
+		e.Allocation = t.Allocation.ID
 	}
-	e.Group, e.Task = req.Part.Group, req.Part.Task
-	if req.Task != nil {
-		e.Task = req.Task.Name
+	e.Group, e.Task = t.Part.Group, t.Part.Task
+	if t.Task != nil {
+		e.Task = t.Task.Name
 	}
-}
-
-// candidate is a possible target of a selector: a job, an allocation, or a task in an allocation.
-type candidate struct {
-	Job        backends.Job
-	Part       Part
-	Allocation *backends.Allocation
-	Task       *backends.Task
-}
-
-func (c candidate) String() string {
-	if c.Allocation == nil {
-		return fmt.Sprintf("%s in namespace %s of tier %s", c.Job.ID, c.Job.Namespace, c.Job.Tier)
-	}
-	if c.Task == nil {
-		return fmt.Sprintf("%s %s on %s, in namespace %s of tier %s",
-			c.Allocation.ID, c.Allocation.Name, c.Allocation.Node, c.Job.Namespace, c.Job.Tier)
-	}
-	return fmt.Sprintf("%s %s/%s on %s, %s, in namespace %s of tier %s",
-		c.Task.ExecID, c.Allocation.Name, c.Task.Name, c.Allocation.Node, c.Allocation.Status, c.Job.Namespace, c.Job.Tier)
-}
-
-// matchesExactly reports whether the selector is a full name or ID of the candidate and not a prefix of an ID.
-func (c candidate) matchesExactly(selector string) bool {
-	return strings.HasPrefix(selector, c.Job.ID) || c.Allocation != nil && selector == c.Allocation.ID ||
-		c.Task != nil && selector == c.Task.ExecID
 }
 
 // findMatches returns the targets that the selector matches. An exact job ID takes precedence, because a job ID can
 // look like any other selector.
-func findMatches(jobs []backends.Job, selector string, target Target) (found []candidate) {
+func findMatches(jobs []backends.Job, selector string, target TargetKind) (found []Target) {
 	named := slices.DeleteFunc(slices.Clone(jobs), func(j backends.Job) bool { return j.ID != selector })
 	if target != TargetTask {
 		for _, job := range named {
-			found = append(found, candidate{Job: job})
+			found = append(found, Target{Job: job})
 		}
 		if len(found) > 0 || target == TargetJob {
 			return found
@@ -129,16 +104,16 @@ func findMatches(jobs []backends.Job, selector string, target Target) (found []c
 		return found
 	}
 	// Programs run only in running tasks, so tasks of the allocation that have exited do not make it ambiguous.
-	running := slices.DeleteFunc(slices.Clone(found), func(c candidate) bool { return !c.Allocation.MayRun(*c.Task) })
+	running := slices.DeleteFunc(slices.Clone(found), func(t Target) bool { return !t.Allocation.MayRun(*t.Task) })
 	if len(running) > 0 {
 		return running
 	}
 	return found
 }
 
-// matchParts returns the jobs whose ID is followed in the selector by a group, or by a group and a task. A job ID may
-// contain slashes, so the longest matching ID wins.
-func matchParts(jobs []backends.Job, selector string) (found []candidate) {
+// matchParts returns the jobs that a selector JOB/GROUP or JOB/GROUP/TASK names. A job ID may contain slashes, so the
+// longest matching ID wins.
+func matchParts(jobs []backends.Job, selector string) (found []Target) {
 	for _, job := range jobs {
 		rest, ok := strings.CutPrefix(selector, job.ID+"/")
 		group, task, _ := strings.Cut(rest, "/")
@@ -149,7 +124,7 @@ func matchParts(jobs []backends.Job, selector string) (found []candidate) {
 			found = nil
 		}
 		if len(found) == 0 || len(job.ID) == len(found[0].Job.ID) {
-			found = append(found, candidate{Job: job, Part: Part{group, task}})
+			found = append(found, Target{Job: job, Part: Part{group, task}})
 		}
 	}
 	return found
@@ -157,16 +132,16 @@ func matchParts(jobs []backends.Job, selector string) (found []candidate) {
 
 // collapseAllocation returns a single candidate without a task if all tasks were found by the ID of the same
 // allocation.
-func collapseAllocation(found []candidate, id string) []candidate {
+func collapseAllocation(found []Target, id string) []Target {
 	if len(found) == 0 || !strings.HasPrefix(found[0].Allocation.ID, strings.ToLower(id)) ||
-		slices.ContainsFunc(found, func(c candidate) bool { return c.Allocation.ID != found[0].Allocation.ID }) {
+		slices.ContainsFunc(found, func(t Target) bool { return t.Allocation.ID != found[0].Allocation.ID }) {
 		return found
 	}
-	return []candidate{{Job: found[0].Job, Allocation: found[0].Allocation}}
+	return []Target{{Job: found[0].Job, Allocation: found[0].Allocation}}
 }
 
 // notFoundError returns the error for a selector without matches.
-func notFoundError(jobs []backends.Job, selector string, target Target) error {
+func notFoundError(jobs []backends.Job, selector string, target TargetKind) error {
 	for _, j := range jobs {
 		switch part := strings.HasPrefix(selector, j.ID+"/"); {
 		case target == TargetTask && j.ID == selector, target == TargetTask && part && hasGroupOrTask(j, selector):
@@ -198,7 +173,7 @@ func hasAnyPrefix(s string, prefixes ...string) bool {
 
 // bestRanked returns the selected tasks of the best rank: running tasks; if there are none, tasks that are stopping;
 // if there are none, tasks that may still be running on a disconnected node.
-func bestRanked(jobs []backends.Job, selected func(backends.Allocation, backends.Task) bool) (found []candidate) {
+func bestRanked(jobs []backends.Job, selected func(backends.Allocation, backends.Task) bool) (found []Target) {
 	bestRank := 0
 	for _, job := range jobs {
 		for i := range job.Allocations {
@@ -211,7 +186,7 @@ func bestRanked(jobs []backends.Job, selected func(backends.Allocation, backends
 				if rank < bestRank || len(found) == 0 {
 					found, bestRank = nil, rank
 				}
-				found = append(found, candidate{Job: job, Allocation: a, Task: &a.Tasks[j]})
+				found = append(found, Target{Job: job, Allocation: a, Task: &a.Tasks[j]})
 			}
 		}
 	}
@@ -219,7 +194,7 @@ func bestRanked(jobs []backends.Job, selected func(backends.Allocation, backends
 }
 
 // latestAllocations returns the matching tasks in the newest allocation of each name.
-func latestAllocations(jobs []backends.Job, matches func(backends.Allocation, backends.Task) bool) (found []candidate) {
+func latestAllocations(jobs []backends.Job, matches func(backends.Allocation, backends.Task) bool) (found []Target) {
 	for _, job := range jobs {
 		for i := range job.Allocations { // the newest first within each name
 			a := &job.Allocations[i]
@@ -228,7 +203,7 @@ func latestAllocations(jobs []backends.Job, matches func(backends.Allocation, ba
 			}
 			for j := range a.Tasks {
 				if matches(*a, a.Tasks[j]) {
-					found = append(found, candidate{Job: job, Allocation: a, Task: &a.Tasks[j]})
+					found = append(found, Target{Job: job, Allocation: a, Task: &a.Tasks[j]})
 				}
 			}
 		}
@@ -250,21 +225,21 @@ const minIDPrefix = 4
 
 // matchID returns the tasks whose exec ID or allocation ID starts with id. A full ID matches in any state. A prefix
 // matches terminal allocations only if no other allocation matches.
-func matchID(jobs []backends.Job, id string) (found []candidate) {
+func matchID(jobs []backends.Job, id string) (found []Target) {
 	if len(id) < minIDPrefix {
 		return nil
 	}
 	id = strings.ToLower(id)
-	var terminal []candidate
+	var terminal []Target
 	for _, job := range jobs {
 		for i := range job.Allocations {
 			a := &job.Allocations[i]
 			for j := range a.Tasks {
 				task := &a.Tasks[j]
-				c := candidate{Job: job, Allocation: a, Task: task}
+				c := Target{Job: job, Allocation: a, Task: task}
 				switch {
 				case task.ExecID == id:
-					return []candidate{c}
+					return []Target{c}
 				case !strings.HasPrefix(task.ExecID, id) && !strings.HasPrefix(a.ID, id):
 				case a.ID != id && a.TerminalStatus():
 					terminal = append(terminal, c)
@@ -303,10 +278,10 @@ func shortIDHint(selector string) string {
 const maxListed = 10
 
 // ambiguousError returns an error with a line for each candidate.
-func ambiguousError(selector string, found []candidate) error {
+func ambiguousError(selector string, found []Target) error {
 	hint := "name one of them"
 	first := found[0].Job
-	elsewhere := func(c candidate) bool { return c.Job.Tier != first.Tier || c.Job.Namespace != first.Namespace }
+	elsewhere := func(t Target) bool { return t.Job.Tier != first.Tier || t.Job.Namespace != first.Namespace }
 	if found[0].Allocation == nil || slices.ContainsFunc(found, elsewhere) {
 		hint = "choose with --namespace and --tier"
 	}

@@ -44,7 +44,7 @@ func TestResolve(t *testing.T) {
 	}
 	id := func(task, allocation string) string { return backends.ExecID(task, allocation) }
 	for _, tc := range []struct {
-		target   Target
+		target   TargetKind
 		selector string
 		want     string // job, allocation and task
 		err      string
@@ -101,15 +101,15 @@ func TestResolve(t *testing.T) {
 	} {
 		got := ""
 		register(t, Spec{Name: "probe", Args: "SELECTOR", Target: tc.target}, func(_ context.Context, req *Request) error {
-			got = req.Job.ID
-			if req.Part.Group != "" {
-				got += " " + strings.TrimSuffix(req.Part.Group+"/"+req.Part.Task, "/")
+			got = req.Target.Job.ID
+			if req.Target.Part.Group != "" {
+				got += " " + strings.TrimSuffix(req.Target.Part.Group+"/"+req.Target.Part.Task, "/")
 			}
-			if req.Allocation != nil {
-				got += " " + req.Allocation.ID
+			if req.Target.Allocation != nil {
+				got += " " + req.Target.Allocation.ID
 			}
-			if req.Task != nil {
-				got += " " + req.Task.Name
+			if req.Target.Task != nil {
+				got += " " + req.Target.Task.Name
 			}
 			return nil
 		})
@@ -174,7 +174,7 @@ func TestResolve_AllocationStates(t *testing.T) {
 	}
 	id := func(allocation string) string { return backends.ExecID("web", allocation) }
 	for _, tc := range []struct {
-		target   Target
+		target   TargetKind
 		selector string
 		want     string // the allocation, or the job
 		err      string
@@ -208,8 +208,8 @@ func TestResolve_AllocationStates(t *testing.T) {
 	} {
 		got := ""
 		register(t, Spec{Name: "probe", Args: "SELECTOR", Target: tc.target}, func(_ context.Context, req *Request) error {
-			if got = req.Job.ID; req.Allocation != nil {
-				got = req.Allocation.ID
+			if got = req.Target.Job.ID; req.Target.Allocation != nil {
+				got = req.Target.Allocation.ID
 			}
 			return nil
 		})

@@ -20,6 +20,8 @@ import (
 	"nomadctld/acl"
 	"nomadctld/backends"
 	"nomadctld/internal/audit"
+	"nomadctld/internal/clusterview"
+	"nomadctld/internal/console"
 )
 
 // probe is a command that runs a function of the test.
@@ -111,9 +113,9 @@ func newTestGateway(groups ...acl.Group) *testGateway {
 			{Name: "production", Aliases: []string{"prod"}, Prefixes: []string{"p-"}},
 			{Name: "quality", Prefixes: []string{"q-"}},
 		},
-		Clusters: map[string]*backends.SharedCluster{
-			"production": backends.NewSharedCluster(w.production),
-			"quality":    backends.NewSharedCluster(w.quality),
+		Clusters: map[string]*clusterview.Shared{
+			"production": clusterview.New(w.production),
+			"quality":    clusterview.New(w.quality),
 		},
 		Aliases: map[string]string{"hi": "probe 'a b' -n 3", "probe": "other", "loop": "loop x", "broken": "a 'b"},
 		Audit:   audit.NewLog(&w.events),
@@ -124,9 +126,18 @@ func newTestGateway(groups ...acl.Group) *testGateway {
 
 func (w *testGateway) run(line string) error {
 	return w.Handler()(context.Background(), &Request{
-		Login: "ann", Key: "key", Fingerprint: "SHA256:x", Connection: "c", Session: "c-1", Remote: "192.0.2.1:5",
-		Line: line, Stdin: strings.NewReader(""), Stdout: &w.stdout, Stderr: &w.stderr, Signals: NewSignals(func(error) {}),
+		Session: Session{
+			Login: "ann", Key: "key", Fingerprint: "SHA256:x", Connection: "c", ID: "c-1", Remote: "192.0.2.1:5", Line: line,
+		},
+		Console: w.console(),
 	})
+}
+
+// console returns a console without input or terminal.
+func (w *testGateway) console() *console.Console {
+	return &console.Console{
+		Stdin: strings.NewReader(""), Stdout: &w.stdout, Stderr: &w.stderr, Signals: console.NewSignals(func(error) {}),
+	}
 }
 
 // event returns the end event of a single command, and clears the events.
@@ -179,13 +190,13 @@ func TestScopedCluster_OwnedJobsOnly(t *testing.T) {
 	}
 	w.quality.jobs = []backends.Job{job("quality", "default", "q-team1-api"), job("quality", "default", "p-team1-web")}
 	register(t, Spec{Name: "probe", Target: TargetScope}, func(ctx context.Context, req *Request) error {
-		jobs, err := req.Cluster.Jobs(ctx, backends.Selection{Prefixes: []string{""}})
+		jobs, err := req.Access.Cluster.Jobs(ctx, backends.Selection{Prefixes: []string{""}})
 		want := []string{"p-team1-web", "p-team1-web/periodic-1", "q-team1-api"}
 		if got := ids(jobs); !slices.Equal(got, want) {
 			t.Errorf("got %q, want %q", got, want)
 		}
 		notOwned := w.production.jobs[1].Allocations
-		if got := req.Cluster.Usage(ctx, append(notOwned, jobs[0].Allocations...)); len(got) != 1 ||
+		if got := req.Access.Cluster.Usage(ctx, append(notOwned, jobs[0].Allocations...)); len(got) != 1 ||
 			len(w.production.usage) != 1 {
 			t.Errorf("usage of %d allocations queried, %d returned, want only the user's one", len(w.production.usage), len(got))
 		}
@@ -204,7 +215,7 @@ func TestScopedCluster_OneTierDown(t *testing.T) {
 	w.production.err = backends.ErrUnreachable
 	w.quality.jobs = []backends.Job{job("quality", "default", "q-team1-api")}
 	register(t, Spec{Name: "probe", Target: TargetScope}, func(ctx context.Context, req *Request) error {
-		jobs, err := req.Cluster.Jobs(ctx, backends.Selection{})
+		jobs, err := req.Access.Cluster.Jobs(ctx, backends.Selection{})
 		if got, want := ids(jobs), []string{"q-team1-api"}; !slices.Equal(got, want) {
 			t.Errorf("got %q, want %q", got, want)
 		}
@@ -232,7 +243,7 @@ func TestScopedCluster_NamespacesQueried(t *testing.T) {
 	} {
 		w := newTestGateway(acl.Group{Prefixes: []string{"p-"}, Namespaces: tc.granted})
 		register(t, Spec{Name: "probe", Target: TargetScope}, func(ctx context.Context, req *Request) error {
-			_, err := req.Cluster.Jobs(ctx, backends.Selection{Namespace: tc.selected})
+			_, err := req.Access.Cluster.Jobs(ctx, backends.Selection{Namespace: tc.selected})
 			return err
 		})
 		if err := w.run("probe"); err != nil {
@@ -254,11 +265,11 @@ func TestScopedCluster_TierPanics(t *testing.T) {
 	w.production.panics = true
 	w.quality.jobs = []backends.Job{job("quality", "default", "q-team1-api")}
 	register(t, Spec{Name: "probe", Target: TargetScope}, func(ctx context.Context, req *Request) error {
-		jobs, err := req.Cluster.Jobs(ctx, backends.Selection{})
+		jobs, err := req.Access.Cluster.Jobs(ctx, backends.Selection{})
 		if got, want := ids(jobs), []string{"q-team1-api"}; !slices.Equal(got, want) {
 			t.Errorf("got %q, want %q", got, want)
 		}
-		req.Cluster.Usage(ctx, []backends.Allocation{{Tier: "production", Root: "p-team1-web"}})
+		req.Access.Cluster.Usage(ctx, []backends.Allocation{{Tier: "production", Root: "p-team1-web"}})
 		return err
 	})
 	if err := w.run("probe"); err == nil || err.Error() != "tier production: internal error" {
@@ -282,7 +293,7 @@ func TestScopedCluster_TierNames(t *testing.T) {
 	} {
 		w := newTestGateway()
 		register(t, Spec{Name: "probe", Target: TargetScope}, func(ctx context.Context, req *Request) error {
-			_, err := req.Cluster.Jobs(ctx, backends.Selection{Tier: tc.name})
+			_, err := req.Access.Cluster.Jobs(ctx, backends.Selection{Tier: tc.name})
 			return err
 		})
 		err := w.run("probe")
@@ -401,7 +412,7 @@ func TestRecoverPanics(t *testing.T) {
 func TestAudit_Events(t *testing.T) {
 	w := newTestGateway()
 	register(t, Spec{Name: "probe", Target: TargetScope, Args: "[A]"}, func(ctx context.Context, req *Request) error {
-		_, err := req.Cluster.Jobs(ctx, backends.Selection{Tier: "prod", Namespace: "other"})
+		_, err := req.Access.Cluster.Jobs(ctx, backends.Selection{Tier: "prod", Namespace: "other"})
 		return err
 	})
 	if err := w.run("probe 'x\x1b[2J\u202e'"); err != nil {
@@ -529,10 +540,13 @@ func TestHandleInterrupts(t *testing.T) {
 	register(t, Spec{Name: "probe", Target: TargetNone},
 		func(ctx context.Context, _ *Request) error { <-ctx.Done(); return ctx.Err() })
 	err := w.Handler()(context.Background(), &Request{
-		Login: "ann", Key: "key", Line: "probe", Terminal: &Terminal{},
-		Stdin: strings.NewReader("abc\x03"), Stdout: io.Discard, Stderr: io.Discard, Signals: NewSignals(func(error) {}),
+		Session: Session{Login: "ann", Key: "key", Line: "probe"},
+		Console: &console.Console{
+			Terminal: &console.Terminal{}, Stdin: strings.NewReader("abc\x03"), Stdout: io.Discard, Stderr: io.Discard,
+			Signals: console.NewSignals(func(error) {}),
+		},
 	})
-	if !errors.Is(err, ErrInterrupted) || ExitCode(err) != 130 {
+	if !errors.Is(err, console.ErrInterrupted) || ExitCode(err) != 130 {
 		t.Errorf("got %v with code %d, want interrupted with 130", err, ExitCode(err))
 	}
 }

@@ -190,9 +190,9 @@ func TestAuthorize_WriterBySet(t *testing.T) {
 		Register(func() Command {
 			return probe{Spec{Name: "act", Target: TargetScope, RightSet: tc.set}, func(_ context.Context, req *Request) error {
 				ran = true
-				if (req.Writer != nil) != tc.canChange || (req.runner != nil) != tc.canChange || (req.raw != nil) != tc.canRaw {
-					t.Errorf("%s: writer %v, runner %v, raw %v", tc.set, req.Writer != nil, req.runner != nil,
-						req.raw != nil)
+				a := req.Access
+				if (a.Writer != nil) != tc.canChange || (a.Operations != nil) != tc.canChange || (a.Raw != nil) != tc.canRaw {
+					t.Errorf("%s: writer %v, operations %v, raw %v", tc.set, a.Writer != nil, a.Operations != nil, a.Raw != nil)
 				}
 				return nil
 			}}
@@ -222,7 +222,7 @@ func TestStartOperation_OwnEvent(t *testing.T) {
 		return probe{
 			Spec{Name: "act", Args: "JOB", Target: TargetJob, RightSet: Operate},
 			func(ctx context.Context, req *Request) error {
-				started, err := req.StartOperation(ctx, func(ctx context.Context, work Operation) error {
+				started, err := req.Access.Operations.Start(ctx, func(ctx context.Context, work ops.Operation) error {
 					<-proceed
 					if ctx.Err() != nil {
 						return ctx.Err()
@@ -231,7 +231,7 @@ func TestStartOperation_OwnEvent(t *testing.T) {
 					if !errors.Is(err, errNotOwned) {
 						t.Errorf("not owned: got %v", err)
 					}
-					_, err = work.Writer.Stop(ctx, req.Job, false)
+					_, err = work.Writer.Stop(ctx, req.Target.Job, false)
 					return errors.Join(err, errors.New("failed"))
 				})
 				if err == nil {
@@ -296,7 +296,7 @@ func TestExpandGrants(t *testing.T) {
 	before := commandTable
 	defer func() { commandTable = before }()
 	commandTable = map[string]func() Command{}
-	add := func(name string, target Target, set RightSet, rights map[string]RightSet) {
+	add := func(name string, target TargetKind, set RightSet, rights map[string]RightSet) {
 		Register(func() Command { return probe{Spec{Name: name, Target: target, RightSet: set, FlagRights: rights}, nil} })
 	}
 	add("help", TargetNone, Public, nil)

@@ -29,7 +29,7 @@ type WriteFixture struct {
 	Periodic      func(t *testing.T, id string)       // prohibits overlap and does not run by itself
 	Parameterized func(t *testing.T, id string)       // requires the meta "file"
 
-	// ScalingSurvivesStop: stopping a job leaves its scaling policies enabled, as before Nomad 1.10.
+	// ScalingSurvivesStop is true before Nomad 1.10: stopping a job leaves its scaling policies enabled.
 	ScalingSurvivesStop bool
 }
 

@@ -12,7 +12,7 @@ import (
 	"nomadctld/backends"
 )
 
-// Details tests reads of single jobs on a cluster with the jobs of nomadtest.Scenario.
+// Details tests reads of single jobs on a cluster with the jobs of the scenario in package nomadtest.
 func Details(t *testing.T, cluster backends.Cluster) {
 	t.Helper()
 	ctx := context.Background()

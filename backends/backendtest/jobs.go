@@ -11,8 +11,8 @@ import (
 	"nomadctld/backends"
 )
 
-// Jobs tests lists on a cluster with the jobs of nomadtest.Scenario. evil is the ID of a job with terminal escape
-// sequences in its name.
+// Jobs tests lists on a cluster with the jobs of the scenario in package nomadtest. evil is the ID of a job with
+// terminal escape sequences in its name.
 func Jobs(t *testing.T, cluster backends.Cluster, evil string) {
 	t.Helper()
 	list := func(t *testing.T, s backends.Selection) map[string]backends.Job {

@@ -434,7 +434,7 @@ func terminalSize(p *taskFixture) {
 	r.waitFor("got x")
 }
 
-// terminalSetUp has programs that read their terminal's size and modes immediately.
+// terminalSetUp checks that a program finds the size and modes set, even if it reads them immediately.
 func terminalSetUp(p *taskFixture) {
 	for range 20 {
 		p.want(p.exec(backends.Program{Argv: []string{"stty", "size"}, Terminal: newTerminal(132, 43)}), 0, "43 132\r\n")

@@ -16,7 +16,7 @@ func killBySession(p *taskFixture) {
 	defer cancel()
 	bystander := p.start(backends.Program{Argv: []string{"sh", "-c", "echo started; cat"}})
 	bystander.waitFor("started")
-	for _, left := range []struct {
+	for _, tc := range []struct {
 		name, script string
 		terminal     bool
 	}{
@@ -25,19 +25,19 @@ func killBySession(p *taskFixture) {
 		{"with children", "sleep 600 & sleep 600 | sleep 600", false},
 		{"that ignores HUP and TERM", "trap '' HUP TERM; while :; do sleep 1; done", false},
 	} {
-		program := backends.Program{Argv: []string{"sh", "-c", "echo started; " + left.script}, Session: newSession()}
-		if left.terminal {
+		program := backends.Program{Argv: []string{"sh", "-c", "echo started; " + tc.script}, Session: newSession()}
+		if tc.terminal {
 			program.Terminal = newTerminal(80, 24)
 		}
 		r := p.start(program)
 		r.waitFor("started")
 		if found, err := killer.Kill(ctx, p.task, program.Session); !found || err != nil {
-			p.Errorf("%s: got found %v, %v", left.name, found, err)
+			p.Errorf("%s: got found %v, %v", tc.name, found, err)
 			continue
 		}
 		r.waitExit()
 		if found, err := killer.Kill(ctx, p.task, program.Session); found || err != nil {
-			p.Errorf("%s, again: got found %v, %v", left.name, found, err)
+			p.Errorf("%s, again: got found %v, %v", tc.name, found, err)
 		}
 	}
 	select {

@@ -53,7 +53,7 @@ func testAllocations(t *testing.T, f WriteFixture) {
 	if err != nil || result.EvaluationID == "" {
 		t.Errorf("stop: got %+v, %v", result, err)
 	}
-	eventually(t, "it is replaced", func() bool {
+	eventually(t, "the allocation is replaced", func() bool {
 		now := runningAllocations(f.job(t, job.ID))
 		return len(now) == 1 && now[0].ID != a.ID
 	})

@@ -35,19 +35,19 @@ func (d *daemon) negotiate(ctx context.Context, pinned dockerclient.APIVersion) 
 	if err != nil {
 		return nil, err
 	}
-	s, err := d.newClient(version.String())
+	api, err := d.newClient(version.String())
 	if err != nil {
 		return nil, err
 	}
-	s.podman = strings.Contains(response.Get("Components"), `"Podman Engine"`)
+	api.podman = strings.Contains(response.Get("Components"), `"Podman Engine"`)
 	before := d.negotiated.Load()
-	if pinned != nil && version.String() != pinned.String() && (before == nil || before.version != s.version) {
+	if pinned != nil && version.String() != pinned.String() && (before == nil || before.version != api.version) {
 		d.log.Warn("the Docker daemon does not support the API version of the setting dockerapi; "+
 			"remove the setting to negotiate a version with each daemon",
 			"daemon", d.endpoint.Redacted(), "dockerapi", pinned.String(),
 			"oldest", oldest.String(), "newest", latest.String(), "using", version.String())
 	}
-	return s, nil
+	return api, nil
 }
 
 // chooseAPI returns pinned if the daemon supports it, and otherwise the newest version that both sides support.

@@ -12,6 +12,7 @@ import (
 	dockerclient "github.com/fsouza/go-dockerclient"
 
 	"nomadctld/backends"
+	"nomadctld/internal/safego"
 )
 
 // Attach implements backends.Runtime.
@@ -37,7 +38,7 @@ func (d *Docker) Attach(ctx context.Context, in backends.TaskRef, a backends.Att
 	exited := make(chan exitResult, 1)
 	background.Go(func() {
 		var exit exitResult
-		exit.err = backends.Protect(func() (err error) {
+		exit.err = safego.Protect(func() (err error) {
 			exit.code, err = api.client.WaitContainerWithContext(target.ID, runCtx)
 			return err
 		})
@@ -95,10 +96,10 @@ func (d *Docker) Attach(ctx context.Context, in backends.TaskRef, a backends.Att
 	if target.Config.Tty && a.Stdin != nil && a.Terminal != nil {
 		background.Go(out.guard(func() { api.followSize(runCtx, "/containers/"+target.ID+"/resize", a.Terminal) }))
 	}
-	for notDrained := exited; ; {
+	for firstExit := exited; ; {
 		select {
-		case exit := <-notDrained:
-			notDrained = nil
+		case exit := <-firstExit:
+			firstExit = nil
 			exited <- exit // keep it for result
 			if exit.err == nil {
 				out.drain()

@@ -14,6 +14,8 @@ import (
 	dockerclient "github.com/fsouza/go-dockerclient"
 
 	"nomadctld/backends"
+	"nomadctld/internal/dockerhost"
+	"nomadctld/internal/tlsfiles"
 )
 
 // Settings describe how to reach the Docker daemons of the nodes.
@@ -22,10 +24,10 @@ type Settings struct {
 	// Default: tcp://{node}.
 	Host string
 
-	Port string       // for a tcp Host without one; default 2375, or 2376 with TLS
-	API  string       // such as 1.24, used if the daemon supports it; default: the newest that both support
-	TLS  backends.TLS // for tcp and https; the zero value does not encrypt tcp
-	Log  *slog.Logger // nil: no log
+	Port string         // for a tcp Host without one; default 2375, or 2376 with TLS
+	API  string         // such as 1.24, used if the daemon supports it; default: the newest that both support
+	TLS  tlsfiles.Files // for tcp and https; the zero value does not encrypt tcp
+	Log  *slog.Logger   // nil: no log
 }
 
 // Node is a Nomad client node. Address may be empty unless NeedsAddress returns true.
@@ -85,7 +87,7 @@ func Open(s Settings) (*Docker, error) {
 }
 
 // NeedsAddress reports whether Node.Address must be set.
-func (d *Docker) NeedsAddress() bool { return d.endpoints.has(addressPlaceholder) }
+func (d *Docker) NeedsAddress() bool { return d.endpoints.has(dockerhost.Address) }
 
 // daemon returns the daemon of a node. Nodes with the same endpoint share one.
 func (d *Docker) daemon(node Node) (*daemon, error) {

@@ -68,7 +68,7 @@ func silentDaemon(t *testing.T) Settings {
 
 func TestDaemonHangs_TimesOut(t *testing.T) {
 	const want = "the Docker daemon of node node-1 cannot be reached: no response in time"
-	for name, hurry := range map[string]func(*Docker) (context.Context, context.CancelFunc){
+	for name, withShortTimeout := range map[string]func(*Docker) (context.Context, context.CancelFunc){
 		"by itself": func(d *Docker) (context.Context, context.CancelFunc) {
 			d.responseTimeout = 50 * time.Millisecond
 			return context.WithCancel(t.Context())
@@ -78,7 +78,7 @@ func TestDaemonHangs_TimesOut(t *testing.T) {
 		},
 	} {
 		d := mustOpen(t, silentDaemon(t))
-		ctx, cancel := hurry(d)
+		ctx, cancel := withShortTimeout(d)
 		defer cancel()
 		start := time.Now()
 		_, err := d.Inspect(ctx, Node{Name: "node-1"}, "web", "1")

@@ -6,7 +6,7 @@ import (
 	"io"
 	"sync"
 
-	"nomadctld/backends"
+	"nomadctld/internal/safego"
 )
 
 // dropQueue forwards writes to several writers in order, from one goroutine, so that Write never blocks. If maxQueued
@@ -104,7 +104,7 @@ func (q *dropQueue) run() {
 		}
 		next := q.queue[0]
 		q.mu.Unlock()
-		err := backends.Protect(func() error { return writeAll(next.to, next.data) })
+		err := safego.Protect(func() error { return writeAll(next.to, next.data) })
 		q.mu.Lock()
 		q.queue, q.size = q.queue[1:], q.size-len(next.data)-queuedOverhead
 		if err != nil {

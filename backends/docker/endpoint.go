@@ -6,16 +6,12 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
-	"strconv"
 	"strings"
+
+	"nomadctld/internal/dockerhost"
 )
 
-const (
-	nodePlaceholder    = "{node}"
-	addressPlaceholder = "{address}"
-)
-
-// endpointTemplate is an endpoint in the form of go-dockerclient (unix, http or https) with {node} and {address}.
+// endpointTemplate is an endpoint in the form of go-dockerclient (unix, http or https) with placeholders.
 type endpointTemplate string
 
 // has reports whether the template contains a placeholder.
@@ -25,54 +21,31 @@ func (t endpointTemplate) has(placeholder string) bool {
 
 // newEndpointTemplate checks host, replaces the scheme tcp by http or https and adds the port.
 func newEndpointTemplate(host, port string, encrypted bool) (endpointTemplate, error) {
-	if host == "" {
-		host = "tcp://" + nodePlaceholder
-	}
 	refused := func(why string) (endpointTemplate, error) { return "", fmt.Errorf("host %q %s", host, why) }
-	// Without brackets: endpoint adds them to an IPv6 address.
-	text := strings.NewReplacer(
-		"["+nodePlaceholder+"]", nodePlaceholder, "["+addressPlaceholder+"]", addressPlaceholder,
-	).Replace(host)
-	sample := strings.NewReplacer(nodePlaceholder, "node", addressPlaceholder, "192.0.2.1").Replace(text)
-	u, err := url.Parse(sample)
-	if err != nil || u.User != nil || u.RawQuery != "" || u.Fragment != "" || strings.ContainsAny(sample, "{} ") {
-		return refused("is not an address")
+	template, err := dockerhost.Parse(host)
+	if err != nil {
+		return refused("is " + err.Error())
 	}
-	if u.Scheme == "unix" {
-		switch {
-		case u.Host != "" || u.Path == "":
-			return refused("is not the path of a socket: write unix:///var/run/docker.sock")
-		case encrypted:
-			return refused("is a socket, where TLS has no effect")
-		}
+	text := template.Text
+	switch scheme := template.Sample.Scheme; {
+	case scheme == "unix" && encrypted:
+		return refused("is a socket, where TLS has no effect")
+	case scheme == "http" && encrypted:
+		return refused("is not encrypted, but TLS is set: write tcp or https")
+	case scheme != "tcp":
 		return endpointTemplate(text), nil
 	}
-	if u.Hostname() == "" || strings.HasSuffix(u.Host, ":") || strings.Trim(u.Path, "/") != "" {
-		return refused("is not an address")
+	scheme, defaultPort := "http", "2375"
+	if encrypted {
+		scheme, defaultPort = "https", "2376"
 	}
-	text = strings.TrimRight(text, "/")
-	portText := u.Port()
-	switch u.Scheme {
-	case "tcp":
-		scheme, defaultPort := "http", "2375"
-		if encrypted {
-			scheme, defaultPort = "https", "2376"
+	text = scheme + strings.TrimPrefix(text, "tcp")
+	if template.Sample.Port() == "" {
+		port = cmp.Or(port, defaultPort)
+		if !dockerhost.ValidPort(port) {
+			return refused("has no port between 1 and 65535")
 		}
-		text = scheme + strings.TrimPrefix(text, "tcp")
-		if portText == "" {
-			portText = cmp.Or(port, defaultPort)
-			text += ":" + portText
-		}
-	case "http":
-		if encrypted {
-			return refused("is not encrypted, but TLS is set: write tcp or https")
-		}
-	case "https":
-	default:
-		return refused("is neither tcp, http, https nor unix")
-	}
-	if n, err := strconv.ParseUint(portText, 10, 16); portText != "" && (err != nil || n == 0) {
-		return refused("has no port between 1 and 65535")
+		text += ":" + port
 	}
 	return endpointTemplate(text), nil
 }
@@ -82,7 +55,7 @@ func newEndpointTemplate(host, port string, encrypted bool) (endpointTemplate, e
 func (t endpointTemplate) endpoint(node Node) (string, error) {
 	filled := string(t)
 	for _, p := range []struct{ placeholder, value, title string }{
-		{nodePlaceholder, node.Name, "name"}, {addressPlaceholder, node.Address, "address"},
+		{dockerhost.Node, node.Name, "name"}, {dockerhost.Address, node.Address, "address"},
 	} {
 		if !t.has(p.placeholder) {
 			continue

@@ -5,13 +5,13 @@ import (
 	"strings"
 	"testing"
 
-	"nomadctld/backends"
+	"nomadctld/internal/tlsfiles"
 )
 
 func TestEndpoint_SettingsAndNode(t *testing.T) {
 	node := Node{Name: "node-1.dc1", Address: "192.0.2.7"}
 	v6 := Node{Name: "node-2", Address: "fd00::1"}
-	ca := backends.TLS{ServerName: "docker"}
+	ca := tlsfiles.Files{ServerName: "docker"}
 	for _, c := range []struct {
 		settings Settings
 		node     Node
@@ -65,8 +65,8 @@ func TestOpen_BadSettingsRefused(t *testing.T) {
 		{Port: "80/x"},
 		{API: "newest"},
 		{API: "1.x"},
-		{Host: "http://{node}", TLS: backends.TLS{ServerName: "docker"}},
-		{Host: "unix:///var/run/docker.sock", TLS: backends.TLS{ServerName: "docker"}},
+		{Host: "http://{node}", TLS: tlsfiles.Files{ServerName: "docker"}},
+		{Host: "unix:///var/run/docker.sock", TLS: tlsfiles.Files{ServerName: "docker"}},
 	} {
 		if _, err := Open(s); err == nil {
 			t.Errorf("%+v is accepted", s)

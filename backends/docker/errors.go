@@ -184,9 +184,9 @@ func errorMessage(body []byte) string {
 // firstLine returns the first line of a text, truncated to 200 bytes.
 func firstLine(text string) string {
 	line, _, _ := strings.Cut(strings.TrimSpace(text), "\n")
-	const longest = 200
-	if len(line) > longest {
-		line = line[:longest] + "..."
+	const maxLength = 200
+	if len(line) > maxLength {
+		line = line[:maxLength] + "..."
 	}
 	return line
 }

@@ -69,7 +69,7 @@ func (e *execInstance) create(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if !shellsKeep(c.Config.Env) || !shellsKeep(options.Env) {
+		if !shellsPassOn(c.Config.Env) || !shellsPassOn(options.Env) {
 			e.setup = nil
 		}
 		if e.setup != nil {
@@ -143,13 +143,13 @@ const (
 	watchInterval        = 500 * time.Millisecond
 	idleCheckInterval    = 500 * time.Millisecond // without output; then inspects become rarer
 	maxIdleCheckInterval = 2 * time.Second
-	inspectTimeout       = 300 * time.Millisecond // a daemon that waits for a reader does not respond
-	slowInspectTimeout   = time.Second            // maximum while output arrives
+	inspectTimeout       = 300 * time.Millisecond // a daemon that waits until output is read does not respond
+	maxInspectTimeout    = time.Second            // while output arrives; the timeout grows up to it
 
 	dropGrace         = 3 * time.Second // after this time, the daemon has dropped unread output
 	readAheadInterval = 5 * time.Millisecond
 
-	// A daemon closes the stream 2 s after the exit, since Docker 20.10 even if a child holds it open.
+	// A daemon closes the stream 2 s after the exit. From Docker 20.10 on, it does so even if a child holds it open.
 	streamEndTimeout = 10 * time.Second
 
 	// The daemon may report the exit of a program after it closed the streams.
@@ -221,7 +221,7 @@ func (e *execInstance) watchExit(ctx context.Context) {
 			return
 		}
 		if out.idle() < idleCheckInterval {
-			wait, timeout = idleCheckInterval, min(timeout, slowInspectTimeout)
+			wait, timeout = idleCheckInterval, min(timeout, maxInspectTimeout)
 		} else if time.Since(lastInspect) < wait {
 			continue
 		}

@@ -164,7 +164,8 @@ func TestExecResult_InspectFailsOnce(t *testing.T) {
 	}
 }
 
-// TestExecSignal_FailureKeepsInput: the next signal may succeed. The last one closes the input after some seconds.
+// TestExecSignal_FailureKeepsInput: a failed signal does not close stdin, because the next one may succeed. Stdin is
+// closed when the last signal has failed.
 func TestExecSignal_FailureKeepsInput(t *testing.T) {
 	t.Parallel()
 	d := &scriptedDaemon{refusesExecs: true}

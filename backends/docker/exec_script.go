@@ -12,19 +12,19 @@ import (
 func (e *execInstance) runScript(
 	ctx context.Context, user, script string, args ...string,
 ) (state execState, err error) {
-	s := e.api
+	api := e.api
 	options := execOptions{CreateExecOptions: dockerclient.CreateExecOptions{
 		User: user, Cmd: append([]string{"/bin/sh", "-c", script, "sh"}, args...),
 	}}
-	if s.supports(1, 35) {
+	if api.supports(1, 35) {
 		options.WorkingDir = "/"
 	}
-	id, err := s.createExec(ctx, e.containerID, options)
+	id, err := api.createExec(ctx, e.containerID, options)
 	if err != nil {
 		return state, err
 	}
-	err = s.client.StartExec(id, dockerclient.StartExecOptions{Detach: true, Context: ctx})
-	state, inspectErr := s.inspectExec(ctx, id)
+	err = api.client.StartExec(id, dockerclient.StartExecOptions{Detach: true, Context: ctx})
+	state, inspectErr := api.inspectExec(ctx, id)
 	if inspectErr != nil {
 		return state, inspectErr
 	}
@@ -37,7 +37,7 @@ func (e *execInstance) runScript(
 		case <-ctx.Done():
 			return state, context.Cause(ctx)
 		}
-		if state, err = s.inspectExec(ctx, id); err != nil {
+		if state, err = api.inspectExec(ctx, id); err != nil {
 			return state, err
 		}
 	}

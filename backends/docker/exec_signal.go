@@ -34,7 +34,7 @@ var (
 	errSignalDenied = errors.New("the container does not allow sending signals to the program")
 )
 
-// cannotBeSignaled reports whether err means that no signal can reach the program, and not just this one.
+// cannotBeSignaled reports whether err means that no other signal can reach the program either.
 func cannotBeSignaled(err error) bool {
 	return errors.Is(err, errNoShell) || errors.Is(err, errNoProcess) || errors.Is(err, errSignalDenied)
 }

@@ -70,8 +70,9 @@ for p; do
 	fi
 done
 set +f
-# Signal the program first. If that is not permitted, no process was signaled and another user may retry. And a shell
-# whose child is killed first runs its next command, which could install half an upload.
+# Signal the program first. If that is not permitted, no process has been signaled, and the caller can retry as another
+# user. Also, if its child were killed before it, a shell would run its next command, which could install half an
+# upload.
 if ! kill -s "$signal" "$program" 2>/dev/null; then
 	[ -d "$program" ] && exit 4
 	exit 3

@@ -10,6 +10,7 @@ import (
 	dockerclient "github.com/fsouza/go-dockerclient"
 
 	"nomadctld/backends"
+	"nomadctld/internal/safego"
 )
 
 const (
@@ -34,7 +35,7 @@ func (e *execInstance) terminate(cause error) error {
 	var escalating sync.WaitGroup
 	var signalErr error
 	escalating.Go(func() {
-		signalErr = backends.Protect(func() error { return e.escalate(ctx) })
+		signalErr = safego.Protect(func() error { return e.escalate(ctx) })
 	})
 	err := e.waitExited(ctx)
 	cancel()

@@ -24,6 +24,7 @@ import (
 	dockerclient "github.com/fsouza/go-dockerclient"
 
 	"nomadctld/internal/testenv/dockertest"
+	"nomadctld/internal/tlsfiles"
 
 	"nomadctld/backends"
 )
@@ -119,7 +120,7 @@ func TestExec_SlowClientGetsAllOutput(t *testing.T) {
 	t.Parallel()
 	addr, files := dockertest.ProxyTLS(t, dockertest.Daemon(t))
 	d := mustOpen(t, Settings{Host: dockertest.Daemon(t)})
-	secured := mustOpen(t, Settings{Host: "tcp://" + addr, TLS: backends.TLS{
+	secured := mustOpen(t, Settings{Host: "tcp://" + addr, TLS: tlsfiles.Files{
 		CA: files.CA, Cert: files.Cert,
 		Key: files.Key,
 	}})
@@ -159,7 +160,7 @@ func TestExec_SlowClientGetsAllOutput(t *testing.T) {
 				switch stall := stall(); {
 				case what == "":
 					return
-				// Otherwise more than two seconds may have passed unnoticed.
+				// If the machine stalled, Docker may have dropped output before the gateway could read it: try again.
 				case stall < 300*time.Millisecond || try == 3:
 					t.Errorf("%s; the machine stalled for up to %s", what, stall)
 					return
@@ -170,7 +171,7 @@ func TestExec_SlowClientGetsAllOutput(t *testing.T) {
 	all.Wait()
 }
 
-// measureStalls measures, until longest is called, the longest time that this process did not run.
+// measureStalls starts to measure how long this process is not scheduled. longest stops it and returns the maximum.
 func measureStalls(t *testing.T) (longest func() time.Duration) {
 	const tick = 20 * time.Millisecond
 	ctx, cancel := context.WithCancel(t.Context())
@@ -381,7 +382,7 @@ func TestExec_OldAPI(t *testing.T) {
 func TestExec_TLS(t *testing.T) {
 	t.Parallel()
 	addr, files := dockertest.ProxyTLS(t, dockertest.Daemon(t))
-	d := mustOpen(t, Settings{Host: "tcp://" + addr, TLS: backends.TLS{CA: files.CA, Cert: files.Cert, Key: files.Key}})
+	d := mustOpen(t, Settings{Host: "tcp://" + addr, TLS: tlsfiles.Files{CA: files.CA, Cert: files.Cert, Key: files.Key}})
 	in, _ := startTask(t, "sleep", "600")
 	content := strings.Repeat("0123456789abcdef", 1<<17)
 	out, code, err := run(t, d, in, backends.Program{Argv: []string{"cat"}, Stdin: strings.NewReader(content)})

@@ -122,9 +122,9 @@ func (p *ttySetup) check(name string, shellStarted bool) error {
 
 var identifierPattern = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
-// shellsKeep reports whether every shell passes all variables (K=V) on to its children. dash and busybox drop variables
-// whose names are not identifiers, such as spring.profile.
-func shellsKeep(env []string) bool {
+// shellsPassOn reports whether every shell passes all variables (K=V) on to its children. dash and busybox drop
+// variables whose names are not identifiers, such as spring.profile.
+func shellsPassOn(env []string) bool {
 	return !slices.ContainsFunc(env, func(variable string) bool {
 		name, _, _ := strings.Cut(variable, "=")
 		return !identifierPattern.MatchString(name)

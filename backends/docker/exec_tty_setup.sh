@@ -1,6 +1,6 @@
 # Sets the size and modes of the terminal, then execs the program. Parameters: the mark; a size, control characters and
-# switches for stty, each may be empty; the program and its arguments. Prints the mark and a digit: 0 before the program
-# starts, 6 if it is not executable, 7 if it was not found.
+# flags for stty, each may be empty; the program and its arguments. Prints the mark and a digit: 0 before the
+# program starts, 6 if it is not executable, 7 if it was not found.
 nomadctld_pairs() {
 	while [ $# -gt 1 ]; do
 		stty "$1" "$2"

@@ -17,8 +17,7 @@ import (
 	dockerclient "github.com/fsouza/go-dockerclient"
 
 	"nomadctld/internal/testenv/dockertest"
-
-	"nomadctld/backends"
+	"nomadctld/internal/tlsfiles"
 )
 
 // newAllocation returns a random allocation ID, so that tests do not find each other's containers.
@@ -194,7 +193,7 @@ func TestInspect_AllTransports(t *testing.T) {
 		{Host: "tcp://" + plain},
 		{Host: "tcp://{address}:" + port},
 		{Host: "tcp://{address}", Port: port},
-		{Host: "tcp://" + encrypted, TLS: backends.TLS{CA: files.CA, Cert: files.Cert, Key: files.Key}},
+		{Host: "tcp://" + encrypted, TLS: tlsfiles.Files{CA: files.CA, Cert: files.Cert, Key: files.Key}},
 	} {
 		wantID(t, s, "web", allocation, id)
 	}
@@ -213,7 +212,7 @@ func TestStreams_SameTransport(t *testing.T) {
 	t.Parallel()
 	addr, files := dockertest.ProxyTLS(t, dockertest.Daemon(t))
 	id := dockertest.Run(t, "web-"+newAllocation(), nil, "sleep", "600")
-	d := mustOpen(t, Settings{Host: "tcp://" + addr, TLS: backends.TLS{CA: files.CA, Cert: files.Cert, Key: files.Key}})
+	d := mustOpen(t, Settings{Host: "tcp://" + addr, TLS: tlsfiles.Files{CA: files.CA, Cert: files.Cert, Key: files.Key}})
 	var output bytes.Buffer
 	err := d.withClient(t.Context(), Node{Name: "node-1"}, func(ctx context.Context, s *apiClient) error {
 		created, err := s.client.CreateExec(dockerclient.CreateExecOptions{

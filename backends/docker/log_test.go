@@ -5,9 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"runtime"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -16,6 +14,7 @@ import (
 
 	dockerclient "github.com/fsouza/go-dockerclient"
 
+	"nomadctld/internal/testenv"
 	"nomadctld/internal/testenv/dockertest"
 
 	"nomadctld/backends"
@@ -166,10 +165,10 @@ func TestLogFollow_EndsWithContainer(t *testing.T) {
 			t.Errorf("tty %v: got %q, %v", tty, got, err)
 		}
 	}
-	stop, why := context.WithCancelCause(t.Context())
+	ctx, cancel := context.WithCancelCause(t.Context())
 	in, _ := startTask(t, "sh", "-c", outputLoop)
-	err := d.Log(stop, in, backends.LogQuery{Stdout: true, Lines: 1, Follow: true}, func(backends.LogChunk) error {
-		why(errWriteFailed)
+	err := d.Log(ctx, in, backends.LogQuery{Stdout: true, Lines: 1, Follow: true}, func(backends.LogChunk) error {
+		cancel(errWriteFailed)
 		return nil
 	})
 	if err != errWriteFailed {
@@ -227,11 +226,11 @@ func TestLogFollow_DaemonUnreachable(t *testing.T) {
 	d := mustOpen(t, Settings{Host: "tcp://" + addr})
 	d.logRetryTimeout = time.Second
 	in, _ := startTask(t, "sh", "-c", "echo on; exec sleep 600")
-	got, live := "", false
+	got, caughtUp := "", false
 	err := d.Log(t.Context(), in, backends.LogQuery{Stdout: true, Stderr: true, Lines: -1, Follow: true},
 		func(p backends.LogChunk) error {
 			got += string(p.Data)
-			if live = live || p.CaughtUp; live && got != "" {
+			if caughtUp = caughtUp || p.CaughtUp; caughtUp && got != "" {
 				kill()
 			}
 			return nil
@@ -296,16 +295,16 @@ func TestLog_DriverKeepsNone(t *testing.T) {
 	}
 }
 
-// TestLog_LongLineMemory reads one long line. NOMADCTLD_TEST_LOG sets its length in bytes.
-func TestLog_LongLineMemory(t *testing.T) {
+func TestLog_LongLineMemory(t *testing.T) { testLongLine(t, 100<<20) }
+
+func TestLog_LongLineMemorySoak(t *testing.T) {
+	testenv.Soak(t)
+	testLongLine(t, 1<<30)
+}
+
+// testLongLine reads one long line, and checks that little of it is in memory.
+func testLongLine(t *testing.T, size int) {
 	d := mustOpen(t, Settings{Host: dockertest.Daemon(t)})
-	size := 100 << 20
-	if text := os.Getenv("NOMADCTLD_TEST_LOG"); text != "" {
-		var err error
-		if size, err = strconv.Atoi(text); err != nil {
-			t.Fatal(err)
-		}
-	}
 	for _, tty := range []bool{false, true} {
 		in := finishedTask(t, dockerclient.Config{Cmd: []string{
 			"sh", "-c",

@@ -10,6 +10,7 @@ import (
 	dockerclient "github.com/fsouza/go-dockerclient"
 
 	"nomadctld/backends"
+	"nomadctld/internal/safego"
 )
 
 var panicking = writerFunc(func([]byte) (int, error) { panic("test panic") })
@@ -129,7 +130,7 @@ func TestPanic_OutputFails(t *testing.T) {
 
 func wantPanic(t *testing.T, err error) {
 	t.Helper()
-	var caught *backends.PanicError
+	var caught *safego.PanicError
 	if !errors.As(err, &caught) || caught.Value != "test panic" {
 		t.Errorf("got %v, want the panic", err)
 	}

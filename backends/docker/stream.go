@@ -84,7 +84,7 @@ func (d *dialer) Dial(network, address string) (net.Conn, error) {
 type streamConn struct {
 	net.Conn
 	keepOpen   bool        // CloseWrite does nothing
-	stopWatch  func() bool // stops watching the context, which counts only until the response
+	stopWatch  func() bool // stops watching the context: after the response, its end does not interrupt the connection
 	statusLine []byte      // the first 12 bytes of the response
 	status     atomic.Int32
 	lastWrite  atomic.Int64 // Unix nanoseconds

@@ -4,7 +4,7 @@ import (
 	"io"
 	"sync/atomic"
 
-	"nomadctld/backends"
+	"nomadctld/internal/safego"
 )
 
 // input is the input of a stream. It has no Close method, because go-dockerclient would call it.
@@ -36,7 +36,7 @@ const (
 // WriteTo returns, go-dockerclient sends EOF even after an error; so if the input fails, WriteTo waits for the end of
 // the stream.
 func (i *input) WriteTo(w io.Writer) (written int64, err error) {
-	panicked := backends.Protect(func() error {
+	panicked := safego.Protect(func() error {
 		written, err = i.copy(w)
 		return nil
 	})

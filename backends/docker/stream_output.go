@@ -9,7 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"nomadctld/backends"
+	"nomadctld/internal/safego"
 )
 
 // outputReceiver receives the data of a stream and writes it to stdout and stderr.
@@ -89,7 +89,7 @@ func (o *outputReceiver) failed() error {
 // including those of go-dockerclient.
 func (o *outputReceiver) guard(f func()) func() {
 	return func() {
-		if err := backends.Protect(func() error { f(); return nil }); err != nil {
+		if err := safego.Protect(func() error { f(); return nil }); err != nil {
 			o.fail(err)
 		}
 	}
@@ -156,7 +156,7 @@ func (o *outputReceiver) readFrom(r io.Reader) (read int64, err error) {
 	}
 }
 
-// next returns the read-ahead data, and then reads r. fresh reports that the data was read from r.
+// next returns read-ahead data if there is any. Otherwise it reads r. fresh reports that the data was read from r.
 func (o *outputReceiver) next(r io.Reader, p []byte) (n int, fresh bool, err error) {
 	o.readMu.Lock()
 	defer o.readMu.Unlock()
@@ -261,7 +261,7 @@ func (o *outputReceiver) consume(p []byte) {
 
 // forward writes p to the outputs.
 func (o *outputReceiver) forward(p []byte) {
-	if err := backends.Protect(func() error { return o.demux(p) }); err != nil {
+	if err := safego.Protect(func() error { return o.demux(p) }); err != nil {
 		o.fail(err)
 		o.outputs = [2]io.Writer{io.Discard, io.Discard}
 	}

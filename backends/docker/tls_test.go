@@ -8,8 +8,7 @@ import (
 	"testing"
 
 	"nomadctld/internal/testenv/dockertest"
-
-	"nomadctld/backends"
+	"nomadctld/internal/tlsfiles"
 )
 
 // tlsDaemon starts a daemon behind TLS and returns its address.
@@ -31,35 +30,35 @@ func TestTLS_BothSidesVerified(t *testing.T) {
 		settings Settings
 		want     string // expected error; empty: success
 	}{
-		"valid": {Settings{Host: host, TLS: backends.TLS{
+		"valid": {Settings{Host: host, TLS: tlsfiles.Files{
 			CA: files.CA, Cert: files.Cert,
 			Key: files.Key,
 		}}, ""},
-		"by name": {Settings{Host: byName, TLS: backends.TLS{
+		"by name": {Settings{Host: byName, TLS: tlsfiles.Files{
 			CA: files.CA, Cert: files.Cert,
 			Key: files.Key,
 		}}, ""},
-		"another server name": {Settings{Host: host, TLS: backends.TLS{
+		"another server name": {Settings{Host: host, TLS: tlsfiles.Files{
 			CA: files.CA, Cert: files.Cert, Key: files.Key,
 			ServerName: dockertest.ServerName,
 		}}, ""},
 		"https": {Settings{
 			Host: strings.Replace(host, "tcp", "https", 1),
-			TLS:  backends.TLS{CA: files.CA, Cert: files.Cert, Key: files.Key},
+			TLS:  tlsfiles.Files{CA: files.CA, Cert: files.Cert, Key: files.Key},
 		}, ""},
-		"another CA": {Settings{Host: host, TLS: backends.TLS{
+		"another CA": {Settings{Host: host, TLS: tlsfiles.Files{
 			CA: files.OtherCA, Cert: files.Cert,
 			Key: files.Key,
 		}}, "certificate signed by unknown authority"},
 		"the system's CAs": {
-			Settings{Host: host, TLS: backends.TLS{Cert: files.Cert, Key: files.Key}},
+			Settings{Host: host, TLS: tlsfiles.Files{Cert: files.Cert, Key: files.Key}},
 			"certificate signed by unknown authority",
 		},
-		"another name": {Settings{Host: host, TLS: backends.TLS{
+		"another name": {Settings{Host: host, TLS: tlsfiles.Files{
 			CA: files.CA, Cert: files.Cert, Key: files.Key,
 			ServerName: "else",
 		}}, "its certificate is for another host"},
-		"no certificate": {Settings{Host: host, TLS: backends.TLS{CA: files.CA}}, "certificate required"},
+		"no certificate": {Settings{Host: host, TLS: tlsfiles.Files{CA: files.CA}}, "certificate required"},
 		"not encrypted":  {Settings{Host: host}, "cannot be reached"},
 	} {
 		_, err := inspectAt(t, c.settings, Node{Name: "localhost"}, "web", "1")
@@ -81,7 +80,7 @@ func TestTLS_BadCertificateFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	missing := filepath.Join(t.TempDir(), "missing.pem")
-	for _, settings := range []backends.TLS{
+	for _, settings := range []tlsfiles.Files{
 		{CA: missing},
 		{CA: empty},
 		{CA: files.Key}, // PEM, but not a certificate
@@ -100,7 +99,7 @@ func TestTLS_BadCertificateFiles(t *testing.T) {
 
 func TestTLS_ClientCertificateReloaded(t *testing.T) {
 	host, files := tlsDaemon(t, oneContainerPaths)
-	d := mustOpen(t, Settings{Host: host, TLS: backends.TLS{CA: files.CA, Cert: files.Cert, Key: files.Key}})
+	d := mustOpen(t, Settings{Host: host, TLS: tlsfiles.Files{CA: files.CA, Cert: files.Cert, Key: files.Key}})
 	connect := func() error {
 		for _, known := range d.daemons {
 			known.http.CloseIdleConnections()

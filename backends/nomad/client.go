@@ -13,6 +13,7 @@ import (
 	"github.com/hashicorp/nomad/api"
 
 	"nomadctld/backends"
+	"nomadctld/internal/tlsfiles"
 )
 
 // Tier is the address of a cluster and the gateway's credentials for it.
@@ -20,7 +21,7 @@ type Tier struct {
 	Name      string
 	URL       string
 	TokenFile string // read for each read, change and exec, so that it can be rotated; empty: no token
-	TLS       backends.TLS
+	TLS       tlsfiles.Files
 }
 
 const (
@@ -56,7 +57,7 @@ var (
 func Open(tiers ...Tier) (map[string]*Client, error) {
 	type address struct {
 		url string
-		tls backends.TLS
+		tls tlsfiles.Files
 	}
 	type transport struct{ reads, writes, nodeWrites *http.Transport }
 	transports := map[address]transport{}
@@ -117,7 +118,7 @@ func writeTransport(reads *http.Transport, maxConns int) *http.Transport {
 }
 
 // newTransport returns the transport for reads.
-func newTransport(settings backends.TLS) (*http.Transport, error) {
+func newTransport(settings tlsfiles.Files) (*http.Transport, error) {
 	config, err := settings.Load()
 	if err != nil {
 		return nil, err
@@ -134,7 +135,7 @@ func newTransport(settings backends.TLS) (*http.Transport, error) {
 
 // queryOptions returns the options for a read, with the current token.
 func (c *Client) queryOptions(ctx context.Context, namespace string) (*api.QueryOptions, error) {
-	token, err := readToken(c.tier.TokenFile)
+	token, err := ReadToken(c.tier.TokenFile)
 	if err != nil {
 		return nil, err
 	}

@@ -14,6 +14,7 @@ import (
 	"nomadctld/backends/backendtest"
 	"nomadctld/internal/nomadsim"
 	"nomadctld/internal/testenv/nomadtest"
+	"nomadctld/internal/tlsfiles"
 )
 
 func TestMain(m *testing.M) {
@@ -315,7 +316,7 @@ func TestJobs_DeploymentOfPurgedJob(t *testing.T) {
 
 func TestOpen_MissingCertificate(t *testing.T) {
 	missing := filepath.Join(t.TempDir(), "missing.pem")
-	for name, settings := range map[string]backends.TLS{
+	for name, settings := range map[string]tlsfiles.Files{
 		"ca": {CA: missing}, "cert": {Cert: missing, Key: missing},
 		"cert alone": {Cert: missing},
 	} {

@@ -10,6 +10,7 @@ import (
 	"github.com/hashicorp/nomad/api"
 
 	"nomadctld/backends"
+	"nomadctld/internal/safego"
 )
 
 const (
@@ -22,7 +23,7 @@ const (
 )
 
 // Exec runs a program under a wrapper script in the task's shell. In a task without a shell it runs the program
-// directly. Then the program cannot be signalled, and Exec cannot detect lost output.
+// directly. Then the program cannot be signaled, and Exec cannot detect lost output.
 func (c *Client) Exec(ctx context.Context, in backends.TaskRef, p backends.Program) (int, error) {
 	switch {
 	case len(p.Argv) == 0:
@@ -71,7 +72,7 @@ func (c *Client) Exec(ctx context.Context, in backends.TaskRef, p backends.Progr
 // programState is what the wrapper has reported about a program. The fields below the channels are set before started
 // or exited is closed.
 type programState struct {
-	started   chan struct{} // closed when the wrapper has reported the start or why it failed; without one, at once
+	started   chan struct{} // closed when the wrapper has reported the start or a failure; without a wrapper, at once
 	running   chan struct{} // closed when the program runs and may get its input
 	exited    chan struct{} // closed when all output has arrived and exitCode is set
 	outputErr chan error    // write errors of p.Stdout and p.Stderr
@@ -123,11 +124,11 @@ func (c *Client) runProgram(
 	stdin := newStdinReader(p, r, done, w != nil)
 	results := make(chan error, 1)
 	var nomadCode int // set before a value is sent to results
-	responded := false
+	finishedCleanly := false
 	r.sendSize(p.Terminal)
 	var websocket sync.WaitGroup
 	websocket.Go(func() {
-		results <- backends.Protect(func() (err error) {
+		results <- safego.Protect(func() (err error) {
 			nomadCode, err = c.execWebsocket(connCtx, in, execRequest{
 				command: command, stdin: stdin, stdout: out.stdout, stderr: out.stderr,
 				terminal: p.Terminal != nil, sizes: r.sizes,
@@ -138,7 +139,7 @@ func (c *Client) runProgram(
 	killer := programKiller{c: c, task: in, wrapper: w, state: r}
 	defer func() {
 		killer.stop()
-		if !responded && needsFramedStdin(in.Driver) {
+		if !finishedCleanly && needsFramedStdin(in.Driver) {
 			c.killShell(ctx, in, r, w)
 		}
 		disconnect()
@@ -159,7 +160,7 @@ func (c *Client) runProgram(
 	for {
 		select {
 		case err := <-results:
-			responded = err == nil
+			finishedCleanly = err == nil
 			if cause == nil && err != nil && r.mayBeRunning(w) {
 				cause, ctxDone, signals = streamError(err, true), nil, nil
 				killed = killer.startKill(ctx)

@@ -87,7 +87,7 @@ func (t *programKiller) terminate(ctx context.Context) error {
 	case <-ctx.Done():
 		return errors.New("it may not have started yet")
 	}
-	failure := errors.New("it is still running")
+	failure := errors.New("it did not exit after SIGKILL")
 	for _, step := range killSteps {
 		select {
 		case <-time.After(time.Until(start.Add(step.after))):

@@ -15,8 +15,8 @@ import (
 )
 
 // signalScript sends a signal to the processes of a program and prints how many there are and how many it could not
-// signal. The processes are the wrapper's children, even if they have left its Unix session or changed their
-// environment, and the processes of that Unix session with the program's NOMADCTLD_SESSION. The children come first,
+// signal. The processes are the wrapper's children, even if they have left its POSIX session or changed their
+// environment, and the processes of that POSIX session with the program's NOMADCTLD_SESSION. The children come first,
 // because a scan of all processes of a busy node takes time. If /proc cannot be read, the script prints "none".
 //
 // A task may see the processes of the whole node, and a process ID may have been reused, so the script also checks the

@@ -109,7 +109,7 @@ func (s *stdinReader) finish(b []byte) (int, error) {
 
 const ctrlD = 4
 
-// eofKeys returns the keys that a terminal takes for EOF: one Ctrl-D at the start of a line, two elsewhere.
+// eofKeys returns the keys that a terminal interprets as EOF: its EOF key once at the start of a line, twice elsewhere.
 func (s *stdinReader) eofKeys() []byte {
 	switch {
 	case !s.terminal || s.eofKey == 0:

@@ -20,6 +20,7 @@ import (
 	"nomadctld/backends"
 	"nomadctld/internal/testenv/dockertest"
 	"nomadctld/internal/testenv/nomadtest"
+	"nomadctld/internal/tlsfiles"
 )
 
 // execArgv runs a program without input and returns its output.
@@ -38,29 +39,29 @@ func TestExec_TLS(t *testing.T) {
 			byName := "https://localhost" + addr[strings.LastIndex(addr, ":"):]
 			for name, tc := range map[string]struct {
 				url string
-				tls backends.TLS
+				tls tlsfiles.Files
 				ok  bool
 			}{
-				"valid":        {"https://" + addr, backends.TLS{CA: files.CA, Cert: files.Cert, Key: files.Key}, true},
-				"by host name": {byName, backends.TLS{CA: files.CA, Cert: files.Cert, Key: files.Key}, true},
+				"valid":        {"https://" + addr, tlsfiles.Files{CA: files.CA, Cert: files.Cert, Key: files.Key}, true},
+				"by host name": {byName, tlsfiles.Files{CA: files.CA, Cert: files.Cert, Key: files.Key}, true},
 				"another server name": {
 					"https://" + addr,
-					backends.TLS{CA: files.CA, Cert: files.Cert, Key: files.Key, ServerName: dockertest.ServerName},
+					tlsfiles.Files{CA: files.CA, Cert: files.Cert, Key: files.Key, ServerName: dockertest.ServerName},
 					true,
 				},
 				"another CA": {
 					"https://" + addr,
-					backends.TLS{CA: files.OtherCA, Cert: files.Cert, Key: files.Key},
+					tlsfiles.Files{CA: files.OtherCA, Cert: files.Cert, Key: files.Key},
 					false,
 				},
-				"the system's CAs": {"https://" + addr, backends.TLS{Cert: files.Cert, Key: files.Key}, false},
+				"the system's CAs": {"https://" + addr, tlsfiles.Files{Cert: files.Cert, Key: files.Key}, false},
 				"another name": {
 					"https://" + addr,
-					backends.TLS{CA: files.CA, Cert: files.Cert, Key: files.Key, ServerName: "else"},
+					tlsfiles.Files{CA: files.CA, Cert: files.Cert, Key: files.Key, ServerName: "else"},
 					false,
 				},
-				"no certificate": {"https://" + addr, backends.TLS{CA: files.CA}, false},
-				"not encrypted":  {"http://" + addr, backends.TLS{}, false},
+				"no certificate": {"https://" + addr, tlsfiles.Files{CA: files.CA}, false},
+				"not encrypted":  {"http://" + addr, tlsfiles.Files{}, false},
 			} {
 				c := open(t, Tier{URL: tc.url, TLS: tc.tls, TokenFile: nomadtest.TokenFile(t)})
 				code, out, err := execArgv(context.Background(), c, in, "echo", "hi")

@@ -28,7 +28,7 @@ import (
 //     for the whole process group must not kill the shell before it has reported the exit. With a terminal it does
 //     not ignore HUP: it is the session leader, and its exit makes the kernel forward the hangup.
 //   - If input arrives when no process reads it, Nomad drops pending output. So the shell reads the input that the
-//     program has left, until the EOF that the gateway sends after the end marker.
+//     program did not read, until the EOF that the gateway sends after the end marker.
 //   - Some drivers never pass on EOF. For them the input is framed: each frame is preceded by a line with its
 //     length, and the length 0 means EOF. A pipe passes the input to the program. dd must read exactly one frame; if
 //     the task's dd cannot do that, the input is not framed. A start marker with framed input contains two process

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"nomadctld/backends"
+	"nomadctld/internal/safego"
 )
 
 // Log reads Nomad's log files. It needs only the capability read-logs. It cannot distinguish the end of a log from a
@@ -88,7 +89,7 @@ func (c *Client) Log(
 			return each(backends.LogChunk{CaughtUp: true})
 		}
 		group.Go(func() error {
-			return backends.Protect(func() error {
+			return safego.Protect(func() error {
 				err := r.read(groupCtx, q.Lines)
 				return cmp.Or(err, lines.flush())
 			})

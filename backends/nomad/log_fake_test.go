@@ -26,7 +26,7 @@ type fakeLog struct {
 	last        int
 	maxFileSize int
 	maxFiles    int // 0: unlimited
-	cutEvery    int // average number of frames after which a followed log is cut, at most twice as many; 0: never
+	cutEvery    int // a followed log is cut after this many frames on average, at most after twice as many; 0: never
 	cutCleanly  bool
 	requests    int
 	sent        int64
@@ -99,7 +99,8 @@ func (l *fakeLog) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	l.mu.Unlock()
 	var data []byte
 	var name string
-	var mark, end int64 // end of data, from the start of the log
+	var filePos int64 // in the file, reported by the next frame
+	var end int64     // of data, from the start of the log
 	out := http.NewResponseController(w)
 	flush := func(n int) bool {
 		if n == 0 {
@@ -111,10 +112,10 @@ func (l *fakeLog) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			}
 			return false
 		}
-		b, _ := json.Marshal(api.StreamFrame{Data: data[:n], File: "alloc/logs/" + name, Offset: mark})
+		b, _ := json.Marshal(api.StreamFrame{Data: data[:n], File: "alloc/logs/" + name, Offset: filePos})
 		w.Write(b)
 		out.Flush()
-		data, mark = data[n:], mark+int64(n)
+		data, filePos = data[n:], filePos+int64(n)
 		l.mu.Lock()
 		l.sent += int64(n)
 		if sent := end - int64(len(data)); sent > l.furthest {
@@ -138,7 +139,7 @@ func (l *fakeLog) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 				if !flush(len(data)) {
 					return
 				}
-				name, mark = this, at
+				name, filePos = this, at
 			}
 			data, end = append(data, chunk...), int64(file)*int64(l.maxFileSize)+at
 			for len(data) >= frameSize {

@@ -55,8 +55,8 @@ type frameReader struct {
 // frames end where the log ends.
 //
 // The offset of a frame is unreliable: Nomad may join frames, and then reports the offset of the first part. The
-// offset of the very first frame is exact if lookback is at least frameSize: the frame's file has that much data or is
-// complete, so nothing is joined. After it, frameReader counts bytes.
+// offset of the very first frame is exact if lookback is at least frameSize: the frame is then either full or ends at
+// the end of a finished file, so Nomad joins nothing to it. After it, frameReader counts bytes.
 func (c *Client) openLog(
 	ctx context.Context, client *api.Client, in backends.TaskRef, output string, follow bool, lookback int64,
 ) (*frameReader, error) {

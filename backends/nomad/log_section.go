@@ -56,7 +56,7 @@ type logWindow struct {
 	lines      int // including a last line without a newline
 }
 
-// readWindow reads lookback bytes before the end of a log, but not beyond until if that is not nil.
+// readWindow reads the last lookback bytes of a log. It stops at the position until, unless that is nil.
 func (c *Client) readWindow(
 	ctx context.Context, in backends.TaskRef, output string, lookback int64, until *logPos,
 ) (w logWindow, err error) {

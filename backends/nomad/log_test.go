@@ -135,9 +135,9 @@ func TestLog_LastLines(t *testing.T) {
 		"a frame":    strings.Repeat("x", frameSize-1) + "\n",
 		"two frames": strings.Repeat(strings.Repeat("x", frameSize-1)+"\n", 2),
 	} {
-		k := &fakeLog{maxFileSize: 100_000}
-		c, in := serveFakeLog(t, k)
-		k.write([]byte(text))
+		fake := &fakeLog{maxFileSize: 100_000}
+		c, in := serveFakeLog(t, fake)
+		fake.write([]byte(text))
 		lines := strings.SplitAfter(text, "\n")
 		if lines[len(lines)-1] == "" {
 			lines = lines[:len(lines)-1]
@@ -156,7 +156,7 @@ func TestLog_LastLines(t *testing.T) {
 }
 
 func TestLog_FollowResumes(t *testing.T) {
-	for name, k := range map[string]*fakeLog{
+	for name, settings := range map[string]*fakeLog{
 		"cut":                   {maxFileSize: 50_000, cutEvery: 4},
 		"closed normally":       {maxFileSize: 50_000, cutEvery: 4, cutCleanly: true},
 		"cut in one small file": {maxFileSize: 1 << 30, cutEvery: 5},
@@ -165,14 +165,16 @@ func TestLog_FollowResumes(t *testing.T) {
 		for _, lines := range []int{-1, 0, 7} {
 			t.Run(fmt.Sprint(name, lines), func(t *testing.T) {
 				t.Parallel()
-				k := &fakeLog{maxFileSize: k.maxFileSize, cutEvery: k.cutEvery, cutCleanly: k.cutCleanly}
-				c, in := serveFakeLog(t, k)
+				fake := &fakeLog{
+					maxFileSize: settings.maxFileSize, cutEvery: settings.cutEvery, cutCleanly: settings.cutCleanly,
+				}
+				c, in := serveFakeLog(t, fake)
 				line := func(i int) string { return fmt.Sprintf("line %d %s\n", i, strings.Repeat("x", rand.IntN(200))) }
 				var all bytes.Buffer
 				for i := range 300 {
 					text := line(i)
 					all.WriteString(text)
-					k.write([]byte(text))
+					fake.write([]byte(text))
 				}
 				want := all.String()
 				if before := strings.SplitAfter(want, "\n"); lines >= 0 {
@@ -183,14 +185,14 @@ func TestLog_FollowResumes(t *testing.T) {
 				var mu sync.Mutex
 				var got bytes.Buffer
 				done := make(chan error, 1)
-				live := make(chan struct{})
+				caughtUp := make(chan struct{})
 				go func() {
 					done <- c.Log(ctx, in, backends.LogQuery{Stdout: true, Lines: lines, Follow: true},
 						func(p backends.LogChunk) error {
 							mu.Lock()
 							defer mu.Unlock()
 							if got.Write(p.Data); p.CaughtUp {
-								close(live)
+								close(caughtUp)
 							}
 							if p.Lost {
 								t.Error("got a lost chunk")
@@ -200,7 +202,7 @@ func TestLog_FollowResumes(t *testing.T) {
 				}()
 				received := func() int { mu.Lock(); defer mu.Unlock(); return got.Len() }
 				select {
-				case <-live:
+				case <-caughtUp:
 				case <-time.After(time.Minute):
 				}
 				if received() != len(want) {
@@ -209,7 +211,7 @@ func TestLog_FollowResumes(t *testing.T) {
 				for i := range 1500 {
 					text := line(300 + i)
 					want += text
-					k.write([]byte(text))
+					fake.write([]byte(text))
 					if i%10 == 0 {
 						time.Sleep(time.Millisecond)
 					}
@@ -230,10 +232,10 @@ func TestLog_FollowResumes(t *testing.T) {
 					for same < min(got.Len(), len(want)) && got.String()[same] == want[same] {
 						same++
 					}
-					t.Errorf("got %d bytes, want %d, different at %d, after %d requests", got.Len(), len(want), same, k.requests)
+					t.Errorf("got %d bytes, want %d, different at %d, after %d requests", got.Len(), len(want), same, fake.requests)
 				}
-				if k.cutEvery > 0 && k.cutsMade == 0 {
-					t.Errorf("%d requests: nothing was cut", k.requests)
+				if fake.cutEvery > 0 && fake.cutsMade == 0 {
+					t.Errorf("%d requests: nothing was cut", fake.requests)
 				}
 			})
 		}
@@ -242,10 +244,10 @@ func TestLog_FollowResumes(t *testing.T) {
 
 // TestLog_FilesRotated checks that only deleted files are missing.
 func TestLog_FilesRotated(t *testing.T) {
-	k := &fakeLog{maxFileSize: 1000, maxFiles: 3}
-	c, in := serveFakeLog(t, k)
+	fake := &fakeLog{maxFileSize: 1000, maxFiles: 3}
+	c, in := serveFakeLog(t, fake)
 	for i := range 1000 {
-		k.write(fmt.Appendf(nil, "line %05d\n", i))
+		fake.write(fmt.Appendf(nil, "line %05d\n", i))
 	}
 	got, err := readLog(t, c, in, backends.LogQuery{Stdout: true, Lines: -1})
 	if err != nil || !strings.HasSuffix(got, "line 00999\n") || len(got) < 2000 || len(got) > 3000 {
@@ -263,10 +265,10 @@ func TestLog_ReportsGaps(t *testing.T) {
 	}{"logs": {}, "tail": {follow: true}, "a tail that was cut": {true, 2}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			k := &fakeLog{maxFileSize: 1 << 20, maxFiles: 16, cutEvery: tc.cut}
-			c, in := serveFakeLog(t, k)
+			fake := &fakeLog{maxFileSize: 1 << 20, maxFiles: 16, cutEvery: tc.cut}
+			c, in := serveFakeLog(t, fake)
 			for i := range 16 << 20 / size {
-				k.write(line(i))
+				fake.write(line(i))
 			}
 			ctx, cancel := context.WithCancel(context.Background())
 			defer cancel()
@@ -277,7 +279,7 @@ func TestLog_ReportsGaps(t *testing.T) {
 					if got = append(got, p.Data...); len(got) > 0 && !paused {
 						paused = true
 						for i := 16 << 20 / size; i <= last; i++ {
-							k.write(line(i))
+							fake.write(line(i))
 						}
 					}
 					if p.Lost {

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"nomadctld/backends"
+	"nomadctld/internal/safego"
 )
 
 // fetchFunc makes one request with the library.
@@ -58,7 +59,7 @@ func (c *Client) Job(ctx context.Context, job backends.Job) (backends.JobDetail,
 		evaluations []*api.Evaluation
 	)
 	g, gctx := errgroup.WithContext(ctx)
-	start := func(f func() error) { g.Go(func() error { return backends.Protect(f) }) }
+	start := func(f func() error) { g.Go(func() error { return safego.Protect(f) }) }
 	start(func() (err error) {
 		definition, err = c.definition(gctx, job)
 		if err == nil && canHaveChildren(definition) {

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"nomadctld/backends"
+	"nomadctld/internal/safego"
 )
 
 // visibleAllocFilter selects the allocations for which backends.Allocation.HiddenByDefault is false. Unknown ones, on
@@ -38,7 +39,7 @@ func (c *Client) Jobs(ctx context.Context, s backends.Selection) ([]backends.Job
 		blocked     []*api.Evaluation
 	)
 	g, gctx := errgroup.WithContext(ctx)
-	start := func(f func() error) { g.Go(func() error { return backends.Protect(f) }) }
+	start := func(f func() error) { g.Go(func() error { return safego.Protect(f) }) }
 	start(func() (err error) {
 		stubs, err = readPages(gctx, c, namespace, prefixFilter("ID", s.Prefixes), capListJobs, c.reads.Jobs().List)
 		return err

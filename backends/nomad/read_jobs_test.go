@@ -71,7 +71,7 @@ func newFakeLists(t *testing.T, responses map[string]any) (*fakeLists, *Client) 
 }
 
 // recordedLost returns the lists of a real Nomad 2.0.6-dev after the node of two jobs was killed. Nomad placed
-// p-lost on another node. It did not place p-ddisc, which has a disconnect block, and stopped it.
+// p-lost on another node. It did not replace the allocation of p-ddisc, which has a disconnect block.
 func recordedLost(t *testing.T) map[string]any {
 	t.Helper()
 	text, err := os.ReadFile("testdata/lost.json")

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"nomadctld/backends"
+	"nomadctld/internal/safego"
 )
 
 // maxDefinitionReads limits concurrent reads of job definitions. Lists do not contain schedules.
@@ -32,7 +33,7 @@ func (c *Client) Schedules(ctx context.Context, jobs []backends.Job) ([]backends
 			continue
 		}
 		g.Go(func() error {
-			return backends.Protect(func() error {
+			return safego.Protect(func() error {
 				definition, err := c.definition(ctx, job)
 				if errors.Is(err, backends.ErrNotFound) {
 					return nil // purged since it was listed

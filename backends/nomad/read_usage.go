@@ -11,6 +11,7 @@ import (
 	"github.com/hashicorp/nomad/api"
 
 	"nomadctld/backends"
+	"nomadctld/internal/safego"
 )
 
 const (
@@ -73,7 +74,7 @@ func (c *Client) queryNodes(
 					_, _, err := retryRead(ctx, func() (any, *api.QueryMeta, error) {
 						q := *shared
 						q.Namespace = a.Namespace
-						return nil, nil, backends.Protect(func() error { return request(a, q.WithContext(ctx)) })
+						return nil, nil, safego.Protect(func() error { return request(a, q.WithContext(ctx)) })
 					}, isRateLimited)
 					<-slots
 					if err != nil && !hasAllocationResponse(err) {

@@ -9,8 +9,6 @@ import (
 	"time"
 
 	"github.com/hashicorp/nomad/api"
-
-	"nomadctld/backends"
 )
 
 const (
@@ -28,7 +26,7 @@ const (
 type streamConns struct {
 	url                                 string
 	tls                                 *tls.Config
-	programSlots, logSlots, signalSlots *backends.Slots // one slot for each connection
+	programSlots, logSlots, signalSlots *fairSlots // one slot for each connection
 
 	logTransport *http.Transport // for holders of a log slot
 }
@@ -36,9 +34,9 @@ type streamConns struct {
 func newStreamConns(url string, config *tls.Config) *streamConns {
 	return &streamConns{
 		url: url, tls: config,
-		programSlots: backends.NewSlots("through Nomad", maxPrograms, slotTimeout),
-		logSlots:     backends.NewSlots("through Nomad", maxLogs, slotTimeout),
-		signalSlots:  backends.NewSlots("through Nomad", maxSignals, 0), // all callers have a deadline
+		programSlots: newFairSlots("through Nomad", maxPrograms, slotTimeout),
+		logSlots:     newFairSlots("through Nomad", maxLogs, slotTimeout),
+		signalSlots:  newFairSlots("through Nomad", maxSignals, 0), // all callers have a deadline
 		logTransport: &http.Transport{
 			DialContext: newDialer().DialContext, TLSClientConfig: config.Clone(), TLSHandshakeTimeout: dialTimeout,
 			ResponseHeaderTimeout: frameTimeout, DisableKeepAlives: true, // each slot allows one connection

@@ -8,9 +8,9 @@ import (
 	"strings"
 )
 
-// readToken returns the token in the file, without surrounding white space. Its error does not contain the file's name,
-// because users see it.
-func readToken(file string) (string, error) {
+// ReadToken returns the token in the file, without surrounding white space, or "" if file is empty. Its error does not
+// contain the file's name, because users see it.
+func ReadToken(file string) (string, error) {
 	if file == "" {
 		return "", nil
 	}

@@ -30,7 +30,7 @@ type writeRequest struct {
 	onNode bool
 
 	// verify finds out whether a request whose response was lost has been applied. It returns a *ChangedError if the
-	// job is neither unchanged nor in the requested state. nil: it is impossible to find out.
+	// job has changed, but not to the requested state. It is nil if there is no way to find out.
 	verify func(context.Context) (bool, error)
 
 	// beforeRetry is called before a request that was not applied is sent again. If it fails, write returns its error.
@@ -69,7 +69,7 @@ var defaultWriteTimeouts = writeTimeouts{
 // token may be sent again. Once a response has been lost, a later rejection does not prove that the first attempt was
 // not applied.
 func (c *Client) write(ctx context.Context, w writeRequest) error {
-	token, err := readToken(c.tier.TokenFile)
+	token, err := ReadToken(c.tier.TokenFile)
 	if err != nil {
 		return err
 	}

@@ -97,8 +97,8 @@ func (c *Client) explainRejection(ctx context.Context, w writeRequest, err error
 	var response api.UnexpectedResponseError
 	switch isResponse := errors.As(err, &response) && response.HasStatusCode(); {
 	case !isResponse && errors.Is(err, context.DeadlineExceeded): // no connection was free: dialing has a shorter timeout
-		return fmt.Errorf("%w: too many changes to this cluster are in progress, retry later; nothing was done",
-			backends.ErrUnreachable)
+		return fmt.Errorf("%w from Nomad, because too many changes to this cluster are in progress through the gateway; "+
+			"nothing was done, retry later", backends.ErrUnreachable)
 	case !isResponse:
 		return fmt.Errorf("%w; nothing was done", explain(err))
 	}

@@ -26,14 +26,14 @@ type registerRequest struct {
 func (c *Client) Register(
 	ctx context.Context, job backends.Job, definition json.RawMessage, index uint64,
 ) (backends.WriteResult, error) {
-	running, err := runnableDefinition(job, definition)
+	runnable, err := runnableDefinition(job, definition)
 	if err != nil {
 		return backends.WriteResult{}, err
 	}
 	var response api.JobRegisterResponse
 	err = c.write(ctx, writeRequest{
 		job: job, capability: capSubmitJob, path: "/v1/jobs", response: &response, retryTimeout: c.timeouts.register,
-		body: registerRequest{Job: running, EnforceIndex: true, JobModifyIndex: index},
+		body: registerRequest{Job: runnable, EnforceIndex: true, JobModifyIndex: index},
 		verify: func(ctx context.Context) (bool, error) {
 			state, err := c.currentState(ctx, job)
 			switch {
@@ -59,16 +59,16 @@ func (c *Client) Register(
 // impossibleIndex is an index that no job has.
 const impossibleIndex = math.MaxUint64
 
-// CheckRegister sends an index that the job cannot have, so Nomad rejects the definition after all checks but Sentinel
-// policies.
+// CheckRegister sends an index that no job has. Nomad makes all its checks except Sentinel policies, and then rejects
+// the request because of the index.
 func (c *Client) CheckRegister(ctx context.Context, job backends.Job, definition json.RawMessage) error {
-	running, err := runnableDefinition(job, definition)
+	runnable, err := runnableDefinition(job, definition)
 	if err != nil {
 		return err
 	}
 	err = c.write(ctx, writeRequest{
 		job: job, capability: capSubmitJob, path: "/v1/jobs", response: new(api.JobRegisterResponse),
-		body:   registerRequest{Job: running, EnforceIndex: true, JobModifyIndex: impossibleIndex},
+		body:   registerRequest{Job: runnable, EnforceIndex: true, JobModifyIndex: impossibleIndex},
 		verify: func(context.Context) (bool, error) { return false, nil }, // it changes nothing, so it can be retried
 	})
 	var changed *backends.ChangedError
@@ -122,7 +122,7 @@ func runnableDefinition(job backends.Job, definition json.RawMessage) (json.RawM
 	if of.ID != job.ID || of.Namespace != "" && of.Namespace != job.Namespace {
 		return nil, fmt.Errorf("the definition belongs to another job: %s in namespace %s", of.ID, of.Namespace)
 	}
-	running := append(json.RawMessage{}, definition...)
+	runnable := append(json.RawMessage{}, definition...)
 	d := json.NewDecoder(bytes.NewReader(definition))
 	if _, err := d.Token(); err != nil {
 		return nil, err
@@ -141,9 +141,9 @@ func runnableDefinition(job backends.Job, definition json.RawMessage) (json.RawM
 		name, _ := key.(string)
 		if becomes, ok := overriddenFields[strings.ToLower(name)]; ok {
 			end := int(d.InputOffset()) + longer
-			running = append(running[:end-len(was):end-len(was)], append([]byte(becomes), running[end:]...)...)
+			runnable = append(runnable[:end-len(was):end-len(was)], append([]byte(becomes), runnable[end:]...)...)
 			longer += len(becomes) - len(was)
 		}
 	}
-	return running, nil
+	return runnable, nil
 }

@@ -22,12 +22,12 @@ func TestLog_FullFileSystem(t *testing.T) {
 		t.Fatal(err)
 	}
 	started := 0
-	for begin := range 100000 {
-		if begin == 5 {
+	for i := range 100000 {
+		if i == 5 {
 			smalldisk.Fill(t, dir)
 		}
-		e := Event{Kind: Start, Session: fmt.Sprint("c-", begin), Line: strings.Repeat("x", 100)}
-		if log.RecordStart(e, begin%10 == 0, true) != nil {
+		e := Event{Kind: Start, Session: fmt.Sprint("c-", i), Line: strings.Repeat("x", 100)}
+		if log.RecordStart(e, i%10 == 0, true) != nil {
 			break
 		}
 		started++

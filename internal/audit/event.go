@@ -24,7 +24,7 @@ const (
 	Exited       Kind = "exited"        // a program without an end event was found to have exited
 )
 
-// Event is one line of the audit log. Its strings may be untrusted; Log escapes them. Log escapes them.
+// Event is one line of the audit log. Its strings may be untrusted; Log escapes them.
 type Event struct {
 	Kind       Kind      `json:"event"`
 	Time       time.Time `json:"time"`       // UTC; in an end event, the start of the command

@@ -136,14 +136,14 @@ func (f *file) isRunning(session string) bool {
 	return f.running[session] > 0
 }
 
-// appendTo appends a line if the reserved space of the others remains, or returns an error. f.mu must be held.
-func (f *file) appendTo(h handle, line []byte, others int64) error {
+// appendTo appends a line if the reserved number of bytes stays free after it, or returns an error. f.mu must be held.
+func (f *file) appendTo(h handle, line []byte, reserved int64) error {
 	defer lock(h)() // against another gateway that uses the same file
 	size, err := f.repair(h)
 	if err != nil {
 		return err
 	}
-	if err := reserve(h, size, int64(len(line))+others); err != nil {
+	if err := reserve(h, size, int64(len(line))+reserved); err != nil {
 		return err
 	}
 	n, err := h.Write(line)

@@ -272,7 +272,7 @@ func TestLog_ShortEndEventOnFullDisk(t *testing.T) {
 	}
 	d.content, d.left = nil, 1000
 	refused := end
-	refused.Session = "c-2" // without a start event, which would have the line
+	refused.Session = "c-2" // there is no start event, so only this event has the command line
 	log.Record(refused)
 	if len(d.content) > 0 || !strings.Contains(problems.String(), `"msg":"audit event lost","session":"c-2"`) {
 		t.Errorf("without a start event: got %q and the problems %s", d.content, problems.String())

@@ -78,7 +78,7 @@ func (l *Log) FindOrphans() (Orphans, error) {
 }
 
 // Events returns the start events of commands that started a program in a task and have no End, Killed or Exited event,
-// oldest first. It may read a lot of data, so it may run while the gateway serves. It can be called only once.
+// oldest first. It can read up to 512 MiB. The gateway can serve requests at the same time. It can be called only once.
 func (o *Orphans) Events() (events []Event, err error) {
 	defer o.close()
 	open := map[string]Event{}
@@ -101,8 +101,8 @@ func (o *Orphans) close() {
 	o.files = nil
 }
 
-// openSection opens a file for scan. The gateway kills programs that the file lists, so only the gateway may be able to
-// write it.
+// openSection opens a file for scan. The gateway kills programs that the file lists, so it refuses a file that users
+// other than its own and root can write.
 func openSection(path string) (fileSection, error) {
 	f, err := openForScan(path)
 	if err != nil {

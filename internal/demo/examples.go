@@ -8,9 +8,9 @@ import (
 	"nomadctld/internal/nomadsim/jobspec"
 )
 
-// exampleCluster returns a cluster with the jobs of one tier in the README of the original nomadctld, as of now, and
-// with the jobs of a few more teams. name is "production", "quality" or "test"; it panics for other names. The tasks
-// have no processes until runTasks is called.
+// exampleCluster returns a cluster with the jobs that the README of the original nomadctld shows for one tier, and the
+// jobs of a few more teams. All times are relative to now. name is "production", "quality" or "test"; it panics for
+// other names. The tasks have no processes until runTasks is called.
 func exampleCluster(name string, now time.Time) *nomadsim.Cluster {
 	e := examples{nomadsim.New(), now}
 	e.c.HoldTasks()
@@ -66,8 +66,8 @@ func (e examples) addReadmeJob(id, node string, age time.Duration, d nomadsim.De
 	}}})
 }
 
-// addTeam adds a healthy service with invented numbers.
-func (e examples) addTeam(id string, count int, age time.Duration, tasks ...nomadsim.Task) {
+// addTeamService adds a healthy service with invented numbers.
+func (e examples) addTeamService(id string, count int, age time.Duration, tasks ...nomadsim.Task) {
 	e.addJob(nomadsim.Job{
 		ID: id, Deployment: successful, Submitted: e.ago(age),
 		Groups: []nomadsim.Group{{Name: "web", Count: count, Tasks: tasks}},
@@ -109,8 +109,8 @@ func (e examples) addProduction() {
 	e.addProductionBatch()
 	e.addTeam1Web()
 	e.addTeam1API()
-	e.addTeam("p-team10-web", 1, 5*day)
-	e.addTeam("p-team2-shop", 3, 6*week)
+	e.addTeamService("p-team10-web", 1, 5*day)
+	e.addTeamService("p-team2-shop", 3, 6*week)
 }
 
 func (e examples) addQuality() {
@@ -140,7 +140,7 @@ func (e examples) addQuality() {
 }
 
 func (e examples) addTest() {
-	e.addTeam("t-team1-web", 1, 2*day)
+	e.addTeamService("t-team1-web", 1, 2*day)
 	e.addJob(nomadsim.Job{ID: "t-team1-batch", Type: "batch", Submitted: e.ago(3 * time.Hour), Groups: []nomadsim.Group{
 		{Name: "windows", Unplaced: &nomadsim.Unplaced{
 			ConstraintFiltered: map[string]int{"${attr.kernel.name} = windows": 3},

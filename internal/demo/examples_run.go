@@ -50,8 +50,8 @@ while :; do
 	test $n -lt 20 || sleep $1
 done`
 
-// runTasks starts the tasks of an example cluster as processes on this machine, and writes logs for the tasks that have
-// exited.
+// runTasks starts processes on this machine for the tasks of an example cluster. It also writes logs for the tasks that
+// have exited.
 func runTasks(c *nomadsim.Cluster) {
 	for _, exited := range c.RunTasks() {
 		out, err := exitedTaskLog(exited.Task, exited.Events)

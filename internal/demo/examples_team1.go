@@ -42,10 +42,10 @@ func (e examples) addTeam1API() {
 		}})
 	}
 	first, second := e.ago(3*day), e.ago(6*time.Minute)
-	now := version("example/app:2", "debug")
+	latest := version("example/app:2", "debug")
 	for i, after := range []time.Duration{0, 2 * time.Minute, 4 * time.Minute} {
 		placed := second.Add(after)
-		now.Allocations = append(now.Allocations, nomadsim.Allocation{
+		latest.Allocations = append(latest.Allocations, nomadsim.Allocation{
 			Created: placed, HealthPending: i == 2,
 			Previous: &nomadsim.Allocation{VersionsBehind: 1, Created: first, Modified: placed},
 		})
@@ -58,7 +58,7 @@ func (e examples) addTeam1API() {
 	before.Submitted, before.Deployment = first, successful
 	before.Groups = []nomadsim.Group{version("example/app:1", "info")}
 	job.ID, job.Submitted, job.Deployment = "p-team1-api", second, nomadsim.Deployment{Status: "running"}
-	job.Groups, job.Versions = []nomadsim.Group{now}, []nomadsim.Job{before}
+	job.Groups, job.Versions = []nomadsim.Group{latest}, []nomadsim.Job{before}
 	job.Evaluations = []nomadsim.Evaluation{
 		{TriggeredBy: "deployment-watcher", Created: second.Add(2 * time.Minute)},
 		{TriggeredBy: "deployment-watcher", Created: second.Add(4 * time.Minute)},

@@ -9,18 +9,17 @@ import (
 	"net"
 	"os"
 	"slices"
-	"strings"
 	"time"
 
 	"golang.org/x/crypto/ssh"
 
 	"nomadctld/acl"
 	"nomadctld/backends"
-	"nomadctld/backends/docker"
 	"nomadctld/backends/nomad"
 	_ "nomadctld/commands" // registers the commands
 	"nomadctld/config"
 	"nomadctld/internal/audit"
+	"nomadctld/internal/clusterview"
 	"nomadctld/internal/nomadcli"
 	"nomadctld/internal/ops"
 	"nomadctld/internal/sshd"
@@ -48,7 +47,7 @@ type Gateway struct {
 
 // parts are the components that depend only on the configuration.
 type parts struct {
-	clusters map[string]*backends.SharedCluster
+	clusters map[string]*clusterview.Shared
 	writers  map[string]backends.ClusterWriter
 	runtimes *router.RuntimeSelector
 	raw      *router.Raw
@@ -68,24 +67,12 @@ func build(c *config.Config, log *slog.Logger) (p parts, err error) {
 	if err != nil {
 		return p, err
 	}
-	containers, err := docker.Open(docker.Settings{
-		Host: c.Docker.Host, Port: c.General.DockerPort, API: c.General.DockerAPI, TLS: backends.TLS(c.Docker.TLS),
-		Log: log,
-	})
-	if err != nil {
+	if p.runtimes, err = newRuntimes(c, clients, log); err != nil {
 		return p, err
 	}
-	p.clusters, p.writers = map[string]*backends.SharedCluster{}, map[string]backends.ClusterWriter{}
-	p.runtimes = &router.RuntimeSelector{
-		Docker: containers, Nomad: map[string]backends.Runtime{},
-		Mode: router.ExecMode(c.Docker.Exec), RefusedDrivers: c.Docker.Refuse,
-		ProgramQuota: backends.NewQuota("programs", c.Limits.User.Programs),
-		LogQuota:     backends.NewQuota("logs", c.Limits.User.Logs),
-		ClusterOf:    clusterOf(c.Tiers),
-	}
+	p.clusters, p.writers = map[string]*clusterview.Shared{}, map[string]backends.ClusterWriter{}
 	for tier, client := range clients {
-		p.clusters[tier] = backends.NewSharedCluster(client)
-		p.runtimes.Nomad[tier] = client
+		p.clusters[tier] = clusterview.New(client)
 		p.writers[tier] = client
 	}
 	if p.raw, err = newRaw(c); err != nil {
@@ -123,17 +110,17 @@ func Listen(c *config.Config, log *slog.Logger) (*Gateway, error) {
 	}
 	registry, problems := ops.Open(c.Audit.Jobs, p.jobKeys...)
 	registry.Cluster = clusterOf(c.Tiers)
-	registry.OnEvict = func(k ops.SavedDefinition) {
-		log.Warn("removed the oldest saved job definition to stay below the size limit", "kind", k.Kind,
-			"job", k.Job.ID, "tier", k.Job.Tier, "namespace", k.Job.Namespace, "user", k.User, "since", k.Time)
+	registry.OnEvict = func(s ops.SavedDefinition) {
+		log.Warn("removed the oldest saved job definition to stay below the size limit", "kind", s.Kind,
+			"job", s.Job.ID, "tier", s.Job.Tier, "namespace", s.Job.Namespace, "user", s.User, "saved", s.Time)
 	}
 	for _, problem := range problems {
 		log.Error("ignoring an invalid saved job definition", "error", problem)
 	}
-	for _, k := range registry.Restorable() {
-		command := "ops --restore " + k.ID
+	for _, s := range registry.Restorable() {
+		command := "ops --restore " + s.ID
 		log.Warn("a restart was interrupted, and the job may be stopped or changed; restore it with: "+command,
-			"job", k.Job.ID, "tier", k.Job.Tier, "namespace", k.Job.Namespace, "user", k.User, "since", k.Time)
+			"job", s.Job.ID, "tier", s.Job.Tier, "namespace", s.Job.Namespace, "user", s.User, "saved", s.Time)
 	}
 	users := aclDirectory(c)
 	requests := router.Gateway{
@@ -210,7 +197,7 @@ const orphansNotSearched = "cannot search for programs that an earlier gateway l
 func nomadTiers(tiers []config.Tier) []nomad.Tier {
 	var all []nomad.Tier
 	for _, t := range tiers {
-		all = append(all, nomad.Tier{Name: t.Name, URL: t.URL, TokenFile: t.TokenFile, TLS: backends.TLS(t.TLS)})
+		all = append(all, nomad.Tier{Name: t.Name, URL: t.URL, TokenFile: t.TokenFile, TLS: t.TLS})
 	}
 	return all
 }
@@ -240,16 +227,12 @@ func newRaw(c *config.Config) (*router.Raw, error) {
 			t := c.Tiers[i]
 			cluster := nomadcli.Cluster{URL: t.URL}
 			var err error
-			if cluster.TLS, err = backends.TLS(t.TLS).Load(); err != nil {
+			if cluster.TLS, err = t.TLS.Load(); err != nil {
 				return cluster, fmt.Errorf("the certificates of tier %s cannot be read; tell the gateway's operator",
 					name)
 			}
-			if t.TokenFile != "" {
-				token, err := os.ReadFile(t.TokenFile)
-				if err != nil {
-					return cluster, fmt.Errorf("the token of tier %s cannot be read; tell the gateway's operator", name)
-				}
-				cluster.Token = strings.TrimSpace(string(token))
+			if cluster.Token, err = nomad.ReadToken(t.TokenFile); err != nil {
+				return cluster, fmt.Errorf("the token of tier %s cannot be read; tell the gateway's operator", name)
 			}
 			return cluster, nil
 		},

@@ -194,7 +194,7 @@ func TestDeliver_FailsAfterReturn(t *testing.T) {
 
 func TestDeliver_FailsOnce(t *testing.T) {
 	q := New(&limitedWriter{})
-	if err := q.Deliver([]byte("a line\n"), func(error) { t.Error("failed was called too") }); !errors.Is(err,
+	if err := q.Deliver([]byte("a line\n"), func(error) { t.Error("onFail was called too") }); !errors.Is(err,
 		io.ErrClosedPipe) {
 		t.Errorf("got %v, want the error of the write", err)
 	}

@@ -64,9 +64,9 @@ func (b Binary) Check(args []string) error {
 // A Read of stdin that is still waiting is abandoned, and its data is lost. With a terminal, the end of stdin is not
 // passed on.
 //
-// When ctx ends, the program and its children receive HUP, then TERM, then KILL, within ten seconds in total.
-// The rest of its process group is then killed. When Run returns, nothing else is left, except processes that left the
-// group, and a Read of stdin or a Write that does not return.
+// When ctx ends, the program and its children receive HUP, then TERM, then KILL, within ten seconds in total. When
+// the program exits, the rest of its process group is killed. When Run returns, nothing else is left, except processes
+// that left the group, and a Read of stdin or a Write that does not return.
 func (b Binary) Run(
 	ctx context.Context, c Cluster, args []string, stdin io.Reader, stdout, stderr io.Writer, t *Terminal,
 ) (code int, err error) {

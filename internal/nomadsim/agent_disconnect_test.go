@@ -124,8 +124,8 @@ func currentAllocation(t *testing.T, w *httptest.ResponseRecorder) recordedAlloc
 	return a
 }
 
-// lines describes the allocations without IDs. References are replaced by names. located reports whether the nodes of
-// the allocations matter.
+// lines describes the allocations without IDs. References are replaced by names. If located is set, the lines contain
+// the nodes.
 func (j recordedJob) lines(located bool) (all []string) {
 	trigger := func(id string) string {
 		for _, e := range j.Evaluations {
@@ -186,8 +186,8 @@ func (j recordedJob) failureEvaluations() map[string]bool {
 	return all
 }
 
-// wantStep compares the cluster with a recorded step.
-func wantStep(t *testing.T, c *Cluster, want recordedStep, located, counted bool) {
+// wantStep compares the cluster with a recorded step. If withSummary is set, it also compares the job summaries.
+func wantStep(t *testing.T, c *Cluster, want recordedStep, located, withSummary bool) {
 	t.Helper()
 	got := currentStep(t, c, slices.Sorted(maps.Keys(want.Jobs)))
 	if located && !slices.Equal(got.Nodes, want.Nodes) {
@@ -198,7 +198,7 @@ func wantStep(t *testing.T, c *Cluster, want recordedStep, located, counted bool
 		if a, b := strings.Join(j.lines(located), "\n"), strings.Join(recorded.lines(located), "\n"); a != b {
 			t.Errorf("%s: %s: got\n%s\nwant\n%s", want.Step, id, a, b)
 		}
-		if j.Status != recorded.Status || counted && !maps.Equal(j.Summary, recorded.Summary) {
+		if j.Status != recorded.Status || withSummary && !maps.Equal(j.Summary, recorded.Summary) {
 			t.Errorf("%s: %s: got %s, %v, want %s, %v", want.Step, id, j.Status, j.Summary, recorded.Status, recorded.Summary)
 		}
 		seen, expected := j.failureEvaluations(), recorded.failureEvaluations()
@@ -223,7 +223,7 @@ func twoNodes() *Cluster {
 	return c
 }
 
-// registerGroup registers a job with a group "web" and waits for a second.
+// registerGroup registers a job with a group "web" and waits one second.
 func (c *Cluster) registerGroup(t *testing.T, id, kind, group string) {
 	t.Helper()
 	const task = `{"Name":"web","Driver":"raw_exec","Config":{"command":"/bin/true"}}`

@@ -21,7 +21,8 @@ import (
 
 const execPath = "/v1/client/allocation/{id}/exec"
 
-// execCluster is a cluster with the token "root", a described task "t" and a process "p".
+// execCluster is a cluster with the token "root" and three tasks: t (raw_exec) and d (docker) without a process, and p
+// with one.
 func execCluster(t *testing.T) (c *Cluster, address, allocation string) {
 	c = New()
 	c.AddToken("root", Rights{Management: true})
@@ -175,8 +176,8 @@ func TestExec_StdinEOFClosesTerminal(t *testing.T) {
 	}
 	sendFrames(t, conn, stdinEOF)
 	got := readFrames(conn)
-	// The terminal is closed when no process reads from it: immediately, or when the shell has written b. Then the shell
-	// may get a SIGHUP before it exits.
+	// The terminal is closed when copyOutput does not read it: immediately, or when the shell has written b. Then the
+	// shell may get a SIGHUP before it exits.
 	if got[0] == `{"exited":true,"result":{"exit_code":129}}` {
 		got = append([]string{`{"stdout":{"data":"Yg0K"}}`}, got...)
 	}

@@ -20,16 +20,16 @@ type execStream struct {
 	mu      sync.Mutex // guards writes and readErr
 	readErr error      // why reading from the client ended; nil while it continues
 
-	input    chan agent.ExecInput // closed when the client has disconnected
-	reading  sync.WaitGroup
-	cancel   context.CancelFunc
-	keepConn func() bool
+	input         chan agent.ExecInput // closed when the client has disconnected
+	reading       sync.WaitGroup
+	cancel        context.CancelFunc
+	stopAfterFunc func() bool
 }
 
 func newExecStream(host context.Context, conn *websocket.Conn) *execStream {
 	s := &execStream{conn: conn, input: make(chan agent.ExecInput)}
 	s.ctx, s.cancel = context.WithCancel(host)
-	s.keepConn = context.AfterFunc(host, func() { conn.Close() }) // unblocks a write to a client that does not read
+	s.stopAfterFunc = context.AfterFunc(host, func() { conn.Close() }) // unblocks a write to a client that does not read
 	s.reading.Go(s.read)
 	return s
 }
@@ -99,7 +99,7 @@ func (s *execStream) shutdown() {
 		s.conn.SetReadDeadline(time.Now().Add(closeTimeout))
 		s.reading.Wait()
 	}
-	s.keepConn()
+	s.stopAfterFunc()
 	s.conn.Close()
 	s.reading.Wait()
 }

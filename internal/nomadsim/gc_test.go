@@ -74,12 +74,12 @@ func TestVersions_EveryChangeCreatesOne(t *testing.T) {
 		return r
 	}
 	revert(1)
-	six := []string{"6 a", "5 b", "4 b stop", "3 b stop", "2 b", "1 a", "0 a tag=keep"}
-	at("reverted to another", six...)
+	reverted := []string{"6 a", "5 b", "4 b stop", "3 b stop", "2 b", "1 a", "0 a tag=keep"}
+	at("reverted to another", reverted...)
 	if r := revert(0); r.EvalID == "" {
 		t.Errorf("revert to an equal version: got %+v, want success", r)
 	}
-	at("reverted to an equal version, which is tagged", six...)
+	at("reverted to an equal version, which is tagged", reverted...)
 	for range 2 {
 		if _, _, err := n.Jobs().Scale("web", "g", new(2), "", false, nil, nil); err != nil {
 			t.Fatal(err)
@@ -99,7 +99,7 @@ func TestVersions_KeepsNewestStable(t *testing.T) {
 	registerAndWait(t, n, c, sleeper("web", 1, setEnv("MODE", "good")))
 	for i := range 7 {
 		j := sleeper("web", 1, setEnv("MODE", fmt.Sprint("bad", i)), setUpdate(api.UpdateStrategy{Canary: new(1)}))
-		registerJobOnly(t, n, j)
+		registerWithoutWaiting(t, n, j)
 	}
 	got := versionLines(t, n, "web")
 	if last := got[len(got)-1]; len(got) != 6 || last != "0 good" {
@@ -107,7 +107,7 @@ func TestVersions_KeepsNewestStable(t *testing.T) {
 	}
 }
 
-func registerJobOnly(t *testing.T, n *api.Client, j *api.Job) {
+func registerWithoutWaiting(t *testing.T, n *api.Client, j *api.Job) {
 	t.Helper()
 	if _, _, err := n.Jobs().Register(j, nil); err != nil {
 		t.Fatal(err)
@@ -225,7 +225,7 @@ func TestChildren_OutliveParent(t *testing.T) {
 	parent := sleeper("import", 1, func(j *api.Job) {
 		j.Type, j.ParameterizedJob = new("batch"), &api.ParameterizedJobConfig{Payload: "optional"}
 	})
-	registerJobOnly(t, n, parent)
+	registerWithoutWaiting(t, n, parent)
 	var children []string
 	for range 3 {
 		r, _, err := n.Jobs().Dispatch("import", nil, nil, "", nil)
@@ -262,7 +262,7 @@ func TestChildren_OutliveParent(t *testing.T) {
 			t.Errorf("%s: got %+v, %v, want it running without its parent", id, j, err)
 		}
 	}
-	registerJobOnly(t, n, parent)
+	registerWithoutWaiting(t, n, parent)
 	counts("the parent is registered again", api.JobChildrenSummary{})
 	for _, id := range children[:2] {
 		if _, _, err := n.Jobs().Deregister(id, true, nil); err != nil {

@@ -68,7 +68,7 @@ func listDeployments(c *Cluster, st *store.State, q *query) (any, error) {
 func unchanged[T any](row T) T { return row }
 
 // listByID lists rows in the order of creation or, if an ID prefix is requested, in the order of IDs.
-func listByID[T store.Row, S any](st *store.State, q *query, rows []T, t store.Table, failed string,
+func listByID[T store.Row, S any](st *store.State, q *query, rows []T, t store.Table, errPrefix string,
 	stub func(T) S,
 ) (any, error) {
 	visible, err := visibleNamespaces(st, q, "read-job")
@@ -79,7 +79,7 @@ func listByID[T store.Row, S any](st *store.State, q *query, rows []T, t store.T
 	if q.prefix != "" {
 		pages = store.PagesByID
 		if rows, err = store.RowsWithIDPrefix(rows, q.prefix); err != nil {
-			return nil, fmt.Errorf("%s%w", failed, err)
+			return nil, fmt.Errorf("%s%w", errPrefix, err)
 		}
 	}
 	out, next, err := store.Page(q.page, rows, pages, visible, stub)
@@ -134,7 +134,7 @@ func forJob(t store.Table, lookup func(q *query, j *store.Job) (any, error)) fun
 		q.resultIndex = st.LastChange(t)
 		j := st.Job(q.namespace, q.id)
 		if j == nil {
-			q.orphansIn = st // for the allocations and evaluations of a purged job
+			q.orphanSource = st // for the allocations and evaluations of a purged job
 		}
 		return lookup(q, j)
 	}
@@ -167,7 +167,7 @@ func jobAllocations(q *query, j *store.Job) (any, error) {
 	if j != nil {
 		rows = j.Allocations
 	} else {
-		rows, _ = q.orphansIn.Orphans(q.namespace, q.id)
+		rows, _ = q.orphanSource.Orphans(q.namespace, q.id)
 	}
 	out := []store.AllocationStub{}
 	for _, a := range rows {
@@ -183,7 +183,7 @@ func jobEvaluations(q *query, j *store.Job) (any, error) {
 	if j != nil {
 		rows = j.Evaluations
 	} else {
-		_, rows = q.orphansIn.Orphans(q.namespace, q.id)
+		_, rows = q.orphanSource.Orphans(q.namespace, q.id)
 	}
 	if rows == nil {
 		return []*store.Evaluation{}, nil

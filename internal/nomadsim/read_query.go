@@ -21,7 +21,7 @@ type query struct {
 	waitIndex         uint64 // respond when the data has changed after this index
 	wait              time.Duration
 	token             *token
-	orphansIn         *store.State // if the job does not exist: the state, which may have orphans of it (method orphans)
+	orphanSource      *store.State // set if the job does not exist: may have allocations and evaluations of a purged job
 
 	resultIndex uint64 // index of the response; 0: no headers about the cluster
 	nextPage    string // token of the next page

@@ -107,12 +107,12 @@ func addSecondClusterJobs(c *Cluster, at time.Time) {
 		j.Submitted, j.Groups = at, []Group{g}
 		c.AddJob(j)
 	}
-	once := "0 5 29 2 *"
+	never := "0 5 29 2 *"
 	run(Job{
 		ID: "p-team1-cron", Type: "batch",
-		Periodic: &Periodic{Spec: once, TimeZone: "Europe/Brussels", ProhibitOverlap: true},
+		Periodic: &Periodic{Spec: never, TimeZone: "Europe/Brussels", ProhibitOverlap: true},
 	}, Group{})
-	run(Job{ID: "p-team1-off", Type: "batch", Periodic: &Periodic{Spec: once, Disabled: true}}, Group{})
+	run(Job{ID: "p-team1-off", Type: "batch", Periodic: &Periodic{Spec: never, Disabled: true}}, Group{})
 	run(Job{ID: "p-team1-import", Type: "batch", Parameterized: &Parameterized{MetaRequired: []string{"file"}}}, Group{})
 
 	linux := []Constraint{{Left: "${attr.kernel.name}", Operator: "=", Right: "linux"}}

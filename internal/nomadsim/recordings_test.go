@@ -123,8 +123,8 @@ func keyedByCheckID(v map[string]any) bool {
 	return len(v) > 0
 }
 
-// differences lists the shapes in got that no recording of the family has, and the paths of this recording that got
-// does not have.
+// differences lists the shapes of got that no recording of the family has, and the paths of want that are missing in
+// got.
 func differences(family map[string]map[string]bool, want, got any) []string {
 	here, have := map[string]map[string]bool{}, map[string]map[string]bool{}
 	jsonShape(want, "", here)
@@ -146,7 +146,7 @@ func differences(family map[string]map[string]bool, want, got any) []string {
 	return found
 }
 
-// notDescribed matches the fields of recorded jobs that a description cannot set.
+// notDescribed matches the driver config, whose keys recordedCluster does not set.
 var notDescribed = regexp.MustCompile(`\.Config\.\*`)
 
 func TestRead_MatchesRecordings(t *testing.T) {

@@ -165,7 +165,7 @@ func (q *query) setHeaders(h http.Header) {
 	}
 }
 
-// refuse responds with an error. The status is 500, as in Nomad, unless it is a codedError.
+// refuse responds with an error. The status is that of the CodedError, or else 500, as in Nomad.
 func refuse(w http.ResponseWriter, err error) {
 	status := http.StatusInternalServerError
 	if f, ok := errors.AsType[jobspec.CodedError](err); ok {

@@ -6,8 +6,8 @@ import (
 	"github.com/hashicorp/nomad/api"
 )
 
-func setScaling(least, most int64) func(j *api.Job) {
-	return func(j *api.Job) { j.TaskGroups[0].Scaling = &api.ScalingPolicy{Min: &least, Max: &most} }
+func setScaling(minCount, maxCount int64) func(j *api.Job) {
+	return func(j *api.Job) { j.TaskGroups[0].Scaling = &api.ScalingPolicy{Min: &minCount, Max: &maxCount} }
 }
 
 // scalingVersions returns the versions of a job, latest first, as [stopped, enabled].

@@ -1,6 +1,7 @@
-// Package nomadsim simulates the HTTP API of Nomad 2.0.5 inside the process, for the demo and for tests. It holds
-// exactly the jobs that were described, starts in a millisecond, and fails on demand. Its responses are tested against
-// recordings of a real Nomad in testdata/recordings. It must not depend on the gateway.
+// Package nomadsim simulates the HTTP API of Nomad 2.0.5 inside the process, for the demo and for tests. A cluster has
+// exactly the jobs that AddJob adds from a description (type Job) and that clients register, starts in a millisecond,
+// and fails on demand. Its responses are tested against recordings of a real Nomad in testdata/recordings. It must not
+// depend on the gateway.
 package nomadsim
 
 import (

@@ -68,23 +68,23 @@ func revertJob(c *Cluster, st *store.State, req *writeRequest) (any, error) {
 	if err := req.authorize(req.namespace, "submit-job", "revert-job"); err != nil {
 		return nil, err
 	}
-	now := st.Job(req.namespace, req.id)
+	current := st.Job(req.namespace, req.id)
 	switch {
-	case now == nil:
+	case current == nil:
 		return nil, fmt.Errorf("job %q not found", req.id)
-	case now.Version == sent.JobVersion:
+	case current.Version == sent.JobVersion:
 		return nil, fmt.Errorf("can't revert to current version")
 	}
-	old := now.FindVersion(sent.JobVersion)
+	old := current.FindVersion(sent.JobVersion)
 	if old == nil {
 		return nil, fmt.Errorf("job %q in namespace %q at version %d not found", req.id, req.namespace, sent.JobVersion)
 	}
-	if p := sent.EnforcePriorVersion; p != nil && *p != now.Version {
-		return nil, fmt.Errorf("Current job has version %d; enforcing version %d", now.Version, *p)
+	if p := sent.EnforcePriorVersion; p != nil && *p != current.Version {
+		return nil, fmt.Errorf("Current job has version %d; enforcing version %d", current.Version, *p)
 	}
 	j := *old
 	j.TokenID, j.Tag = c.acl.accessor(req.token), nil
-	response := c.submit(st, req, now, &j)
+	response := c.submit(st, req, current, &j)
 	req.knownLeader = "false"
 	return response, nil
 }

@@ -9,24 +9,19 @@ import (
 	"fmt"
 	"sync"
 	"time"
-)
 
-// Job identifies a job.
-type Job struct {
-	Tier      string `json:"tier"`
-	Namespace string `json:"namespace"`
-	ID        string `json:"id"`
-	Root      string `json:"root"` // the job whose owners own this job: a child job's parent, or the job itself
-}
+	"nomadctld/backends"
+)
 
 // Op is an operation. Its methods are safe for concurrent use.
 type Op struct {
 	ID      string
-	Job     Job
+	Job     backends.JobRef
 	User    string // login
 	Command string // its words after alias expansion, redacted
 	Started time.Time
 
+	registry      *Registry
 	finishOnce    sync.Once
 	haltRequested chan struct{} // closed by Halt
 
@@ -50,10 +45,10 @@ type Note struct {
 // maxNotes is the maximum number of notes of an operation.
 const maxNotes = 10000
 
-func newOp(id string, job Job, user, command string) *Op {
+func (r *Registry) newOp(job backends.JobRef, user, command string) *Op {
 	return &Op{
-		ID: id, Job: job, User: user, Command: command, Started: time.Now(),
-		changed: make(chan struct{}), haltRequested: make(chan struct{}),
+		ID: newID(), Job: job, User: user, Command: command, Started: time.Now(),
+		registry: r, changed: make(chan struct{}), haltRequested: make(chan struct{}),
 	}
 }
 
@@ -155,6 +150,12 @@ func (o *Op) Finished() (time.Time, error) {
 		return o.finishedAt, nil
 	}
 	return o.finishedAt, o.err
+}
+
+// IsFinished reports whether the operation has finished.
+func (o *Op) IsFinished() bool {
+	at, _ := o.Finished()
+	return !at.IsZero()
 }
 
 // LastNote returns the latest note.

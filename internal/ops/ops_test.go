@@ -9,9 +9,11 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"nomadctld/backends"
 )
 
-var web = Job{Tier: "production", Namespace: "default", ID: "p-team1-web", Root: "p-team1-web"}
+var web = backends.JobRef{Tier: "production", Namespace: "default", ID: "p-team1-web", Root: "p-team1-web"}
 
 func open(t *testing.T, folder string) *Registry {
 	t.Helper()
@@ -22,7 +24,7 @@ func open(t *testing.T, folder string) *Registry {
 	return r
 }
 
-func startOp(t *testing.T, r *Registry, job Job) *Op {
+func startOp(t *testing.T, r *Registry, job backends.JobRef) *Op {
 	t.Helper()
 	o, err := r.Start(job, "wim", "restart "+job.ID)
 	if err != nil {
@@ -90,7 +92,7 @@ func TestHalt_FirstReasonWins(t *testing.T) {
 	}
 	o.Halt("cancelled by ann")
 	r.Close("the gateway is being stopped")
-	if _, err := r.Start(Job{ID: "another"}, "wim", "restart another"); !errors.Is(err, ErrClosed) {
+	if _, err := r.Start(backends.JobRef{ID: "another"}, "wim", "restart another"); !errors.Is(err, ErrClosed) {
 		t.Errorf("got %v, want %v", err, ErrClosed)
 	}
 	<-o.HaltRequested()
@@ -128,25 +130,25 @@ func TestOnFinish_AfterFinish(t *testing.T) {
 
 func TestRegistry_MaxFinished(t *testing.T) {
 	r := open(t, "")
-	running := startOp(t, r, Job{ID: "running"})
-	for range 2 * maxFinished {
+	running := startOp(t, r, backends.JobRef{ID: "running"})
+	for range 2 * maxOps {
 		startOp(t, r, web).Finish(nil)
 	}
 	all := r.Ops()
-	if len(all) > maxFinished+2 || all[0] != running {
-		t.Errorf("got %d, the first is %s; want about %d, including the running one", len(all), all[0].Job.ID, maxFinished)
+	if len(all) > maxOps+2 || all[0] != running {
+		t.Errorf("got %d, the first is %s; want about %d, including the running one", len(all), all[0].Job.ID, maxOps)
 	}
 }
 
-func TestSaveForRestore_SurvivesRestart(t *testing.T) {
+func TestSaveDefinition_SurvivesRestart(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "jobs")
 	r := open(t, folder)
 	o := startOp(t, r, web)
 	definition := json.RawMessage(`{"ID":"p-team1-web","Namespace":"default","Extra":{"new":[1,2.50,"<&>"]}}`)
-	if err := r.SaveForRestore(o, definition, 3); err != nil {
+	if err := o.SaveDefinition(definition, 3); err != nil {
 		t.Fatal(err)
 	}
-	info, err := os.Stat(r.DefinitionPath(o.ID))
+	info, err := os.Stat(o.DefinitionPath())
 	if err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("got %v, %v, want a file with mode 0600", info, err)
 	}
@@ -194,14 +196,14 @@ func TestOpen_TruncatedFile(t *testing.T) {
 	}
 }
 
-func TestSaveForRestore_NoFolder(t *testing.T) {
+func TestSaveDefinition_NoFolder(t *testing.T) {
 	r := open(t, "")
-	if err := r.SaveForRestore(startOp(t, r, web), json.RawMessage(`{}`), 0); !errors.Is(err, ErrNoFolder) {
+	if err := startOp(t, r, web).SaveDefinition(json.RawMessage(`{}`), 0); !errors.Is(err, ErrNoFolder) {
 		t.Errorf("got %v, want %v", err, ErrNoFolder)
 	}
 }
 
-func TestSaveForRestore_NotAFolder(t *testing.T) {
+func TestSaveDefinition_NotAFolder(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(folder, nil, 0o600); err != nil {
 		t.Fatal(err)
@@ -210,7 +212,7 @@ func TestSaveForRestore_NotAFolder(t *testing.T) {
 	if len(problems) != 1 {
 		t.Errorf("got %v, want one problem", problems)
 	}
-	if err := r.SaveForRestore(startOp(t, r, web), webDefinition, 0); err == nil || len(r.Restorable()) != 0 {
+	if err := startOp(t, r, web).SaveDefinition(webDefinition, 0); err == nil || len(r.Restorable()) != 0 {
 		t.Errorf("got %v and %+v, want an error and no definition", err, r.Restorable())
 	}
 }

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"nomadctld/backends"
 )
 
 // Kind is the purpose of a saved definition. The zero Kind means that an operation will restore the job.
@@ -42,7 +44,7 @@ func (s SavedDefinition) expired() bool { return s.Kind != "" && time.Since(s.Ti
 // definition survives a power loss. It rejects child jobs, because users may create any number of them. If the total
 // size exceeds the limit, it removes the oldest definitions.
 func (r *Registry) Save(
-	kind Kind, job Job, user, command string, definition json.RawMessage, version, createIndex uint64,
+	kind Kind, job backends.JobRef, user, command string, definition json.RawMessage, version, createIndex uint64,
 ) (id string, err error) {
 	r.saving.Lock()
 	defer r.saving.Unlock()
@@ -62,28 +64,28 @@ func (r *Registry) Save(
 	return s.ID, nil
 }
 
-// evictOld removes the definitions that saved replaces, expired definitions, and the oldest definitions if the total
+// evictOld removes the definitions that newest replaces, expired definitions, and the oldest definitions if the total
 // size exceeds the limit. It returns an error only if a replaced definition cannot be removed. Other definitions that
 // cannot be removed stay until the next call.
-func (r *Registry) evictOld(saved SavedDefinition) error {
+func (r *Registry) evictOld(newest SavedDefinition) error {
 	r.mu.Lock()
 	var old, others []SavedDefinition
 	total := 0
 	for _, s := range r.saved {
 		switch {
 		case s.Kind == "":
-		case s.ID != saved.ID && (s.expired() || s.Kind == saved.Kind && r.SameJob(s.Job, saved.Job)):
+		case s.ID != newest.ID && (s.expired() || s.Kind == newest.Kind && r.SameJob(s.Job, newest.Job)):
 			old = append(old, s)
 		default:
 			total += s.fileSize
-			if s.ID != saved.ID {
+			if s.ID != newest.ID {
 				others = append(others, s)
 			}
 		}
 	}
 	r.mu.Unlock()
 	for _, s := range old {
-		if err := r.DropByID(s.ID); err != nil && s.Kind == saved.Kind && r.SameJob(s.Job, saved.Job) {
+		if err := r.DropByID(s.ID); err != nil && s.Kind == newest.Kind && r.SameJob(s.Job, newest.Job) {
 			return err
 		}
 	}
@@ -120,7 +122,7 @@ func (r *Registry) ListSaved(kind Kind) []SavedDefinition {
 }
 
 // FindSaved returns the saved definition of a job and a kind, with a nil Definition.
-func (r *Registry) FindSaved(kind Kind, job Job) (SavedDefinition, bool) {
+func (r *Registry) FindSaved(kind Kind, job backends.JobRef) (SavedDefinition, bool) {
 	for _, s := range r.ListSaved(kind) {
 		if r.SameJob(s.Job, job) && s.Job.Root == job.Root {
 			return s, true
@@ -130,7 +132,7 @@ func (r *Registry) FindSaved(kind Kind, job Job) (SavedDefinition, bool) {
 }
 
 // LoadSaved is like FindSaved, but reads the definition from disk and verifies it.
-func (r *Registry) LoadSaved(kind Kind, job Job) (s SavedDefinition, ok bool, err error) {
+func (r *Registry) LoadSaved(kind Kind, job backends.JobRef) (s SavedDefinition, ok bool, err error) {
 	for {
 		if s, ok = r.FindSaved(kind, job); !ok {
 			return s, false, nil
@@ -150,7 +152,7 @@ func (r *Registry) LoadSaved(kind Kind, job Job) (s SavedDefinition, ok bool, er
 }
 
 // DropSaved removes the saved definition of a job and a kind.
-func (r *Registry) DropSaved(kind Kind, job Job) error {
+func (r *Registry) DropSaved(kind Kind, job backends.JobRef) error {
 	for {
 		s, ok := r.FindSaved(kind, job)
 		if !ok {

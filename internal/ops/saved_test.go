@@ -12,6 +12,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"nomadctld/backends"
 )
 
 func TestSave_OnePerKind(t *testing.T) {
@@ -110,9 +112,9 @@ func TestSave_NoFolderOrAnotherJob(t *testing.T) {
 }
 
 // save saves a stopped job whose definition contains filler.
-func save(t *testing.T, r *Registry, id, filler string) Job {
+func save(t *testing.T, r *Registry, id, filler string) backends.JobRef {
 	t.Helper()
-	job := Job{"production", "default", id, id}
+	job := backends.JobRef{Tier: "production", Namespace: "default", ID: id, Root: id}
 	definition := json.RawMessage(fmt.Sprintf(`{"ID":%q,"Namespace":"default","JobModifyIndex":7,"x":%q}`, id, filler))
 	if _, err := r.Save(Stopped, job, "wim", "stop "+id, definition, 1, 7); err != nil {
 		t.Fatal(err)
@@ -124,7 +126,7 @@ func TestOpen_RemovesExpired(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		folder := filepath.Join(t.TempDir(), "jobs")
 		r := open(t, folder)
-		if err := r.SaveForRestore(startOp(t, r, web), webDefinition, 1); err != nil {
+		if err := startOp(t, r, web).SaveDefinition(webDefinition, 1); err != nil {
 			t.Fatal(err)
 		}
 		save(t, r, "p-team1-db", "")
@@ -155,7 +157,7 @@ func TestSave_NoDefinitionInMemory(t *testing.T) {
 
 func TestSave_RejectsChildJobs(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "jobs")
-	child := Job{"production", "default", "p-team1-web/dispatch-1", "p-team1-web"}
+	child := backends.JobRef{Tier: "production", Namespace: "default", ID: "p-team1-web/dispatch-1", Root: "p-team1-web"}
 	_, err := open(t, folder).Save(Stopped, child, "wim", "stop",
 		json.RawMessage(`{"ID":"p-team1-web/dispatch-1","ParentID":"p-team1-web","Namespace":"default"}`), 0, 7)
 	if err == nil || !strings.Contains(err.Error(), "child jobs are not saved") {
@@ -173,11 +175,11 @@ func TestSave_OldestRemovedAtLimit(t *testing.T) {
 		r.maxSavedBytes = 3500
 		var evicted []string
 		r.OnEvict = func(s SavedDefinition) { evicted = append(evicted, s.Job.ID) }
-		if err := r.SaveForRestore(startOp(t, r, web), webDefinition, 1); err != nil {
+		if err := startOp(t, r, web).SaveDefinition(webDefinition, 1); err != nil {
 			t.Fatal(err)
 		}
 		filler := strings.Repeat("x", 1000)
-		var jobs []Job
+		var jobs []backends.JobRef
 		for _, id := range []string{"a", "b", "a", "c", "d"} { // the second a replaces the first
 			time.Sleep(time.Second)
 			jobs = append(jobs, save(t, r, id, filler))

@@ -16,7 +16,7 @@ import (
 // SavedDefinition is a saved job definition. The JSON names are the format of the files.
 type SavedDefinition struct {
 	ID         string          `json:"id"` // of the operation, or of the saved definition
-	Job        Job             `json:"job"`
+	Job        backends.JobRef `json:"job"`
 	User       string          `json:"user"`
 	Command    string          `json:"command"`
 	Time       time.Time       `json:"time"`
@@ -137,7 +137,7 @@ func (r *Registry) add(s SavedDefinition) {
 
 // checkDefinition returns the JobModifyIndex of a definition. It returns an error if the definition is not that of
 // job, or belongs to another owner.
-func checkDefinition(job Job, definition json.RawMessage) (index uint64, err error) {
+func checkDefinition(job backends.JobRef, definition json.RawMessage) (index uint64, err error) {
 	var fields struct {
 		ID, ParentID, Namespace string
 		JobModifyIndex          uint64
@@ -154,15 +154,6 @@ func checkDefinition(job Job, definition json.RawMessage) (index uint64, err err
 		return 0, fmt.Errorf("the definition of %q belongs to job %q, not %q", job.ID, root, job.Root)
 	}
 	return fields.JobModifyIndex, nil
-}
-
-// SaveForRestore saves the definition of an operation's job to disk. If it returns nil, the definition survives a power
-// loss, and the next gateway accepts it.
-func (r *Registry) SaveForRestore(o *Op, definition json.RawMessage, version uint64) error {
-	return r.persist(SavedDefinition{
-		ID: o.ID, Job: o.Job, User: o.User, Command: o.Command, Time: o.Started.UTC(), Version: version,
-		Definition: definition,
-	})
 }
 
 func (r *Registry) persist(s SavedDefinition) error {
@@ -207,9 +198,6 @@ func ensureFolder(folder string) error {
 	}
 	return errors.Join(checkFolder(folder), syncFolder(filepath.Dir(folder)))
 }
-
-// DefinitionPath returns the path of the file for the definition of an operation's job.
-func (r *Registry) DefinitionPath(id string) string { return filepath.Join(r.folder, id+fileSuffix) }
 
 // writeFile atomically writes a file that only its owner can read.
 func writeFile(path string, content []byte) error {

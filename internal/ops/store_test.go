@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"golang.org/x/crypto/ssh"
+
+	"nomadctld/backends"
 )
 
 var (
@@ -24,7 +26,7 @@ var (
 )
 
 // recordOf returns the record of operation abcd as the gateway writes it.
-func recordOf(job Job, definition string) []byte {
+func recordOf(job backends.JobRef, definition string) []byte {
 	return must(json.Marshal(SavedDefinition{
 		ID: "abcd", Job: job, User: "wim",
 		Time: time.Unix(1, 0), Definition: json.RawMessage(definition),
@@ -33,14 +35,14 @@ func recordOf(job Job, definition string) []byte {
 
 func TestOpen_RejectsFile(t *testing.T) {
 	good := recordOf(web, string(webDefinition))
-	job := func(change func(*Job)) Job { j := web; change(&j); return j }
+	job := func(change func(*backends.JobRef)) backends.JobRef { j := web; change(&j); return j }
 	for name, tc := range map[string]struct {
 		content []byte
 		want    string // part of the problem; empty: accepted
 	}{
 		"signed": {sign(good, testKey), ""},
 		"another's child": {
-			sign(recordOf(job(func(j *Job) { j.ID = "p-team2-x/dispatch-1"; j.Root = "p-team1-web" }),
+			sign(recordOf(job(func(j *backends.JobRef) { j.ID = "p-team2-x/dispatch-1"; j.Root = "p-team1-web" }),
 				`{"ID":"p-team2-x/dispatch-1","Namespace":"default","ParentID":"p-team2-x"}`), testKey),
 			`belongs to job "p-team2-x", not "p-team1-web"`,
 		},
@@ -72,7 +74,7 @@ func TestOpen_RejectsFile(t *testing.T) {
 		},
 		"not JSON": {sign([]byte("{"), testKey), "unexpected end of JSON input"},
 		"another root": {
-			sign(recordOf(job(func(j *Job) { j.Root = "p-team2-web" }), string(webDefinition)), testKey),
+			sign(recordOf(job(func(j *backends.JobRef) { j.Root = "p-team2-web" }), string(webDefinition)), testKey),
 			`belongs to job "p-team1-web", not "p-team2-web"`,
 		},
 		"another job": {
@@ -207,7 +209,7 @@ func TestOpen_FolderOwner(t *testing.T) {
 			folder := filepath.Join(t.TempDir(), "jobs")
 			running := open(t, folder)
 			op := startOp(t, running, web)
-			if err := running.SaveForRestore(op, webDefinition, 1); err != nil {
+			if err := op.SaveDefinition(webDefinition, 1); err != nil {
 				t.Fatal(err)
 			}
 			if err := tc.spoil(folder); err != nil {
@@ -222,7 +224,7 @@ func TestOpen_FolderOwner(t *testing.T) {
 			for _, r := range []*Registry{running, r} {
 				job := web
 				job.ID, job.Root = "p-team1-other", "p-team1-other"
-				err := r.SaveForRestore(startOp(t, r, job), json.RawMessage(`{"ID":"p-team1-other","Namespace":"default"}`), 1)
+				err := startOp(t, r, job).SaveDefinition(json.RawMessage(`{"ID":"p-team1-other","Namespace":"default"}`), 1)
 				if err == nil || !strings.Contains(err.Error(), tc.want) {
 					t.Errorf("got %v, want %q", err, tc.want)
 				}
@@ -231,8 +233,8 @@ func TestOpen_FolderOwner(t *testing.T) {
 	}
 }
 
-// TestSaveForRestore_Rejects checks that SaveForRestore rejects what Open would reject.
-func TestSaveForRestore_Rejects(t *testing.T) {
+// TestSaveDefinition_Rejects checks that SaveDefinition rejects what Open would reject.
+func TestSaveDefinition_Rejects(t *testing.T) {
 	for definition, want := range map[string]string{
 		`{"ID":"p-team2-shop","Namespace":"default"}`:                             "is for job",
 		`{"ID":"p-team1-web","Namespace":"kube"}`:                                 "is for namespace",
@@ -242,7 +244,7 @@ func TestSaveForRestore_Rejects(t *testing.T) {
 	} {
 		folder := filepath.Join(t.TempDir(), "jobs")
 		r := open(t, folder)
-		err := r.SaveForRestore(startOp(t, r, web), json.RawMessage(definition), 1)
+		err := startOp(t, r, web).SaveDefinition(json.RawMessage(definition), 1)
 		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
 			t.Errorf("%.80s: got %v, want %q", definition, err, want)
 		}
@@ -251,7 +253,7 @@ func TestSaveForRestore_Rejects(t *testing.T) {
 		}
 	}
 	r, _ := Open(t.TempDir())
-	if err := r.SaveForRestore(startOp(t, r, web), webDefinition, 1); err == nil ||
+	if err := startOp(t, r, web).SaveDefinition(webDefinition, 1); err == nil ||
 		!strings.Contains(err.Error(), "no key") {
 		t.Errorf("without a key: got %v", err)
 	}
@@ -265,7 +267,7 @@ func TestOpen_HostKeyReplaced(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "jobs")
 	before, after := Key{1}, Key{2}
 	r := open(t, folder)
-	if err := r.SaveForRestore(startOp(t, r, web), webDefinition, 1); err != nil {
+	if err := startOp(t, r, web).SaveDefinition(webDefinition, 1); err != nil {
 		t.Fatal(err)
 	}
 	if r, problems := Open(folder, after); len(problems) != 1 || len(r.Restorable()) != 0 {

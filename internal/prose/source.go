@@ -14,7 +14,7 @@ import (
 
 // kind is a kind of file with text for people.
 type kind struct {
-	names   []string // ends of file names
+	names   []string // suffixes of file names
 	read    func(source string) ([]text, error)
 	columns bool // lines have at most maxColumns columns
 }
@@ -78,7 +78,7 @@ func parseGo(source string, literals bool) (texts []text, err error) {
 	if err != nil {
 		return nil, err
 	}
-	one := func(body string, pos token.Pos) {
+	addText := func(body string, pos token.Pos) {
 		var t text
 		t.add(body, files.Position(pos).Line)
 		texts = append(texts, t)
@@ -97,21 +97,21 @@ func parseGo(source string, literals bool) (texts []text, err error) {
 		case *ast.ImportSpec:
 			return false
 		case *ast.FuncDecl:
-			one(words(n.Name.Name), n.Name.Pos())
+			addText(words(n.Name.Name), n.Name.Pos())
 		case *ast.TypeSpec:
-			one(words(n.Name.Name), n.Name.Pos())
+			addText(words(n.Name.Name), n.Name.Pos())
 		case *ast.ValueSpec:
 			for _, name := range n.Names {
-				one(words(name.Name), name.Pos())
+				addText(words(name.Name), name.Pos())
 			}
 		case *ast.Field:
 			for _, name := range n.Names {
-				one(words(name.Name), name.Pos())
+				addText(words(name.Name), name.Pos())
 			}
 			if n.Tag != nil { // only the description: the other values are names for programs
 				tags[n.Tag] = true
 				tag, _ := strconv.Unquote(n.Tag.Value)
-				one(reflect.StructTag(tag).Get("doc"), n.Tag.Pos())
+				addText(reflect.StructTag(tag).Get("doc"), n.Tag.Pos())
 			}
 		case *ast.BinaryExpr, *ast.BasicLit:
 			if tag, ok := n.(*ast.BasicLit); ok && tags[tag] {

@@ -19,28 +19,28 @@ type Details struct {
 func NewDetails(style Style) *Details { return &Details{style: style} }
 
 // Line adds a line of untrusted, unescaped text. Newlines in text are kept; everything else is escaped.
-func (n *Details) Line(first, second, third, text string) {
-	n.lines = append(n.lines, [4]string{escapeCell(first), escapeCell(second), escapeCell(third), text})
+func (d *Details) Line(first, second, third, text string) {
+	d.lines = append(d.lines, [4]string{escapeCell(first), escapeCell(second), escapeCell(third), text})
 }
 
 // Blank adds a blank line.
-func (n *Details) Blank() { n.lines = append(n.lines, [4]string{}) }
+func (d *Details) Blank() { d.lines = append(d.lines, [4]string{}) }
 
 // String returns the formatted text. Each column is as wide as its widest cell, on a terminal at most a quarter of
 // its width. A long text is not cut but wraps, because it is the content the user asked for. Its further lines start
 // at the left margin, so that multi-line text can be read and copied unchanged.
-func (n *Details) String() string {
+func (d *Details) String() string {
 	var widths [3]int
-	for _, line := range n.lines {
+	for _, line := range d.lines {
 		for i := range widths {
 			widths[i] = max(widths[i], runewidth.StringWidth(line[i]))
-			if n.style.Width > 0 {
-				widths[i] = min(widths[i], max(n.style.Width/4, minCellWidth))
+			if d.style.Width > 0 {
+				widths[i] = min(widths[i], max(d.style.Width/4, minCellWidth))
 			}
 		}
 	}
 	var b strings.Builder
-	for _, line := range n.lines {
+	for _, line := range d.lines {
 		if line == ([4]string{}) {
 			b.WriteString("\n")
 			continue
@@ -48,7 +48,7 @@ func (n *Details) String() string {
 		for i, cell := range line[:3] {
 			cell = runewidth.Truncate(cell, widths[i], "…")
 			pad := strings.Repeat(" ", widths[i]+1-runewidth.StringWidth(cell))
-			b.WriteString(n.style.Colorize(StateColor(cell), cell) + pad + "|")
+			b.WriteString(d.style.Colorize(StateColor(cell), cell) + pad + "|")
 		}
 		lines := strings.Split(strings.ReplaceAll(line[3], "\r\n", "\n"), "\n")
 		for _, text := range lines {

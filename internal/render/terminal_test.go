@@ -77,7 +77,7 @@ func TestTable_Colors(t *testing.T) {
 	}
 }
 
-func TestNotes_KeepsNewlines(t *testing.T) {
+func TestDetails_KeepsNewlines(t *testing.T) {
 	notes := NewDetails(Style{})
 	notes.Line("id", "1 hour ago", "Killing", "vault: error\n\x1b[31m* second\r\nthird\u202e")
 	notes.Line("", "now", "x", "y")

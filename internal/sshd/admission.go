@@ -10,13 +10,13 @@ import (
 )
 
 // admission bounds the number of unauthenticated connections. It always accepts the newest client and may close an
-// older connection for it: a stalled client loses its slot, a client that logs in quickly keeps it. A client of a
-// network that has perNetwork connections closes one of these.
+// older connection for it: a stalled client loses its slot, a client that logs in quickly keeps it. If a network
+// already has perNetwork connections, a new client from it displaces one of them.
 //
-// From earlyStart connections on, a new client closes an older connection with a probability that rises from earlyRate
-// to 1 at full, as with MaxStartups of sshd. Below full, connections younger than earlyGrace stay, because an honest
-// user may open many at once. The victim is the oldest connection that has not started the key exchange, or else the
-// oldest, of the network with the most connections. A quarter of the slots is reserved for networks with a recent
+// From earlyStart connections on, a new client displaces an older connection with a probability that rises from
+// earlyRate to 1 at full, as with MaxStartups of sshd. Below full, connections younger than earlyGrace stay, because an
+// honest user may open many at once. The victim is the oldest connection that has not started the key exchange, or else
+// the oldest, of the network with the most connections. A quarter of the slots is reserved for networks with a recent
 // login, so that strangers cannot close their connections.
 type admission struct {
 	earlyStart, full int                // thresholds, in connections of unknown networks

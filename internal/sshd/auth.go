@@ -7,8 +7,8 @@ import (
 	gossh "golang.org/x/crypto/ssh"
 )
 
-// Keys of the Permissions that hold the proven identity. Only verifiedKeyCallback writes them and only provenIdentity
-// reads them. Nothing else that the library knows about offered keys is used.
+// Names of the extensions in Permissions that hold the proven identity. Only verifiedKeyCallback writes them and only
+// provenIdentity reads them. Nothing else that the library knows about offered keys is used.
 const (
 	provenLogin = "nomadctld-login"
 	provenKey   = "nomadctld-key"

@@ -11,6 +11,7 @@ import (
 
 	gossh "golang.org/x/crypto/ssh"
 
+	"nomadctld/internal/console"
 	"nomadctld/router"
 )
 
@@ -26,7 +27,7 @@ type channel struct {
 	cancel       context.CancelCauseFunc
 	recoverPanic func(what, who string) // for the goroutines of the channel
 	commandDone  chan struct{}          // closed when the command has finished
-	signals      *router.Signals
+	signals      *console.Signals
 	sshChannel   gossh.Channel // set by Accept
 	input        *clientInput  // set by Accept
 
@@ -35,7 +36,7 @@ type channel struct {
 	stdoutClosed  bool          // the client reads no more of stdout
 	started       bool
 	fromSubsystem bool // the command is the name of a subsystem
-	terminal      *router.Terminal
+	terminal      *console.Terminal
 	noColor       bool
 	locale        []string // LANG and LC_* of the client, K=V
 }
@@ -206,7 +207,7 @@ func (c *channel) pty(payload []byte) bool {
 	if c.started || c.terminal != nil {
 		return false
 	}
-	terminal := router.NewTerminal(pty.Term, clampSize(pty.Width), clampSize(pty.Height))
+	terminal := console.NewTerminal(pty.Term, clampSize(pty.Width), clampSize(pty.Height))
 	if terminal.SetModes(pty.Modes) != nil {
 		return false
 	}
@@ -233,7 +234,7 @@ func (c *channel) resize(payload []byte) bool {
 func clampSize(n uint32) int { return int(min(n, 1<<15)) }
 
 // settings returns the client's terminal (nil: none), its locale, and whether it has set NO_COLOR.
-func (c *channel) settings() (terminal *router.Terminal, locale []string, noColor bool) {
+func (c *channel) settings() (terminal *console.Terminal, locale []string, noColor bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.terminal, c.locale, c.noColor

@@ -37,7 +37,7 @@ func envRequest(name, value string) []byte {
 func TestPty_ModesReachCommand(t *testing.T) {
 	got := make(chan map[byte]uint32, 1)
 	s := startServer(t, Limits{}, func(_ context.Context, req *router.Request) error {
-		got <- req.Terminal.Modes
+		got <- req.Console.Terminal.Modes
 		return nil
 	})
 	ch, _ := openSession(t, s.annsClient(t))
@@ -57,7 +57,7 @@ func TestPty_ModesReachCommand(t *testing.T) {
 func TestEnv_LocaleReachesCommand(t *testing.T) {
 	got := make(chan []string, 1)
 	s := startServer(t, Limits{}, func(_ context.Context, req *router.Request) error {
-		got <- req.Locale
+		got <- req.Session.Locale
 		return nil
 	})
 	ch, _ := openSession(t, s.annsClient(t))
@@ -98,7 +98,7 @@ func TestEnv_LocaleReachesCommand(t *testing.T) {
 
 func TestSubsystem_RunsAsCommandLine(t *testing.T) {
 	s := startServer(t, Limits{}, func(_ context.Context, req *router.Request) error {
-		fmt.Fprintf(req.Stdout, "%q %v\n", req.Line, req.Subsystem)
+		fmt.Fprintf(req.Console.Stdout, "%q %v\n", req.Session.Line, req.Session.Subsystem)
 		return nil
 	})
 	client := s.annsClient(t)

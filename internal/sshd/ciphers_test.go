@@ -46,9 +46,9 @@ func TestCiphers_Offer(t *testing.T) {
 	}
 }
 
-// TestCiphers_OneHandshake connects with each single cipher, as OpenSSH and as another client, with both orders of the
+// TestCiphers_EachConnects connects with each single cipher, as OpenSSH and as another client, with both orders of the
 // first two packets.
-func TestCiphers_OneHandshake(t *testing.T) {
+func TestCiphers_EachConnects(t *testing.T) {
 	s := startServer(t, Limits{}, whoHandler)
 	for _, version := range []string{"SSH-2.0-OpenSSH_9.2", "SSH-2.0-Go"} {
 		for _, cipher := range gossh.SupportedAlgorithms().Ciphers {

@@ -20,7 +20,7 @@ type coalescer struct {
 }
 
 const (
-	maxSmallWrite = 4<<10 - 64 // bytes; x/crypto writes such a packet at once
+	maxSmallWrite = 4<<10 - 64 // bytes; x/crypto writes such a packet with one Write
 	maxBuffered   = 256 << 10
 
 	// A write blocks while the client's window is full. The client may be waiting for the buffered data.

@@ -34,8 +34,8 @@ type connection struct {
 	backlog         *inputBacklog                // of all connections
 	meter           atomic.Pointer[backlogMeter] // nil until the client has logged in
 
-	// For the handshake; used only by the goroutine that reads.
-	greeting        []byte        // bytes that were read but not yet by the library
+	// For the handshake; used only by the goroutine that reads, except ownVersionLeft.
+	greeting        []byte        // bytes that exchangeVersions has read and the library has not
 	versionLineLeft int           // bytes of the client's version line in greeting
 	packets         packetCounter // counts the packets that the library reads after that line
 	ownVersionLeft  int           // bytes of the gateway's version line that the library has yet to write

@@ -23,6 +23,7 @@ import (
 	gossh "golang.org/x/crypto/ssh"
 
 	"nomadctld/acl"
+	"nomadctld/internal/testenv"
 	"nomadctld/router"
 )
 
@@ -62,16 +63,16 @@ func serveForMemory(key string) {
 }
 
 func memoryHandler(ctx context.Context, req *router.Request) error {
-	switch req.Line {
+	switch req.Session.Line {
 	case "memory":
 		debug.FreeOSMemory()
 		var m runtime.MemStats
 		runtime.ReadMemStats(&m)
-		fmt.Fprint(req.Stdout, m.HeapInuse+m.StackInuse)
+		fmt.Fprint(req.Console.Stdout, m.HeapInuse+m.StackInuse)
 	case "write":
 		block := make([]byte, 256<<10)
 		for {
-			if _, err := req.ByteOutput.Stdout.Write(block); err != nil {
+			if _, err := req.Console.ByteOutput.Stdout.Write(block); err != nil {
 				return err
 			}
 		}
@@ -177,9 +178,7 @@ func waitStalled(t *testing.T, conns []*countingConn) int64 {
 
 // TestMemory_UnreadInput sends input byte by byte to commands that read nothing, which needs the most memory.
 func TestMemory_UnreadInput(t *testing.T) {
-	if testing.Short() {
-		t.Skip("the race detector needs several times the memory")
-	}
+	testenv.NoRace(t)
 	dial, memory := startMemoryServer(t)
 	before := memory()
 	var conns []*countingConn
@@ -218,9 +217,7 @@ func TestMemory_UnreadInput(t *testing.T) {
 
 // TestMemory_UnreadOutput: commands write to clients that read nothing.
 func TestMemory_UnreadOutput(t *testing.T) {
-	if testing.Short() {
-		t.Skip("the race detector needs several times the memory")
-	}
+	testenv.NoRace(t)
 	dial, memory := startMemoryServer(t)
 	before := memory()
 	const sessions = 40
@@ -248,15 +245,15 @@ func TestInput_CompleteAfterPause(t *testing.T) {
 	const conns, perConn, size = 2, 8, 3 << 20
 	release := make(chan struct{})
 	s := startServer(t, Limits{}, func(_ context.Context, req *router.Request) error {
-		if req.Line == "x" {
+		if req.Session.Line == "x" {
 			return nil
 		}
 		<-release
 		sum := sha256.New()
-		if _, err := io.Copy(sum, req.Stdin); err != nil {
+		if _, err := io.Copy(sum, req.Console.Stdin); err != nil {
 			return err
 		}
-		fmt.Fprintf(req.Stdout, "%x", sum.Sum(nil))
+		fmt.Fprintf(req.Console.Stdout, "%x", sum.Sum(nil))
 		return nil
 	})
 	var all sync.WaitGroup

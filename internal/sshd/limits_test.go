@@ -18,14 +18,15 @@ import (
 	gossh "golang.org/x/crypto/ssh"
 
 	"nomadctld/internal/audit"
+	"nomadctld/internal/console"
 	"nomadctld/router"
 )
 
 // refuseLimited handles the error of a limit as the middleware does.
 func refuseLimited(next router.Handler) router.Handler {
 	return func(ctx context.Context, req *router.Request) error {
-		if req.LimitErr != nil {
-			return req.LimitErr
+		if req.Session.LimitErr != nil {
+			return req.Session.LimitErr
 		}
 		return next(ctx, req)
 	}
@@ -91,7 +92,7 @@ func TestUserLimits_Sessions(t *testing.T) {
 	var started sync.WaitGroup
 	s := startServer(t, Limits{User: UserLimits{Sessions: 3}},
 		refuseLimited(func(ctx context.Context, req *router.Request) error {
-			if req.Line == "wait" {
+			if req.Session.Line == "wait" {
 				started.Done()
 				<-release
 			}
@@ -128,7 +129,7 @@ func TestUserLimits_Sessions(t *testing.T) {
 func TestLimits_AllSessions(t *testing.T) {
 	release, started := make(chan struct{}), make(chan struct{})
 	s := startServer(t, Limits{AllSessions: 1}, refuseLimited(func(ctx context.Context, req *router.Request) error {
-		if req.Line == "wait" {
+		if req.Session.Line == "wait" {
 			close(started)
 			<-release
 		}
@@ -187,7 +188,7 @@ func authenticatedConnection(limits Limits) (c *connection, closed func() bool) 
 }
 
 // startedCommand returns a channel of c that runs a command.
-func startedCommand(c *connection, terminal *router.Terminal) (*channel, context.Context) {
+func startedCommand(c *connection, terminal *console.Terminal) (*channel, context.Context) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	ch := &channel{conn: c, cancel: cancel, started: true, terminal: terminal}
 	c.addChannel(ch)
@@ -245,7 +246,7 @@ func TestIdle_CommandWithoutTerminalStays(t *testing.T) {
 func TestIdle_TerminalIsClosed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, closed := authenticatedConnection(Limits{IdleTimeout: time.Hour})
-		_, ctx := startedCommand(c, router.NewTerminal("xterm", 80, 24))
+		_, ctx := startedCommand(c, console.NewTerminal("xterm", 80, 24))
 		for range 100 {
 			time.Sleep(59 * time.Minute)
 			c.markActive()
@@ -272,7 +273,7 @@ func TestIdle_TerminalIsClosed(t *testing.T) {
 func TestSignals_OnlyKnownNames(t *testing.T) {
 	got := make(chan string, 1)
 	s := startServer(t, Limits{}, func(ctx context.Context, req *router.Request) error {
-		_, signals, out := req.ProgramIO()
+		_, signals, out := req.Console.ProgramIO()
 		io.WriteString(out.Stdout, "start")
 		got <- <-signals
 		return nil

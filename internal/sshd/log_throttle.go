@@ -28,7 +28,7 @@ const (
 	reportInterval       = time.Minute
 )
 
-// perMinute returns a limiter that allows n events per minute, also at once.
+// perMinute returns a limiter that allows n events per minute, in bursts of up to n.
 func perMinute(n int) *rate.Limiter {
 	return rate.NewLimiter(rate.Every(time.Minute/time.Duration(n)), n)
 }

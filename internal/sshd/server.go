@@ -243,6 +243,6 @@ func (s *Server) goRecover(what string, c *connection, f func()) {
 // recoverPanic logs a panic of the goroutine in which it is deferred.
 func (s *Server) recoverPanic(what, who string) {
 	if p := recover(); p != nil {
-		s.Log.Error("panic", "in", what, "of", who, "panic", p)
+		s.Log.Error("panic", "goroutine", what, "client", who, "panic", p)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/gliderlabs/ssh"
 	gossh "golang.org/x/crypto/ssh"
 
+	"nomadctld/internal/console"
 	"nomadctld/internal/escape"
 	"nomadctld/router"
 )
@@ -37,7 +38,7 @@ func (s *Server) session(ctx context.Context, c *connection, conn *gossh.ServerC
 	ch.ctx, ch.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
 	defer ch.cancel(nil)
 	defer context.AfterFunc(s.commandCtx, func() { ch.cancel(context.Cause(s.commandCtx)) })()
-	ch.signals = router.NewSignals(ch.cancel)
+	ch.signals = console.NewSignals(ch.cancel)
 	c.addChannel(ch)
 	defer c.removeChannel(ch)
 	ssh.DefaultSessionHandler(s.ssh, conn, ch, &sessionContext{Context: ctx, conn: conn, channel: ch})
@@ -66,12 +67,16 @@ func (s *Server) handle(sess ssh.Session) {
 	ch.setStdout(stdout)
 	text := textWriter{stderr, terminal != nil}
 	err := s.runCommand(ch, &router.Request{
-		Connection: ch.conn.id, Session: ch.id, Remote: sess.RemoteAddr().String(),
-		Line: sess.RawCommand(), Subsystem: ch.isSubsystem(),
-		Stdin:  sessionInput{sess, sync.OnceValue(ch.confirmEOF)},
-		Stdout: textWriter{stdout, terminal != nil}, Stderr: text,
-		ByteOutput: router.ByteOutput{Stdout: stdout, Stderr: stderr},
-		Terminal:   terminal, Locale: locale, Signals: ch.signals, NoColor: noColor,
+		Session: router.Session{
+			Connection: ch.conn.id, ID: ch.id, Remote: sess.RemoteAddr().String(),
+			Line: sess.RawCommand(), Subsystem: ch.isSubsystem(), Locale: locale,
+		},
+		Console: &console.Console{
+			Stdin:  sessionInput{sess, sync.OnceValue(ch.confirmEOF)},
+			Stdout: textWriter{stdout, terminal != nil}, Stderr: text,
+			ByteOutput: console.ByteOutput{Stdout: stdout, Stderr: stderr},
+			Terminal:   terminal, Signals: ch.signals, NoColor: noColor,
+		},
 	})
 	if !router.IsQuiet(err) {
 		for _, line := range router.ErrorLines(err) {
@@ -91,10 +96,10 @@ func (s *Server) runCommand(ch *channel, req *router.Request) (err error) {
 	if unproven != nil {
 		return unproven
 	}
-	req.Login, req.Key, req.Fingerprint = login, key, fingerprint(key)
+	req.Session.Login, req.Session.Key, req.Session.Fingerprint = login, key, fingerprint(key)
 	leave, refused := s.acquireSession(ch.conn, login)
 	defer leave()
-	req.LimitErr = refused
+	req.Session.LimitErr = refused
 	return s.Handler(ch.ctx, req)
 }
 

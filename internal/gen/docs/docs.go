@@ -22,7 +22,7 @@ func main() {
 		if err != nil && !os.IsNotExist(err) {
 			fatal(err)
 		}
-		after, err := file.write(string(before))
+		after, err := file.generate(string(before))
 		if err != nil {
 			fatal(fmt.Errorf("%s: %w", file.name, err))
 		}
@@ -37,11 +37,11 @@ func fatal(err error) {
 	os.Exit(1)
 }
 
-// files are the generated files, with paths relative to the root of the project. write returns the new text of a file
-// for its current text.
+// files are the generated files, with paths relative to the root of the project. generate returns the new text of a
+// file for its current text.
 var files = []struct {
-	name  string
-	write func(before string) (string, error)
+	name     string
+	generate func(before string) (string, error)
 }{
 	{"docs/commands.md", func(string) (string, error) { return commandReference(), nil }},
 	{"docs/config.md", func(string) (string, error) { return configReference(), nil }},

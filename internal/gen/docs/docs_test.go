@@ -17,7 +17,7 @@ func TestGeneratedFiles_Current(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want, err := file.write(string(got))
+		want, err := file.generate(string(got))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -26,7 +26,7 @@ func TestGeneratedFiles_Current(t *testing.T) {
 		}
 		const empty = "<!-- rights: written by make generate -->\n<!-- end of rights -->\n" +
 			"# commands: written by make generate\n# end of commands\n"
-		if stale, err := file.write(empty); err != nil || stale == empty {
+		if updated, err := file.generate(empty); err != nil || updated == empty {
 			t.Errorf("%s: an outdated text passes: %v", file.name, err)
 		}
 	}
@@ -55,7 +55,7 @@ func TestHiddenCommands_NotDocumented(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		after, err := file.write(string(before))
+		after, err := file.generate(string(before))
 		if err != nil {
 			t.Fatal(err)
 		}

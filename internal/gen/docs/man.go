@@ -56,7 +56,7 @@ func roff(s string) string {
 	return s
 }
 
-// paragraphs returns text as paragraphs. The lines of a paragraph from the first indented one on stay unchanged.
+// paragraphs returns text as paragraphs. In a paragraph, the first indented line and all lines after it are not filled.
 func paragraphs(s string) string {
 	var b strings.Builder
 	for i, paragraph := range strings.Split(strings.TrimSpace(s), "\n\n") {
@@ -179,9 +179,9 @@ and
 apply too.
 .TP
 .I $XDG_RUNTIME_DIR/nomadctl
-The sockets of shared connections, or
-.I ~/.cache/nomadctl
-without that directory. nomadctl refuses a directory that other users can write to.
+The sockets of shared connections. If there is no $XDG_RUNTIME_DIR, they are in
+.IR ~/.cache/nomadctl .
+nomadctl refuses a directory that other users can write to.
 .SH ENVIRONMENT
 .TP
 .B NOMADCTL_HOST
@@ -216,7 +216,7 @@ A limit of the gateway refused the command. Try again later.
 Ctrl\-C on a terminal.
 .TP
 .B 255
-There is no connection. Also if Ctrl\-C killed ssh, which it does without a terminal.
+ssh failed, or Ctrl\-C killed ssh. Ctrl\-C kills ssh if the command has no terminal.
 .PP
 exec and attach exit with the status of the program.
 .SH EXAMPLES

@@ -22,7 +22,7 @@ import (
 type LogQuery struct {
 	Task, Stream  string
 	Follow, Plain bool
-	Offset        int64 // from the start of the first file; negative: from its end; fromEnd: of the last
+	Offset        int64 // from the start of the first file or, with FromEnd, the last; negative: from its end
 	FromEnd       bool
 }
 

@@ -8,7 +8,7 @@ import (
 	"nomadctld/internal/nomadsim/store"
 )
 
-// allocRunner runs the tasks of an allocation. It contains a task until the task is dead.
+// allocRunner runs the tasks of an allocation. It contains a task until the task is killed or dead.
 type allocRunner struct {
 	tasks map[string]*taskRunner // used in transactions
 }

@@ -137,8 +137,8 @@ func objectName(v any) string {
 	return name
 }
 
-// NormalizedSpec returns the definition of the job without its state and without empty fields. Jobs with equal specs
-// run the same.
+// NormalizedSpec returns the definition of the job without its state and without empty fields. Jobs with equal
+// normalized specs behave the same.
 func (j *Registration) NormalizedSpec() object {
 	all := object{}
 	maps.Copy(all, j.definition)

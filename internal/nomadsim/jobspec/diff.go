@@ -189,8 +189,8 @@ func diffEntry(key string, old, now any) objectDiff {
 	return d
 }
 
-// diffContents compares the contents of two objects. One of them may be nil. It compares the Config of a task down
-// to its values, and nested objects of other keys as objects.
+// diffContents compares the contents of two objects. One of them may be nil. In the Config of a task, nested
+// values become fields of the diff. Under other keys, nested objects become objects of the diff.
 func (d *objectDiff) diffContents(key string, old, now object) {
 	if key == "Scaling" { // without Nomad's own fields and without context
 		own := []string{"ID", "Type", "Target", "CreateIndex", "ModifyIndex"}

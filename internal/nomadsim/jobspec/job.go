@@ -149,8 +149,8 @@ type Allocation struct {
 	HealthPending bool // running, with no health in its deployment yet
 	// VersionsBehind is the number of job versions since the version of the allocation.
 	VersionsBehind int
-	// Previous is the allocation that this one replaced. By default, one of an earlier version was stopped for the
-	// update and is complete. One of the same version failed and was rescheduled.
+	// Previous is the allocation that this one replaced. By default, a previous allocation of an earlier version was
+	// stopped for the update and is complete. A previous allocation of the same version failed and was rescheduled.
 	Previous      *Allocation
 	FailingChecks map[string]CheckFailure // the failing checks of its services, by name
 }

@@ -132,11 +132,11 @@ func (s *TaskState) defaultEvents(a Allocation) []Event {
 }
 
 // fillEarlier fills in j as an earlier version of a job.
-func (j *Job) fillEarlier(now *Job, versionsBehind uint64) {
-	j.Namespace, j.ID, j.Type, j.ParentID, j.Stopped = now.Namespace, now.ID, now.Type, now.ParentID, false
-	j.Version, j.Versions, j.Evaluations = now.Version-versionsBehind, nil, nil
+func (j *Job) fillEarlier(current *Job, versionsBehind uint64) {
+	j.Namespace, j.ID, j.Type, j.ParentID, j.Stopped = current.Namespace, current.ID, current.Type, current.ParentID, false
+	j.Version, j.Versions, j.Evaluations = current.Version-versionsBehind, nil, nil
 	if j.Submitted.IsZero() {
-		j.Submitted = now.Submitted
+		j.Submitted = current.Submitted
 	}
 	j.FillDefaults()
 	for i := range j.Groups {

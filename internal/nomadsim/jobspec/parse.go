@@ -125,8 +125,8 @@ func Parse(raw json.RawMessage) (*APIJob, error) {
 	return f, f.check()
 }
 
-// check validates the fields that Nomad refuses and the simulator depends on. It reports a scaling block of a system
-// job alone, and all other errors at once.
+// check validates the fields that Nomad validates and the simulator uses. A scaling block in a system job is reported
+// on its own. All other errors are reported together.
 func (f *APIJob) check() error {
 	var wrong []string
 	if f.Type == "system" {

@@ -61,13 +61,13 @@ func (j *Registration) IsParent() bool {
 }
 
 // GroupNamed returns this version's group with the same name, or the argument if there is none.
-func (j *Registration) GroupNamed(now Group) Group {
-	for _, g := range j.Groups {
-		if g.Name == now.Name {
-			return g
+func (j *Registration) GroupNamed(g Group) Group {
+	for _, own := range j.Groups {
+		if own.Name == g.Name {
+			return own
 		}
 	}
-	return now
+	return g
 }
 
 func (j *Registration) HasGroup(name string) bool {

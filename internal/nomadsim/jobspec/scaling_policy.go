@@ -14,7 +14,7 @@ type scalingPolicy struct {
 }
 
 // StoreScalingPolicies updates the scaling policies of a version that is about to be stored. before is the previous
-// version. The policies of a described job have no indexes.
+// version. A described job has no policyIndexes; its own indexes are used.
 func (j *Registration) StoreScalingPolicies(before *Registration, index uint64) {
 	current := map[string]scalingPolicy{}
 	if before != nil && before.scalingPolicies != nil {

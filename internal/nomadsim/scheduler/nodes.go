@@ -49,8 +49,8 @@ func (sc *Scheduler) evaluateNode(st *store.State, n *store.Node) {
 	}
 }
 
-// applyNodeStatus marks the allocations of the job that are lost or unknown because of their nodes. It returns all of
-// them, the marked ones as changed copies.
+// applyNodeStatus marks allocations as lost or unknown if their node is down or disconnected. It returns all
+// allocations of the job; marked ones are changed copies.
 func (p *plan) applyNodeStatus(all []*store.Allocation) (now []*store.Allocation) {
 	system := p.job != nil && (p.job.Type == "system" || p.job.Type == "sysbatch")
 	for _, a := range all {
@@ -146,7 +146,7 @@ func (p *plan) addFollowup(a *store.Allocation, trigger, description string, aft
 	return e
 }
 
-// replaceLost replaces lost allocations until none is missing, and returns how many still are.
+// replaceLost replaces at most missing lost allocations, and returns the number of allocations that are still missing.
 func (p *plan) replaceLost(g jobspec.Group, missing int, canaries bool, used map[int]bool) int {
 	lost := slices.Clone(p.lost[g.Name])
 	slices.SortFunc(lost, func(a, b *store.Allocation) int { return cmp.Compare(a.Index(), b.Index()) })

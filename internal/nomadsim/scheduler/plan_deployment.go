@@ -36,7 +36,7 @@ func (p *plan) groupState(g jobspec.Group) *store.DeploymentState {
 // ensureDeployment creates a deployment of this version, unless there is one.
 func (p *plan) ensureDeployment() {
 	if p.deployment() != nil {
-		p.groupState(jobspec.Group{})
+		p.groupState(jobspec.Group{}) // copies an active deployment into the plan
 		return
 	}
 	now := time.Now()

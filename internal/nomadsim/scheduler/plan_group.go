@@ -10,9 +10,9 @@ import (
 
 // planGroup plans one group of a service or batch job. all are its allocations, including terminal ones.
 //
-// It first sorts the allocations: current ones belong to the planned version, old ones to an earlier version, and
-// done ones count without running. Lost, unknown and failed allocations are replaced. Then it stops the surplus. Then
-// it adds missing allocations or canaries and replaces old allocations, as far as the deployment permits.
+// It first sorts the allocations: current ones belong to the planned version, old ones to an earlier version, and done
+// ones are not running but count towards g.Count. Lost, unknown and failed allocations are replaced. Then it stops the
+// surplus. Then it adds missing allocations or canaries and replaces old allocations, as far as the deployment permits.
 func (p *plan) planGroup(g jobspec.Group, all []*store.Allocation) {
 	d := p.deployment()
 	var current, old, done []*store.Allocation
@@ -255,7 +255,7 @@ func (p *plan) changedCopy(a *store.Allocation) *store.Allocation {
 }
 
 // mustRescheduleNow reports whether a failed allocation must be rescheduled immediately. For an allocation of an active
-// deployment it is false, unless the allocation is to be rescheduled anyway.
+// deployment it is false, unless DesiredTransition.Reschedule is set.
 func mustRescheduleNow(a *store.Allocation, d *store.Deployment) bool {
 	t := a.DesiredTransition
 	if t.ForceReschedule == nil || !*t.ForceReschedule || a.ClientStatus != "failed" || a.DesiredStatus != "run" {

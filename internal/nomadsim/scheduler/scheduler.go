@@ -60,7 +60,7 @@ func (sc *Scheduler) processEvaluation(st *store.State, e *store.Evaluation) {
 		failed: map[string]store.Metrics{},
 		queued: map[string]int{}, lost: map[string][]*store.Allocation{},
 	}
-	allocations, _ := st.AllocationsOf(p.job, e)
+	allocations, _ := st.RecordsOf(p.job, e)
 	p.index = st.NextIndex(store.TableJobs, store.TableSummaries, store.TableAllocations, store.TableEvaluations,
 		store.TableDeployments)
 	allocations = p.applyNodeStatus(allocations)
@@ -93,7 +93,7 @@ func (sc *Scheduler) processEvaluation(st *store.State, e *store.Evaluation) {
 const (
 	descNotNeeded = "alloc not needed due to job update"
 	descMigrating = "alloc is being migrated"
-	// descTainted is also the description of an allocation of a system job that a request stopped.
+	// Nomad also uses descTainted when a request stops an allocation of a system job.
 	descTainted = "alloc not needed as node is tainted"
 )
 
@@ -236,8 +236,8 @@ func (sc *Scheduler) completeEvaluation(st *store.State, p *plan) {
 	st.StoreEvaluation(&e)
 }
 
-// classEligibility returns the node classes that a blocked evaluation waits for. A constraint on a unique attribute
-// escapes the classes.
+// classEligibility returns whether each node class is eligible for a blocked evaluation. A constraint on a unique
+// attribute escapes the classes.
 func classEligibility(failed map[string]store.Metrics) (classes map[string]bool, escaped bool) {
 	for _, m := range failed {
 		for constraint := range m.ConstraintFiltered {

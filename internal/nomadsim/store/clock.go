@@ -5,10 +5,11 @@ import "time"
 // defaultStepInterval is the initial step interval.
 const defaultStepInterval = 20 * time.Millisecond
 
-// maxDelaySteps limits the delay of a policy in simulated failures, so that a test does not wait for half a minute.
+// maxDelaySteps limits the delays of restart and reschedule policies when no real process runs, so that a test does not
+// wait for half a minute.
 const maxDelaySteps = 10
 
-// AfterStep calls the func do in another transaction after one step, and after these channels were closed. If the store
+// AfterStep waits until these channels are closed, then for one step, and calls do in another transaction. If the store
 // is closed first, do is not called.
 func (st *State) AfterStep(do func(st *State), exited ...<-chan struct{}) {
 	st.AfterDelay(st.stepInterval, do, exited...)

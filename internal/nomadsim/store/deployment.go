@@ -70,7 +70,8 @@ func (j *Job) describeDeployment(d jobspec.Deployment, created uint64) {
 }
 
 // countHealth counts the placed allocations of the deployment. The argument contains the allocations of all versions
-// of the job. If no allocation of this deployment was described and it was successful, all count as placed and healthy.
+// of the job. If the deployment was successful and none of its allocations is described, it counts DesiredTotal
+// allocations as placed and healthy.
 func (d *Deployment) countHealth(j *Job, allocations []*Allocation, index uint64) {
 	d.ModifyIndex, d.ModifyTime = index, j.SubmitTime
 	for _, g := range j.Groups {

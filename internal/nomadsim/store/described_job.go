@@ -45,8 +45,8 @@ func (st *State) AddJob(spec jobspec.Job) (affected []*Allocation) {
 	return affected
 }
 
-// registerVersion stores the next version of a described job and plans it. before is the previous version, and old is
-// the job that it replaces in the cluster.
+// registerVersion creates the record of the next version of a described job, with its indexes and its deployment.
+// before is the previous version, and old is the job that it replaces in the cluster.
 func (st *State) registerVersion(spec jobspec.Job, before, old *Job) *Job {
 	j := &Job{Registration: spec.Register()}
 	registered := st.NextIndex(TableJobs, TableSummaries, TableEvaluations)
@@ -71,7 +71,8 @@ func (st *State) registerVersion(spec jobspec.Job, before, old *Job) *Job {
 	return j
 }
 
-// reportDescribed is the last step: the clients report the state of the allocations.
+// reportDescribed updates the records as if the clients had reported the state of the allocations. addJob calls it
+// last.
 func (st *State) reportDescribed(j *Job) {
 	reported := st.NextIndex(TableJobs, TableSummaries, TableAllocations, TableDeployments)
 	j.ModifyIndex, j.Summary.ModifyIndex = reported, reported

@@ -117,7 +117,7 @@ func (st *State) collectEvaluation(e *Evaluation) {
 	}
 }
 
-// collectDeployment deletes a deployment. Its version remains stable.
+// collectDeployment deletes a deployment. If its version was stable, it remains stable.
 func (st *State) collectDeployment(d *Deployment) {
 	st.Deployments = drop(st.Deployments, d, byCreation)
 	before := st.Job(d.Namespace, d.JobID)

@@ -18,7 +18,7 @@ type Job struct {
 	EarlierVersions []*Job        // latest first
 	planIndex       uint64        // index of this version's plan
 	ScalingEvents   map[string][]ScalingEvent
-	knownStable     bool                    // a copy of a stable version
+	knownStable     bool                    // was deployed successfully, or is a copy of a stable version
 	collected       map[string]groupSummary // garbage-collected allocations, which the summary still counts
 }
 

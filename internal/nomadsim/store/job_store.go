@@ -22,8 +22,8 @@ func (st *State) Orphans(namespace, id string) (allocations []*Allocation, evalu
 	return j.Allocations, j.Evaluations
 }
 
-// AllocationsOf returns the allocations and evaluations of a job, or those that a purged job left.
-func (st *State) AllocationsOf(j *Job, e *Evaluation) ([]*Allocation, []*Evaluation) {
+// RecordsOf returns the allocations and evaluations of a job, or those that a purged job left.
+func (st *State) RecordsOf(j *Job, e *Evaluation) ([]*Allocation, []*Evaluation) {
 	if j != nil {
 		return j.Allocations, j.Evaluations
 	}

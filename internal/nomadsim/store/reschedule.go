@@ -48,9 +48,9 @@ func (st *State) linkReplacement(previous, next *Allocation) {
 }
 
 // reschedule adds the two evaluations of a rescheduling and returns the ID of the second.
-func (j *Job) reschedule(previous, next *Allocation, failed uint64) string {
-	failure := j.newEvaluation("alloc-failure", "", previous.ModifyTime, failed, "failure", previous.ID)
-	followup := j.newEvaluation("alloc-reschedule", "", previous.ModifyTime, failed, "reschedule", previous.ID)
+func (j *Job) reschedule(previous, next *Allocation, failedIndex uint64) string {
+	failure := j.newEvaluation("alloc-failure", "", previous.ModifyTime, failedIndex, "failure", previous.ID)
+	followup := j.newEvaluation("alloc-reschedule", "", previous.ModifyTime, failedIndex, "reschedule", previous.ID)
 	followup.ModifyIndex, followup.ModifyTime = next.CreateIndex, next.CreateTime
 	followup.JobModifyIndex = j.JobModifyIndex
 	followup.WaitUntil = Stamp(previous.replacementTime())

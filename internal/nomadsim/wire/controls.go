@@ -56,7 +56,7 @@ func Serve(c *Controls, w http.ResponseWriter, r *http.Request, pattern string, 
 	}
 	w, finish := compress(w, r)
 	serve(w)
-	finish() // not deferred, because an aborted request has no end
+	finish() // not deferred: the response of an aborted request must stay incomplete
 }
 
 // Refuse responds with an error text.

@@ -16,7 +16,7 @@ type Fault struct {
 	Delay  time.Duration
 	Status int // respond with this status and Body
 	Body   string
-	// Cut closes the connection without a response. Without a connection, ServeHTTP panics with http.ErrAbortHandler.
+	// Cut closes the connection without a response. ServeHTTP panics with http.ErrAbortHandler for this.
 	Cut          bool
 	Hang         bool // send no response until the client disconnects
 	LoseResponse bool // execute the request, then close the connection without a response

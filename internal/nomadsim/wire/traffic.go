@@ -111,7 +111,7 @@ func (c *Controls) Traffic(pattern string) Traffic {
 	return *by
 }
 
-// ResetTraffic sets all counts to zero, including those of Connections.
+// ResetTraffic resets all counts, including those of Connections. The peak restarts at the number of open connections.
 func (c *Controls) ResetTraffic() {
 	c.meter.reset(c.patterns)
 	c.limiter.reset()

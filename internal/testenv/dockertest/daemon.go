@@ -10,12 +10,16 @@ import (
 	"testing"
 	"time"
 
+	"nomadctld/internal/testenv"
+
 	docker "github.com/fsouza/go-dockerclient"
 )
 
-// Daemon returns the address of the daemon: DOCKER_HOST or Docker's default socket. It skips the test if there is none.
+// Daemon returns the address of the daemon: DOCKER_HOST or Docker's default socket. It skips the test if there is none,
+// and with -short.
 func Daemon(t testing.TB) (host string) {
 	t.Helper()
+	testenv.E2E(t)
 	host, err := findDaemon()
 	if err != nil {
 		t.Skipf("Docker daemon not available (%v): apt-get install docker.io, start dockerd, or set DOCKER_HOST", err)

@@ -15,8 +15,11 @@ import (
 	"github.com/hashicorp/nomad/api"
 )
 
-// Binary returns the path of a nomad binary, or "".
+// Binary returns the path of a nomad binary, or "". With -short, it returns "".
 func Binary() string {
+	if testing.Short() {
+		return ""
+	}
 	if path := os.Getenv("NOMADCTLD_TEST_NOMAD"); path != "" {
 		return path
 	}

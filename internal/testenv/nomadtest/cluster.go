@@ -68,7 +68,7 @@ func Clusters(t *testing.T) []Cluster {
 	clusters := []Cluster{Simulated(t)}
 	if Binary() != "" {
 		clusters = append(clusters, Real(t))
-	} else {
+	} else if !testing.Short() {
 		t.Log(NoBinary)
 	}
 	return clusters

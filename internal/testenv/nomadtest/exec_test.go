@@ -116,7 +116,7 @@ func TestExec_SameErrors(t *testing.T) {
 	forEachCluster(t, func(t *testing.T, cluster Cluster, client *api.Client) {
 		box := allocationOf(t, client, "p-team3-shell")
 		unknown := &api.Allocation{ID: "00000000-1111-2222-3333-444444444444", NodeID: box.NodeID}
-		limited, some := limitedToken(t, cluster, "alloc-exec", "read-job"), limitedToken(t, cluster, "read-job")
+		limited, withoutExec := limitedToken(t, cluster, "alloc-exec", "read-job"), limitedToken(t, cluster, "read-job")
 		for _, test := range []struct {
 			name, token, task string
 			a                 *api.Allocation
@@ -127,7 +127,7 @@ func TestExec_SameErrors(t *testing.T) {
 			{"ended", Token, "once", allocationOf(t, client, "p-team3-finished"), `task "once" is not running.`},
 			{"failed", Token, "crash", allocationOf(t, client, "p-team3-crashed"), `task "crash" is not running.`},
 			{"unknown allocation", Token, "box", unknown, `Unknown allocation "00000000-1111-2222-3333-444444444444"`},
-			{"no right", some, "box", box, "Permission denied"},
+			{"no right", withoutExec, "box", box, "Permission denied"},
 			{"no right on the node", limited, "box", box, "Permission denied"},
 			{"unknown token", "11111111-1111-2222-3333-444444444444", "box", box, "rpc error: Permission denied"},
 			{"no token", "", "box", box, "Permission denied"},

@@ -78,3 +78,16 @@ func Periodic(id string) *api.Job {
 
 // Parameterized returns a job that requires the meta "file" and accepts a payload.
 func Parameterized(id string) *api.Job { return parameterized(id, "file") }
+
+// ThreeAllocations is Scalable with three allocations.
+func ThreeAllocations(id, mode string) *api.Job {
+	job := Scalable(id, mode)
+	job.TaskGroups[0].Count = new(3)
+	SetSleep(job.TaskGroups[0].Tasks[0])
+	return job
+}
+
+// SetSleep makes a task sleep for an hour, without a shell.
+func SetSleep(t *api.Task) {
+	t.Config = map[string]any{"command": "/bin/sleep", "args": []string{"3600"}}
+}

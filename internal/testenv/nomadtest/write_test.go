@@ -130,7 +130,7 @@ func TestVersions_SameOnEveryCluster(t *testing.T) {
 		c.wantVersions("reverted", six...)
 		revert(0)
 		c.waitDeployed()
-		c.wantVersions("reverted to an equal version, of which only the indexes of its scaling policy differ",
+		c.wantVersions("reverted to a version that differs only in the indexes of its scaling policy",
 			append([]string{"6 a 1"}, six...)...)
 		revert(0)
 		c.waitDeployed()

@@ -1,0 +1,55 @@
+package e2e
+
+import (
+	"crypto/rand"
+	"fmt"
+	"testing"
+
+	docker "github.com/fsouza/go-dockerclient"
+
+	"nomadctld/internal/nomadsim"
+	"nomadctld/internal/testenv/dockertest"
+	"nomadctld/internal/testenv/gatewaytest"
+	"nomadctld/internal/testenv/nomadtest"
+)
+
+// execPath is a gateway with a task, p-team1-box, into which programs are executed either through Docker or through
+// Nomad.
+type execPath struct {
+	*gatewaytest.Gateway
+	Name          string
+	Cluster       *nomadsim.Cluster
+	url, settings string // for another gateway to the same cluster
+}
+
+// forEachPath calls test for a task in a real Docker container, if there is a daemon, and for a task that is a process
+// of the simulated Nomad.
+func forEachPath(t *testing.T, test func(t *testing.T, p execPath)) {
+	t.Run("docker", func(t *testing.T) {
+		host := dockertest.Daemon(t)
+		cluster := nomadtest.Simulated(t)
+		allocation := newAllocation()
+		cluster.Sim.AddJob(boxJob(nomadsim.Task{Name: "box", Driver: "docker"}, allocation))
+		dockertest.RunTask(t, cluster.Sim, allocation, "box", docker.Config{Cmd: []string{"sleep", "3600"}})
+		settings := fmt.Sprintf("docker.host = %q\n", host)
+		test(t, execPath{gatewaytest.Start(t, cluster.URL, settings), "docker", cluster.Sim, cluster.URL, settings})
+	})
+	t.Run("nomad", func(t *testing.T) {
+		cluster := nomadtest.Simulated(t)
+		cluster.Sim.AddJob(boxJob(nomadsim.Task{Name: "box", Driver: "raw_exec", Command: []string{"sleep", "3600"}},
+			newAllocation()))
+		test(t, execPath{gatewaytest.Start(t, cluster.URL, ""), "nomad", cluster.Sim, cluster.URL, ""})
+	})
+}
+
+func boxJob(task nomadsim.Task, allocation string) nomadsim.Job {
+	return nomadsim.Job{ID: "p-team1-box", Groups: []nomadsim.Group{{
+		Name: "g", Tasks: []nomadsim.Task{task}, Allocations: []nomadsim.Allocation{{ID: allocation, Node: "node-1"}},
+	}}}
+}
+
+func newAllocation() string {
+	var b [16]byte
+	rand.Read(b[:])
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+}

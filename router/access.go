@@ -1,0 +1,51 @@
+package router
+
+import (
+	"context"
+	"time"
+
+	"nomadctld/backends"
+)
+
+// Access is what a command can reach. authorize sets only what the Spec asks for; everything else is nil.
+type Access struct {
+	Cluster    backends.Cluster       // limited to the jobs on which the user may run the command; nil for TargetNone
+	Writer     backends.ClusterWriter // changes to these jobs; for commands of Operate and Admin
+	Operations *Operations            // for commands of Operate and Admin
+	Raw        *RawAccess             // for commands of Admin
+	Runtime    TaskRuntime            // of Target.Task
+
+	// ClusterFor returns the cluster limited to the jobs on which the user may run another command, or nil if there are
+	// none. It is set for Spec.CompletesCommands.
+	ClusterFor func(command string) backends.Cluster
+
+	runtimes          *RuntimeSelector
+	target            *Target
+	acquireResultSlot func(context.Context) (func(), error) // limitResults; nil: unlimited
+	onResolved        func()                                // limitResults: called when the target is resolved; may be nil
+}
+
+// RuntimeOf returns the runtime of a task in an allocation of the target's job. For any other allocation every call
+// fails.
+func (a *Access) RuntimeOf(allocation backends.Allocation, task string) TaskRuntime {
+	job := a.target.Job
+	if allocation.Tier != job.Tier || allocation.Namespace != job.Namespace || allocation.JobID != job.ID {
+		allocation = backends.Allocation{} // not owned by anybody
+	}
+	return a.runtimes.forTask(a.Cluster.(*scopedCluster), allocation, task)
+}
+
+// AllowCached accepts cluster responses up to maxAge old, so that all users who watch the same jobs share one query.
+func (a *Access) AllowCached(maxAge time.Duration) {
+	if s, ok := a.Cluster.(*scopedCluster); ok {
+		s.maxAge = maxAge
+	}
+}
+
+// AcquireResultSlot waits for one of the user's slots for buffered results. The caller must call release.
+func (a *Access) AcquireResultSlot(ctx context.Context) (release func(), err error) {
+	if a.acquireResultSlot == nil {
+		return func() {}, nil
+	}
+	return a.acquireResultSlot(ctx)
+}
