@@ -6,6 +6,7 @@ import (
 
 	"nomadctld/internal/nomadsim/agent"
 	"nomadctld/internal/nomadsim/jobspec"
+	"nomadctld/internal/nomadsim/scheduler"
 	"nomadctld/internal/nomadsim/store"
 )
 
@@ -61,7 +62,7 @@ func (c *Cluster) Allocations(namespace, job string) (ids []string) {
 // allocation is starting or stopping on a running client, and no deployment is active. It returns false if there is no
 // such job.
 func (c *Cluster) Idle(namespace, id string) (idle bool) {
-	c.store.View(func(st *store.State) { idle = st.Idle(namespace, id) })
+	c.store.View(func(st *store.State) { idle = scheduler.Idle(st, namespace, id) })
 	return idle
 }
 
@@ -131,7 +132,7 @@ func (c *Cluster) NodeStatus(name string) (status string) {
 
 // ClientInSync reports whether the client of a node is running and has reported all of its allocations.
 func (c *Cluster) ClientInSync(name string) (inSync bool) {
-	c.store.View(func(st *store.State) { inSync = st.ClientInSync(name) })
+	c.store.View(func(st *store.State) { inSync = scheduler.ClientInSync(st, name) })
 	return inSync
 }
 

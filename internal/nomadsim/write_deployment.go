@@ -2,10 +2,9 @@ package nomadsim
 
 import (
 	"fmt"
-	"maps"
-	"slices"
 
 	"nomadctld/internal/nomadsim/jobspec"
+	"nomadctld/internal/nomadsim/scheduler"
 	"nomadctld/internal/nomadsim/store"
 )
 
@@ -107,19 +106,8 @@ func promoteDeployment(c *Cluster, st *store.State, req *writeRequest) (any, err
 	} else if sent.Groups == nil {
 		sent.Groups = []string{}
 	}
-	healthy := map[string]int{}
-	for _, a := range st.Allocations {
-		if s := d.TaskGroups[a.TaskGroup]; s != nil && slices.Contains(s.PlacedCanaries, a.ID) && !a.Terminal() &&
-			a.IsHealthy() {
-			healthy[a.TaskGroup]++
-		}
-	}
-	for _, name := range slices.Sorted(maps.Keys(d.TaskGroups)) {
-		s := d.TaskGroups[name]
-		if (sent.All || slices.Contains(sent.Groups, name)) && healthy[name] < s.DesiredCanaries {
-			return nil, jobspec.ErrorList(fmt.Sprintf("Task group %q has %d/%d healthy allocations", name, healthy[name],
-				s.DesiredCanaries))
-		}
+	if err := scheduler.CheckPromotion(st, d, sent.Groups); err != nil {
+		return nil, err
 	}
 	e := c.scheduler.Promote(st, d.ID, sent.Groups)
 	req.index = e.CreateIndex
@@ -141,23 +129,12 @@ func pauseDeployment(c *Cluster, st *store.State, req *writeRequest) (any, error
 	if sent.Pause {
 		operation = "pause"
 	}
-	old, err := activeDeployment(st, req, operation, "submit-job", "pause-deployment")
+	d, err := activeDeployment(st, req, operation, "submit-job", "pause-deployment")
 	if err != nil {
 		return nil, err
 	}
-	d := old.Copy()
-	req.index = st.NextIndex(store.TableJobs, store.TableDeployments, store.TableEvaluations)
-	d.Status = "running"
-	if sent.Pause {
-		d.Status = "paused"
-	}
-	d.StatusDescription = store.DeploymentDescriptions[d.Status]
-	st.StoreDeployment(d, req.index)
-	if sent.Pause {
-		return req.deploymentResponse(nil, nil), nil
-	}
-	e := c.scheduler.EvaluateDeployment(st, d, req.index)
-	c.scheduler.CheckDeployment(st, d.ID)
+	index, e := c.scheduler.Pause(st, d, sent.Pause)
+	req.index = index
 	return req.deploymentResponse(e, nil), nil
 }
 

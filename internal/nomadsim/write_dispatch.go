@@ -2,15 +2,13 @@ package nomadsim
 
 import (
 	"fmt"
-	"maps"
-	"time"
 
 	"nomadctld/internal/nomadsim/jobspec"
+	"nomadctld/internal/nomadsim/scheduler"
 	"nomadctld/internal/nomadsim/store"
 )
 
-// dispatchJob registers a child of a parameterized job. Unlike Nomad, it stores the payload uncompressed, which is
-// not visible to clients.
+// dispatchJob registers a child of a parameterized job.
 func dispatchJob(c *Cluster, st *store.State, req *writeRequest) (any, error) {
 	var sent struct {
 		JobID, IdPrefixTemplate string
@@ -56,26 +54,10 @@ func dispatchJob(c *Cluster, st *store.State, req *writeRequest) (any, error) {
 			}
 		}
 	}
-	req.index = st.NextIndex(store.TableJobs, store.TableSummaries, store.TableEvaluations)
-	prefix := sent.IdPrefixTemplate
-	if prefix != "" {
-		prefix += "-"
-	}
-	now := time.Now()
-	child := parent.Child(fmt.Sprintf("%s/dispatch-%s%d-%s", parent.ID, prefix, now.Unix(),
-		jobspec.UUID("dispatch", parent.ID, fmt.Sprint(req.index))[:8]))
-	child.Dispatched, child.Priority, child.Idempotency = true, sent.Priority, token
-	if len(sent.Payload) > 0 {
-		child.Payload = sent.Payload
-	}
-	if len(sent.Meta) > 0 {
-		meta := map[string]string{}
-		maps.Copy(meta, child.Meta)
-		maps.Copy(meta, sent.Meta)
-		child.Meta = meta
-	}
-	child = st.StoreVersion(nil, child, req.index)
-	e := c.scheduler.Evaluate(st, child, "job-register", req.index, req.index)
+	child, e := c.scheduler.Dispatch(st, parent, scheduler.Dispatch{
+		Prefix: sent.IdPrefixTemplate, Payload: sent.Payload, Meta: sent.Meta, Priority: sent.Priority, Token: token,
+	})
+	req.index = e.CreateIndex
 	return object{
 		"DispatchedJobID": child.ID, "EvalID": e.ID, "EvalCreateIndex": req.index, "JobCreateIndex": req.index,
 		"Index": req.index,
@@ -97,9 +79,7 @@ func forceJob(c *Cluster, st *store.State, req *writeRequest) (any, error) {
 		return nil, fmt.Errorf("force launch for job %q failed: can't force run non-tracked job %q (%s)", j.ID, j.ID,
 			j.Namespace)
 	}
-	id := fmt.Sprintf("%s/periodic-%d", j.ID, time.Now().Unix())
-	req.index = st.NextIndex(store.TableJobs, store.TableSummaries, store.TableEvaluations)
-	child := st.StoreVersion(st.Job(req.namespace, id), j.Child(id), req.index)
-	e := c.scheduler.Evaluate(st, child, "periodic-job", req.index, req.index)
+	e := c.scheduler.ForcePeriodic(st, j)
+	req.index = e.CreateIndex
 	return object{"EvalID": e.ID, "EvalCreateIndex": req.index, "Index": req.index}, nil
 }

@@ -37,21 +37,7 @@ func evaluateJob(c *Cluster, st *store.State, req *writeRequest) (any, error) {
 	case j.IsParent():
 		return nil, errors.New("can't evaluate parameterized job")
 	}
-	req.index = st.NextIndex(store.TableEvaluations, store.TableAllocations)
-	var forced []*store.Allocation
-	for _, a := range j.Allocations {
-		if !sent.EvalOptions.ForceReschedule || a.ClientStatus != "failed" || a.NextAllocation != "" ||
-			a.Job.CreateIndex != j.CreateIndex {
-			continue
-		}
-		if j.HasGroup(a.TaskGroup) && j.GroupNamed(a.Group).PermitsRescheduling(j.Type) {
-			b := a.Copy()
-			b.DesiredTransition.ForceReschedule = new(true)
-			forced = append(forced, b)
-		}
-	}
-	st.StoreAllocations(req.index, forced...)
-	j = st.Job(req.namespace, req.id)
-	e := c.scheduler.Evaluate(st, j, "job-register", req.index, j.ModifyIndex)
-	return req.registerResponse(e.ID, req.index, j.ModifyIndex), nil
+	e := c.scheduler.Reevaluate(st, j, sent.EvalOptions.ForceReschedule)
+	req.index = e.CreateIndex
+	return req.registerResponse(e.ID, req.index, e.JobModifyIndex), nil
 }

@@ -69,20 +69,10 @@ func registerJob(c *Cluster, st *store.State, req *writeRequest) (any, error) {
 
 // submit stores j as the next version of before, unless both are the same, and returns the response.
 func (c *Cluster) submit(st *store.State, req *writeRequest, before, j *store.Job) object {
-	if before != nil && before.Stop == j.Stop && before.SameRegistration(&j.Registration) {
-		if before.IsParent() {
-			req.index = before.ModifyIndex
-			return req.registerResponse("", 0, before.ModifyIndex)
-		}
-		req.index = st.NextIndex(store.TableEvaluations)
-		e := c.scheduler.Evaluate(st, before, "job-register", req.index, 0)
-		return req.registerResponse(e.ID, req.index, before.ModifyIndex)
+	index, e, j := c.scheduler.Submit(st, before, j)
+	req.index = index
+	if e == nil {
+		return req.registerResponse("", 0, j.ModifyIndex)
 	}
-	req.index = st.NextIndex(store.TableJobs, store.TableSummaries, store.TableEvaluations)
-	j = st.StoreVersion(before, j, req.index)
-	if j.IsParent() {
-		return req.registerResponse("", 0, req.index)
-	}
-	e := c.scheduler.Evaluate(st, j, "job-register", req.index, req.index)
-	return req.registerResponse(e.ID, req.index, req.index)
+	return req.registerResponse(e.ID, index, j.ModifyIndex)
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"nomadctld/internal/nomadsim/jobspec"
+	"nomadctld/internal/nomadsim/scheduler"
 	"nomadctld/internal/nomadsim/store"
 )
 
@@ -60,7 +61,7 @@ func scaleJob(c *Cluster, st *store.State, req *writeRequest) (any, error) {
 	}
 	response := req.registerResponse("", 0, before.ModifyIndex)
 	if sent.Count != nil {
-		if err := before.CheckScale(g, *sent.Count, sent.JobModifyIndex); err != nil {
+		if err := scheduler.CheckScale(before, g, *sent.Count, sent.JobModifyIndex); err != nil {
 			return nil, err
 		}
 		index := st.NextIndex(store.TableJobs, store.TableSummaries)

@@ -39,6 +39,7 @@ type Servers interface {
 	Evaluate(st *store.State, j *store.Job, trigger string, index, jobModified uint64) *store.Evaluation
 }
 
+// New returns the client agents of a cluster. Connect must be called before their first use.
 func New(s *store.Store) *Agents {
 	return &Agents{
 		store: s, runners: make(map[string]*allocRunner), failNext: make(map[[2]string]int), exitCodes: make(map[string]int),

@@ -23,6 +23,7 @@ type ExecOutput struct {
 	Result *execResult `json:"result,omitempty"`
 }
 
+// Stream is a chunk of input or output, or its end.
 type Stream struct {
 	Data  []byte `json:"data,omitempty"`
 	Close bool   `json:"close,omitempty"`

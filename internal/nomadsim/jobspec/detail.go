@@ -121,6 +121,7 @@ func (t Task) detail(j *Registration, restart object) object {
 	}
 }
 
+// Lifecycle returns the lifecycle block of the task, or nil.
 func (t Task) Lifecycle() any {
 	if !t.Sidecar {
 		return nil
@@ -131,6 +132,7 @@ func (t Task) Lifecycle() any {
 // DiskMB is Nomad's default disk size of a group.
 const DiskMB = 300
 
+// Resources returns a resources block. Memory and disk are in MiB.
 func Resources(cpu, memory, memoryMax, disk int) object {
 	return object{
 		"CPU": cpu, "MemoryMB": memory, "MemoryMaxMB": memoryMax, "DiskMB": disk, "IOPS": 0, "Cores": 0,

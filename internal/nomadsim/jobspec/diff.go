@@ -34,6 +34,7 @@ type groupDiff struct {
 	Updates map[string]int
 }
 
+// Diff is the difference between two versions of a job.
 type Diff struct {
 	Type, ID   string
 	Fields     []fieldDiff

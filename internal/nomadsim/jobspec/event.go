@@ -34,6 +34,7 @@ type Event struct {
 	GenericSource    string
 }
 
+// NewEvent returns an event of a kind that has no function of its own.
 func NewEvent(at time.Time, kind, display string, details map[string]string) Event {
 	if details == nil {
 		details = map[string]string{}

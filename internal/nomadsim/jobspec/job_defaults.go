@@ -80,6 +80,7 @@ func (t *Task) fillDefaults() {
 	}
 }
 
+// FillDefaults fills in the defaults of a task state in this allocation.
 func (s *TaskState) FillDefaults(a Allocation) {
 	if s.State == "" {
 		switch a.ClientStatus {

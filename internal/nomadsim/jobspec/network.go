@@ -12,6 +12,7 @@ type Port struct {
 	Value, To int
 }
 
+// Detail returns the port as a job or an allocation contains it.
 func (p Port) Detail() object {
 	d := object{"Label": p.Label, "HostNetwork": "default"}
 	if p.Value != 0 {
@@ -26,6 +27,7 @@ func (p Port) Detail() object {
 // requestedNetworks returns the networks of a job, without empty fields.
 func requestedNetworks(all []Network) []object { return NetworkRows(all, Port.Detail, nil) }
 
+// NetworkRows returns networks without empty fields. detail renders their ports, and extra is added to each network.
 func NetworkRows(all []Network, detail func(Port) object, extra object) (rows []object) {
 	for _, n := range all {
 		row := object{}

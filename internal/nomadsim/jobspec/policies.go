@@ -74,6 +74,7 @@ func (g Group) PermitsRescheduling(jobType string) bool {
 // MayReplace reports whether an allocation on a disconnected node may be replaced.
 func (g Group) MayReplace() bool { return g.Disconnect == nil || !g.Disconnect.NoReplace }
 
+// DefaultProgressDeadline is Nomad's default for progress_deadline.
 const DefaultProgressDeadline = 10 * time.Minute
 
 // RestartPolicy returns the restart policy of the group. onSuccess reports whether it also applies to exit code 0.

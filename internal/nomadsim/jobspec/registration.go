@@ -36,6 +36,7 @@ type Registration struct {
 	Idempotency     string
 }
 
+// PeriodicJob is a periodic block in Nomad's format.
 type PeriodicJob struct {
 	Enabled         bool
 	ProhibitOverlap bool
@@ -44,6 +45,7 @@ type PeriodicJob struct {
 	TimeZone        string
 }
 
+// ParameterizedJob is a parameterized block in Nomad's format.
 type ParameterizedJob struct {
 	MetaOptional, MetaRequired []string
 	Payload                    string
@@ -70,6 +72,7 @@ func (j *Registration) GroupNamed(g Group) Group {
 	return g
 }
 
+// HasGroup reports whether the version has a group with this name.
 func (j *Registration) HasGroup(name string) bool {
 	return slices.ContainsFunc(j.Groups, func(g Group) bool { return g.Name == name })
 }

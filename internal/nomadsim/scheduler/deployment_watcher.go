@@ -38,14 +38,14 @@ func (sc *Scheduler) setAllocHealth(st *store.State, a *store.Allocation, health
 	d := st.Deployments[i].Copy()
 	st.CountDeployment(d, nil)
 	st.StoreDeployment(d, index)
-	if sc.CheckDeployment(st, d.ID) {
+	if sc.checkDeployment(st, d.ID) {
 		sc.Evaluate(st, st.Job(d.Namespace, d.JobID), "deployment-watcher", st.NextIndex(store.TableEvaluations), 0)
 	}
 }
 
-// CheckDeployment completes, promotes or fails a running deployment if the health of its allocations requires it. It
+// checkDeployment completes, promotes or fails a running deployment if the health of its allocations requires it. It
 // reports whether the deployment continues unchanged.
-func (sc *Scheduler) CheckDeployment(st *store.State, id string) (unchanged bool) {
+func (sc *Scheduler) checkDeployment(st *store.State, id string) (unchanged bool) {
 	d := st.DeploymentByID(id)
 	if d == nil || d.Status != "running" {
 		return false
@@ -120,7 +120,7 @@ func (sc *Scheduler) FailDeployment(st *store.State, old *store.Deployment, desc
 	}
 	if !revert || j == nil {
 		st.StoreDeployment(d, index)
-		return sc.EvaluateDeployment(st, d, index), nil
+		return sc.evaluateDeployment(st, d, index), nil
 	}
 	var stable *store.Job
 	for _, v := range j.Versions() {
@@ -144,10 +144,11 @@ func (sc *Scheduler) FailDeployment(st *store.State, old *store.Deployment, desc
 		st.StoreVersion(st.Job(d.Namespace, d.JobID), &back, index)
 		reverted = &stable.Version
 	}
-	return sc.EvaluateDeployment(st, d, index), reverted
+	return sc.evaluateDeployment(st, d, index), reverted
 }
 
-func (sc *Scheduler) EvaluateDeployment(st *store.State, d *store.Deployment, index uint64) *store.Evaluation {
+// evaluateDeployment creates an evaluation of the job of a changed deployment.
+func (sc *Scheduler) evaluateDeployment(st *store.State, d *store.Deployment, index uint64) *store.Evaluation {
 	j := st.Job(d.Namespace, d.JobID)
 	if j == nil {
 		j = &store.Job{Registration: jobspec.Registration{
@@ -191,5 +192,5 @@ func (sc *Scheduler) Promote(st *store.State, id string, groups []string) *store
 	d.UpdateDescription()
 	st.StoreDeployment(d, index)
 	st.StoreAllocations(index, promoted...)
-	return sc.EvaluateDeployment(st, d, index)
+	return sc.evaluateDeployment(st, d, index)
 }

@@ -189,7 +189,7 @@ func (p *plan) apply() {
 	// Check the deployment even if the plan did not change it: after a promotion, all allocations may already exist.
 	if p.job != nil {
 		if d := p.deployment(); d != nil {
-			sc.CheckDeployment(st, d.ID)
+			sc.checkDeployment(st, d.ID)
 		}
 	}
 }

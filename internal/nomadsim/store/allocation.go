@@ -40,11 +40,13 @@ type Allocation struct {
 
 func (a *Allocation) key() key { return key{a.Namespace, a.ID, a.CreateIndex} }
 
+// Terminal reports whether the allocation has stopped or is to be stopped.
 func (a *Allocation) Terminal() bool {
 	return a.DesiredStatus != "run" || a.ClientStatus == "complete" || a.ClientStatus == "failed" ||
 		a.ClientStatus == "lost"
 }
 
+// DesiredTransition is what a request wants to happen to an allocation.
 type DesiredTransition struct {
 	ForceReschedule, Migrate, MigrateDisablePlacement, NoShutdownDelay, Reschedule *bool
 }
@@ -57,6 +59,7 @@ type AllocHealth struct {
 	Timestamp   *time.Time
 }
 
+// TaskState is the record of a task in an allocation.
 type TaskState struct {
 	State       string
 	Failed      bool
@@ -79,6 +82,7 @@ type AllocationStub struct {
 	AllocatedResources object `json:",omitempty"`
 }
 
+// Stub returns the allocation as it appears in a list.
 func (a *Allocation) Stub(states, withResources bool) AllocationStub {
 	s := AllocationStub{Allocation: a, JobType: a.Job.Type, JobVersion: a.Job.Version}
 	if states {
@@ -202,12 +206,15 @@ func (a *Allocation) Index() int {
 	return n
 }
 
+// IsCanary reports whether the allocation is a canary that is not promoted.
 func (a *Allocation) IsCanary() bool { return a.DeploymentStatus != nil && a.DeploymentStatus.Canary }
 
+// IsHealthy reports whether the allocation is healthy in its deployment.
 func (a *Allocation) IsHealthy() bool {
 	return a.DeploymentStatus != nil && a.DeploymentStatus.Healthy != nil && *a.DeploymentStatus.Healthy
 }
 
+// HasHealth reports whether the health of the allocation in its deployment is known.
 func (a *Allocation) HasHealth() bool {
 	return a.DeploymentStatus != nil && a.DeploymentStatus.Healthy != nil
 }

@@ -24,6 +24,7 @@ type Deployment struct {
 
 func (d *Deployment) key() key { return key{d.Namespace, d.ID, d.CreateIndex} }
 
+// Active reports whether the deployment is not finished.
 func (d *Deployment) Active() bool {
 	switch d.Status {
 	case "running", "paused", "pending", "blocked", "unblocking":
@@ -101,6 +102,7 @@ func (d *Deployment) countHealth(j *Job, allocations []*Allocation, index uint64
 	}
 }
 
+// DeploymentByID returns a deployment, or nil if there is none.
 func (st *State) DeploymentByID(id string) *Deployment {
 	i := slices.IndexFunc(st.Deployments, func(d *Deployment) bool { return d.ID == id })
 	if i < 0 {

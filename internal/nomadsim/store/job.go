@@ -102,6 +102,7 @@ type JobStub struct {
 	Meta                                     map[string]string `json:",omitempty"`
 }
 
+// Stub returns the job as it appears in a list.
 func (j *Job) Stub(withMeta bool) JobStub {
 	s := JobStub{
 		ID: j.ID, ParentID: j.ParentID, Name: j.Name, Namespace: j.Namespace,

@@ -30,6 +30,7 @@ func (st *State) RecordsOf(j *Job, e *Evaluation) ([]*Allocation, []*Evaluation)
 	return st.Orphans(e.Namespace, e.JobID)
 }
 
+// Job returns the current version of a job, or nil if there is none.
 func (st *State) Job(namespace, id string) *Job {
 	if i, found := find(st.Jobs, key{namespace: namespace, id: id}, byName); found {
 		return st.Jobs[i]
@@ -104,24 +105,6 @@ func (st *State) Purge(namespace, id string) []*Allocation {
 	st.removeJob(j)
 	st.countChildren(namespace, j.ParentID)
 	return j.Allocations
-}
-
-// Idle reports whether a job has reached a stable state: no evaluation is pending (except max-disconnect-timeout), no
-// allocation is starting or stopping on a running client, and no deployment is active. It returns false if there is no
-// such job.
-func (st *State) Idle(namespace, id string) bool {
-	j := st.Job(namespace, id)
-	awaited := func(e *Evaluation) bool { return e.Status == "pending" && e.TriggeredBy != "max-disconnect-timeout" }
-	if j == nil || slices.ContainsFunc(j.Evaluations, awaited) || (j.Deployment != nil && j.Deployment.Active()) {
-		return false
-	}
-	for _, a := range j.Allocations {
-		if a.ClientStatus == "pending" && !st.AgentDown(a) ||
-			(a.DesiredStatus != "run" && a.ClientStatus == "running" && !st.AgentDown(a)) {
-			return false
-		}
-	}
-	return true
 }
 
 // DeleteJob deletes the record of a job, but not those of its allocations and evaluations.

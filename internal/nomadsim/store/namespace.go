@@ -13,6 +13,7 @@ type Namespace struct {
 
 func (n *Namespace) key() key { return key{id: n.Name} }
 
+// AddNamespace adds a namespace, unless it exists.
 func (st *State) AddNamespace(name, description string) {
 	if st.HasNamespace(name) {
 		return

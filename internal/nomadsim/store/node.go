@@ -22,6 +22,7 @@ type Node struct {
 
 func (n *Node) key() key { return key{id: n.ID} }
 
+// AddNode adds a node, or replaces the one with the same name.
 func (st *State) AddNode(n jobspec.Node) *Node {
 	if n.Name == "" {
 		panic("nomadsim: a node needs a name")
@@ -52,6 +53,7 @@ func (st *State) AddNode(n jobspec.Node) *Node {
 	return added
 }
 
+// NodeNamed returns a node by its name, or nil if there is none.
 func (st *State) NodeNamed(name string) *Node {
 	if i := slices.IndexFunc(st.Nodes, func(n *Node) bool { return n.Name == name }); i >= 0 {
 		return st.Nodes[i]
@@ -59,6 +61,7 @@ func (st *State) NodeNamed(name string) *Node {
 	return nil
 }
 
+// Stub returns the node as it appears in a list.
 func (n *Node) Stub() object {
 	drivers := object{}
 	for _, d := range n.Spec.Drivers {
@@ -95,6 +98,7 @@ func available(nodes []*Node) map[string]int {
 	return count
 }
 
+// NodeByID returns a node, or nil if there is none.
 func (st *State) NodeByID(id string) *Node {
 	if i, found := find(st.Nodes, key{id: id}, byName); found {
 		return st.Nodes[i]
@@ -115,6 +119,7 @@ func (st *State) SetNodeStatus(n *Node, status string) {
 	st.Nodes = put(st.Nodes, n, byName)
 }
 
+// MissedHeartbeat records that the servers have missed the heartbeat of a node.
 type MissedHeartbeat struct {
 	Index uint64
 	At    time.Time
@@ -126,16 +131,6 @@ func (st *State) DefaultDrivers() []string {
 		return nil
 	}
 	return st.Nodes[0].Spec.Drivers
-}
-
-// ClientInSync reports whether the client of a node is running and has reported all of its allocations.
-func (st *State) ClientInSync(name string) bool {
-	n := st.NodeNamed(name)
-	return n != nil && n.Status == "ready" && !n.AgentDown &&
-		!slices.ContainsFunc(st.Allocations, func(a *Allocation) bool {
-			stopping := a.DesiredStatus != "run" && (a.ClientStatus == "lost" || a.ClientStatus == "running")
-			return a.NodeID == n.ID && (stopping || a.ClientStatus == "unknown" || a.ClientStatus == "pending")
-		})
 }
 
 // StoreNode stores a changed copy of a node.

@@ -24,6 +24,7 @@ const (
 	nodeDisk   = 102400 // MiB
 )
 
+// Attributes returns the attributes that the client has fingerprinted.
 func (n *Node) Attributes() map[string]string {
 	address := n.Spec.Address
 	all := map[string]string{

@@ -56,6 +56,7 @@ func (s *Store) Acquire() bool {
 	return !s.closed
 }
 
+// Release undoes one Acquire.
 func (s *Store) Release() { s.inUse.Done() }
 
 // Close cancels the delayed transactions and the context, and waits for everything that has acquired the store.
