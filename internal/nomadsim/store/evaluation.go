@@ -99,7 +99,7 @@ func (j *Job) newEvaluation(trigger, description string, created int64, index ui
 	return e
 }
 
-// DesiredUpdates returns the plan annotations of a group that only places allocations.
+// DesiredUpdates returns the plan annotations of a group with this number of placements and no other changes.
 func DesiredUpdates(placed int) object {
 	return object{
 		"Place": placed, "Canary": 0, "DestructiveUpdate": 0, "Disconnect": 0, "Ignore": 0, "InPlaceUpdate": 0,
