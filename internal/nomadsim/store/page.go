@@ -3,6 +3,7 @@ package store
 import (
 	"cmp"
 	"fmt"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -56,7 +57,7 @@ func Page[T Row, S any](
 ) (out []S, next string, err error) {
 	var filter *bexpr.Evaluator
 	if q.Filter != "" {
-		if filter, err = bexpr.CreateEvaluator(q.Filter); err != nil {
+		if filter, err = bexpr.CreateEvaluator(q.Filter, bexpr.WithHookFn(filterableField)); err != nil {
 			return nil, "",
 				jobspec.BadRequest("failed to create result paginator: failed to read filter expression: " + err.Error())
 		}
@@ -104,10 +105,18 @@ func Page[T Row, S any](
 	return out, "", nil
 }
 
-// filterable returns the record whose fields filter expressions name.
+// filterable returns the record whose fields filter expressions name. Filters do not find the fields of embedded structs.
 func filterable(r Row) any {
 	if j, isJob := r.(*Job); isJob {
-		return &j.Registration // the names of embedded fields are not looked up
+		return &j.Registration
 	}
 	return r
+}
+
+// filterableField is filterable for the value of a field.
+func filterableField(v reflect.Value) reflect.Value {
+	if v.Type() == reflect.TypeFor[*Job]() && !v.IsNil() {
+		return v.Elem().FieldByName("Registration")
+	}
+	return v
 }
