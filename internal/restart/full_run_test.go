@@ -148,6 +148,12 @@ func TestFull_RefusesBeforeStop(t *testing.T) {
 			func(s *stoppableCluster, _ ops.Operation) { s.job.ModifyIndex, s.job.Version = 8, 4 }, true,
 			"web was changed by somebody else and is now at version 4; nothing was done",
 		},
+		"stopped elsewhere": {
+			func(s *stoppableCluster, _ ops.Operation) {
+				s.job.Stopped, s.job.ModifyIndex, s.job.Version = true, 8, 4
+			}, true,
+			"web was changed by somebody else and is now at version 4; nothing was done",
+		},
 		"no folder": {
 			func(*stoppableCluster, ops.Operation) {}, false,
 			"the gateway has no folder for job definitions, so restart --full is refused",
@@ -199,9 +205,9 @@ func TestFull_StopResponseLost(t *testing.T) {
 func TestFull_JobStoppedElsewhere(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStoppableCluster()
-		s.afterStop = func(s *stoppableCluster) { // somebody else stops it too
-			s.job.Version++
-			s.job.ModifyIndex++
+		s.afterStop = func(s *stoppableCluster) { // somebody else registers it and stops it again
+			s.job.Version += 2
+			s.job.ModifyIndex += 2
 		}
 		op := s.operation(t, t.TempDir())
 		err := (&Full{Job: s.job, Timeout: time.Minute}).Run(t.Context(), op)

@@ -390,3 +390,25 @@ func TestFollow_JobWithoutTasks(t *testing.T) {
 		})
 	}
 }
+
+// brokenWriter fails like the output of a client that has closed it.
+type brokenWriter struct{}
+
+var errOutputClosed = errors.New("the client closed its output")
+
+func (brokenWriter) Write([]byte) (int, error) { return 0, errOutputClosed }
+
+// TestFollow_LastLineNotWritten checks a last line without a newline, which is printed when the task has finished.
+func TestFollow_LastLineNotWritten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		task := newTask(0, backends.StateRunning)
+		view, _ := newView(jobOf("running", task), &task, map[string]*fakeLog{
+			"e0": logOf(steps(caughtUp("c1"), pause(time.Second), lines("half")), fails(backends.ErrNoLog)),
+		})
+		view.Printer.Times = true // otherwise every chunk is printed at once
+		view.Printer.Console.Stdout = brokenWriter{}
+		if err := view.Follow(t.Context(), newStates(runsUntil(time.Second))); err != errOutputClosed {
+			t.Errorf("got %v, want the error of the output", err)
+		}
+	})
+}
