@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"nomadctld/backends"
+	"nomadctld/internal/childjobs"
 	"nomadctld/internal/phrase"
 	"nomadctld/router"
 )
@@ -56,7 +57,7 @@ func (r *run) Run(ctx context.Context, req *router.Request) error {
 		return fmt.Errorf("%s is stopped (see: start %s)", job.ID, job.ID)
 	}
 	if job.Schedule.ProhibitOverlap && !r.force {
-		children, err := runningChildren(ctx, req, job)
+		children, err := childjobs.Running(ctx, req.Access.Cluster, job)
 		switch {
 		case err != nil:
 			return err

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"nomadctld/backends"
 	"nomadctld/internal/phrase"
 	"nomadctld/router"
 )
@@ -13,11 +14,6 @@ import (
 func init() { router.Register(func() router.Command { return new(signal) }) }
 
 type signal struct{}
-
-// signals are the signals that Nomad's drivers accept.
-var signals = strings.Fields(`SIGABRT SIGALRM SIGBUS SIGCONT SIGFPE SIGHUP SIGILL SIGINT SIGIO SIGIOT SIGKILL
-	SIGPIPE SIGPROF SIGQUIT SIGSEGV SIGSTOP SIGSYS SIGTERM SIGTRAP SIGTSTP SIGTTIN SIGTTOU SIGUSR1 SIGUSR2
-	SIGWINCH SIGXCPU SIGXFSZ`)
 
 func (signal) Spec() router.Spec {
 	return router.Spec{
@@ -45,13 +41,13 @@ func (signal) Run(ctx context.Context, req *router.Request) error {
 	if !strings.HasPrefix(name, "SIG") {
 		name = "SIG" + name
 	}
-	if !slices.Contains(signals, name) {
+	if !slices.Contains(backends.TaskSignals, name) {
 		return router.Exit(2, fmt.Errorf("signal: unknown signal %s (known: %s)",
-			req.Args[1], strings.ReplaceAll(strings.Join(signals, ", "), "SIG", "")))
+			req.Args[1], strings.ReplaceAll(strings.Join(backends.TaskSignals, ", "), "SIG", "")))
 	}
 	if a := *req.Target.Allocation; !a.MayRun(*req.Target.Task) {
 		return fmt.Errorf("task %s of %s is not running: it %s",
-			req.Target.Task.Name, a.Name, stateClause(notRunningState(a, *req.Target.Task), req.Target.Task.ExecID))
+			req.Target.Task.Name, a.Name, phrase.State(phrase.NotRunning(a, *req.Target.Task), req.Target.Task.ExecID))
 	}
 	if err := req.Access.Writer.SignalTask(ctx, *req.Target.Allocation, req.Target.Task.Name, name); err != nil {
 		return phrase.JobError(req.Target.Job, err)

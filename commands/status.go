@@ -210,14 +210,6 @@ func allocationsText(all []backends.Allocation, style render.Style) string {
 	return b.String()
 }
 
-func numberCells(ns ...int) []string {
-	words := make([]string, len(ns))
-	for i, n := range ns {
-		words[i] = fmt.Sprint(n)
-	}
-	return words
-}
-
 // ago returns the time since t in two units, as in Nomad's own output: 3h12m ago.
 func ago(t time.Time) string {
 	d := time.Since(t).Round(time.Second)

@@ -4,13 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
 
 	"nomadctld/backends"
+	"nomadctld/internal/childjobs"
 	"nomadctld/internal/jobrelease"
 	"nomadctld/internal/monitor"
 	"nomadctld/internal/ops"
@@ -98,7 +98,7 @@ func (s *stop) Run(ctx context.Context, req *router.Request) error {
 	}
 	live := monitor.LiveAllocations(job, group.Name)
 	if (group.Count == 0 || job.Stopped) && len(live) == 0 {
-		return printNotice(req, "%s is already stopped%s", req.Args[0], disconnectedText(job, group.Name))
+		return printNotice(req, "%s is already stopped%s", req.Args[0], monitor.DisconnectedText(job, group.Name))
 	}
 	if err := s.confirmStop(ctx, req, job, live); err != nil {
 		return err
@@ -151,7 +151,7 @@ func (s *stop) confirmStop(
 
 // stopJob stops a whole job.
 func (s *stop) stopJob(ctx context.Context, req *router.Request, job backends.JobDetail) error {
-	children, err := runningChildren(ctx, req, job)
+	children, err := childjobs.Running(ctx, req.Access.Cluster, job)
 	if err != nil {
 		return notStopped(req, err)
 	}
@@ -160,7 +160,7 @@ func (s *stop) stopJob(ctx context.Context, req *router.Request, job backends.Jo
 	}
 	live := monitor.LiveAllocations(job, "")
 	if job.Stopped && len(live) == 0 && !s.purge {
-		printNotice(req, "%s is already stopped%s", req.Args[0], disconnectedText(job, ""))
+		printNotice(req, "%s is already stopped%s", req.Args[0], monitor.DisconnectedText(job, ""))
 		left, err := s.stopChildren(ctx, req, job)
 		reportChildren(req, job, left)
 		return err
@@ -264,41 +264,13 @@ func (s *stop) deleteSaved(req *router.Request) error {
 }
 
 // stoppedText returns the number of stopped allocations of a job or group in words, or "". job is the state before the
-// stop.
-// The current state shows which allocations are on nodes that have disconnected since.
+// stop. The current state shows which allocations are on nodes that have disconnected since.
 func stoppedText(ctx context.Context, req *router.Request, job backends.JobDetail, group string) string {
-	n, disconnected := len(monitor.LiveAllocations(job, group)), disconnectedText(job, group)
-	if now, err := req.Access.Cluster.Job(ctx, job.Job); err == nil {
-		disconnected = disconnectedText(now, group)
-		for _, a := range monitor.LiveAllocations(job, group) {
-			if slices.ContainsFunc(now.Allocations, func(b backends.Allocation) bool {
-				return b.ID == a.ID && b.Status == "unknown"
-			}) {
-				n--
-			}
-		}
+	now, err := req.Access.Cluster.Job(ctx, job.Job)
+	if err != nil {
+		now = job
 	}
-	switch {
-	case n == 0 && disconnected == "":
-		return ""
-	case n == 0:
-		return ": " + strings.TrimPrefix(disconnected, "; ")
-	}
-	return ": " + phrase.Count(n, "allocation") + disconnected
-}
-
-// disconnectedText returns the number of allocations on disconnected nodes in words, or "".
-func disconnectedText(job backends.JobDetail, group string) string {
-	n := 0
-	for _, a := range job.Allocations {
-		if a.Status == "unknown" && (group == "" || a.Group == group) {
-			n++
-		}
-	}
-	if n == 0 {
-		return ""
-	}
-	return fmt.Sprintf("; %s on a disconnected node may still be running", phrase.Count(n, "allocation"))
+	return monitor.StoppedText(job, now, group)
 }
 
 func (s *stop) check(req *router.Request) error {
@@ -325,7 +297,7 @@ func (s *stop) stopAllocation(ctx context.Context, req *router.Request, job back
 	a := *req.Target.Allocation
 	if a.TerminalStatus() {
 		return fmt.Errorf("allocation %s of %s is not running: it %s",
-			phrase.ShortID(a.ID), job.ID, stateClause(a.Status, phrase.ShortID(a.ID)))
+			phrase.ShortID(a.ID), job.ID, phrase.State(a.Status, phrase.ShortID(a.ID)))
 	}
 	result, err := req.Access.Writer.StopAllocation(ctx, a)
 	if err != nil {
@@ -361,3 +333,73 @@ func startableText(job backends.JobDetail) string {
 	until := time.Now().Add(ops.Retention).UTC().Format("2006-01-02 15:04Z")
 	return fmt.Sprintf("start %s brings it back until %s, even after Nomad has deleted it", job.ID, until)
 }
+
+// childJobCount returns "1 child job", "2 child jobs".
+func childJobCount(n int) string { return phrase.Count(n, "child job") }
+
+// childJobsAre returns "1 child job is", "2 child jobs are".
+func childJobsAre(n int) string {
+	if n == 1 {
+		return childJobCount(n) + " is"
+	}
+	return childJobCount(n) + " are"
+}
+
+// askChildren prompts whether to stop the children too, unless a flag has decided that.
+func (s *stop) askChildren(ctx context.Context, req *router.Request, children []backends.Job) error {
+	if len(children) == 0 || s.children || s.keepChildren || s.yes || req.Console.Terminal == nil {
+		return nil
+	}
+	are := "are"
+	if len(children) == 1 {
+		are = "is"
+	}
+	key, err := choose(ctx, req, "yk",
+		"%s of %s %s running in tier %s. Stop them too? (y)es, (k)eep them running, or do (N)othing [y/k/N] ",
+		childJobCount(len(children)), req.Target.Job.ID, are, req.Target.Job.Tier)
+	if err != nil {
+		return err
+	}
+	s.children, s.keepChildren, s.yes = key == 'y', key == 'k', true
+	return nil
+}
+
+// stopChildren stops the child jobs of a job if --children or the prompt requests that. It returns those still running.
+func (s *stop) stopChildren(
+	ctx context.Context, req *router.Request, job backends.JobDetail,
+) (left []backends.Job, err error) {
+	if !s.children {
+		return childjobs.Running(ctx, req.Access.Cluster, job)
+	}
+	report := req.Console.NewProgressLine()
+	stopped, left, err := childjobs.Stop(ctx, req.Access.Cluster, req.Access.Writer, job, s.detach, report.Transientf)
+	report.Clear()
+	if stopped > 0 {
+		done := "stopped"
+		if s.detach || err != nil {
+			done = "asked Nomad to stop"
+		}
+		printNotice(req, "%s %s of %s", done, childJobCount(stopped), job.ID)
+	}
+	return left, err
+}
+
+// reportChildren prints which child jobs are still running.
+func reportChildren(req *router.Request, job backends.JobDetail, children []backends.Job) {
+	if len(children) == 0 {
+		return
+	}
+	var ids []string
+	for i, c := range children {
+		if i == maxListed {
+			ids = append(ids, fmt.Sprintf("and %d more", len(children)-i))
+			break
+		}
+		ids = append(ids, c.ID)
+	}
+	printNotice(req, "%s still running: %s (stop them too: stop --children %s)",
+		childJobsAre(len(children)), strings.Join(ids, ", "), job.ID)
+}
+
+// maxListed is the maximum number of job IDs in one line.
+const maxListed = 10

@@ -24,12 +24,14 @@ acl: backends
 backends/backendtest: backends
 backends/docker: backends internal/dockerhost internal/safego internal/tlsfiles
 backends/nomad: backends internal/safego internal/tlsfiles
-commands: backends internal/cmdline internal/console internal/escape internal/monitor
-	internal/jobrelease internal/ops internal/parse internal/pattern internal/phrase
-	internal/render internal/restart internal/safego internal/tasklog router
+commands: backends internal/childjobs internal/cmdline internal/console internal/escape
+	internal/jobrelease internal/monitor internal/ops internal/parse internal/pattern
+	internal/phrase internal/render internal/restart internal/safego internal/tasklog
+	router
 config: internal/cmdline internal/dockerhost internal/suggest internal/tlsfiles
 internal/cli: config internal/demo internal/gateway internal/health internal/linequeue
 internal/audit: internal/escape internal/linequeue
+internal/childjobs: backends internal/monitor
 internal/clusterview: backends internal/safego
 internal/console: backends internal/escape internal/render internal/safego
 internal/demo: config internal/gateway internal/nomadsim internal/sshfiles router
