@@ -28,6 +28,7 @@ type stoppableCluster struct {
 	isStopLost        bool                    // the stop is applied, and its response is lost
 	afterStop         func(*stoppableCluster) // may be nil
 	stopsAfter        time.Duration           // time that the allocations take to stop
+	stopped           time.Time
 	registerErr       error
 	isBroken          bool // the registered job does not run
 }
@@ -39,6 +40,9 @@ func newStoppableCluster() *stoppableCluster {
 }
 
 func (s *stoppableCluster) Job(context.Context, backends.Job) (backends.JobDetail, error) {
+	if s.job.Stopped && time.Since(s.stopped) >= s.stopsAfter {
+		s.job.Allocations = nil
+	}
 	return s.job, nil
 }
 
@@ -64,11 +68,7 @@ func (s *stoppableCluster) Stop(context.Context, backends.Job, bool) (backends.W
 	s.job.Version++
 	s.job.ModifyIndex++
 	result := backends.WriteResult{ModifyIndex: s.job.ModifyIndex}
-	time.AfterFunc(s.stopsAfter, func() {
-		if s.job.Stopped {
-			s.job.Allocations = nil
-		}
-	})
+	s.stopped = time.Now()
 	if s.afterStop != nil {
 		s.afterStop(s)
 	}
