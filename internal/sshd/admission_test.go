@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"runtime"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -245,4 +246,33 @@ func TestHandshake_TimeLimits(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestAdmission_LoginDespiteHalfOpen opens more and more silent connections.
+func TestAdmission_LoginDespiteHalfOpen(t *testing.T) {
+	s := startServer(t, Limits{Unauthenticated: 16, GreetingTimeout: time.Hour, HandshakeTimeout: time.Hour},
+		whoHandler)
+	before := runtime.NumGoroutine()
+	var silent []net.Conn
+	for i := range 200 {
+		from := &net.TCPAddr{IP: net.IPv4(127, 0, 1, byte(1+i%50))}
+		conn, err := (&net.Dialer{LocalAddr: from}).Dial("tcp", s.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		silent = append(silent, conn)
+		if i%50 == 49 {
+			client, err := s.dial(t, "ann", s.ann)
+			if err != nil {
+				t.Fatalf("after %d silent connections: %v", i+1, err)
+			}
+			runLine(t, client, "x")
+			client.Close()
+		}
+	}
+	for _, conn := range silent {
+		conn.Close()
+	}
+	eventually(t, "the goroutines have exited", func() bool { return runtime.NumGoroutine() <= before+2 })
 }
