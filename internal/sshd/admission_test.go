@@ -55,8 +55,8 @@ func TestAdmission_DropsEarlyAtRandom(t *testing.T) {
 	for _, tc := range []struct {
 		pending   int
 		low, high float64
-	}{{299, 0, 0}, {300, 0.27, 0.33}, {1650, 0.62, 0.68}, {2999, 0.98, 1}, {3000, 1, 1}} {
-		a := newArrivals(4000, 7) // 3000 for unknown networks, earlyStart is 300
+	}{{29, 0, 0}, {30, 0.27, 0.33}, {165, 0.62, 0.68}, {299, 0.98, 1}, {300, 1, 1}} {
+		a := newArrivals(400, 7) // 300 for unknown networks, earlyStart is 30
 		for i := range tc.pending {
 			a.pending[0] = append(a.pending[0], &pendingLogin{network: netip.MustParsePrefix(network(i))})
 		}
