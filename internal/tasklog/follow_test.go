@@ -361,9 +361,12 @@ func TestFollow_JobWithoutTasks(t *testing.T) {
 		job  backends.Job
 		want string // start of the error; empty: it waits for a task
 	}{
-		"dead":     {backends.Job{ID: "web", Status: "dead"}, "web has no allocations (see: ps --all web)"},
-		"periodic": {backends.Job{ID: "web", Status: "running", Periodic: true}, "web has no tasks of its own, only child jobs"},
-		"pending":  {backends.Job{ID: "web", Status: "pending"}, ""},
+		"dead": {backends.Job{ID: "web", Status: "dead"}, "web has no allocations (see: ps --all web)"},
+		"periodic": {
+			backends.Job{ID: "web", Status: "running", Periodic: true},
+			"web has no tasks of its own, only child jobs",
+		},
+		"pending": {backends.Job{ID: "web", Status: "pending"}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -383,7 +386,8 @@ func TestFollow_JobWithoutTasks(t *testing.T) {
 					t.Errorf("got %v, want %q", err, tc.want)
 				}
 				if err == nil && (out.stdout.String() != "web[0]/nginx | a\n" ||
-					!strings.HasPrefix(out.stderr.String(), "nomadctld: web has no allocations (see: ps --all web); waiting for one\n")) {
+					!strings.HasPrefix(out.stderr.String(),
+						"nomadctld: web has no allocations (see: ps --all web); waiting for one\n")) {
 					t.Errorf("got %q and %q", &out.stdout, &out.stderr)
 				}
 			})
