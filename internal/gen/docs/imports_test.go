@@ -22,10 +22,12 @@ var mayImport = importTable(`
 .: internal/cli
 acl: backends
 backends/backendtest: backends
-backends/docker: backends internal/dockerhost internal/safego internal/tlsfiles
-backends/nomad: backends internal/safego internal/tlsfiles
+backends/docker: backends internal/dockerhost internal/procscript internal/safego
+	internal/signals internal/terminate internal/tlsfiles
+backends/nomad: backends internal/procscript internal/safego internal/signals
+	internal/terminate internal/tlsfiles
 commands: backends internal/cmdline internal/console internal/escape internal/ops
-	internal/pattern internal/render internal/safego router
+	internal/pattern internal/render internal/safego internal/signals router
 config: internal/cmdline internal/dockerhost internal/suggest internal/tlsfiles
 internal/cli: config internal/demo internal/gateway internal/health internal/linequeue
 internal/audit: internal/escape internal/linequeue
@@ -39,10 +41,11 @@ internal/gen/docs: commands config router
 internal/gen/picture: internal/demo
 internal/logjoin: backends
 internal/logshare: backends internal/safego
+internal/nomadcli: internal/terminate
 internal/ops: backends
 internal/prose: commands router
 internal/render: internal/escape
-internal/sshd: acl internal/audit internal/console internal/escape router
+internal/sshd: acl internal/audit internal/console internal/escape internal/signals router
 internal/testenv/dockertest: internal/nomadsim internal/testenv
 internal/testenv/gatewaytest: config internal/audit internal/gateway internal/sshfiles
 	internal/testenv internal/testenv/nomadtest
