@@ -3,11 +3,18 @@ package acl
 import (
 	"slices"
 	"testing"
+
+	"nomadctld/backends"
 )
 
 var tiers = []Tier{
 	{Name: "production", Aliases: []string{"prod"}, Prefixes: []string{"p-"}},
 	{Name: "quality", Prefixes: []string{"q-", "t-"}},
+}
+
+// rootRef returns a reference to a job that is its own root.
+func rootRef(tier, namespace, id string) backends.JobRef {
+	return backends.JobRef{Tier: tier, Namespace: namespace, ID: id, Root: id}
 }
 
 // user returns a user whose groups grant ps and stop unless they have rights.
@@ -60,7 +67,7 @@ func TestScope_Owns(t *testing.T) {
 		{"empty", []Group{team1}, "production", "default", "", false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			if got := user(tc.groups...).Scope("ps", tiers).Owns(tc.tier, tc.ns, tc.root); got != tc.want {
+			if got := user(tc.groups...).Scope("ps", tiers).Owns(rootRef(tc.tier, tc.ns, tc.root)); got != tc.want {
 				t.Errorf("got %v, want %v", got, tc.want)
 			}
 		})
@@ -72,13 +79,13 @@ func TestScope_PerRight(t *testing.T) {
 		Group{Prefixes: []string{"p-a-"}, Rights: []string{"ps"}},
 		Group{Prefixes: []string{"p-b-"}},
 	)
-	if !u.Scope("ps", tiers).Owns("production", "default", "p-a-x") {
+	if !u.Scope("ps", tiers).Owns(rootRef("production", "default", "p-a-x")) {
 		t.Error("ps on p-a-x: got no, want yes")
 	}
-	if u.Scope("stop", tiers).Owns("production", "default", "p-a-x") {
+	if u.Scope("stop", tiers).Owns(rootRef("production", "default", "p-a-x")) {
 		t.Error("stop on p-a-x: got yes, want no")
 	}
-	if !u.Scope("stop", tiers).Owns("production", "default", "p-b-x") {
+	if !u.Scope("stop", tiers).Owns(rootRef("production", "default", "p-b-x")) {
 		t.Error("stop on p-b-x: got no, want yes")
 	}
 }
@@ -101,6 +108,42 @@ func TestScope_Prefixes(t *testing.T) {
 	}
 	if name, ok := s.Tier("prod"); !ok || name != "production" {
 		t.Errorf("alias prod: got %q, want production", name)
+	}
+}
+
+// TestScope_OwnsByRoot checks that the root of a job decides, not its own ID.
+func TestScope_OwnsByRoot(t *testing.T) {
+	u := user(Group{Prefixes: []string{"p-team1-"}})
+	for _, tc := range []struct {
+		id, root string
+		want     bool
+	}{
+		{"p-team1-web/dispatch-1", "p-team1-web", true},
+		{"p-team1-web/dispatch-1", "p-team2-web", false},
+		{"p-team2-web", "p-team1-web", true},
+		{"p-team1-web", "", false},
+	} {
+		job := backends.JobRef{Tier: "production", Namespace: "default", ID: tc.id, Root: tc.root}
+		if got := u.Scope("ps", tiers).Owns(job); got != tc.want {
+			t.Errorf("%s, root %s: the scope has %v, want %v", tc.id, tc.root, got, tc.want)
+		}
+		if got := u.Decide("ps", job, tiers)[0].Allowed; got != tc.want {
+			t.Errorf("%s, root %s: the decision is %v, want %v", tc.id, tc.root, got, tc.want)
+		}
+	}
+}
+
+func TestDecide_Tiers(t *testing.T) {
+	u := user(Group{Prefixes: []string{""}})
+	both := []Tier{{Name: "a", Prefixes: []string{"p-"}}, {Name: "b", Prefixes: []string{"p-x"}}}
+	for tier, want := range map[string][]string{"": {"a", "b"}, "a": {"a"}, "b": {"b"}, "c": {""}} {
+		var got []string
+		for _, decision := range u.Decide("ps", rootRef(tier, "", "p-x"), both) {
+			got = append(got, decision.Tier)
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("tier %q: got %q, want %q", tier, got, want)
+		}
 	}
 }
 
@@ -148,7 +191,7 @@ func TestDecide_Reason(t *testing.T) {
 		{"ps", "x-y", "", Decision{Reason: "none of your prefixes matches its ID"}},
 		{"ps", "t-web", "", Decision{true, "quality", "prefix group team1 grants @read on jobs whose IDs start with t-"}},
 	} {
-		if got := u.Decide(tc.right, tc.root, tc.namespace, tiers); len(got) != 1 || got[0] != tc.want {
+		if got := u.Decide(tc.right, rootRef("", tc.namespace, tc.root), tiers); len(got) != 1 || got[0] != tc.want {
 			t.Errorf("%s %s %s: got %+v, want %+v", tc.right, tc.root, tc.namespace, got, tc.want)
 		}
 		// The decision must agree with the scope.
@@ -157,7 +200,7 @@ func TestDecide_Reason(t *testing.T) {
 			if tc.want.Allowed {
 				tier = tc.want.Tier
 			}
-			if got := u.Scope(tc.right, tiers).Owns(tier, max(tc.namespace, "eu"), tc.root); got != tc.want.Allowed {
+			if got := u.Scope(tc.right, tiers).Owns(rootRef(tier, max(tc.namespace, "eu"), tc.root)); got != tc.want.Allowed {
 				t.Errorf("%s %s: the decision is %v, the scope has %v", tc.right, tc.root, tc.want.Allowed, got)
 			}
 		}

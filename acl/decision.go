@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"nomadctld/backends"
 )
 
 // Decision is whether a user has a right on a job, with the rule that decided it.
@@ -14,17 +16,18 @@ type Decision struct {
 	Reason  string // one line; denials of several groups are joined
 }
 
-// Decide reports whether the user has a right on the job with this root ID. It returns one decision for each tier
-// for which a prefix of the tier and a prefix of the user match the ID, in the order of tiers. If there is none, it
-// returns a single denial. An empty namespace means any. Decide sends no request, so it reveals neither which jobs
-// exist nor which tiers other teams' jobs run in.
-func (u User) Decide(right, root, namespace string, tiers []Tier) []Decision {
+// Decide reports whether the user has a right on the job. The ID of its root decides. It returns one decision for each
+// tier for which a prefix of the tier and a prefix of the user match the ID, in the order of tiers. If there is none,
+// it returns a single denial. An empty tier or namespace of the job means any. Decide sends no request, so it reveals
+// neither which jobs exist nor which tiers other teams' jobs run in.
+func (u User) Decide(right string, job backends.JobRef, tiers []Tier) []Decision {
 	var decisions []Decision
 	for _, tier := range tiers {
-		if longestPrefix(tier.Prefixes, root) == "" && !slices.Contains(tier.Prefixes, "") {
+		if job.Tier != "" && job.Tier != tier.Name ||
+			longestPrefix(tier.Prefixes, job.Root) == "" && !slices.Contains(tier.Prefixes, "") {
 			continue
 		}
-		if decision, matches := u.decideInTier(right, root, namespace, tier); matches {
+		if decision, matches := u.decideInTier(right, job, tier); matches {
 			decisions = append(decisions, decision)
 		}
 	}
@@ -35,11 +38,11 @@ func (u User) Decide(right, root, namespace string, tiers []Tier) []Decision {
 }
 
 // decideInTier is Decide for one tier. It also reports whether the ID matches a prefix of the user.
-func (u User) decideInTier(right, root, namespace string, tier Tier) (decision Decision, matches bool) {
+func (u User) decideInTier(right string, job backends.JobRef, tier Tier) (decision Decision, matches bool) {
 	var own []string // groups with a matching prefix and what they grant
 	for _, g := range u.Groups {
-		prefixMatches := slices.ContainsFunc(g.Prefixes, func(p string) bool { return strings.HasPrefix(root, p) })
-		inNamespace := namespace == "" || g.Namespaces == nil || slices.Contains(g.Namespaces, namespace)
+		prefixMatches := slices.ContainsFunc(g.Prefixes, func(p string) bool { return strings.HasPrefix(job.Root, p) })
+		inNamespace := job.Namespace == "" || g.Namespaces == nil || slices.Contains(g.Namespaces, job.Namespace)
 		switch {
 		case !prefixMatches:
 		case !inNamespace:
@@ -53,7 +56,7 @@ func (u User) decideInTier(right, root, namespace string, tier Tier) (decision D
 			own = append(own, fmt.Sprintf("prefix group %s matches this job, but grants %s", g.Name, granted))
 		default:
 			where := fmt.Sprintf("prefix group %s grants %s on jobs whose IDs start with %s", g.Name, g.grantText(),
-				longestPrefix(g.Prefixes, root))
+				longestPrefix(g.Prefixes, job.Root))
 			if g.Namespaces != nil {
 				where += " in namespace " + strings.Join(g.Namespaces, ", ")
 			}

@@ -3,6 +3,8 @@ package acl
 import (
 	"slices"
 	"strings"
+
+	"nomadctld/backends"
 )
 
 // Tier is the part of a tier's configuration that the rules use.
@@ -43,12 +45,12 @@ func (u User) Scope(right string, tiers []Tier) Scope {
 	return s
 }
 
-// Owns reports whether the job with this root ID (for a child job, its parent's ID), in this tier and namespace, is in
-// the scope.
-func (s Scope) Owns(tier, namespace, root string) bool {
-	return slices.ContainsFunc(s.grants[tier], func(g grant) bool {
-		inNamespace := g.namespaces == nil || slices.Contains(g.namespaces, namespace)
-		return inNamespace && slices.ContainsFunc(g.prefixes, func(p string) bool { return strings.HasPrefix(root, p) })
+// Owns reports whether the job is in the scope. The ID of its root decides.
+func (s Scope) Owns(job backends.JobRef) bool {
+	return slices.ContainsFunc(s.grants[job.Tier], func(g grant) bool {
+		inNamespace := g.namespaces == nil || slices.Contains(g.namespaces, job.Namespace)
+		return inNamespace &&
+			slices.ContainsFunc(g.prefixes, func(p string) bool { return strings.HasPrefix(job.Root, p) })
 	})
 }
 

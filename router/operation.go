@@ -36,7 +36,7 @@ type Operations struct {
 // *ops.BusyError. Only the values of ctx are used.
 func (o *Operations) Start(ctx context.Context, work func(context.Context, ops.Operation) error) (*ops.Op, error) {
 	runner := o.runner
-	op, err := runner.operations.Start(o.job(), o.user, o.command())
+	op, err := runner.operations.Start(o.target.Job.Ref(), o.user, o.command())
 	if err != nil {
 		return nil, err
 	}
@@ -68,18 +68,14 @@ func (o *Operations) Start(ctx context.Context, work func(context.Context, ops.O
 }
 
 // CheckNoneRunning returns an *ops.BusyError if an operation is running on the target's job.
-func (o *Operations) CheckNoneRunning() error { return o.runner.operations.CheckNoOperation(o.job()) }
+func (o *Operations) CheckNoneRunning() error {
+	return o.runner.operations.CheckNoOperation(o.target.Job.Ref())
+}
 
 // CheckNoPendingRestore returns an *ops.BusyError if an operation on the target's job has stopped or changed it and
 // will register its saved definition again.
 func (o *Operations) CheckNoPendingRestore() error {
-	return o.runner.operations.CheckNoPendingRestore(o.job())
-}
-
-// job returns the target's job as an ops.Job.
-func (o *Operations) job() ops.Job {
-	job := o.target.Job
-	return ops.Job{Tier: job.Tier, Namespace: job.Namespace, ID: job.ID, Root: job.Root}
+	return o.runner.operations.CheckNoPendingRestore(o.target.Job.Ref())
 }
 
 // command returns the command line without secrets.
@@ -92,7 +88,7 @@ func (o *Operations) Owned(selection backends.Selection) (all []*ops.Op, saved [
 	if err != nil {
 		return nil, nil, err
 	}
-	excluded := func(j ops.Job) bool {
+	excluded := func(j backends.JobRef) bool {
 		return !o.owns(j) || !slices.Contains(tiers, j.Tier) ||
 			selection.Namespace != "" && selection.Namespace != j.Namespace
 	}
@@ -111,6 +107,6 @@ func (o *Operations) DeleteDefinition(saved ops.SavedDefinition) error {
 }
 
 // owns reports whether the job is in the scope of the command.
-func (o *Operations) owns(job ops.Job) bool {
-	return o.scope.owned.Owns(job.Tier, job.Namespace, job.Root)
+func (o *Operations) owns(job backends.JobRef) bool {
+	return o.scope.owned.Owns(job)
 }

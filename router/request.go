@@ -59,7 +59,7 @@ func (r *Request) AllowedCommands() []Spec {
 // Require returns an error, and records the refusal, if the user does not have the right on the target's job.
 func (r *Request) Require(right string) error {
 	job := r.Target.Job
-	if r.User.scope(right).Owns(job.Tier, job.Namespace, job.Root) {
+	if r.User.scope(right).Owns(job.Ref()) {
 		return nil
 	}
 	return r.Deny(fmt.Errorf("you do not have the right %s on %s (see: can-i %s %s)", right, job.ID, right, job.ID))

@@ -9,7 +9,7 @@ import (
 
 // Saved returns the saved definitions of the target's job.
 func (o *Operations) Saved() ops.SavedDefinitions {
-	return o.runner.operations.SavedDefinitions(o.job(), o.user, o.command())
+	return o.runner.operations.SavedDefinitions(o.target.Job.Ref(), o.user, o.command())
 }
 
 // deleteOutdatedSaved deletes the saved definitions of stopped jobs that have been registered again since.
@@ -36,7 +36,7 @@ func (o *Operations) savedJobs(listed []backends.Job, selection backends.Selecti
 	registry := o.runner.operations
 	for _, entry := range registry.ListSaved(ops.Stopped) {
 		isSame := func(j backends.Job) bool {
-			return registry.SameJob(entry.Job, ops.Job{Tier: j.Tier, Namespace: j.Namespace, ID: j.ID})
+			return registry.SameJob(entry.Job, j.Ref())
 		}
 		job := entry.Job
 		selected := slices.Contains(tiers, job.Tier) && (selection.Namespace == "" || selection.Namespace == job.Namespace)

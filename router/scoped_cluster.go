@@ -136,7 +136,11 @@ func (s *scopedCluster) jobs(ctx context.Context, tier string, sel backends.Sele
 	if refused > 0 && refused == len(namespaces) {
 		errs = []error{errors.Unwrap(errs[0])}
 	}
-	all = slices.DeleteFunc(all, func(j backends.Job) bool { return !s.owned.Owns(tier, j.Namespace, j.Root) })
+	all = slices.DeleteFunc(all, func(j backends.Job) bool {
+		job := j.Ref()
+		job.Tier = tier // the tier that was queried decides
+		return !s.owned.Owns(job)
+	})
 	if s.owned.Namespaces(tier) == nil && sel.Namespace == "" {
 		// An error must not name a namespace in which the user owns no job.
 		errs = slices.DeleteFunc(splitErrors(flattenErrors(errs)), func(err error) bool {
@@ -187,15 +191,13 @@ func collectByTier[T any](s *scopedCluster, allocations []backends.Allocation,
 	var mu sync.Mutex
 	all := map[string]T{}
 	var wg sync.WaitGroup
-	for tier, own := range byTier {
+	for _, own := range byTier {
 		wg.Go(func() {
-			_ = safego.Protect(func() error { // best effort
-				response := query(s.cluster(tier), own)
-				mu.Lock()
-				defer mu.Unlock()
-				maps.Copy(all, response)
-				return nil
-			})
+			response, _ := guard(s.owned, s.cluster, own[0].JobRef(), // best effort
+				func(c backends.Cluster) (map[string]T, error) { return query(c, own), nil })
+			mu.Lock()
+			defer mu.Unlock()
+			maps.Copy(all, response)
 		})
 	}
 	wg.Wait()
@@ -203,54 +205,36 @@ func collectByTier[T any](s *scopedCluster, allocations []backends.Allocation,
 }
 
 func (s *scopedCluster) owns(a backends.Allocation) bool {
-	return s.owned.Owns(a.Tier, a.Namespace, a.Root)
-}
-
-// errNotOwned is returned for jobs outside the scope. It is a safety net: commands pass only jobs that authorize
-// found, so users do not see it.
-var errNotOwned = errors.New("not in the user's scope")
-
-// queryTier queries a tier about one job or allocation if the user owns it.
-func queryTier[T any](s *scopedCluster, tier, namespace, root string,
-	query func(backends.Cluster) (T, error),
-) (response T, err error) {
-	if !s.owned.Owns(tier, namespace, root) {
-		return response, errNotOwned
-	}
-	err = safego.Protect(func() (err error) {
-		response, err = query(s.cluster(tier))
-		return err
-	})
-	return response, addTier(tier, err)
+	return s.owned.Owns(a.JobRef())
 }
 
 func (s *scopedCluster) Job(ctx context.Context, job backends.Job) (backends.JobDetail, error) {
-	return queryTier(s, job.Tier, job.Namespace, job.Root,
+	return guard(s.owned, s.cluster, job.Ref(),
 		func(c backends.Cluster) (backends.JobDetail, error) { return c.Job(ctx, job) })
 }
 
 func (s *scopedCluster) Definition(ctx context.Context, job backends.Job, version *uint64) (json.RawMessage, error) {
-	return queryTier(s, job.Tier, job.Namespace, job.Root,
+	return guard(s.owned, s.cluster, job.Ref(),
 		func(c backends.Cluster) (json.RawMessage, error) { return c.Definition(ctx, job, version) })
 }
 
 func (s *scopedCluster) Versions(ctx context.Context, job backends.Job) ([]backends.Version, error) {
-	return queryTier(s, job.Tier, job.Namespace, job.Root,
+	return guard(s.owned, s.cluster, job.Ref(),
 		func(c backends.Cluster) ([]backends.Version, error) { return c.Versions(ctx, job) })
 }
 
 func (s *scopedCluster) Deployments(ctx context.Context, job backends.Job) ([]backends.Deployment, error) {
-	return queryTier(s, job.Tier, job.Namespace, job.Root,
+	return guard(s.owned, s.cluster, job.Ref(),
 		func(c backends.Cluster) ([]backends.Deployment, error) { return c.Deployments(ctx, job) })
 }
 
 func (s *scopedCluster) Allocation(ctx context.Context, a backends.Allocation) (backends.AllocationDetail, error) {
-	return queryTier(s, a.Tier, a.Namespace, a.Root,
+	return guard(s.owned, s.cluster, a.JobRef(),
 		func(c backends.Cluster) (backends.AllocationDetail, error) { return c.Allocation(ctx, a) })
 }
 
 func (s *scopedCluster) NodeAddress(ctx context.Context, a backends.Allocation) (string, error) {
-	return queryTier(s, a.Tier, a.Namespace, a.Root,
+	return guard(s.owned, s.cluster, a.JobRef(),
 		func(c backends.Cluster) (string, error) { return c.NodeAddress(ctx, a) })
 }
 
@@ -260,7 +244,7 @@ func (s *scopedCluster) Schedules(ctx context.Context, jobs []backends.Job) ([]b
 	schedules := make([]backends.Schedule, len(jobs))
 	indexes := map[string][]int{}
 	for i, job := range jobs {
-		if s.owned.Owns(job.Tier, job.Namespace, job.Root) {
+		if s.owned.Owns(job.Ref()) {
 			indexes[job.Tier] = append(indexes[job.Tier], i)
 		}
 	}
@@ -274,7 +258,7 @@ func (s *scopedCluster) Schedules(ctx context.Context, jobs []backends.Job) ([]b
 		}
 		wg.Go(func() {
 			var responses []backends.Schedule
-			responses, errs[n] = queryTier(s, tier, own[0].Namespace, own[0].Root,
+			responses, errs[n] = guard(s.owned, s.cluster, own[0].Ref(),
 				func(c backends.Cluster) ([]backends.Schedule, error) { return c.Schedules(ctx, own) })
 			for n, response := range responses {
 				schedules[indexes[tier][n]] = response

@@ -9,7 +9,6 @@ import (
 	"nomadctld/acl"
 	"nomadctld/backends"
 	"nomadctld/internal/audit"
-	"nomadctld/internal/safego"
 )
 
 // scopedWriter changes jobs in all tiers on behalf of one user and one command. It refuses jobs that the user
@@ -25,28 +24,14 @@ type scopedWriter struct {
 
 var _ backends.ClusterWriter = (*scopedWriter)(nil)
 
-// callTier calls do with a tier's writer if the user owns the job.
-func callTier[T any](o *scopedWriter, tier, namespace, root string,
-	do func(backends.ClusterWriter) (T, error),
-) (result T, err error) {
-	if !o.owned.Owns(tier, namespace, root) {
-		return result, errNotOwned
-	}
-	err = safego.Protect(func() (err error) {
-		result, err = do(o.writers[tier])
-		return err
-	})
-	if err != nil {
-		return result, &backends.TierError{Tier: tier, Err: err}
-	}
-	return result, nil
-}
+// writer returns the writer of a tier.
+func (o *scopedWriter) writer(tier string) backends.ClusterWriter { return o.writers[tier] }
 
 // change changes a job and records the result in the event.
-func (o *scopedWriter) change(job backends.Job,
+func (o *scopedWriter) change(job backends.JobRef,
 	do func(backends.ClusterWriter) (backends.WriteResult, error),
 ) (backends.WriteResult, error) {
-	return o.recordOutcome(callTier(o, job.Tier, job.Namespace, job.Root, do))
+	return o.recordOutcome(guard(o.owned, o.writer, job, do))
 }
 
 // recordOutcome adds Nomad's evaluation and deployment to the event, and returns its arguments.
@@ -72,14 +57,15 @@ func (o *scopedWriter) finalEvent(err error) audit.Event {
 }
 
 func (o *scopedWriter) Stop(ctx context.Context, job backends.Job, purge bool) (backends.WriteResult, error) {
-	return o.change(job, func(c backends.ClusterWriter) (backends.WriteResult, error) { return c.Stop(ctx, job, purge) })
+	return o.change(job.Ref(), func(c backends.ClusterWriter) (backends.WriteResult, error) {
+		return c.Stop(ctx, job, purge)
+	})
 }
 
 func (o *scopedWriter) CheckRegister(ctx context.Context, job backends.Job, definition json.RawMessage) error {
-	_, err := callTier(o, job.Tier, job.Namespace, job.Root, func(c backends.ClusterWriter) (struct{}, error) {
-		return struct{}{}, c.CheckRegister(ctx, job, definition)
+	return guardError(o.owned, o.writer, job.Ref(), func(c backends.ClusterWriter) error {
+		return c.CheckRegister(ctx, job, definition)
 	})
-	return err
 }
 
 func (o *scopedWriter) Register(ctx context.Context, job backends.Job, definition json.RawMessage,
@@ -90,7 +76,7 @@ func (o *scopedWriter) Register(ctx context.Context, job backends.Job, definitio
 	if err := json.Unmarshal(definition, &names); err != nil || names.ID != job.ID || names.Namespace != job.Namespace {
 		return backends.WriteResult{}, errNotOwned
 	}
-	return o.change(job, func(c backends.ClusterWriter) (backends.WriteResult, error) {
+	return o.change(job.Ref(), func(c backends.ClusterWriter) (backends.WriteResult, error) {
 		return c.Register(ctx, job, definition, index)
 	})
 }
@@ -98,33 +84,33 @@ func (o *scopedWriter) Register(ctx context.Context, job backends.Job, definitio
 func (o *scopedWriter) Scale(ctx context.Context, job backends.Job, group string,
 	count int,
 ) (backends.WriteResult, error) {
-	return o.change(job, func(c backends.ClusterWriter) (backends.WriteResult, error) {
+	return o.change(job.Ref(), func(c backends.ClusterWriter) (backends.WriteResult, error) {
 		return c.Scale(ctx, job, group, count)
 	})
 }
 
 func (o *scopedWriter) StopAllocation(ctx context.Context, a backends.Allocation) (backends.WriteResult, error) {
-	return o.recordOutcome(callTier(o, a.Tier, a.Namespace, a.Root,
-		func(c backends.ClusterWriter) (backends.WriteResult, error) { return c.StopAllocation(ctx, a) }))
+	return o.change(a.JobRef(), func(c backends.ClusterWriter) (backends.WriteResult, error) {
+		return c.StopAllocation(ctx, a)
+	})
 }
 
 func (o *scopedWriter) RestartTask(ctx context.Context, a backends.Allocation, task string) error {
-	_, err := callTier(o, a.Tier, a.Namespace, a.Root,
-		func(c backends.ClusterWriter) (struct{}, error) { return struct{}{}, c.RestartTask(ctx, a, task) })
-	return err
+	return guardError(o.owned, o.writer, a.JobRef(), func(c backends.ClusterWriter) error {
+		return c.RestartTask(ctx, a, task)
+	})
 }
 
 func (o *scopedWriter) SignalTask(ctx context.Context, a backends.Allocation, task, signal string) error {
-	_, err := callTier(o, a.Tier, a.Namespace, a.Root, func(c backends.ClusterWriter) (struct{}, error) {
-		return struct{}{}, c.SignalTask(ctx, a, task, signal)
+	return guardError(o.owned, o.writer, a.JobRef(), func(c backends.ClusterWriter) error {
+		return c.SignalTask(ctx, a, task, signal)
 	})
-	return err
 }
 
 func (o *scopedWriter) PromoteDeployment(ctx context.Context, job backends.Job,
 	deployment string,
 ) (backends.WriteResult, error) {
-	return o.change(job, func(c backends.ClusterWriter) (backends.WriteResult, error) {
+	return o.change(job.Ref(), func(c backends.ClusterWriter) (backends.WriteResult, error) {
 		return c.PromoteDeployment(ctx, job, deployment)
 	})
 }
@@ -132,7 +118,7 @@ func (o *scopedWriter) PromoteDeployment(ctx context.Context, job backends.Job,
 func (o *scopedWriter) FailDeployment(ctx context.Context, job backends.Job,
 	deployment string,
 ) (backends.WriteResult, error) {
-	return o.change(job, func(c backends.ClusterWriter) (backends.WriteResult, error) {
+	return o.change(job.Ref(), func(c backends.ClusterWriter) (backends.WriteResult, error) {
 		return c.FailDeployment(ctx, job, deployment)
 	})
 }
@@ -140,7 +126,7 @@ func (o *scopedWriter) FailDeployment(ctx context.Context, job backends.Job,
 func (o *scopedWriter) PauseDeployment(ctx context.Context, job backends.Job,
 	deployment string,
 ) (backends.WriteResult, error) {
-	return o.change(job, func(c backends.ClusterWriter) (backends.WriteResult, error) {
+	return o.change(job.Ref(), func(c backends.ClusterWriter) (backends.WriteResult, error) {
 		return c.PauseDeployment(ctx, job, deployment)
 	})
 }
@@ -148,29 +134,33 @@ func (o *scopedWriter) PauseDeployment(ctx context.Context, job backends.Job,
 func (o *scopedWriter) ResumeDeployment(ctx context.Context, job backends.Job,
 	deployment string,
 ) (backends.WriteResult, error) {
-	return o.change(job, func(c backends.ClusterWriter) (backends.WriteResult, error) {
+	return o.change(job.Ref(), func(c backends.ClusterWriter) (backends.WriteResult, error) {
 		return c.ResumeDeployment(ctx, job, deployment)
 	})
 }
 
 func (o *scopedWriter) Revert(ctx context.Context, job backends.Job, version uint64) (backends.WriteResult, error) {
-	return o.change(job, func(c backends.ClusterWriter) (backends.WriteResult, error) {
+	return o.change(job.Ref(), func(c backends.ClusterWriter) (backends.WriteResult, error) {
 		return c.Revert(ctx, job, version)
 	})
 }
 
 func (o *scopedWriter) Evaluate(ctx context.Context, job backends.Job) (backends.WriteResult, error) {
-	return o.change(job, func(c backends.ClusterWriter) (backends.WriteResult, error) { return c.Evaluate(ctx, job) })
+	return o.change(job.Ref(), func(c backends.ClusterWriter) (backends.WriteResult, error) {
+		return c.Evaluate(ctx, job)
+	})
 }
 
 func (o *scopedWriter) Force(ctx context.Context, job backends.Job) (backends.WriteResult, error) {
-	return o.change(job, func(c backends.ClusterWriter) (backends.WriteResult, error) { return c.Force(ctx, job) })
+	return o.change(job.Ref(), func(c backends.ClusterWriter) (backends.WriteResult, error) {
+		return c.Force(ctx, job)
+	})
 }
 
 func (o *scopedWriter) Dispatch(ctx context.Context, job backends.Job, meta map[string]string,
 	payload []byte,
 ) (backends.WriteResult, error) {
-	return o.change(job, func(c backends.ClusterWriter) (backends.WriteResult, error) {
+	return o.change(job.Ref(), func(c backends.ClusterWriter) (backends.WriteResult, error) {
 		return c.Dispatch(ctx, job, meta, payload)
 	})
 }

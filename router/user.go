@@ -19,7 +19,8 @@ func (u User) scope(right string) acl.Scope { return u.Scope(right, u.tiers) }
 // Decide reports whether the user has a right on the job with this name, and the rule that decided it. It sends no
 // request to a cluster. See acl.User.Decide.
 func (u User) Decide(right, job, namespace string) []acl.Decision {
-	return u.User.Decide(right, backends.RootID(job, ""), namespace, u.tiers)
+	ref := backends.JobRef{Namespace: namespace, ID: job, Root: backends.RootID(job, "")}
+	return u.User.Decide(right, ref, u.tiers)
 }
 
 // GrantSummary is what a group grants the user, and in which tiers.

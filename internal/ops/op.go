@@ -9,15 +9,12 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"nomadctld/backends"
 )
 
 // Job identifies a job.
-type Job struct {
-	Tier      string `json:"tier"`
-	Namespace string `json:"namespace"`
-	ID        string `json:"id"`
-	Root      string `json:"root"` // the job whose owners own this job: a child job's parent, or the job itself
-}
+type Job = backends.JobRef
 
 // Op is an operation. Its methods are safe for concurrent use.
 type Op struct {

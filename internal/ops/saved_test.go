@@ -112,7 +112,7 @@ func TestSave_NoFolderOrAnotherJob(t *testing.T) {
 // save saves a stopped job whose definition contains filler.
 func save(t *testing.T, r *Registry, id, filler string) Job {
 	t.Helper()
-	job := Job{"production", "default", id, id}
+	job := Job{Tier: "production", Namespace: "default", ID: id, Root: id}
 	definition := json.RawMessage(fmt.Sprintf(`{"ID":%q,"Namespace":"default","JobModifyIndex":7,"x":%q}`, id, filler))
 	if _, err := r.Save(Stopped, job, "wim", "stop "+id, definition, 1, 7); err != nil {
 		t.Fatal(err)
@@ -155,7 +155,7 @@ func TestSave_NoDefinitionInMemory(t *testing.T) {
 
 func TestSave_RejectsChildJobs(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "jobs")
-	child := Job{"production", "default", "p-team1-web/dispatch-1", "p-team1-web"}
+	child := Job{Tier: "production", Namespace: "default", ID: "p-team1-web/dispatch-1", Root: "p-team1-web"}
 	_, err := open(t, folder).Save(Stopped, child, "wim", "stop",
 		json.RawMessage(`{"ID":"p-team1-web/dispatch-1","ParentID":"p-team1-web","Namespace":"default"}`), 0, 7)
 	if err == nil || !strings.Contains(err.Error(), "child jobs are not saved") {
