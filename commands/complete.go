@@ -13,6 +13,7 @@ import (
 
 	"nomadctld/backends"
 	"nomadctld/internal/escape"
+	"nomadctld/internal/signals"
 	"nomadctld/router"
 )
 
@@ -237,7 +238,7 @@ func (p *partialCommand) arguments(ctx context.Context, req *router.Request, las
 	case "TIER":
 		return tiersOf(req, p.spec.Name)
 	case "SIGNAL":
-		for _, name := range signals {
+		for _, name := range signals.OfTasks {
 			all = append(all, candidate{strings.TrimPrefix(name, "SIG"), ""}, candidate{name, ""})
 		}
 	case "FILTER", "JOB":

@@ -6,17 +6,13 @@ import (
 	"slices"
 	"strings"
 
+	"nomadctld/internal/signals"
 	"nomadctld/router"
 )
 
 func init() { router.Register(func() router.Command { return new(signal) }) }
 
 type signal struct{}
-
-// signals are the signals that Nomad's drivers accept.
-var signals = strings.Fields(`SIGABRT SIGALRM SIGBUS SIGCONT SIGFPE SIGHUP SIGILL SIGINT SIGIO SIGIOT SIGKILL
-	SIGPIPE SIGPROF SIGQUIT SIGSEGV SIGSTOP SIGSYS SIGTERM SIGTRAP SIGTSTP SIGTTIN SIGTTOU SIGUSR1 SIGUSR2
-	SIGWINCH SIGXCPU SIGXFSZ`)
 
 func (signal) Spec() router.Spec {
 	return router.Spec{
@@ -44,9 +40,9 @@ func (signal) Run(ctx context.Context, req *router.Request) error {
 	if !strings.HasPrefix(name, "SIG") {
 		name = "SIG" + name
 	}
-	if !slices.Contains(signals, name) {
+	if !slices.Contains(signals.OfTasks, name) {
 		return router.Exit(2, fmt.Errorf("signal: unknown signal %s (known: %s)",
-			req.Args[1], strings.ReplaceAll(strings.Join(signals, ", "), "SIG", "")))
+			req.Args[1], strings.ReplaceAll(strings.Join(signals.OfTasks, ", "), "SIG", "")))
 	}
 	if a := *req.Target.Allocation; !a.MayRun(*req.Target.Task) {
 		return fmt.Errorf("task %s of %s is not running: it %s",

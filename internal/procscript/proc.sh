@@ -1,5 +1,5 @@
-# Functions for scripts that look for processes in /proc. They use only shell builtins, because the task may have nothing
-# else. The caller sets session_id to the value of NOMADCTLD_SESSION to look for.
+# Functions for scripts that look for processes in /proc. They use only shell builtins, because the task may have
+# nothing else. The caller sets session_id to the value of NOMADCTLD_SESSION to look for.
 
 # read_stat PID: sets state, parent, session and started. The process name, in parentheses, may contain anything.
 read_stat() {

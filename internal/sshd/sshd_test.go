@@ -61,6 +61,16 @@ func startServer(t *testing.T, limits Limits, handler router.Handler, hostKeys .
 	})
 }
 
+// withTestLimits replaces zero values of the limits that the configuration always sets.
+func withTestLimits(l Limits) Limits {
+	setDefault(&l.Sessions, 10)
+	setDefault(&l.Connections, 500)
+	setDefault(&l.Unauthenticated, 100)
+	setDefault(&l.User.Connections, 20)
+	setDefault(&l.User.Sessions, 40)
+	return l
+}
+
 // startServerWith starts a server after change has modified it.
 func startServerWith(t *testing.T, limits Limits, handler router.Handler, change func(*Server)) *testServer {
 	t.Helper()
@@ -69,7 +79,7 @@ func startServerWith(t *testing.T, limits Limits, handler router.Handler, change
 	users.Add(acl.User{Login: "ann", Groups: []acl.Group{{}}}, string(s.ann.PublicKey().Marshal()))
 	users.Add(acl.User{Login: "bob", Groups: []acl.Group{{}}}, string(s.bob.PublicKey().Marshal()))
 	s.Server = &Server{
-		HostKeys: []gossh.Signer{newKey(t)}, Users: users, Handler: handler, Limits: limits,
+		HostKeys: []gossh.Signer{newKey(t)}, Users: users, Handler: handler, Limits: withTestLimits(limits),
 		Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
 	}
 	change(s.Server)

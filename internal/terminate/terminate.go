@@ -32,14 +32,18 @@ func (i Intervals) steps() []step {
 		return []step{{0, "HUP"}, {term, "TERM"}, {kill, "KILL"}}
 	}
 	return []step{
-		{0, "HUP"}, {i.Check, "0"},
-		{term, "TERM"}, {term + i.Check, "0"},
-		{kill, "KILL"}, {kill + i.Check, "KILL"}, {kill + 2*i.Check, "0"},
+		{0, "HUP"},
+		{i.Check, "0"},
+		{term, "TERM"},
+		{term + i.Check, "0"},
+		{kill, "KILL"},
+		{kill + i.Check, "KILL"},
+		{kill + 2*i.Check, "0"},
 	}
 }
 
 // Run calls send with HUP, TERM and KILL, each at its time. With i.Check, it also calls send with signal 0 in between,
-// and with KILL once more. It returns nil when send reports that the program has exited, the error of send if there is
+// and sends KILL again. It returns nil when send reports that the program has exited, the error of send if there is
 // one, the cause of ctx if that ends first, and ErrStillRunning otherwise.
 func (i Intervals) Run(ctx context.Context, send func(signal string) (exited bool, err error)) error {
 	start := time.Now()

@@ -33,6 +33,7 @@ internal/cli: config internal/demo internal/gateway internal/health internal/lin
 internal/audit: internal/escape internal/linequeue
 internal/clusterview: backends internal/safego
 internal/console: backends internal/escape internal/render internal/safego
+	internal/signals
 internal/demo: config internal/gateway internal/nomadsim internal/sshfiles router
 internal/gateway: acl backends backends/docker backends/nomad commands config
 	internal/audit internal/clusterview internal/nomadcli internal/ops internal/sshd
