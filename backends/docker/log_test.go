@@ -5,9 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"runtime"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -16,6 +14,7 @@ import (
 
 	dockerclient "github.com/fsouza/go-dockerclient"
 
+	"nomadctld/internal/testenv"
 	"nomadctld/internal/testenv/dockertest"
 
 	"nomadctld/backends"
@@ -296,16 +295,16 @@ func TestLog_DriverKeepsNone(t *testing.T) {
 	}
 }
 
-// TestLog_LongLineMemory reads one long line. NOMADCTLD_TEST_LOG sets its length in bytes.
-func TestLog_LongLineMemory(t *testing.T) {
+func TestLog_LongLineMemory(t *testing.T) { testLongLine(t, 100<<20) }
+
+func TestLog_LongLineMemorySoak(t *testing.T) {
+	testenv.Soak(t)
+	testLongLine(t, 1<<30)
+}
+
+// testLongLine reads one long line, and checks that little of it is in memory.
+func testLongLine(t *testing.T, size int) {
 	d := mustOpen(t, Settings{Host: dockertest.Daemon(t)})
-	size := 100 << 20
-	if text := os.Getenv("NOMADCTLD_TEST_LOG"); text != "" {
-		var err error
-		if size, err = strconv.Atoi(text); err != nil {
-			t.Fatal(err)
-		}
-	}
 	for _, tty := range []bool{false, true} {
 		in := finishedTask(t, dockerclient.Config{Cmd: []string{
 			"sh", "-c",

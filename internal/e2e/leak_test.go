@@ -5,25 +5,28 @@ import (
 	"fmt"
 	"os"
 	"runtime"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"nomadctld/internal/testenv"
+
 	"golang.org/x/crypto/ssh"
 )
 
-// TestSessions_LeakNothing runs many sessions that end in different ways, and counts goroutines and open files after
-// them.
-func TestSessions_LeakNothing(t *testing.T) {
+func TestSessions_LeakNothing(t *testing.T) { testLeaks(t, 100) }
+
+func TestSessions_LeakNothingSoak(t *testing.T) {
+	testenv.Soak(t)
+	testLeaks(t, 1000)
+}
+
+// testLeaks runs many sessions that end in different ways, and counts goroutines and open files after them.
+func testLeaks(t *testing.T, sessions int) {
 	forEachPath(t, func(t *testing.T, p execPath) {
 		const atOnce = 8
-		sessions := 1000
-		if testing.Short() {
-			sessions = 100
-		}
 		run := func(client *ssh.Client, i int) {
 			session, err := client.NewSession()
 			if err != nil {
@@ -93,19 +96,15 @@ func waitForUsage(t *testing.T, goroutines, files int) (g, f int) {
 	return g, f
 }
 
-// TestExec_ShortProgramsLoseNothing checks the output and the exit code of many programs that exit immediately.
-// NOMADCTLD_TEST_EXECS sets their number (default 500).
-func TestExec_ShortProgramsLoseNothing(t *testing.T) {
-	execs := 500
-	if testing.Short() {
-		execs = 50
-	}
-	if text := os.Getenv("NOMADCTLD_TEST_EXECS"); text != "" {
-		var err error
-		if execs, err = strconv.Atoi(text); err != nil {
-			t.Fatal(err)
-		}
-	}
+func TestExec_ShortProgramsLoseNothing(t *testing.T) { testShortPrograms(t, 100) }
+
+func TestExec_ShortProgramsLoseNothingSoak(t *testing.T) {
+	testenv.Soak(t)
+	testShortPrograms(t, 10_000)
+}
+
+// testShortPrograms checks the output and the exit code of many programs that exit immediately.
+func testShortPrograms(t *testing.T, execs int) {
 	forEachPath(t, func(t *testing.T, p execPath) {
 		const atOnce = 8
 		var next, wrong atomic.Int32

@@ -7,6 +7,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -25,10 +26,13 @@ var update = flag.Bool("update", false, "update the expected files in the script
 func TestMain(m *testing.M) {
 	// In the scripts, this test binary runs as nomadctld. testscript.Main exits the process, so testRunner stops the
 	// agent.
-	testscript.Main(testRunner{m}, map[string]func(){
-		"nomadctld": func() { os.Exit(cli.Main(os.Args[1:])) },
-		"viasocket": viaSocket,
-	})
+	testscript.Main(testRunner{m}, scriptPrograms)
+}
+
+// scriptPrograms are the programs that scripts can run. testdata/script/README documents them.
+var scriptPrograms = map[string]func(){
+	"nomadctld": func() { os.Exit(cli.Main(os.Args[1:])) },
+	"viasocket": viaSocket,
 }
 
 // testRunner stops the real Nomad agent after the tests, if one was started.
@@ -95,32 +99,9 @@ func scriptParams(dir, kind string, choose func(*testscript.Env) (nomadtest.Clus
 			}
 			return setUp(env, cluster)
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"alloc":        allocation,
-			"api":          request,
-			"requests":     checkRequests,
-			"requestsin":   checkRequestRate,
-			"client":       controlClient,
-			"closepipe":    closePipe,
-			"crash":        crash,
-			"eqlines":      eqlines,
-			"expand":       expand,
-			"fakecluster":  startFakeCluster,
-			"fault":        injectFault,
-			"gateway":      startGateway,
-			"gc":           garbageCollect,
-			"keepsrunning": keepsRunning,
-			"hang":         hangNode,
-			"hugejobs":     runHugeJobs,
-			"job":          registerJob,
-			"samejob":      sameJob,
-			"serve":        startProcess,
-			"token":        makeToken,
-			"until":        until,
-			"wrote":        wrote,
-		},
+		Cmds: scriptCommands,
 		Condition: func(condition string) (bool, error) {
-			if condition != "sim" && condition != "real" {
+			if !slices.Contains(scriptConditions, condition) {
 				return false, fmt.Errorf("unknown condition: %s", condition)
 			}
 			return condition == kind, nil
@@ -128,7 +109,37 @@ func scriptParams(dir, kind string, choose func(*testscript.Env) (nomadtest.Clus
 	}
 }
 
-// eqlines FILE N fails unless FILE has N lines.
+// scriptConditions are the conditions of scripts: the kinds of clusters.
+var scriptConditions = []string{"sim", "real"}
+
+// scriptCommands are the commands of scripts. testdata/script/README documents them.
+var scriptCommands = map[string]func(*testscript.TestScript, bool, []string){
+	"alloc":        allocation,
+	"api":          request,
+	"prompt":       answerPrompt,
+	"requests":     checkRequests,
+	"requestsin":   checkRequestRate,
+	"client":       controlClient,
+	"closepipe":    closePipe,
+	"crash":        crash,
+	"eqlines":      eqlines,
+	"expand":       expand,
+	"fakecluster":  startFakeCluster,
+	"fault":        injectFault,
+	"gateway":      startGateway,
+	"gc":           garbageCollect,
+	"keepsrunning": keepsRunning,
+	"hang":         hangNode,
+	"hugejobs":     runHugeJobs,
+	"job":          registerJob,
+	"samejob":      sameJob,
+	"serve":        startProcess,
+	"token":        makeToken,
+	"until":        until,
+	"wrote":        wrote,
+}
+
+// eqlines implements the script command eqlines.
 func eqlines(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) != 2 {
 		ts.Fatalf("usage: eqlines FILE N")

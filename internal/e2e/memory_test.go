@@ -18,6 +18,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"nomadctld/internal/nomadsim"
+	"nomadctld/internal/testenv"
 	"nomadctld/internal/testenv/gatewaytest"
 	"nomadctld/internal/testenv/nomadtest"
 )
@@ -25,9 +26,7 @@ import (
 // TestMemory_HostileReader runs the gateway as a process with 256 MB of memory, and attacks it as a user with read
 // rights. The gateway must survive each attack, and commands of another user must work during it.
 func TestMemory_HostileReader(t *testing.T) {
-	if testing.Short() {
-		t.Skip("the race detector needs several times the memory")
-	}
+	testenv.NoRace(t)
 	const (
 		limit       = 256 << 20
 		connections = 20 // with perConn sessions each

@@ -20,6 +20,7 @@ import (
 	"github.com/hashicorp/nomad/api"
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"nomadctld/internal/testenv"
 	"nomadctld/internal/testenv/nomadtest"
 )
 
@@ -136,9 +137,7 @@ func withoutRestarts(id, mode string, reschedule *api.ReschedulePolicy) *api.Job
 	return job
 }
 
-// registerJob implements the script command "job KIND ID [MODE]". It registers a job, or a new version of it, and waits
-// until the job is settled: deployed, waiting for promotion, or finished. After the script, the job and its child jobs
-// are purged. A real cluster is shared by all scripts, so each script needs its own IDs.
+// registerJob implements the script command job.
 func registerJob(ts *testscript.TestScript, _ bool, args []string) {
 	kind, ok := scriptJobs[args[0]]
 	if !ok {
@@ -161,10 +160,7 @@ func clusterClient(ts *testscript.TestScript) *api.Client {
 	return client
 }
 
-// garbageCollect implements the script command "gc JOB...". It waits until the jobs and all of their allocations are
-// dead, and garbage-collects the jobs with their versions. A job with a tagged version is an error. On a real Nomad, it
-// purges the jobs instead, because a garbage collection would affect the jobs of all scripts. ! gc JOB... checks once
-// that Nomad would not collect each job.
+// garbageCollect implements the script command gc.
 func garbageCollect(ts *testscript.TestScript, neg bool, args []string) {
 	client := clusterClient(ts)
 	defer client.Close()
@@ -230,8 +226,7 @@ func purge(ts *testscript.TestScript, client *api.Client, id string) {
 	}
 }
 
-// allocation implements the script command "alloc NAME JOB [GROUP]". It waits until an allocation runs, and sets $NAME
-// to its ID. If several run, it takes the first by name.
+// allocation implements the script command alloc.
 func allocation(ts *testscript.TestScript, _ bool, args []string) {
 	client := clusterClient(ts)
 	defer client.Close()
@@ -251,9 +246,7 @@ func allocation(ts *testscript.TestScript, _ bool, args []string) {
 	})
 }
 
-// makeToken implements the script command "token FILE [node] NAMESPACE=CAPABILITY,...". It creates a token with these
-// capabilities in each namespace, where * stands for all other namespaces, and writes its secret to $WORK/FILE. With
-// node, the token can also read nodes.
+// makeToken implements the script command token.
 func makeToken(ts *testscript.TestScript, _ bool, args []string) {
 	rights, nodes := map[string][]string{}, false
 	for _, arg := range args[1:] {
@@ -282,14 +275,52 @@ func poll(ts *testscript.TestScript, state string, check func() error) {
 	}
 }
 
-// until implements the script command "until COMMAND ARG...". It repeats a program until it succeeds.
+// until implements the script command until.
 func until(ts *testscript.TestScript, _ bool, args []string) {
 	poll(ts, strings.Join(args, " ")+" succeeds", func() error { return ts.Exec(args[0], args[1:]...) })
 }
 
-// keepsRunning implements the script command "keepsrunning OUT ERR COMMAND ARG...". It runs a program until the regular
-// expressions match its stdout and stderr, checks that it runs for two more seconds, and kills it. The output is in
-// running.out and running.err.
+// answerPrompt implements the script command prompt.
+func answerPrompt(ts *testscript.TestScript, _ bool, args []string) {
+	pattern := regexp.MustCompile(args[0])
+	cmd := scriptProgram(ts, args[2:])
+	var stdout, stderr testenv.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	stdin, err := cmd.StdinPipe()
+	ts.Check(err)
+	ts.Check(cmd.Start())
+	exited := make(chan struct{})
+	go func() { cmd.Wait(); close(exited) }()
+	defer cmd.Process.Kill()
+	poll(ts, "it prints "+args[0], func() error {
+		select {
+		case <-exited:
+			ts.Fatalf("it exited: %s%s", stdout.String(), stderr.String())
+		default:
+		}
+		if !pattern.MatchString(stdout.String()) {
+			return fmt.Errorf("so far %q", stdout.String())
+		}
+		return nil
+	})
+	_, err = io.WriteString(stdin, args[1])
+	ts.Check(err)
+	<-exited
+	fmt.Fprintf(ts.Stdout(), "%scode=%d\n", stdout.String(), cmd.ProcessState.ExitCode())
+	io.WriteString(ts.Stderr(), stderr.String())
+}
+
+// scriptProgram returns a program that runs in the directory of a script and with its environment.
+func scriptProgram(ts *testscript.TestScript, args []string) *exec.Cmd {
+	cmd := exec.Command(args[0], args[1:]...)
+	cmd.Dir = ts.MkAbs(".")
+	for _, name := range []string{"PATH", "HOME", "SSH", "WORK"} {
+		cmd.Env = append(cmd.Env, name+"="+ts.Getenv(name))
+	}
+	return cmd
+}
+
+// keepsRunning implements the script command keepsrunning.
 func keepsRunning(ts *testscript.TestScript, _ bool, args []string) {
 	var written [2]*os.File
 	for i, name := range []string{"running.out", "running.err"} {
@@ -298,11 +329,8 @@ func keepsRunning(ts *testscript.TestScript, _ bool, args []string) {
 		defer file.Close()
 		written[i] = file
 	}
-	cmd := exec.Command(args[2], args[3:]...)
-	cmd.Stdout, cmd.Stderr, cmd.Dir = written[0], written[1], ts.MkAbs(".")
-	for _, name := range []string{"PATH", "HOME", "SSH", "WORK"} {
-		cmd.Env = append(cmd.Env, name+"="+ts.Getenv(name))
-	}
+	cmd := scriptProgram(ts, args[2:])
+	cmd.Stdout, cmd.Stderr = written[0], written[1]
 	ts.Check(cmd.Start())
 	exited := make(chan error, 1)
 	go func() { exited <- cmd.Wait() }()
@@ -327,8 +355,7 @@ func keepsRunning(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// sameJob implements the script command "samejob FILE FILE". It checks that two job definitions are equal, except that
-// one may be stopped.
+// sameJob implements the script command samejob.
 func sameJob(ts *testscript.TestScript, neg bool, args []string) {
 	a, b := canonicalJob(ts, args[0]), canonicalJob(ts, args[1])
 	if (a == b) == neg {
@@ -363,8 +390,7 @@ func canonicalJob(ts *testscript.TestScript, file string) string {
 	return string(text)
 }
 
-// request implements the script command "api METHOD PATH [BODY]". It sends a request to the cluster, not through the
-// gateway.
+// request implements the script command api.
 func request(ts *testscript.TestScript, _ bool, args []string) {
 	body := ""
 	if len(args) > 2 {
@@ -384,9 +410,7 @@ func request(ts *testscript.TestScript, _ bool, args []string) {
 	fmt.Fprintf(ts.Stdout(), "%s\n", text)
 }
 
-// startFakeCluster implements the script command "fakecluster". It starts an HTTP server instead of a cluster, and sets
-// $FAKECLUSTER to its address. Its responses contain the token and the path of the request. It redirects /v1/redirect
-// to itself under another host name.
+// startFakeCluster implements the script command fakecluster.
 func startFakeCluster(ts *testscript.TestScript, _ bool, _ []string) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/v1/redirect" {

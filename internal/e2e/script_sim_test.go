@@ -25,8 +25,7 @@ func simOf(ts *testscript.TestScript) *nomadsim.Cluster {
 	return c
 }
 
-// wrote implements the script command "wrote PATTERN". It waits until the simulated cluster has received a write
-// request that matches, in the form METHOD PATH?QUERY STATUS BODY. ! wrote checks once.
+// wrote implements the script command wrote.
 func wrote(ts *testscript.TestScript, neg bool, args []string) {
 	c := simOf(ts)
 	pattern := regexp.MustCompile(args[0])
@@ -54,19 +53,7 @@ func wrote(ts *testscript.TestScript, neg bool, args []string) {
 	poll(ts, "the cluster has received "+args[0], check)
 }
 
-// injectFault is the script command fault, which makes the simulated cluster fail:
-//
-//	fault leader DURATION                       no leader for this time
-//	fault cut METHOD PATH TIMES                 the connection is closed before the change is applied
-//	fault lose METHOD PATH TIMES                the connection is closed after it, so the response is lost
-//	fault hang METHOD PATH TIMES                no response
-//	fault respond METHOD PATH TIMES STATUS BODY this response, and nothing is applied
-//	fault fail JOB TIMES                        starting allocations do not become healthy
-//	fault drift JOB PENDING RUNNING DEAD QUEUED the job's summary counts this many extra child jobs and queued
-//	                                            allocations
-//	fault heal                                  stop all failures
-//
-// TIMES 0 means always.
+// injectFault implements the script command fault.
 func injectFault(ts *testscript.TestScript, _ bool, args []string) {
 	c := simOf(ts)
 	number := func(text string) int {
@@ -110,10 +97,7 @@ func injectFault(ts *testscript.TestScript, _ bool, args []string) {
 	c.Inject(f)
 }
 
-// controlClient is client kill NODE and client start NODE. kill stops the client agent of a node of the simulated
-// cluster, and waits until the node is down or, if a group with disconnect { lost_after } runs on it, disconnected. Its
-// programs keep running. start starts the agent again, or that of a new node, and waits until the node is ready and the
-// client has reported its allocations. The scenario has one node, node-1.
+// controlClient implements the script command client.
 func controlClient(ts *testscript.TestScript, _ bool, args []string) {
 	c := simOf(ts)
 	if len(args) != 2 {
@@ -141,8 +125,7 @@ func controlClient(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// checkRequests implements the script command "requests PATTERN MAX". It fails unless the simulated cluster got 1 to
-// MAX requests for the route.
+// checkRequests implements the script command requests.
 func checkRequests(ts *testscript.TestScript, _ bool, args []string) {
 	got := simOf(ts).Traffic(args[0]).Requests
 	maxRequests, err := strconv.Atoi(args[1])
@@ -152,8 +135,7 @@ func checkRequests(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// checkRequestRate implements the script command "requestsin SPAN every INTERVAL PATH N...". It waits for the span and
-// checks the number of requests for each path: at least N, and at most N for each interval of the span plus 2 N.
+// checkRequestRate implements the script command requestsin.
 func checkRequestRate(ts *testscript.TestScript, _ bool, args []string) {
 	span, err := time.ParseDuration(args[0])
 	ts.Check(err)
@@ -180,8 +162,7 @@ type scriptProcess struct {
 	stdout *os.File // the read end of its standard output, or nil
 }
 
-// startProcess is serve [-unread] [FILE]: like the script command gateway, but in a separate process, which crash
-// kills. With -unread, its standard output is a pipe that nobody reads and that closepipe closes.
+// startProcess implements the script command serve.
 func startProcess(ts *testscript.TestScript, _ bool, args []string) {
 	unread := len(args) > 0 && args[0] == "-unread"
 	if unread {
@@ -222,12 +203,12 @@ func startProcess(ts *testscript.TestScript, _ bool, args []string) {
 	useGateway(ts, address)
 }
 
-// closePipe implements the script command "closepipe". It closes the pipe of serve -unread.
+// closePipe implements the script command closepipe.
 func closePipe(ts *testscript.TestScript, _ bool, _ []string) {
 	ts.Check(ts.Value("process").(*scriptProcess).stdout.Close())
 }
 
-// crash kills the process that serve started.
+// crash implements the script command crash.
 func crash(ts *testscript.TestScript, _ bool, _ []string) {
 	ts.Value("process").(*scriptProcess).kill()
 }

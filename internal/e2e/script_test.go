@@ -109,16 +109,14 @@ func setUp(env *testscript.Env, cluster nomadtest.Cluster) error {
 	return os.WriteFile(dir.Path("token"), []byte(nomadtest.Token+"\n"), 0o600)
 }
 
-// expand implements the script command "expand FILE...". It replaces each $NAME in the files with its value in the
-// environment.
+// expand implements the script command expand.
 func expand(ts *testscript.TestScript, _ bool, args []string) {
 	for _, file := range args {
 		ts.Check(os.WriteFile(ts.MkAbs(file), []byte(os.Expand(ts.ReadFile(file), ts.Getenv)), 0o600))
 	}
 }
 
-// runHugeJobs implements the script command "hugejobs". It runs two jobs in the simulated cluster. p-team1-many has
-// 10,000 tasks. p-team1-loud has an event with a megabyte of lines that would control a terminal.
+// runHugeJobs implements the script command hugejobs.
 func runHugeJobs(ts *testscript.TestScript, _ bool, _ []string) {
 	c := ts.Value("cluster").(nomadtest.Cluster).Sim
 	c.AddJob(nomadsim.Job{ID: "p-team1-many", Groups: []nomadsim.Group{{Name: "g", Count: 10000}}})
@@ -131,8 +129,7 @@ func runHugeJobs(ts *testscript.TestScript, _ bool, _ []string) {
 	}}})
 }
 
-// hangNode implements the script command "hang NODE". It adds a node to the simulated cluster that accepts requests and
-// never responds.
+// hangNode implements the script command hang.
 func hangNode(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Value("cluster").(nomadtest.Cluster).Sim.AddNode(nomadsim.Node{Name: args[0], Hangs: true})
 }
@@ -163,8 +160,7 @@ func useGateway(ts *testscript.TestScript, address string) {
 	ts.Setenv("PORT", port)
 }
 
-// startGateway implements the script command "gateway [FILE]". It starts a gateway with the configuration of
-// writeConfig. The gateway stops after the script.
+// startGateway implements the script command gateway.
 func startGateway(ts *testscript.TestScript, neg bool, args []string) {
 	file := writeConfig(ts, args)
 	c, diagnostics := config.Load(file, gateway.Commands())

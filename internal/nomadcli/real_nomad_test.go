@@ -2,23 +2,21 @@ package nomadcli
 
 import (
 	"bytes"
-	"os"
 	"os/exec"
 	"regexp"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+
+	"nomadctld/internal/testenv/nomadtest"
 )
 
 func realNomad(t *testing.T) string {
 	t.Helper()
-	if path := os.Getenv("NOMADCTLD_TEST_NOMAD"); path != "" {
-		return path
-	}
-	path, err := exec.LookPath("nomad")
-	if err != nil {
-		t.Skip("no nomad binary: set NOMADCTLD_TEST_NOMAD to one, or put one on PATH")
+	path := nomadtest.Binary()
+	if path == "" {
+		t.Skip(nomadtest.NoBinary)
 	}
 	return path
 }
@@ -97,9 +95,6 @@ func TestRealNomad_EveryFlagHasARule(t *testing.T) {
 // TestRealNomad_FlagKinds: with a wrong kind, parse would confuse values and arguments.
 func TestRealNomad_FlagKinds(t *testing.T) {
 	t.Parallel()
-	if testing.Short() {
-		t.Skip("hundreds of processes")
-	}
 	nomad := realNomad(t)
 	type trial struct{ path, flag, kind string }
 	trials := make(chan trial)

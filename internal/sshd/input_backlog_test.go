@@ -23,6 +23,7 @@ import (
 	gossh "golang.org/x/crypto/ssh"
 
 	"nomadctld/acl"
+	"nomadctld/internal/testenv"
 	"nomadctld/router"
 )
 
@@ -177,9 +178,7 @@ func waitStalled(t *testing.T, conns []*countingConn) int64 {
 
 // TestMemory_UnreadInput sends input byte by byte to commands that read nothing, which needs the most memory.
 func TestMemory_UnreadInput(t *testing.T) {
-	if testing.Short() {
-		t.Skip("the race detector needs several times the memory")
-	}
+	testenv.NoRace(t)
 	dial, memory := startMemoryServer(t)
 	before := memory()
 	var conns []*countingConn
@@ -218,9 +217,7 @@ func TestMemory_UnreadInput(t *testing.T) {
 
 // TestMemory_UnreadOutput: commands write to clients that read nothing.
 func TestMemory_UnreadOutput(t *testing.T) {
-	if testing.Short() {
-		t.Skip("the race detector needs several times the memory")
-	}
+	testenv.NoRace(t)
 	dial, memory := startMemoryServer(t)
 	before := memory()
 	const sessions = 40

@@ -35,3 +35,11 @@ func Soak(t testing.TB) {
 		t.Skip("takes minutes: make soak runs it")
 	}
 }
+
+// NoRace skips a test under the race detector, which needs several times the memory.
+func NoRace(t testing.TB) {
+	t.Helper()
+	if raceEnabled {
+		t.Skip("measures memory: skipped under the race detector")
+	}
+}
