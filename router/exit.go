@@ -36,6 +36,20 @@ func ProgramExit(code int) error {
 	return &ExitError{Code: code}
 }
 
+// ProgramResult returns a program's exit code as an error, or err with the exit code that docker has for it.
+func ProgramResult(code int, err error) error {
+	const notExecutable, notFound = 126, 127
+	switch {
+	case err == nil:
+		return ProgramExit(code)
+	case errors.Is(err, backends.ErrNotExecutable):
+		return Exit(notExecutable, err)
+	case errors.Is(err, backends.ErrProgramNotFound):
+		return Exit(notFound, err)
+	}
+	return err
+}
+
 // SessionExitCode returns e.Code. *console.InterruptError has this method too.
 func (e *ExitError) SessionExitCode() int { return e.Code }
 

@@ -8,7 +8,6 @@ import (
 	"github.com/hashicorp/nomad/api"
 
 	"nomadctld/backends"
-	"nomadctld/internal/signals"
 )
 
 const (
@@ -45,9 +44,9 @@ func (c *Client) RestartTask(ctx context.Context, a backends.Allocation, task st
 	})
 }
 
-// SignalTask sends the signal through the task's driver. For an unknown name, some drivers would silently send SIGINT.
+// SignalTask sends the signal through the task's driver.
 func (c *Client) SignalTask(ctx context.Context, a backends.Allocation, task, signal string) error {
-	if !slices.Contains(signals.OfTasks, signal) {
+	if !slices.Contains(backends.TaskSignals, signal) {
 		return fmt.Errorf("Nomad does not support the signal %q; nothing was done", signal)
 	}
 	return c.write(ctx, writeRequest{

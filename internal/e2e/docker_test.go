@@ -19,6 +19,7 @@ import (
 
 // TestDockerScripts runs testdata/docker, with real containers for the tasks of a simulated cluster.
 func TestDockerScripts(t *testing.T) {
+	t.Parallel()
 	host := dockertest.Daemon(t)
 	cluster := nomadtest.Simulated(t)
 	const (

@@ -47,6 +47,7 @@ var grantLines = map[string]string{
 // TestGrants_BySetOrName tries each command as four users: with all sets but its own, with all other rights by name,
 // with only its right by name, and with only its set. The first two are denied without a request to the cluster.
 func TestGrants_BySetOrName(t *testing.T) {
+	t.Parallel()
 	testenv.NeedSSH(t)
 	rights := router.Rights()
 	var settings strings.Builder
@@ -118,6 +119,7 @@ func TestGrants_BySetOrName(t *testing.T) {
 
 // TestGrants_PublicCommands runs every command as a user without rights.
 func TestGrants_PublicCommands(t *testing.T) {
+	t.Parallel()
 	testenv.NeedSSH(t)
 	cluster := nomadtest.Simulated(t)
 	g := gatewaytest.Start(t, cluster.URL, "prefix.none = { prefix = [\"p-team1-\"], commands = [] }\nusers.bob = { "+

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
+// It is not parallel, because it counts the goroutines of this process.
 func TestSessions_LeakNothing(t *testing.T) { testLeaks(t, 100) }
 
 func TestSessions_LeakNothingSoak(t *testing.T) {
@@ -96,7 +97,10 @@ func waitForUsage(t *testing.T, goroutines, files int) (g, f int) {
 	return g, f
 }
 
-func TestExec_ShortProgramsLoseNothing(t *testing.T) { testShortPrograms(t, 100) }
+func TestExec_ShortProgramsLoseNothing(t *testing.T) {
+	t.Parallel()
+	testShortPrograms(t, 100)
+}
 
 func TestExec_ShortProgramsLoseNothingSoak(t *testing.T) {
 	testenv.Soak(t)

@@ -58,13 +58,18 @@ func (s testRunner) Run() int {
 // TestScripts runs testdata/script against simulated clusters and, if there is a nomad binary, against a real Nomad.
 // The OpenSSH client connects to a gateway that the script command gateway starts.
 func TestScripts(t *testing.T) {
+	t.Parallel()
 	testenv.NeedSSH(t)
-	t.Run("sim", func(t *testing.T) { testscript.Run(t, scriptParams("../../testdata/script", "sim", simulatedFor)) })
+	t.Run("sim", func(t *testing.T) {
+		t.Parallel()
+		testscript.Run(t, scriptParams("../../testdata/script", "sim", simulatedFor))
+	})
 	if nomadtest.Binary() == "" {
 		t.Log(nomadtest.NoBinary)
 		return
 	}
 	t.Run("real", func(t *testing.T) {
+		t.Parallel()
 		cluster := nomadtest.Real(t)
 		testscript.Run(t, scriptParams("../../testdata/script", "real",
 			func(*testscript.Env) (nomadtest.Cluster, error) { return cluster, nil }))
@@ -73,6 +78,7 @@ func TestScripts(t *testing.T) {
 
 // TestSimScripts runs testdata/sim: scripts that inject failures into the cluster, or compare complete output.
 func TestSimScripts(t *testing.T) {
+	t.Parallel()
 	testenv.NeedSSH(t)
 	testscript.Run(t, scriptParams("../../testdata/sim", "sim", simulatedFor))
 }

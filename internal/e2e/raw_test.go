@@ -13,6 +13,7 @@ import (
 
 // TestRaw_RunsAsConfiguredUser uses a fake nomad that prints its user.
 func TestRaw_RunsAsConfiguredUser(t *testing.T) {
+	t.Parallel()
 	testenv.NeedSSH(t)
 	if os.Geteuid() != 0 {
 		t.Skip("needs root to change the user")

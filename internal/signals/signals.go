@@ -1,4 +1,4 @@
-// Package signals has the names of the signals that the gateway passes on, and those that interrupt a command.
+// Package signals has the signals that a client may send, and those of them that interrupt a command.
 package signals
 
 import (
@@ -12,11 +12,6 @@ var fromClient = strings.Fields(`ABRT ALRM FPE HUP ILL INT KILL PIPE QUIT SEGV T
 
 // FromClient reports whether a client may send a signal to a program. name is its SSH name, such as TERM.
 func FromClient(name string) bool { return slices.Contains(fromClient, name) }
-
-// OfTasks are the signals, such as SIGTERM, that Nomad's drivers send to a task.
-var OfTasks = strings.Fields(`SIGABRT SIGALRM SIGBUS SIGCONT SIGFPE SIGHUP SIGILL SIGINT SIGIO SIGIOT SIGKILL
-	SIGPIPE SIGPROF SIGQUIT SIGSEGV SIGSTOP SIGSYS SIGTERM SIGTRAP SIGTSTP SIGTTIN SIGTTOU SIGUSR1 SIGUSR2
-	SIGWINCH SIGXCPU SIGXFSZ`)
 
 // interrupts are the signals that interrupt a command, with their numbers.
 var interrupts = map[string]int{"HUP": 1, "INT": 2, "QUIT": 3, "KILL": 9, "TERM": 15}

@@ -1,0 +1,122 @@
+package e2e
+
+import (
+	"time"
+
+	"github.com/hashicorp/nomad/api"
+
+	"nomadctld/internal/testenv/nomadtest"
+)
+
+// scriptJobs are the kinds of jobs that a script can register.
+var scriptJobs = map[string]func(id, mode string) *api.Job{
+	"scalable":      nomadtest.Scalable,
+	"canary":        nomadtest.Canary,
+	"periodic":      func(id, _ string) *api.Job { return nomadtest.Periodic(id) },
+	"parameterized": func(id, _ string) *api.Job { return nomadtest.Parameterized(id) },
+
+	// Three allocations.
+	"three": nomadtest.ThreeAllocations,
+	// A group "web" with the tasks web and side, and a group "db". Their counts have no limits.
+	"groups": func(id, mode string) *api.Job {
+		job := nomadtest.Canary(id, mode)
+		web := job.TaskGroups[0]
+		web.Update.Canary = new(0)
+		nomadtest.SetSleep(web.Tasks[0])
+		side := *web.Tasks[0]
+		side.Name = "side"
+		db := *web
+		db.Name = new("db")
+		db.Tasks = []*api.Task{web.Tasks[0]}
+		web.Tasks = []*api.Task{web.Tasks[0], &side}
+		job.TaskGroups = append(job.TaskGroups, &db)
+		return job
+	},
+	// A service with one allocation. If its node disconnects, the allocation is unknown for an hour and not replaced.
+	"disconnect": func(id, mode string) *api.Job {
+		job := nomadtest.Scalable(id, mode)
+		job.TaskGroups[0].Scaling = nil
+		job.TaskGroups[0].Disconnect = &api.DisconnectStrategy{LostAfter: new(time.Hour), Replace: new(false)}
+		return job
+	},
+	// The same with two allocations.
+	"disconnect-two": func(id, mode string) *api.Job {
+		job := nomadtest.Scalable(id, mode)
+		g := job.TaskGroups[0]
+		g.Count, g.Scaling, g.Disconnect = new(2), nil, &api.DisconnectStrategy{
+			LostAfter: new(time.Hour),
+			Replace:   new(false),
+		}
+		nomadtest.SetSleep(g.Tasks[0])
+		return job
+	},
+	// Two allocations that are not restarted and not rescheduled if they fail.
+	"given-up": func(id, mode string) *api.Job {
+		return withoutRestarts(id, mode, &api.ReschedulePolicy{Attempts: new(0), Unlimited: new(false)})
+	},
+	// A batch job with three allocations. The first one fails and is not rescheduled. The others complete.
+	"partly-failed": func(id, mode string) *api.Job {
+		job := withoutRestarts(id, mode, &api.ReschedulePolicy{Attempts: new(0), Unlimited: new(false)})
+		job.Type = new("batch")
+		g := job.TaskGroups[0]
+		g.Count, g.Update = new(3), nil
+		g.Tasks[0].Config = map[string]any{"command": "/bin/sh", "args": []string{"-c", `test "$NOMAD_ALLOC_INDEX" != 0`}}
+		return job
+	},
+	// Two allocations that are not restarted, but rescheduled an hour after they fail.
+	"rescheduled": func(id, mode string) *api.Job {
+		return withoutRestarts(id, mode, &api.ReschedulePolicy{
+			Unlimited: new(true), Delay: new(time.Hour), DelayFunction: new("constant"), MaxDelay: new(time.Hour),
+		})
+	},
+	// A service that can run only in the datacenter MODE, such as dc9.
+	"elsewhere": func(id, mode string) *api.Job {
+		job := nomadtest.Scalable(id, "a")
+		job.Datacenters = []string{mode}
+		return job
+	},
+	// A system job.
+	"system": func(id, mode string) *api.Job {
+		job := nomadtest.Scalable(id, mode)
+		job.Type = new("system")
+		g := job.TaskGroups[0]
+		g.Count, g.Scaling, g.Update, g.ReschedulePolicy = nil, nil, nil, nil
+		nomadtest.SetSleep(g.Tasks[0])
+		return job
+	},
+	// Two tasks. loud writes a line. The job disables the logs of quiet. With the mode "alone", there is only quiet.
+	"quiet": func(id, mode string) *api.Job {
+		job := nomadtest.Scalable(id, "a")
+		quiet := job.TaskGroups[0].Tasks[0]
+		quiet.Config = map[string]any{"command": "/bin/sh", "args": []string{"-c", "echo heard; exec sleep 3600"}}
+		loud := *quiet
+		quiet.Name, loud.Name = "quiet", "loud"
+		quiet.LogConfig = &api.LogConfig{Disabled: new(true), MaxFiles: new(1), MaxFileSizeMB: new(1)}
+		if mode != "alone" {
+			job.TaskGroups[0].Tasks = append(job.TaskGroups[0].Tasks, &loud)
+		}
+		return job
+	},
+	// A periodic job whose child jobs do not finish.
+	"busy": func(id, _ string) *api.Job {
+		job := nomadtest.Periodic(id)
+		nomadtest.SetSleep(job.TaskGroups[0].Tasks[0])
+		return job
+	},
+	// A parameterized job without required metadata. The mode is that of its payload: optional, required or forbidden.
+	"payload": func(id, mode string) *api.Job {
+		job := nomadtest.Parameterized(id)
+		job.ParameterizedJob.MetaRequired, job.ParameterizedJob.MetaOptional = nil, []string{"color", "dispatched_by"}
+		job.ParameterizedJob.Payload = mode
+		return job
+	},
+}
+
+// withoutRestarts returns a service with two allocations that are not restarted in place. Their count has no limits.
+func withoutRestarts(id, mode string, reschedule *api.ReschedulePolicy) *api.Job {
+	job := nomadtest.ThreeAllocations(id, mode)
+	g := job.TaskGroups[0]
+	g.Count, g.Scaling, g.ReschedulePolicy = new(2), nil, reschedule
+	g.RestartPolicy = &api.RestartPolicy{Attempts: new(0), Mode: new("fail")}
+	return job
+}
