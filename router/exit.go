@@ -76,6 +76,17 @@ func ExitCode(err error) int {
 	return 1
 }
 
+// codeGatewayError is the exit code for errors of the gateway in commands that run a program, as in docker exec.
+const codeGatewayError = 125
+
+// withProgramCode gives errors of commands that run a program an exit code that differs from the program's.
+func (s Spec) withProgramCode(err error) error {
+	if err == nil || !s.RunsProgram || hasExitCode(err) || errors.Is(err, backends.ErrLimitReached) {
+		return err
+	}
+	return Exit(codeGatewayError, err)
+}
+
 // ErrorLines returns one line for each error that was joined in err.
 func ErrorLines(err error) []string {
 	switch e := err.(type) {

@@ -38,8 +38,8 @@ func (t Target) matchesExactly(selector string) bool {
 		t.Task != nil && selector == t.Task.ExecID
 }
 
-// GroupIn returns the group of a job that the part names, or nil for the whole job. It returns an error if the job does not have
-// that group or task.
+// GroupIn returns the group of a job that the part names, or nil for the whole job. It returns an error if the job does
+// not have that group or task.
 func (p Part) GroupIn(job backends.JobDetail) (*backends.Group, error) {
 	if p.Group == "" {
 		return nil, nil
