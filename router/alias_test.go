@@ -21,8 +21,8 @@ func TestExpandAlias_CheckAgrees(t *testing.T) {
 		"probe #web":                true,
 		"probe a#b":                 true,
 		"probe # 'x":                false,
-		"# probe":                   true, // the command "#", which does not exist
-		"#":                         true,
+		"# probe":                   false,
+		"#":                         false,
 		"":                          false,
 		" \t ":                      false,
 		"probe 'a":                  false,

@@ -15,6 +15,7 @@ import (
 
 	"nomadctld/backends"
 	"nomadctld/internal/dockerhost"
+	"nomadctld/internal/terminate"
 	"nomadctld/internal/tlsfiles"
 )
 
@@ -52,6 +53,7 @@ type Docker struct {
 	tls             *tls.Config             // nil: not encrypted
 	responseTimeout time.Duration
 	logRetryTimeout time.Duration
+	termination     terminate.Intervals
 	log             *slog.Logger
 
 	mu      sync.Mutex
@@ -73,7 +75,7 @@ func Open(s Settings) (*Docker, error) {
 	}
 	d := &Docker{
 		endpoints: endpoints, tls: config, log: s.Log, daemons: map[string]*daemon{},
-		responseTimeout: responseTimeout, logRetryTimeout: logRetryTimeout,
+		responseTimeout: responseTimeout, logRetryTimeout: logRetryTimeout, termination: terminate.Default,
 	}
 	if d.log == nil {
 		d.log = slog.New(slog.DiscardHandler)

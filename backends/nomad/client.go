@@ -13,6 +13,7 @@ import (
 	"github.com/hashicorp/nomad/api"
 
 	"nomadctld/backends"
+	"nomadctld/internal/terminate"
 	"nomadctld/internal/tlsfiles"
 )
 
@@ -44,6 +45,8 @@ type Client struct {
 	nodeWrites *api.Client
 	conns      *streamConns
 	timeouts   writeTimeouts
+
+	termination terminate.Intervals
 }
 
 var (
@@ -75,7 +78,7 @@ func Open(tiers ...Tier) (map[string]*Client, error) {
 			}
 			shared[at] = newStreamConns(tier.URL, reads.TLSClientConfig)
 		}
-		client := &Client{tier: tier, conns: shared[at], timeouts: defaultWriteTimeouts}
+		client := &Client{tier: tier, conns: shared[at], timeouts: defaultWriteTimeouts, termination: terminate.Default}
 		for _, part := range []struct {
 			client    **api.Client
 			transport *http.Transport

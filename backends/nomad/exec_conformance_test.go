@@ -6,10 +6,12 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"nomadctld/backends"
 	"nomadctld/backends/backendtest"
 	"nomadctld/internal/nomadsim"
+	"nomadctld/internal/terminate"
 	"nomadctld/internal/testenv/nomadtest"
 )
 
@@ -34,11 +36,18 @@ func findTask(t *testing.T, client *Client, job, name string) (*Client, backends
 	return nil, backends.TaskRef{}
 }
 
+// quickTermination lets programs of a simulated cluster be killed sooner.
+var quickTermination = terminate.Intervals{Grace: time.Second, Check: 200 * time.Millisecond}
+
 func TestRuntimeConformance(t *testing.T) {
 	for _, cluster := range nomadtest.Clusters(t) {
 		t.Run(cluster.Kind, func(t *testing.T) {
 			backendtest.Runtime(t, func(t *testing.T) (backends.Runtime, backends.TaskRef) {
-				return clusterTask(t, cluster, "p-team3-shell", "box")
+				client, in := clusterTask(t, cluster, "p-team3-shell", "box")
+				if cluster.Sim != nil {
+					client.termination = quickTermination
+				}
+				return client, in
 			}, backendtest.Features{Env: true, Dir: true, Signals: true})
 		})
 	}
@@ -59,6 +68,9 @@ func TestRuntimeConformance_FramedStdin(t *testing.T) {
 			backendtest.Runtime(t, func(t *testing.T) (backends.Runtime, backends.TaskRef) {
 				client, in := clusterTask(t, cluster, job, "box")
 				in.Driver = "podman"
+				if cluster.Sim != nil {
+					client.termination = quickTermination
+				}
 				return client, in
 			}, backendtest.Features{Env: true, Dir: true, Signals: true})
 		})

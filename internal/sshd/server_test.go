@@ -69,6 +69,16 @@ func startServerWith(t *testing.T, limits Limits, handler router.Handler, change
 	return s
 }
 
+// withTestLimits replaces zero values of the limits that the configuration always sets.
+func withTestLimits(l Limits) Limits {
+	setDefault(&l.Sessions, 10)
+	setDefault(&l.Connections, 500)
+	setDefault(&l.Unauthenticated, 100)
+	setDefault(&l.User.Connections, 20)
+	setDefault(&l.User.Sessions, 40)
+	return l
+}
+
 // startSimulated starts a server in a synctest bubble.
 func startSimulated(t *testing.T, limits Limits, handler router.Handler) *testServer {
 	t.Helper()
@@ -85,7 +95,7 @@ func serveOn(t *testing.T, l net.Listener, connect func() (net.Conn, error), lim
 	users.Add(acl.User{Login: "ann", Groups: []acl.Group{{}}}, string(s.ann.PublicKey().Marshal()))
 	users.Add(acl.User{Login: "bob", Groups: []acl.Group{{}}}, string(s.bob.PublicKey().Marshal()))
 	s.Server = &Server{
-		HostKeys: []gossh.Signer{newKey(t)}, Users: users, Handler: handler, Limits: limits,
+		HostKeys: []gossh.Signer{newKey(t)}, Users: users, Handler: handler, Limits: withTestLimits(limits),
 		Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
 	}
 	change(s.Server)
