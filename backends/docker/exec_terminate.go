@@ -17,7 +17,6 @@ import (
 const (
 	terminatePollInterval = 100 * time.Millisecond
 	afterKillTimeout      = 4 * time.Second // for the program to exit
-	streamCloseTimeout    = 2 * time.Second // output may have no reader
 )
 
 // terminate stops the program and returns cause, in a *backends.StillRunningError or *backends.ZombiesError if
@@ -36,13 +35,13 @@ func (e *execInstance) terminate(cause error) error {
 		e.stream.out.drain()
 		select {
 		case <-e.stream.done:
-		case <-time.After(streamCloseTimeout):
+		case <-time.After(e.docker.timeouts.streamClose):
 		}
 	}
 	e.stream.close()
 	select {
 	case <-e.stream.done:
-	case <-time.After(streamCloseTimeout): // a Write that never returns
+	case <-time.After(e.docker.timeouts.streamClose): // a Write that never returns
 	}
 	if err == nil {
 		if n := e.countZombies(); n > 0 {

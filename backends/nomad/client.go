@@ -35,6 +35,9 @@ const (
 
 	dialTimeout = 3 * time.Second
 	readTimeout = 10 * time.Second // for all requests of one read
+
+	retryBackoff      = 100 * time.Millisecond
+	startPollInterval = time.Second
 )
 
 // Client is the client of one tier.
@@ -46,7 +49,9 @@ type Client struct {
 	conns      *streamConns
 	timeouts   writeTimeouts
 
-	termination terminate.Intervals
+	retryBackoff      time.Duration // before the second attempt, doubled for the next
+	startPollInterval time.Duration // between requests for the log of a task that has not started
+	termination       terminate.Intervals
 }
 
 var (
@@ -78,7 +83,10 @@ func Open(tiers ...Tier) (map[string]*Client, error) {
 			}
 			shared[at] = newStreamConns(tier.URL, reads.TLSClientConfig)
 		}
-		client := &Client{tier: tier, conns: shared[at], timeouts: defaultWriteTimeouts, termination: terminate.Default}
+		client := &Client{
+			tier: tier, conns: shared[at], timeouts: defaultWriteTimeouts, retryBackoff: retryBackoff,
+			startPollInterval: startPollInterval, termination: terminate.Default,
+		}
 		for _, part := range []struct {
 			client    **api.Client
 			transport *http.Transport
