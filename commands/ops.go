@@ -168,8 +168,8 @@ func cancelOp(req *router.Request, op *ops.Op) error {
 	return printResult(req, "operation %s on %s stops after the current batch (see: ops %s)", op.ID, op.Job.ID, op.ID)
 }
 
-// restoreOrForget registers the saved definition of the target's job again unless somebody has done that, or deletes it with
-// --forget.
+// restoreOrForget registers the saved definition of the target's job again unless somebody has done that, or deletes it
+// with --forget.
 func (o *opsCommand) restoreOrForget(ctx context.Context, req *router.Request, saved ops.SavedDefinition) error {
 	job := req.Target.Job
 	if o.forget {
@@ -191,7 +191,8 @@ func (o *opsCommand) restoreOrForget(ctx context.Context, req *router.Request, s
 	if err != nil {
 		return phrase.JobError(job, err)
 	}
-	if err := jobrelease.Relink(ctx, req.Access.Cluster, req.Access.Operations.Saved(), job, saved.Definition); err != nil {
+	if err := jobrelease.Relink(ctx, req.Access.Cluster, req.Access.Operations.Saved(), job,
+		saved.Definition); err != nil {
 		req.Console.Statusf("warning: %v", err)
 	}
 	if err := printResult(req, "registered %s again, unchanged%s", job.ID, evaluationSuffix(result)); err != nil {

@@ -220,7 +220,8 @@ func (s *stop) saveAndStop(
 	}
 	id, stoppedWarning := "", ""
 	if job.ID == job.Root { // a child job is not saved, because it runs only once
-		if id, stoppedWarning, err = jobrelease.SaveStopped(ctx, req.Access.Cluster, req.Access.Operations.Saved(), job); err != nil {
+		if id, stoppedWarning, err = jobrelease.SaveStopped(ctx, req.Access.Cluster, req.Access.Operations.Saved(),
+			job); err != nil {
 			return result, false, err
 		}
 	}
@@ -325,7 +326,8 @@ func (s *stop) stopAllocation(ctx context.Context, req *router.Request, job back
 	case next != "":
 		replaced += " with " + phrase.ShortID(next)
 	}
-	return printResult(req, "stopped allocation %s of %s; %s%s", phrase.ShortID(a.ID), job.ID, replaced, evaluationSuffix(result))
+	return printResult(req, "stopped allocation %s of %s; %s%s", phrase.ShortID(a.ID), job.ID, replaced,
+		evaluationSuffix(result))
 }
 
 // startableText describes how long start can bring back a job that was saved now.

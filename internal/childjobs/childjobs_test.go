@@ -99,7 +99,10 @@ func TestStop_WaitsForChildren(t *testing.T) {
 			if stopped != 2 || len(left) > 0 || err != nil || time.Since(start) != tc.took {
 				t.Errorf("%s: got %d, %q, %v after %s", name, stopped, ids(left), err, time.Since(start))
 			}
-			if want := []string{"stopping child jobs of import: 1 of 2", "stopping child jobs of import: 2 of 2"}; len(messages) <
+			if want := []string{
+				"stopping child jobs of import: 1 of 2",
+				"stopping child jobs of import: 2 of 2",
+			}; len(messages) <
 				2 || !slices.Equal(messages[:2], want) {
 				t.Errorf("%s: got %q, want %q first", name, messages, want)
 			}
@@ -112,7 +115,10 @@ func TestStop_SomeFail(t *testing.T) {
 		p := newParent(child("1", "running"), child("2", "running"), child("3", "running"))
 		p.stopErr["1"], p.stopErr["2"] = errors.New("Permission denied"), backends.ErrNotFound
 		stopped, left, err := Stop(t.Context(), p, p, importJob(), false, func(string, ...any) {})
-		if stopped != 1 || err == nil || err.Error() != "1: Permission denied" || !slices.Equal(ids(left), []string{"1", "2"}) {
+		if stopped != 1 || err == nil || err.Error() != "1: Permission denied" || !slices.Equal(ids(left), []string{
+			"1",
+			"2",
+		}) {
 			t.Errorf("got %d, %q, %v", stopped, ids(left), err)
 		}
 	})

@@ -54,8 +54,9 @@ func (h History) Numbered(version uint64) (then backends.Version, onlySaved bool
 	case h.Saved != nil && h.Saved.Number == version:
 		then, onlySaved = *h.Saved, true
 	case h.Saved != nil && h.Saved.Release.ID != h.Now.Release.ID:
-		return h.Now, false, fmt.Errorf("Nomad has no version %d of %s, and the gateway has saved version %d (see: history %s)",
-			version, h.Job.ID, h.Saved.Number, h.Job.ID)
+		return h.Now, false,
+			fmt.Errorf("Nomad has no version %d of %s, and the gateway has saved version %d (see: history %s)",
+				version, h.Job.ID, h.Saved.Number, h.Job.ID)
 	default:
 		return h.Now, false, fmt.Errorf("Nomad has no version %d of %s (see: history %s)", version, h.Job.ID, h.Job.ID)
 	}

@@ -46,7 +46,10 @@ func TestHistory_LastRelease(t *testing.T) {
 		"only the gateway":     {history: withSaved(historyOf(v(9, "b", true), v(8, "b", true))), want: 1, onlySaved: true},
 		"saved and in Nomad":   {history: withSaved(historyOf(v(2, "b", true), v(1, "a", true))), want: 1},
 		"saved one is current": {history: withSaved(historyOf(v(2, "a", true), v(0, "b", true))), want: 0},
-		"first version":        {history: historyOf(v(0, "a", true)), err: "web has no version before 0: nothing to revert to"},
+		"first version": {
+			history: historyOf(v(0, "a", true)),
+			err:     "web has no version before 0: nothing to revert to",
+		},
 		"only counts": {
 			history: historyOf(versionOf(t, 1, "a", 3, true, false), v(0, "a", true)),
 			err:     "no earlier version of web differs from version 1 in more than counts",
@@ -80,13 +83,16 @@ func TestHistory_Numbered(t *testing.T) {
 		onlySaved bool
 		err       string
 	}{
-		"in Nomad":          {history: running, number: 4},
-		"only the gateway":  {history: withSaved, number: 1, onlySaved: true},
-		"current":           {history: running, number: 5, err: "web is already at version 5"},
-		"same as current":   {history: running, number: 3, err: "version 3 of web is the same as version 5"},
-		"a stop":            {history: running, number: 2, err: "version 2 of web only records that the job was stopped"},
-		"unknown":           {history: running, number: 1, err: "Nomad has no version 1 of web (see: history web)"},
-		"another is saved":  {history: withSaved, number: 0, err: "Nomad has no version 0 of web, and the gateway has saved version 1"},
+		"in Nomad":         {history: running, number: 4},
+		"only the gateway": {history: withSaved, number: 1, onlySaved: true},
+		"current":          {history: running, number: 5, err: "web is already at version 5"},
+		"same as current":  {history: running, number: 3, err: "version 3 of web is the same as version 5"},
+		"a stop":           {history: running, number: 2, err: "version 2 of web only records that the job was stopped"},
+		"unknown":          {history: running, number: 1, err: "Nomad has no version 1 of web (see: history web)"},
+		"another is saved": {
+			history: withSaved, number: 0,
+			err: "Nomad has no version 0 of web, and the gateway has saved version 1",
+		},
 		"ran before stop":   {history: stopped, number: 4, err: "web is stopped, and version 4 ran before the stop"},
 		"earlier, stopped":  {history: stopped, number: 3},
 		"the stop, stopped": {history: stopped, number: 5, err: "web is already at version 5"},

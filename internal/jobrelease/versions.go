@@ -28,8 +28,8 @@ func Current(job backends.JobDetail, versions []backends.Version) (backends.Vers
 	return versions[i], nil
 }
 
-// earlierReleases returns the versions before the current one that run something else, newest first. It skips the versions that
-// record a stop, and those that only allow rescheduling (see restart.Rolling).
+// earlierReleases returns the versions before the current one that run something else, newest first. It skips the
+// versions that record a stop, and those that only allow rescheduling (see restart.Rolling).
 func earlierReleases(current backends.Version, versions []backends.Version) (earlier []backends.Version) {
 	for _, v := range versions {
 		isEarlier := v.Number < current.Number && !v.Stopped && v.Release.ID != current.Release.ID

@@ -59,8 +59,8 @@ func WaitUntilAllocationStopped(
 	return next, err
 }
 
-// AllocationStoppedStatus reports whether an allocation has stopped. It returns an error if Nomad cannot stop it because
-// its node is disconnected or down.
+// AllocationStoppedStatus reports whether an allocation has stopped. It returns an error if Nomad cannot stop it,
+// because its node is disconnected or down.
 func AllocationStoppedStatus(now backends.JobDetail, id string) (message string, done bool, err error) {
 	for _, a := range now.Allocations {
 		switch {

@@ -17,7 +17,10 @@ func TestCount(t *testing.T) {
 }
 
 func TestAllocation_SystemJob(t *testing.T) {
-	a := backends.Allocation{ID: "12345678-0000", JobID: "web", Name: "web.api[2]", Group: "api", Node: "n1", JobType: "service"}
+	a := backends.Allocation{
+		ID: "12345678-0000", JobID: "web", Name: "web.api[2]", Group: "api", Node: "n1",
+		JobType: "service",
+	}
 	b := a
 	b.JobType, b.ID = "system", "abc"
 	if got := Allocations([]backends.Allocation{a, b}); got != "api[2] 12345678, api on n1 abc" {

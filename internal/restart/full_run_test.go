@@ -28,6 +28,7 @@ type stoppableCluster struct {
 	isStopLost        bool                    // the stop is applied, and its response is lost
 	afterStop         func(*stoppableCluster) // may be nil
 	stopsAfter        time.Duration           // time that the allocations take to stop
+	stopped           time.Time
 	registerErr       error
 	isBroken          bool // the registered job does not run
 }
@@ -39,6 +40,9 @@ func newStoppableCluster() *stoppableCluster {
 }
 
 func (s *stoppableCluster) Job(context.Context, backends.Job) (backends.JobDetail, error) {
+	if s.job.Stopped && time.Since(s.stopped) >= s.stopsAfter {
+		s.job.Allocations = nil
+	}
 	return s.job, nil
 }
 
@@ -64,11 +68,7 @@ func (s *stoppableCluster) Stop(context.Context, backends.Job, bool) (backends.W
 	s.job.Version++
 	s.job.ModifyIndex++
 	result := backends.WriteResult{ModifyIndex: s.job.ModifyIndex}
-	time.AfterFunc(s.stopsAfter, func() {
-		if s.job.Stopped {
-			s.job.Allocations = nil
-		}
-	})
+	s.stopped = time.Now()
 	if s.afterStop != nil {
 		s.afterStop(s)
 	}
@@ -118,7 +118,10 @@ func TestFull_StopsAndRegisters(t *testing.T) {
 		if want := []string{"stop", "register version 3 at 8"}; !slices.Equal(s.steps, want) {
 			t.Errorf("requested %q, want %q", s.steps, want)
 		}
-		if want := []string{"stopping web at version 3", "registered web again", "restarted web"}; !slices.Equal(notes(op), want) {
+		if want := []string{
+			"stopping web at version 3", "registered web again",
+			"restarted web",
+		}; !slices.Equal(notes(op), want) {
 			t.Errorf("got the notes %q, want %q", notes(op), want)
 		}
 		if took := time.Since(start); took < 10*time.Second || took > 15*time.Second {
@@ -305,7 +308,8 @@ func TestFull_NotConfirmedRunning(t *testing.T) {
 				job := s.job
 				tc.prepare(s, op)
 				err := (&Full{Job: job, Timeout: time.Minute}).Run(t.Context(), op)
-				if err == nil || !strings.HasPrefix(err.Error(), "web was registered again, but is not confirmed running: "+tc.want) {
+				if err == nil || !strings.HasPrefix(err.Error(),
+					"web was registered again, but is not confirmed running: "+tc.want) {
 					t.Errorf("got %v, want %q", err, tc.want)
 				}
 				if len(s.steps) != 2 {
@@ -333,14 +337,24 @@ func TestRestoreIndex(t *testing.T) {
 		want       string // start of the error; empty: none
 		notStopped bool
 	}{
-		"stopped":           {at(4, 8, 1, true), 8, "", false},
-		"one attempt":       {string(variant), 8, "", false},
-		"deleted":           {"deleted", 0, "", false},
-		"never stopped":     {at(3, 7, 1, false), 0, "web is not stopped: it is still at version 3", true},
-		"registered again":  {at(5, 9, 1, false), 0, "web was already registered again, as version 5", true},
-		"changed, stopped":  {at(6, 10, 1, true), 0, "the saved definition of web is version 3, but the job was changed to version 6", false},
-		"purged, running":   {at(0, 50, 50, false), 0, "the saved definition of web is of a job that was purged; another job with its name is running", false},
-		"purged, stopped":   {at(1, 51, 50, true), 0, "the saved definition of web is of a job that was purged; another job with its name is stopped (start that job: start web;", false},
+		"stopped":          {at(4, 8, 1, true), 8, "", false},
+		"one attempt":      {string(variant), 8, "", false},
+		"deleted":          {"deleted", 0, "", false},
+		"never stopped":    {at(3, 7, 1, false), 0, "web is not stopped: it is still at version 3", true},
+		"registered again": {at(5, 9, 1, false), 0, "web was already registered again, as version 5", true},
+		"changed, stopped": {
+			at(6, 10, 1, true), 0,
+			"the saved definition of web is version 3, but the job was changed to version 6", false,
+		},
+		"purged, running": {
+			at(0, 50, 50, false), 0,
+			"the saved definition of web is of a job that was purged; another job with its name is running", false,
+		},
+		"purged, stopped": {
+			at(1, 51, 50, true), 0,
+			"the saved definition of web is of a job that was purged; another job with its name is stopped " +
+				"(start that job: start web;", false,
+		},
 		"cluster is silent": {"", 0, "No cluster leader", false},
 		"cannot be read":    {"[]", 0, "the definition cannot be read", false},
 	} {

@@ -189,7 +189,8 @@ func TestRolling_BatchesAndPause(t *testing.T) {
 
 func TestRolling_OnlyOneTask(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newServiceCluster(newAllocation(0, withTask("sidecar", "running")), newAllocation(1, withTask("sidecar", "dead")))
+		s := newServiceCluster(newAllocation(0, withTask("sidecar", "running")), newAllocation(1, withTask("sidecar",
+			"dead")))
 		checkRun(t, newRolling(s, Part{Group: "web", Task: "sidecar"}), s, "", []string{"0 0s sidecar"}, nil)
 	})
 }
@@ -531,7 +532,7 @@ func TestRolling_FailedNotReplaced(t *testing.T) {
 	})
 }
 
-func TestRolling_PlacesMissingFirst(t *testing.T) {
+func TestRolling_MissingAllocationFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServiceCluster(newAllocation(0))
 		s.job.Groups[0].Count = 2

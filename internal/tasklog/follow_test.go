@@ -37,6 +37,9 @@ func runsUntil(end time.Duration) func(time.Duration) (backends.Job, error) {
 	}
 }
 
+// noNext is the read of the log of a later container if there is none.
+var noNext = pause(time.Hour)
+
 const finished = "nomadctld: nginx of web.web[0] has finished at 1970-01-01T00:33:20Z with exit code 3\n"
 
 // follow follows the log of one task.
@@ -51,10 +54,9 @@ func TestFollow_UntilFinished(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
 		out, err := follow(t, logOf(
-			steps(lines("old\n"), caughtUp("c1"), pause(10*time.Second), lines("new\n")),
-			fails(backends.ErrNoLog), // there is no later container
-		), runsUntil(10*time.Second))
-		if err != nil || time.Since(start) > 15*time.Second {
+			steps(lines("old\n"), caughtUp("c1"), pause(9*time.Second), lines("new\n")), noNext,
+		), runsUntil(9*time.Second))
+		if err != nil || time.Since(start) > 10*time.Second+2*endGrace {
 			t.Errorf("got %v after %s", err, time.Since(start))
 		}
 		out.check(t, "old\nnew\n", finished)
@@ -66,8 +68,7 @@ func TestFollow_AcrossRestarts(t *testing.T) {
 		log := logOf(
 			steps(lines("first\nincompl"), caughtUp("c1"), pause(10*time.Second)),
 			fails(backends.ErrNoLog), fails(backends.ErrNoLog),
-			steps(lines("second\n"), caughtUp("c2"), pause(10*time.Second)),
-			fails(backends.ErrNoLog),
+			steps(lines("second\n"), caughtUp("c2"), pause(10*time.Second)), noNext,
 		)
 		task := newTask(0, backends.StateRunning)
 		view, out := newView(jobOf("running", task), &task, map[string]*fakeLog{"e0": log})
@@ -76,8 +77,7 @@ func TestFollow_AcrossRestarts(t *testing.T) {
 			t.Error(err)
 		}
 		out.check(t, "first\nincompl\nsecond\n",
-			"nomadctld: log of nginx of web.web[0]: log not found (see: info e0); waiting for one\n"+
-				"nomadctld: log of nginx of web.web[0]: log not found (see: info e0); waiting for one\n"+finished)
+			"nomadctld: log of nginx of web.web[0]: log not found (see: info e0); waiting for one\n"+finished)
 		if q := log.queries[1]; q.AfterContainer != "c1" || q.Lines != -1 || !q.Follow {
 			t.Errorf("after the first container: got %+v", q)
 		}
@@ -114,7 +114,7 @@ func TestFollow_AlreadyFinished(t *testing.T) {
 func TestFollow_PendingTaskFromStart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		task := newTask(0, "pending")
-		log := logOf(steps(caughtUp("c1"), pause(time.Second)), fails(backends.ErrNoLog))
+		log := logOf(steps(caughtUp("c1"), pause(time.Second)), noNext)
 		view, _ := newView(jobOf("running", task), &task, map[string]*fakeLog{"e0": log})
 		if err := view.Follow(t.Context(), newStates(runsUntil(time.Second))); err != nil || log.queries[0].Lines != -1 {
 			t.Errorf("got %v, %+v", err, log.queries)
@@ -153,7 +153,7 @@ func TestFollow_LaterReadFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		out, err := follow(t, logOf(
 			steps(caughtUp("c1"), pause(time.Second)), down, down, down,
-			steps(lines("again\n"), caughtUp("c2"), pause(time.Minute)), fails(backends.ErrNoLog),
+			steps(lines("again\n"), caughtUp("c2"), pause(time.Minute)), noNext,
 		), runsUntil(time.Minute))
 		if err != nil || out.stdout.String() != "again\n" {
 			t.Errorf("recovered: got %v, %q", err, &out.stdout)
@@ -165,7 +165,7 @@ func TestFollow_WaitsForSlot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		full := fails(backends.ErrLimitReached)
 		out, err := follow(t, logOf(
-			full, full, full, steps(lines("one\n"), caughtUp("c1"), pause(time.Minute)), fails(backends.ErrNoLog),
+			full, full, full, steps(lines("one\n"), caughtUp("c1"), pause(time.Minute)), noNext,
 		), runsUntil(time.Minute))
 		if err != nil {
 			t.Error(err)
@@ -215,10 +215,10 @@ func TestFollow_LastLinesMayBeMissing(t *testing.T) {
 			"nomadctld: the last lines of nginx of web.web[0] may be missing: the connection to its container's log was lost\n",
 		},
 		"Nomad's files": {
-			steps(caughtUp(""), pause(10*time.Second), fails(errors.New("connection reset"))),
+			steps(caughtUp(""), pause(7*time.Second), fails(errors.New("connection reset"))),
 			"nomadctld: the last lines of nginx of web.web[0] may be missing: connection reset\n",
 		},
-		"log removed": {steps(caughtUp(""), pause(10*time.Second), fails(backends.ErrNoLog)), ""},
+		"log removed": {steps(caughtUp(""), pause(7*time.Second), fails(backends.ErrNoLog)), ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -277,7 +277,7 @@ func TestFollow_JobDeletedOrReplaced(t *testing.T) {
 
 func TestFollow_ClusterDoesNotRespond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		out, err := follow(t, logOf(steps(caughtUp("c1"), pause(time.Minute), lines("one\n")), fails(backends.ErrNoLog)),
+		out, err := follow(t, logOf(steps(caughtUp("c1"), pause(time.Minute), lines("one\n")), noNext),
 			func(elapsed time.Duration) (backends.Job, error) {
 				if elapsed < time.Minute {
 					return backends.Job{}, backends.ErrUnreachable
@@ -315,8 +315,8 @@ func TestFollow_NewTasks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		first, second := newTask(0, backends.StateRunning), newTask(1, backends.StateRunning)
 		logs := map[string]*fakeLog{
-			"e0": logOf(steps(lines("a\n"), caughtUp("c1"), pause(time.Minute)), fails(backends.ErrNoLog)),
-			"e1": logOf(steps(lines("b\n"), caughtUp("c2"), pause(time.Minute)), fails(backends.ErrNoLog)),
+			"e0": logOf(steps(lines("a\n"), caughtUp("c1"), pause(time.Minute)), noNext),
+			"e1": logOf(steps(lines("b\n"), caughtUp("c2"), pause(time.Minute)), noNext),
 		}
 		view, out := newView(jobOf("running", first), nil, logs)
 		view.Query.Lines = 0
@@ -361,14 +361,17 @@ func TestFollow_JobWithoutTasks(t *testing.T) {
 		job  backends.Job
 		want string // start of the error; empty: it waits for a task
 	}{
-		"dead":     {backends.Job{ID: "web", Status: "dead"}, "web has no allocations (see: ps --all web)"},
-		"periodic": {backends.Job{ID: "web", Status: "running", Periodic: true}, "web has no tasks of its own, only child jobs"},
-		"pending":  {backends.Job{ID: "web", Status: "pending"}, ""},
+		"dead": {backends.Job{ID: "web", Status: "dead"}, "web has no allocations (see: ps --all web)"},
+		"periodic": {
+			backends.Job{ID: "web", Status: "running", Periodic: true},
+			"web has no tasks of its own, only child jobs",
+		},
+		"pending": {backends.Job{ID: "web", Status: "pending"}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				view, out := newView(tc.job, nil, map[string]*fakeLog{
-					"e0": logOf(steps(lines("a\n"), caughtUp("c1"), pause(time.Second)), fails(backends.ErrNoLog)),
+					"e0": logOf(steps(lines("a\n"), caughtUp("c1"), pause(time.Second)), noNext),
 				})
 				err := view.Follow(t.Context(), newStates(func(elapsed time.Duration) (backends.Job, error) {
 					switch {
@@ -383,7 +386,8 @@ func TestFollow_JobWithoutTasks(t *testing.T) {
 					t.Errorf("got %v, want %q", err, tc.want)
 				}
 				if err == nil && (out.stdout.String() != "web[0]/nginx | a\n" ||
-					!strings.HasPrefix(out.stderr.String(), "nomadctld: web has no allocations (see: ps --all web); waiting for one\n")) {
+					!strings.HasPrefix(out.stderr.String(),
+						"nomadctld: web has no allocations (see: ps --all web); waiting for one\n")) {
 					t.Errorf("got %q and %q", &out.stdout, &out.stderr)
 				}
 			})
@@ -403,7 +407,7 @@ func TestFollow_LastLineNotWritten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		task := newTask(0, backends.StateRunning)
 		view, _ := newView(jobOf("running", task), &task, map[string]*fakeLog{
-			"e0": logOf(steps(caughtUp("c1"), pause(time.Second), lines("half")), fails(backends.ErrNoLog)),
+			"e0": logOf(steps(caughtUp("c1"), pause(time.Second), lines("half")), noNext),
 		})
 		view.Printer.Times = true // otherwise every chunk is printed at once
 		view.Printer.Console.Stdout = brokenWriter{}

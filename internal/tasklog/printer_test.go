@@ -131,12 +131,12 @@ func TestPrinter_LongLine(t *testing.T) {
 	}
 }
 
-// TestPrinter_Terminal checks that control characters are visible, except colors if the user wants them.
+// TestPrinter_Terminal checks that control characters are visible, except colors. With NO_COLOR, colors are removed.
 func TestPrinter_Terminal(t *testing.T) {
 	const text = "a\x1b[31mred\x1b[0m\x1b[2Jb"
 	for noColor, want := range map[bool]string{
 		false: "a\x1b[31mred\x1b[0m\\x1b[2Jb",
-		true:  "a\\x1b[31mred\\x1b[0m\\x1b[2Jb",
+		true:  "ared\\x1b[2Jb",
 	} {
 		var out bytes.Buffer
 		c := newConsole(&out, &out)

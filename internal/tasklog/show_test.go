@@ -155,11 +155,17 @@ func TestShow_Previous(t *testing.T) {
 		job   backends.Job
 		want  string // stdout, or the error
 	}{
-		"restarted":              {restarted, Previous, jobOf("running", restarted, before), "previous run"},
-		"restarted, allocation":  {restarted, PreviousAllocation, jobOf("running", restarted, before), "before"},
-		"not restarted":          {current, Previous, jobOf("running", current, before), "before"},
-		"no earlier allocation":  {current, Previous, jobOf("running", current), "Nomad has no earlier allocation of web.web[0] (see: ps --all web)"},
-		"of the allocation only": {restarted, PreviousAllocation, jobOf("running", restarted), "Nomad has no earlier allocation of web.web[0] (see: ps --all web)"},
+		"restarted":             {restarted, Previous, jobOf("running", restarted, before), "previous run"},
+		"restarted, allocation": {restarted, PreviousAllocation, jobOf("running", restarted, before), "before"},
+		"not restarted":         {current, Previous, jobOf("running", current, before), "before"},
+		"no earlier allocation": {
+			current, Previous, jobOf("running", current),
+			"Nomad has no earlier allocation of web.web[0] (see: ps --all web)",
+		},
+		"of the allocation only": {
+			restarted, PreviousAllocation, jobOf("running", restarted),
+			"Nomad has no earlier allocation of web.web[0] (see: ps --all web)",
+		},
 	} {
 		log := logOf(lines("current"))
 		log.previous = lines("previous run")
@@ -170,7 +176,8 @@ func TestShow_Previous(t *testing.T) {
 		}
 	}
 	view, _ := newView(jobOf("running", current, newTask(1, backends.StateRunning)), nil, nil)
-	if err := view.Show(t.Context(), Previous); err == nil || !strings.HasPrefix(err.Error(), "Nomad has no earlier allocation of web (") {
+	if err := view.Show(t.Context(), Previous); err == nil || !strings.HasPrefix(err.Error(),
+		"Nomad has no earlier allocation of web (") {
 		t.Errorf("of a job: got %v", err)
 	}
 }

@@ -81,12 +81,13 @@ func TestSelectTasks(t *testing.T) {
 		job  backends.Job
 		want string // the first digits of the allocations, or the error
 	}{
-		"running":            {jobOf("running", with(0, "running", "", 1), with(1, "pending", "", 1)), "01"},
-		"not complete ones":  {jobOf("running", with(0, "running", "", 1), with(1, "complete", "", 1)), "0"},
-		"not replaced ones":  {jobOf("running", with(0, "failed", "x", 1), with(1, "running", "", 1)), "1"},
-		"failed":             {jobOf("running", with(0, "failed", "", 1)), "0"},
-		"newest of finished": {jobOf("dead", with(1, "complete", "", 2), with(1, "complete", "", 1), with(2, "lost", "", 1)), "12"},
-		"none":               {jobOf("pending"), "web has no allocations (see: ps --all web)"},
+		"running":           {jobOf("running", with(0, "running", "", 1), with(1, "pending", "", 1)), "01"},
+		"not complete ones": {jobOf("running", with(0, "running", "", 1), with(1, "complete", "", 1)), "0"},
+		"not replaced ones": {jobOf("running", with(0, "failed", "x", 1), with(1, "running", "", 1)), "1"},
+		"failed":            {jobOf("running", with(0, "failed", "", 1)), "0"},
+		"newest of finished": {jobOf("dead", with(1, "complete", "", 2), with(1, "complete", "", 1), with(2, "lost", "",
+			1)), "12"},
+		"none": {jobOf("pending"), "web has no allocations (see: ps --all web)"},
 		"periodic": {
 			backends.Job{ID: "web", Periodic: true},
 			"web has no tasks of its own, only child jobs (see: ps --all web)",
