@@ -36,13 +36,9 @@ internal/childjobs: backends internal/monitor
 internal/cli: config internal/demo internal/gateway internal/health internal/linequeue
 internal/clusterview: backends internal/safego
 internal/console: backends internal/escape internal/render internal/safego
-<<<<<<< HEAD
+	internal/signals
 internal/demo: config internal/gateway internal/nomadsim internal/nomadsim/jobspec
 	internal/sshfiles router
-=======
-	internal/signals
-internal/demo: config internal/gateway internal/nomadsim internal/sshfiles router
->>>>>>> main
 internal/gateway: acl backends backends/docker backends/nomad commands config
 	internal/audit internal/clusterview internal/nomadcli internal/ops internal/sshd router
 internal/gen/docs: commands config router
@@ -51,15 +47,12 @@ internal/jobrelease: backends internal/ops internal/phrase
 internal/logjoin: backends
 internal/logshare: backends internal/safego
 internal/monitor: backends internal/phrase
-<<<<<<< HEAD
+internal/nomadcli: internal/terminate
 internal/nomadsim: internal/nomadsim/agent internal/nomadsim/jobspec
 	internal/nomadsim/scheduler internal/nomadsim/store internal/nomadsim/wire
 internal/nomadsim/agent: internal/nomadsim/jobspec internal/nomadsim/store
 internal/nomadsim/scheduler: internal/nomadsim/jobspec internal/nomadsim/store
 internal/nomadsim/store: internal/nomadsim/jobspec
-=======
-internal/nomadcli: internal/terminate
->>>>>>> main
 internal/ops: backends
 internal/phrase: backends
 internal/prose: commands router
