@@ -39,7 +39,7 @@ type ClusterWriter interface {
 	// RestartTask restarts a running task of an allocation in place, or all its tasks if task is empty.
 	RestartTask(ctx context.Context, a Allocation, task string) error
 
-	// SignalTask sends a signal, such as SIGHUP, to a running task of an allocation.
+	// SignalTask sends one of TaskSignals to a running task of an allocation.
 	SignalTask(ctx context.Context, a Allocation, task, signal string) error
 
 	// These four change a deployment of the job.
@@ -60,6 +60,13 @@ type ClusterWriter interface {
 
 	// Dispatch runs a parameterized job.
 	Dispatch(ctx context.Context, job Job, meta map[string]string, payload []byte) (WriteResult, error)
+}
+
+// TaskSignals are the signals that Nomad's drivers support. For other names, some drivers silently send SIGINT.
+var TaskSignals = []string{
+	"SIGABRT", "SIGALRM", "SIGBUS", "SIGCONT", "SIGFPE", "SIGHUP", "SIGILL", "SIGINT", "SIGIO", "SIGIOT", "SIGKILL",
+	"SIGPIPE", "SIGPROF", "SIGQUIT", "SIGSEGV", "SIGSTOP", "SIGSYS", "SIGTERM", "SIGTRAP", "SIGTSTP", "SIGTTIN",
+	"SIGTTOU", "SIGUSR1", "SIGUSR2", "SIGWINCH", "SIGXCPU", "SIGXFSZ",
 }
 
 // WriteResult is Nomad's response to a change. Fields that a change does not have are empty.

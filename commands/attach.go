@@ -87,5 +87,5 @@ func (a *attach) Run(ctx context.Context, req *router.Request) error {
 	if errors.Is(err, backends.ErrDetached) {
 		return nil
 	}
-	return programExit(code, err)
+	return router.ProgramResult(code, err)
 }

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/dustin/go-humanize"
 	"github.com/spf13/pflag"
 
 	"nomadctld/backends"
@@ -102,120 +101,19 @@ func (b *batch) draw(ctx context.Context, req *router.Request, out io.Writer) er
 	return cmp.Or(table.Write(out, req.Console.Style()), err)
 }
 
-// scheduleText returns the cron expressions and time zone, or the meta keys and payload of a parameterized job.
-func scheduleText(s backends.Schedule) string {
-	if s.Parameterized {
-		words := slices.Clone(s.MetaRequired)
-		for _, name := range s.MetaOptional {
-			words = append(words, "["+name+"]")
-		}
-		if s.Payload == "required" {
-			words = append(words, "payload")
-		}
-		return "meta: " + cmp.Or(strings.Join(words, " "), "none")
-	}
-	specs := strings.Join(s.Specs, ", ")
-	if s.TimeZone != "" {
-		specs += " " + s.TimeZone
-	}
-	return specs
+// keyOf returns the key of a job in latestChildren. It has no root, because children do not have their parent's.
+func keyOf(j backends.Job) backends.JobRef {
+	return backends.JobRef{Tier: j.Tier, Namespace: j.Namespace, ID: j.ID}
 }
 
-type jobKey struct{ tier, namespace, id string }
-
-func keyOf(j backends.Job) jobKey { return jobKey{j.Tier, j.Namespace, j.ID} }
-
 // latestChildren returns the latest child of each job.
-func latestChildren(jobs []backends.Job) map[jobKey]*backends.Job {
-	last := map[jobKey]*backends.Job{}
+func latestChildren(jobs []backends.Job) map[backends.JobRef]*backends.Job {
+	last := map[backends.JobRef]*backends.Job{}
 	for _, job := range jobs {
-		key := jobKey{job.Tier, job.Namespace, job.Parent}
+		key := backends.JobRef{Tier: job.Tier, Namespace: job.Namespace, ID: job.Parent}
 		if job.Parent != "" && (last[key] == nil || job.Submitted.After(last[key].Submitted)) {
 			last[key] = &job
 		}
 	}
 	return last
-}
-
-// childState returns the state of a child job: running, pending, unknown, failed, lost, stopped or complete.
-func childState(job *backends.Job) string {
-	switch c := job.Counts; {
-	case job.Status != "dead" && allDisconnected(job.Allocations):
-		return backends.StateUnknown
-	case job.Status != "dead":
-		return job.Status
-	case slices.ContainsFunc(job.Allocations, failedNotReplaced), c.Failed > 0 && c.Complete == 0:
-		return "failed"
-	case c.Lost > 0 && c.Complete == 0:
-		return "lost"
-	case job.Stopped:
-		return "stopped"
-	}
-	return "complete"
-}
-
-// allDisconnected reports whether every allocation that is not terminal is on a disconnected node.
-func allDisconnected(all []backends.Allocation) bool {
-	unknown := false
-	for _, a := range all {
-		if !a.TerminalStatus() && a.Status != "unknown" {
-			return false
-		}
-		unknown = unknown || a.Status == "unknown"
-	}
-	return unknown
-}
-
-// failedNotReplaced reports whether an allocation has failed and was not replaced.
-func failedNotReplaced(a backends.Allocation) bool { return a.Status == "failed" && a.Next == "" }
-
-func childOutcome(launch *backends.Job) string {
-	if launch == nil {
-		return "-"
-	}
-	return childState(launch) + " " + humanize.Time(launch.Submitted)
-}
-
-// Scripts read the fields of batch --json. Fields may be added but never renamed.
-type (
-	batchOutput struct {
-		Jobs []batchJob `json:"jobs" doc:"by ID, tier and namespace"`
-	}
-	batchJob struct {
-		Tier          string     `json:"tier"`
-		Namespace     string     `json:"namespace"`
-		Job           string     `json:"job" doc:"the job's ID"`
-		Parameterized bool       `json:"parameterized"`
-		Disabled      bool       `json:"disabled" doc:"the job is stopped, or its schedule is disabled"`
-		Next          *time.Time `json:"next" doc:"the next run; null: none"`
-		Cron          []string   `json:"cron"`
-		TimeZone      string     `json:"time_zone"`
-		MetaRequired  []string   `json:"meta_required"`
-		MetaOptional  []string   `json:"meta_optional"`
-		Payload       string     `json:"payload" doc:"optional, required, forbidden; empty for a periodic job"`
-		LastLaunch    *time.Time `json:"last_launch" doc:"when the latest child job was submitted; null: none"`
-		LastOutcome   string     `json:"last_outcome" doc:"complete, failed, lost, stopped, running, pending or unknown"`
-	}
-)
-
-func batchJSON(jobs []backends.Job, schedules []backends.Schedule, last map[jobKey]*backends.Job) batchOutput {
-	out := batchOutput{Jobs: []batchJob{}}
-	for i, job := range jobs {
-		s := schedules[i]
-		one := batchJob{
-			Tier: job.Tier, Namespace: job.Namespace, Job: job.ID, Parameterized: s.Parameterized,
-			Disabled: s.Disabled || job.Stopped,
-			Cron:     append([]string{}, s.Specs...), TimeZone: cmp.Or(s.TimeZone, "UTC"),
-			MetaRequired: append([]string{}, s.MetaRequired...), MetaOptional: append([]string{}, s.MetaOptional...),
-			Payload: s.Payload,
-		}
-		if !s.Next.IsZero() {
-			one.Next = &s.Next
-		}
-		if launch := last[keyOf(job)]; launch != nil {
-			one.LastLaunch, one.LastOutcome = &launch.Submitted, childState(launch)
-		}
-		out.Jobs = append(out.Jobs, one)
-	}
-	return out
 }

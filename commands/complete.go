@@ -13,6 +13,7 @@ import (
 
 	"nomadctld/backends"
 	"nomadctld/internal/escape"
+	"nomadctld/internal/phrase"
 	"nomadctld/router"
 )
 
@@ -237,7 +238,7 @@ func (p *partialCommand) arguments(ctx context.Context, req *router.Request, las
 	case "TIER":
 		return tiersOf(req, p.spec.Name)
 	case "SIGNAL":
-		for _, name := range signals {
+		for _, name := range backends.TaskSignals {
 			all = append(all, candidate{strings.TrimPrefix(name, "SIG"), ""}, candidate{name, ""})
 		}
 	case "FILTER", "JOB":
@@ -333,7 +334,7 @@ func eachTask(jobs []backends.Job, f func(backends.Allocation, backends.Task)) {
 func execIDsOf(jobs []backends.Job, running bool) (all []candidate) {
 	eachTask(jobs, func(a backends.Allocation, task backends.Task) {
 		about := a.JobID + "/" + task.Name + " on " + a.Node
-		if state := notRunningState(a, task); state != "" {
+		if state := phrase.NotRunning(a, task); state != "" {
 			about = state + ": " + about
 		}
 		if _, matches := a.Rank(task); matches || !running {

@@ -3,6 +3,7 @@ package commands
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"nomadctld/router"
 )
@@ -25,4 +26,16 @@ func confirm(ctx context.Context, req *router.Request, skip bool, format string,
 	}
 	_, err := choose(ctx, req, "y", format+" [y/N] ", args...)
 	return err
+}
+
+// confirmWarnings prints warnings and, on a terminal, prompts whether to continue unless skip is set.
+func confirmWarnings(ctx context.Context, req *router.Request, skip bool, warnings ...string) error {
+	warnings = slices.DeleteFunc(warnings, func(w string) bool { return w == "" })
+	if len(warnings) == 0 {
+		return nil
+	}
+	for _, w := range warnings {
+		req.Console.Statusf("warning: %s", w)
+	}
+	return confirm(ctx, req, skip, "Continue?")
 }

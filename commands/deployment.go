@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"nomadctld/backends"
+	"nomadctld/internal/phrase"
 	"nomadctld/internal/render"
 	"nomadctld/router"
 )
@@ -47,7 +48,7 @@ func (d *deployment) Run(ctx context.Context, req *router.Request) error {
 	all, err := req.Access.Cluster.Deployments(ctx, req.Target.Job)
 	done()
 	if err != nil {
-		return jobError(req.Target.Job, err)
+		return phrase.JobError(req.Target.Job, err)
 	}
 	if d.json {
 		return render.JSON(req.Console.Stdout, deploymentsJSON(all))
@@ -59,7 +60,7 @@ func (d *deployment) Run(ctx context.Context, req *router.Request) error {
 		"ID", "Version", "Status", "Group", "Desired", "Placed", "Healthy", "Unhealthy", "Canaries", "Description",
 	}}
 	for _, d := range all {
-		row := []string{shortID(d.ID), fmt.Sprint(d.Version), d.Status}
+		row := []string{phrase.ShortID(d.ID), fmt.Sprint(d.Version), d.Status}
 		for _, g := range d.Groups {
 			canaries := "-"
 			if g.Canaries > 0 {
@@ -87,28 +88,4 @@ func deploymentsJSON(all []backends.Deployment) deploymentsOutput {
 		out.Deployments = append(out.Deployments, deploymentJSON(d))
 	}
 	return out
-}
-
-// activeDeployment returns the job's active deployment.
-func activeDeployment(ctx context.Context, req *router.Request) (backends.Deployment, error) {
-	all, err := req.Access.Cluster.Deployments(ctx, req.Target.Job)
-	switch {
-	case err != nil:
-		return backends.Deployment{}, jobError(req.Target.Job, err)
-	case len(all) == 0:
-		return backends.Deployment{}, fmt.Errorf("%s has no deployments", req.Target.Job.ID)
-	case !isActive(all[0]):
-		return backends.Deployment{}, fmt.Errorf("%s has no active deployment: the latest, %s of version %d, is %s "+
-			"(see: deployment %s)",
-			req.Target.Job.ID, shortID(all[0].ID), all[0].Version, all[0].Status, req.Target.Job.ID)
-	}
-	return all[0], nil
-}
-
-func isActive(d backends.Deployment) bool {
-	switch d.Status {
-	case "successful", "failed", "cancelled":
-		return false
-	}
-	return true
 }

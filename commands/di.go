@@ -2,7 +2,6 @@ package commands
 
 import (
 	"context"
-	"fmt"
 
 	"nomadctld/internal/render"
 	"nomadctld/router"
@@ -39,14 +38,6 @@ container can be inspected by ID as long as Docker keeps it.`,
 func (di) Run(ctx context.Context, req *router.Request) error {
 	done := req.Console.ShowActivity("waiting for the node")
 	defer done()
-	detail, err := req.Access.Cluster.Allocation(ctx, *req.Target.Allocation)
-	if err != nil {
-		return err
-	}
-	if driver := detail.Drivers[req.Target.Task.Name]; driver != "docker" {
-		return fmt.Errorf("task %s of %s has no Docker container: its driver is %s",
-			req.Target.Task.Name, req.Target.Allocation.Name, driver)
-	}
 	raw, err := req.Access.Runtime.Inspect(ctx)
 	if err != nil {
 		return err

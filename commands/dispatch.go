@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"nomadctld/backends"
+	"nomadctld/internal/phrase"
 	"nomadctld/router"
 )
 
@@ -82,7 +83,7 @@ func (d *dispatch) Run(ctx context.Context, req *router.Request) error {
 	}
 	result, err := req.Access.Writer.Dispatch(ctx, job.Job, meta, payload)
 	if err != nil {
-		return jobError(job.Job, err)
+		return phrase.JobError(job.Job, err)
 	}
 	return printResult(req, "%s", result.ChildID)
 }
@@ -124,7 +125,7 @@ func fillMeta(job backends.JobDetail, meta map[string]string, login string) erro
 		}
 	}
 	slices.Sort(unknown)
-	keys := fmt.Sprintf("required: %s; optional: %s", listOrNone(required), listOrNone(optional))
+	keys := fmt.Sprintf("required: %s; optional: %s", phrase.List(required), phrase.List(optional))
 	switch {
 	case len(missing) > 0:
 		return fmt.Errorf("%s needs -m %s=VALUE (%s)", job.ID, strings.Join(missing, "=VALUE -m "), keys)
@@ -132,13 +133,6 @@ func fillMeta(job backends.JobDetail, meta map[string]string, login string) erro
 		return fmt.Errorf("%s does not accept the meta %s (%s)", job.ID, strings.Join(unknown, ", "), keys)
 	}
 	return nil
-}
-
-func listOrNone(words []string) string {
-	if len(words) == 0 {
-		return "none"
-	}
-	return strings.Join(words, ", ")
 }
 
 // readPayload reads the payload from standard input if the job accepts one.

@@ -107,7 +107,7 @@ func (e *exec) Run(ctx context.Context, req *router.Request) error {
 		err = fmt.Errorf("task %s of %s is not running (see: info %s)",
 			req.Target.Task.Name, req.Target.Allocation.Name, req.Target.Task.ExecID)
 	}
-	return programExit(code, err)
+	return router.ProgramResult(code, err)
 }
 
 // omitVars returns the variables in all whose names are not in env.
@@ -162,18 +162,4 @@ func greet(req *router.Request) {
 		escape.Text(req.User.Name), escape.Text(req.User.Login), req.Session.Fingerprint,
 		escape.Text(strings.Join(req.User.Prefixes(), " ")),
 		escape.Text(req.Target.Task.Name), escape.Text(req.Target.Allocation.Name), escape.Text(req.Target.Allocation.Node))
-}
-
-// programExit returns a program's exit code, or the error with the exit code that the client gets.
-func programExit(code int, err error) error {
-	const notExecutable, notFound = 126, 127
-	switch {
-	case err == nil:
-		return router.ProgramExit(code)
-	case errors.Is(err, backends.ErrNotExecutable):
-		return router.Exit(notExecutable, err)
-	case errors.Is(err, backends.ErrProgramNotFound):
-		return router.Exit(notFound, err)
-	}
-	return err
 }

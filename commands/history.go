@@ -11,6 +11,7 @@ import (
 
 	"nomadctld/backends"
 	"nomadctld/internal/escape"
+	"nomadctld/internal/phrase"
 	"nomadctld/internal/render"
 	"nomadctld/router"
 )
@@ -65,7 +66,7 @@ func (h *history) Run(ctx context.Context, req *router.Request) error {
 	versions, err := req.Access.Cluster.Versions(ctx, req.Target.Job)
 	done()
 	if err != nil {
-		return jobError(req.Target.Job, err)
+		return phrase.JobError(req.Target.Job, err)
 	}
 	if h.json {
 		return render.JSON(req.Console.Stdout, historyJSON(versions))

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"nomadctld/backends"
+	"nomadctld/internal/phrase"
 	"nomadctld/internal/render"
 	"nomadctld/router"
 )
@@ -62,7 +63,7 @@ func (i *info) Run(ctx context.Context, req *router.Request) error {
 	defer done()
 	job, err := req.Access.Cluster.Job(ctx, req.Target.Job)
 	if err != nil && (req.Target.Task == nil || !errors.Is(err, backends.ErrNotFound)) {
-		return jobError(req.Target.Job, err)
+		return phrase.JobError(req.Target.Job, err)
 	}
 	job.Allocations = selectAllocations(job.Allocations, req.Target.Allocation, req.Target.Task)
 	statsCtx, cancel := context.WithTimeout(ctx, statsTimeout)
@@ -133,7 +134,7 @@ func jobText(job backends.JobDetail, style render.Style) string {
 		fmt.Sprintf("%s, namespace %s, tier %s, submitted %s",
 			job.Type, job.Namespace, job.Tier, humanize.Time(job.Submitted)))
 	if d := job.LatestDeployment; d != nil {
-		text.Line("deployment", d.Status, shortID(d.ID), d.Description)
+		text.Line("deployment", d.Status, phrase.ShortID(d.ID), d.Description)
 		for _, g := range d.Groups {
 			progress := fmt.Sprintf("%d desired, %d placed, %d healthy, %d unhealthy",
 				g.Desired, g.Placed, g.Healthy, g.Unhealthy)
@@ -174,10 +175,10 @@ func writeTask(
 		text.Line("", "Last Exit", humanize.Time(exit.Time), exit.Message)
 	}
 	for _, r := range a.Rescheduled {
-		text.Line("", humanize.Time(r.Time), "Rescheduled", "replaces the failed allocation "+shortID(r.Previous))
+		text.Line("", humanize.Time(r.Time), "Rescheduled", "replaces the failed allocation "+phrase.ShortID(r.Previous))
 	}
 	if a.Next != "" {
-		text.Line("", "Replaced By", shortID(a.Next), "")
+		text.Line("", "Replaced By", phrase.ShortID(a.Next), "")
 	}
 	for _, check := range checks {
 		if check.Task == "" || check.Task == t.Name {

@@ -1,16 +1,20 @@
 package commands
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"regexp"
-	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
 
 	"nomadctld/backends"
+	"nomadctld/internal/console"
+	"nomadctld/internal/parse"
 	"nomadctld/internal/pattern"
+	"nomadctld/internal/tasklog"
+	"nomadctld/router"
 )
 
 // logFlags are the flags of logs and tail.
@@ -45,58 +49,55 @@ func (l *logFlags) query(now time.Time) (q backends.LogQuery, re *regexp.Regexp,
 		}
 	}
 	if l.since != "" {
-		if q.Since, err = parseTime(l.since, now); err != nil {
+		if q.Since, err = parse.Time(l.since, now); err != nil {
 			return q, nil, fmt.Errorf("--since: %w", err)
 		}
 	}
 	// --since without --lines means all lines since then.
 	if l.lines != "all" && (l.since == "" || l.flagSet.Changed("lines")) {
 		var ok bool
-		if q.Lines, ok = parseNumber(l.lines); !ok {
+		if q.Lines, ok = parse.Number(l.lines); !ok {
 			return q, nil, fmt.Errorf("--lines takes a number or all, not %.100q", l.lines)
 		}
 	}
 	return q, re, nil
 }
 
-var timeLayouts = []string{
-	time.RFC3339Nano, "2006-01-02T15:04:05", "2006-01-02T15:04", "2006-01-02 15:04:05", "2006-01-02 15:04", time.DateOnly,
+// view returns the request to print the logs of the target.
+func (l *logFlags) view(req *router.Request) (view tasklog.View, err error) {
+	query, pattern, err := l.query(time.Now())
+	if err != nil {
+		return view, usageError(req, err)
+	}
+	view = tasklog.View{
+		Job: req.Target.Job, Query: query,
+		Printer: &tasklog.Printer{Console: req.Console, Pattern: pattern, Times: l.times, Split: l.split},
+		Open:    func(a backends.Allocation, task string) tasklog.Log { return req.Access.RuntimeOf(a, task) },
+	}
+	if req.Target.Task != nil {
+		view.Task = &tasklog.Task{Allocation: *req.Target.Allocation, Task: *req.Target.Task}
+	}
+	return view, nil
 }
 
-// maxDays is the maximum number of days before now. No log is older.
-const maxDays = 36500
-
-// parseTime parses a time in UTC, or a duration before now.
-func parseTime(text string, now time.Time) (time.Time, error) {
-	if days, ok := strings.CutSuffix(text, "d"); ok {
-		if n, ok := parseNumber(days); ok && n <= maxDays {
-			return now.AddDate(0, 0, -n), nil
-		}
+// followLogs prints the logs of the target until all tasks have finished.
+func (l *logFlags) followLogs(ctx context.Context, req *router.Request) error {
+	view, err := l.view(req)
+	if err != nil {
+		return err
 	}
-	if d, ok := parseDuration(text); ok {
-		return now.Add(-d), nil
+	req.Access.AllowCached(tasklog.PollInterval * 9 / 10)
+	err = view.Follow(ctx, req.Access.Cluster)
+	if errors.Is(context.Cause(ctx), console.ErrInterrupted) {
+		return nil // Ctrl-C is the usual way to end it
 	}
-	for _, layout := range timeLayouts {
-		if t, err := time.ParseInLocation(layout, text, time.UTC); err == nil {
-			return t, nil
-		}
-	}
-	return time.Time{}, fmt.Errorf("not a time: %.100q (write 10m, 2h, 3d, or 2026-11-22 14:05)", text)
+	return logError(err)
 }
 
-// explainLogError adds the task and the next step to an error of a log.
-func explainLogError(err error, t logTask) error {
-	task := t.name()
-	switch {
-	case errors.Is(err, backends.ErrRunsNotSeparable):
-		return fmt.Errorf("log of %s: %w (for all runs: logs -n all %s; "+
-			"for the previous allocation: logs --previous-allocation %s)", task, err, t.task.ExecID, t.task.ExecID)
-	case errors.Is(err, backends.ErrNoLog):
-		return fmt.Errorf("log of %s: %w (see: info %s)", task, err, t.task.ExecID)
-	case errors.Is(err, backends.ErrNoTimestamps):
-		return fmt.Errorf("the log of %s comes from Nomad's files, which have no timestamps: leave out -t and --since", task)
-	case err != nil:
-		return fmt.Errorf("log of %s: %w", task, err)
+// logError returns err, or the exit code 1 if err has been printed.
+func logError(err error) error {
+	if errors.Is(err, tasklog.ErrReported) {
+		return router.Exit(1, nil)
 	}
-	return nil
+	return err
 }

@@ -3,12 +3,10 @@ package commands
 import (
 	"context"
 	"errors"
-	"fmt"
-	"time"
 
 	"github.com/spf13/pflag"
 
-	"nomadctld/backends"
+	"nomadctld/internal/tasklog"
 	"nomadctld/router"
 )
 
@@ -67,100 +65,18 @@ func (l *logs) Run(ctx context.Context, req *router.Request) error {
 		if l.previous || l.previousAllocation {
 			return router.Exit(2, errors.New("logs: --follow cannot be combined with --previous or --previous-allocation"))
 		}
-		return follow(ctx, req, &l.logFlags)
+		return l.logFlags.followLogs(ctx, req)
 	}
-	q, pattern, err := l.query(time.Now())
-	if err != nil {
-		return usageError(req, err)
-	}
-	tasks, err := selectTasks(req)
+	view, err := l.view(req)
 	if err != nil {
 		return err
 	}
-	wanted := make([]wantedLog, len(tasks))
-	for i, t := range tasks {
-		wanted[i] = wantedLog{logTask: t, previousRun: l.previous && !l.previousAllocation && t.task.Restarts > 0}
+	which := tasklog.Newest
+	switch {
+	case l.previousAllocation:
+		which = tasklog.PreviousAllocation
+	case l.previous:
+		which = tasklog.Previous
 	}
-	if l.previous || l.previousAllocation {
-		if wanted, err = previousLogs(req, wanted); err != nil {
-			return err
-		}
-	}
-	printer := &logPrinter{req: req, pattern: pattern, times: l.times, split: l.split}
-	for i := range wanted {
-		w := &wanted[i]
-		w.log = printer.forTask("")
-		if req.Target.Task == nil {
-			w.log = printer.forTask(w.prefix(req.Console.Style()))
-		}
-		if w.TaskState(w.task) == backends.StateDead {
-			w.log.note("%s %s", w.name(), w.exitText())
-		}
-	}
-	var errs []error
-	if len(wanted) > 1 {
-		wanted, errs = mergeLogs(ctx, req, q, wanted)
-	}
-	incomplete := false
-	for _, w := range wanted {
-		if !w.done {
-			errs = append(errs, w.show(ctx, req, q))
-		}
-		incomplete = incomplete || w.log.incomplete
-	}
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	if err := errors.Join(errs...); err != nil || !incomplete {
-		return err
-	}
-	return router.Exit(1, nil) // the missing lines have already been reported
-}
-
-// wantedLog is a log to print.
-type wantedLog struct {
-	logTask
-	log         *taskLog
-	previousRun bool // print the output from before the last restart
-	done        bool // printed
-}
-
-// read calls each with the chunks of the log.
-func (w wantedLog) read(
-	ctx context.Context, req *router.Request, q backends.LogQuery, each func(backends.LogChunk) error,
-) error {
-	runtime := req.Access.RuntimeOf(w.Allocation, w.task.Name)
-	if w.previousRun {
-		return runtime.PreviousLog(ctx, q, each)
-	}
-	return runtime.Log(ctx, q, each)
-}
-
-// show prints the log.
-func (w wantedLog) show(ctx context.Context, req *router.Request, q backends.LogQuery) error {
-	err := w.read(ctx, req, q, w.log.print)
-	if flushed := w.log.flush(); err == nil {
-		err = flushed
-	}
-	return explainLogError(err, w.logTask)
-}
-
-// previousLogs returns the logs to print: of a task with a previous run, that run; of any other, the same task in the
-// previous allocation.
-func previousLogs(req *router.Request, tasks []wantedLog) (before []wantedLog, err error) {
-	for _, t := range tasks {
-		if t.previousRun {
-			before = append(before, t)
-		} else if b, ok := t.previousTask(req.Target.Job); ok {
-			before = append(before, wantedLog{logTask: b})
-		}
-	}
-	if len(before) == 0 {
-		name := tasks[0].Name
-		if len(tasks) > 1 {
-			name = req.Target.Job.ID
-		}
-		return nil, fmt.Errorf("Nomad has no earlier allocation of %s (see: ps --all %s)", name, req.Target.Job.ID)
-	}
-	return before, nil
+	return logError(view.Show(ctx, which))
 }

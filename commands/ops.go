@@ -2,7 +2,6 @@ package commands
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -13,8 +12,11 @@ import (
 	"github.com/spf13/pflag"
 
 	"nomadctld/backends"
+	"nomadctld/internal/jobrelease"
 	"nomadctld/internal/ops"
+	"nomadctld/internal/phrase"
 	"nomadctld/internal/render"
+	"nomadctld/internal/restart"
 	"nomadctld/internal/safego"
 	"nomadctld/router"
 )
@@ -159,7 +161,7 @@ func listOps(started []*ops.Op, saved []ops.SavedDefinition) (all []opOutput) {
 			var caught *safego.PanicError
 			isSaved := slices.ContainsFunc(saved, func(s ops.SavedDefinition) bool { return s.ID == op.ID })
 			if errors.As(err, &caught) && isSaved {
-				one.Last += "; bring it back: " + restoreCommand(op.ID)
+				one.Last += "; bring it back: " + restart.RestoreCommand(op.ID)
 			}
 		case op.HaltReason() != nil:
 			one.State = "ending"
@@ -170,16 +172,13 @@ func listOps(started []*ops.Op, saved []ops.SavedDefinition) (all []opOutput) {
 		if !slices.ContainsFunc(all, func(one opOutput) bool { return one.ID == s.ID }) {
 			all = append(all, opOutput{
 				s.ID, s.Job.Tier, s.Job.Namespace, s.Job.ID, "interrupted", s.User, s.Time, nil, s.Command,
-				"bring it back: " + restoreCommand(s.ID), s.Job.Root,
+				"bring it back: " + restart.RestoreCommand(s.ID), s.Job.Root,
 			})
 		}
 	}
 	slices.SortStableFunc(all, func(a, b opOutput) int { return a.Started.Compare(b.Started) })
 	return all
 }
-
-// restoreCommand returns the command that registers the definition saved by an operation.
-func restoreCommand(id string) string { return "ops --restore " + id }
 
 func (o *opsCommand) showList(req *router.Request, all []opOutput) error {
 	if o.json {
@@ -239,8 +238,8 @@ func (o *opsCommand) restoreOrForget(ctx context.Context, req *router.Request, s
 		}
 		return printResult(req, "deleted the saved definition of version %d of %s", saved.Version, job.ID)
 	}
-	index, err := restoreIndex(ctx, req, job, saved)
-	var notStopped notStoppedError
+	index, err := restart.RestoreIndex(ctx, req.Access.Cluster, job, saved)
+	var notStopped restart.NotStoppedError
 	switch {
 	case errors.As(err, &notStopped):
 		printNotice(req, "%s", notStopped)
@@ -250,73 +249,13 @@ func (o *opsCommand) restoreOrForget(ctx context.Context, req *router.Request, s
 	}
 	result, err := req.Access.Writer.Register(ctx, job, saved.Definition, index)
 	if err != nil {
-		return jobError(job, err)
+		return phrase.JobError(job, err)
 	}
-	if err := relinkRelease(ctx, req.Access.Cluster, req.Access.Operations.Saved(), job, saved.Definition); err != nil {
+	if err := jobrelease.Relink(ctx, req.Access.Cluster, req.Access.Operations.Saved(), job, saved.Definition); err != nil {
 		req.Console.Statusf("warning: %v", err)
 	}
 	if err := printResult(req, "registered %s again, unchanged%s", job.ID, evaluationSuffix(result)); err != nil {
 		return err
 	}
 	return req.Access.Operations.DeleteDefinition(saved)
-}
-
-// notStoppedError is returned if a job is not stopped. Its saved definition is not needed then, because Nomad has it.
-type notStoppedError string
-
-func (e notStoppedError) Error() string { return string(e) }
-
-// restoreIndex returns the JobModifyIndex at which the saved definition may replace the job: the operation has left the
-// job stopped, or registered with one attempt to reschedule. It returns 0 if Nomad has no job with this ID, and a
-// notStoppedError if the job is not stopped. If the job was changed and stopped, or purged and registered again, it
-// returns an error: a saved definition must not replace a newer version, and may be the only copy of a purged job.
-func restoreIndex(
-	ctx context.Context, req *router.Request, job backends.Job, saved ops.SavedDefinition,
-) (uint64, error) {
-	text, err := req.Access.Cluster.Definition(ctx, job, nil)
-	if errors.Is(err, backends.ErrNotFound) {
-		return 0, nil
-	}
-	if err != nil {
-		return 0, err
-	}
-	now, err := identify(text)
-	then, err2 := identify(saved.Definition)
-	if err := errors.Join(err, err2); err != nil {
-		return 0, err
-	}
-	switch {
-	case now.CreateIndex != then.CreateIndex:
-		state, hint := "is running", ""
-		if now.Stop {
-			state, hint = "is stopped", fmt.Sprintf("start that job: start %s; ", job.ID)
-		}
-		return 0, fmt.Errorf("the saved definition of %s is of a job that was purged; another job with its name %s "+
-			"(%sdelete the saved definition: ops --forget %s)", job.ID, state, hint, saved.ID)
-	case !now.Stop && now.Version == saved.Version+1 && backends.IsRescheduleVariant(text, saved.Definition):
-		return now.JobModifyIndex, nil // restart has registered it with one attempt to reschedule
-	case !now.Stop && now.Version == saved.Version:
-		return 0, notStoppedError(fmt.Sprintf("%s is not stopped: it is still at version %d", job.ID, now.Version))
-	case !now.Stop:
-		return 0, notStoppedError(fmt.Sprintf("%s was already registered again, as version %d", job.ID, now.Version))
-	case now.Version > saved.Version+1:
-		return 0, fmt.Errorf("the saved definition of %s is version %d, but the job was changed to version %d and stopped "+
-			"(start that version: start %s; delete the saved definition: ops --forget %s)",
-			job.ID, saved.Version, now.Version, job.ID, saved.ID)
-	}
-	return now.JobModifyIndex, nil
-}
-
-// identity identifies a version of a job. Jobs that were purged and registered again differ in CreateIndex.
-type identity struct {
-	Stop, Stable                         bool
-	Version, JobModifyIndex, CreateIndex uint64
-}
-
-// identify returns the identity of a definition.
-func identify(definition json.RawMessage) (id identity, err error) {
-	if err = json.Unmarshal(definition, &id); err != nil {
-		err = fmt.Errorf("the definition cannot be read: %w", err)
-	}
-	return id, err
 }

@@ -5,6 +5,7 @@ import (
 
 	"nomadctld/backends"
 	"nomadctld/internal/escape"
+	"nomadctld/internal/phrase"
 	"nomadctld/router"
 )
 
@@ -24,15 +25,7 @@ func evaluationSuffix(result backends.WriteResult) string {
 	if result.EvaluationID == "" {
 		return ""
 	}
-	return " (evaluation " + shortID(result.EvaluationID) + ")"
-}
-
-// printEvaluation prints the ID of the evaluation, if there is one, for --detach.
-func (w *waitFlags) printEvaluation(req *router.Request, result backends.WriteResult) error {
-	if result.EvaluationID == "" {
-		return nil
-	}
-	return printResult(req, "%s", result.EvaluationID)
+	return " (evaluation " + phrase.ShortID(result.EvaluationID) + ")"
 }
 
 // printWarnings prints Nomad's warnings.

@@ -8,6 +8,8 @@ import (
 	"github.com/spf13/pflag"
 
 	"nomadctld/backends"
+	"nomadctld/internal/monitor"
+	"nomadctld/internal/phrase"
 	"nomadctld/router"
 )
 
@@ -40,16 +42,16 @@ func (p *promote) Run(ctx context.Context, req *router.Request) error {
 	if err := p.waitFlags.check(req); err != nil {
 		return err
 	}
-	d, err := activeDeployment(ctx, req)
+	d, err := monitor.ActiveDeployment(ctx, req.Access.Cluster, req.Target.Job)
 	if err != nil {
 		return err
 	}
 	if !slices.ContainsFunc(d.Groups, func(g backends.DeploymentGroup) bool { return g.Canaries > 0 && !g.Promoted }) {
-		return fmt.Errorf("deployment %s of %s has no canaries to promote", shortID(d.ID), req.Target.Job.ID)
+		return fmt.Errorf("deployment %s of %s has no canaries to promote", phrase.ShortID(d.ID), req.Target.Job.ID)
 	}
 	result, err := req.Access.Writer.PromoteDeployment(ctx, req.Target.Job, d.ID)
 	if err != nil {
-		return jobError(req.Target.Job, err)
+		return phrase.JobError(req.Target.Job, err)
 	}
 	if p.detach {
 		return p.printEvaluation(req, result)
@@ -57,5 +59,5 @@ func (p *promote) Run(ctx context.Context, req *router.Request) error {
 	if err := p.waitUntilUp(ctx, req, req.Target.Job, "", result); err != nil {
 		return err
 	}
-	return printResult(req, "promoted deployment %s of %s%s", shortID(d.ID), req.Target.Job.ID, evaluationSuffix(result))
+	return printResult(req, "promoted deployment %s of %s%s", phrase.ShortID(d.ID), req.Target.Job.ID, evaluationSuffix(result))
 }

@@ -4,12 +4,9 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"io"
-	"math"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/dustin/go-humanize"
 	"github.com/spf13/pflag"
@@ -152,86 +149,4 @@ func psColor(column int, text string) render.Color {
 		return render.Warn
 	}
 	return ""
-}
-
-// qualifiers returns the text that distinguishes each job from jobs with the same ID: the namespace if it is not
-// "default", and the tier if the ID exists in several tiers.
-func qualifiers(jobs []backends.Job) [][]string {
-	tiers := map[string]map[string]bool{}
-	for _, job := range jobs {
-		if tiers[job.ID] == nil {
-			tiers[job.ID] = map[string]bool{}
-		}
-		tiers[job.ID][job.Tier] = true
-	}
-	all := make([][]string, len(jobs))
-	for i, job := range jobs {
-		if job.Namespace != "default" {
-			all[i] = append(all[i], "namespace "+job.Namespace)
-		}
-		if len(tiers[job.ID]) > 1 {
-			all[i] = append(all[i], "tier "+job.Tier)
-		}
-	}
-	return all
-}
-
-// placementFailures returns the reason for each group of the job that cannot be placed.
-func placementFailures(job backends.Job) []string {
-	var all []string
-	for _, u := range job.Unplaced {
-		all = append(all, fmt.Sprintf("%s not placed: %s", u.Group, strings.Join(u.Reasons, ", ")))
-	}
-	return all
-}
-
-// ageStart returns the time from which a task's age counts: the start of a running task, the end of a finished task, or
-// the last change of the allocation.
-func ageStart(a backends.Allocation, t backends.Task) time.Time {
-	switch ended := a.TaskFinishedAt(t); {
-	case a.Runs(t) && !t.Started.IsZero():
-		return t.Started
-	case !ended.IsZero():
-		return ended
-	}
-	return a.Modified
-}
-
-// uptimeText returns the age of a task in words, with a prefix if the task is dead or on a disconnected node.
-func uptimeText(a backends.Allocation, t backends.Task) string {
-	age := humanize.Time(ageStart(a, t))
-	switch {
-	case t.Started.IsZero():
-	case a.TaskState(t) == backends.StateDead:
-		return "ended " + age
-	case a.TaskState(t) == backends.StateUnknown:
-		return "last seen " + age
-	}
-	return age
-}
-
-// usageText returns CPU and memory as shown in the table: 0 for a task that is not running, and - if they are unknown.
-func usageText(a backends.Allocation, t backends.Task, usage map[string]backends.Usage) (cpu, memory string) {
-	if !a.MayRun(t) {
-		return "0", "0 B(0 B)"
-	}
-	u, ok := usage[t.ExecID]
-	if !ok {
-		return "-", "-"
-	}
-	return cpuText(u.CPU), memoryText(u.Memory) + "(" + memoryText(u.MemoryMax) + ")"
-}
-
-func cpuText(mhz *float64) string {
-	if mhz == nil {
-		return "-"
-	}
-	return fmt.Sprintf("%.0f", math.Floor(*mhz))
-}
-
-func memoryText(bytes *uint64) string {
-	if bytes == nil {
-		return "-"
-	}
-	return humanize.IBytes(*bytes)
 }

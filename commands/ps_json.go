@@ -66,24 +66,3 @@ func psJSON(jobs []backends.Job, usage map[string]backends.Usage) psOutput {
 	}
 	return out
 }
-
-// taskState returns the state of a task. If the allocation has no task states, because its client agent has not started
-// it, the state is pending, or dead if the allocation is terminal.
-func taskState(a backends.Allocation, t backends.Task) string {
-	switch state := a.TaskState(t); {
-	case state != "":
-		return state
-	case a.TerminalStatus():
-		return backends.StateDead
-	}
-	return "pending"
-}
-
-// timeOrNull returns nil for an unknown time.
-func timeOrNull(t time.Time) *time.Time {
-	if t.IsZero() {
-		return nil
-	}
-	t = t.UTC()
-	return &t
-}

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"nomadctld/backends"
+	"nomadctld/internal/phrase"
 	"nomadctld/internal/render"
 	"nomadctld/router"
 )
@@ -73,27 +74,6 @@ func (p *pstree) draw(ctx context.Context, req *router.Request, out io.Writer) e
 	return cmp.Or(jobTree(jobs, usage).Write(out, req.Console.Style()), err)
 }
 
-// stateClause returns a state as a clause: "is lost". For a failure it adds the command that shows the cause.
-func stateClause(state, id string) string {
-	if state == "failed" {
-		return "has failed (see: info " + id + ")"
-	}
-	return "is " + state
-}
-
-// notRunningState returns the state of a task that is not running, or "". It is the state of the allocation if that is
-// terminal.
-func notRunningState(a backends.Allocation, t backends.Task) string {
-	switch state := a.TaskState(t); {
-	case state == backends.StateRunning:
-		return ""
-	case a.TerminalStatus():
-		return a.Status
-	default:
-		return state
-	}
-}
-
 func jobTree(jobs []backends.Job, usage map[string]backends.Usage) *render.Tree {
 	root := &render.Tree{Text: "."}
 	for _, job := range jobs {
@@ -112,10 +92,10 @@ func jobTree(jobs []backends.Job, usage map[string]backends.Usage) *render.Tree 
 					memory = humanize.IBytes(*u.MemoryMax)
 				}
 				groups[a.Group].Add(strings.TrimSpace(fmt.Sprintf("[%s]  %s (%s) %s %s",
-					task.ExecID, task.Name, uptimeText(a, task), memory, notRunningState(a, task))))
+					task.ExecID, task.Name, uptimeText(a, task), memory, phrase.NotRunning(a, task))))
 			}
 			if len(a.Tasks) == 0 { // the tasks have no names until the client agent has started the allocation
-				groups[a.Group].Add(fmt.Sprintf("allocation %s (%s) %s", shortID(a.ID), humanize.Time(a.Modified), a.Status))
+				groups[a.Group].Add(fmt.Sprintf("allocation %s (%s) %s", phrase.ShortID(a.ID), humanize.Time(a.Modified), a.Status))
 			}
 		}
 	}

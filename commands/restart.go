@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -13,20 +12,25 @@ import (
 	"nomadctld/backends"
 	"nomadctld/internal/console"
 	"nomadctld/internal/escape"
+	"nomadctld/internal/jobrelease"
+	"nomadctld/internal/monitor"
 	"nomadctld/internal/ops"
+	"nomadctld/internal/parse"
+	"nomadctld/internal/phrase"
+	"nomadctld/internal/restart"
 	"nomadctld/router"
 )
 
-func init() { router.Register(func() router.Command { return new(restart) }) }
+func init() { router.Register(func() router.Command { return new(restartCommand) }) }
 
-type restart struct {
+type restartCommand struct {
 	batch                             string
 	wait, timeout                     time.Duration
 	reschedule, full, background, yes bool
 	ignoreChecks                      bool
 }
 
-func (r *restart) Spec() router.Spec {
+func (r *restartCommand) Spec() router.Spec {
 	return router.Spec{
 		Name:          "restart",
 		Args:          "JOB|JOB/GROUP|JOB/GROUP/TASK|ID",
@@ -63,8 +67,8 @@ definition is printed with the command that restores it.`,
 		},
 		Flags: func(f *pflag.FlagSet) {
 			f.StringVarP(&r.batch, "batch", "b", "1", "`N|N%` allocations to restart at a time")
-			durationVar(f, &r.wait, "wait", 0, "`DURATION` pause between batches")
-			durationVar(f, &r.timeout, "timeout", 5*time.Minute, "`DURATION` time a batch may take to become healthy")
+			parse.DurationVar(f, &r.wait, "wait", 0, "`DURATION` pause between batches")
+			parse.DurationVar(f, &r.timeout, "timeout", 5*time.Minute, "`DURATION` time a batch may take to become healthy")
 			f.BoolVar(&r.ignoreChecks, "ignore-checks", false, "do not wait for service checks")
 			f.BoolVar(&r.reschedule, "reschedule", false, "stop allocations so that Nomad replaces them")
 			f.BoolVar(&r.full, "full", false, "stop the whole job and register it again")
@@ -74,7 +78,7 @@ definition is printed with the command that restores it.`,
 	}
 }
 
-func (r *restart) Run(ctx context.Context, req *router.Request) error {
+func (r *restartCommand) Run(ctx context.Context, req *router.Request) error {
 	if err := r.check(req); err != nil {
 		return router.Exit(2, fmt.Errorf("restart: %w", err))
 	}
@@ -82,72 +86,23 @@ func (r *restart) Run(ctx context.Context, req *router.Request) error {
 	if err != nil {
 		return err
 	}
-	if _, err := groupOf(job, req.Target.Part); err != nil {
+	if _, err := req.Target.Part.GroupIn(job); err != nil {
 		return err
 	}
 	// Another operation may have stopped the job temporarily.
 	if err := req.Access.Operations.CheckNoneRunning(); err != nil {
 		return err
 	}
-	if err := checkRestartable(job); err != nil {
+	if err := restart.CheckRestartable(job); err != nil {
 		return err
 	}
-	work := func(ctx context.Context, w ops.Operation) error { return r.restartFull(ctx, w, job) }
+	prepare := r.prepareRolling
 	if r.full {
-		// The stop adds a version, too.
-		warning, err := saveRelease(ctx, req.Access.Cluster, req.Access.Operations.Saved(), job, 2)
-		if err != nil {
-			return err
-		}
-		if err := confirmWarnings(ctx, req, r.yes, warning); err != nil {
-			return err
-		}
-		if live := liveAllocations(job, ""); len(live) > 1 {
-			if err := confirm(ctx, req, r.yes, "Stop and start %s in tier %s, with %s?",
-				job.ID, job.Tier, plural(len(live), "running allocation")); err != nil {
-				return err
-			}
-		}
-	} else {
-		targets := r.targets(req, job)
-		failed, unreschedulable := failedAllocations(job, r.isSelected(req))
-		missing := missingAllocations(job, req.Target.Part.Group)
-		if req.Target.Allocation != nil || req.Target.Part.Task != "" {
-			missing = nil
-		}
-		skipped := r.skipped(req, job)
-		nothing := len(targets)+len(failed)+len(unreschedulable)+len(missing) == 0
-		if nothing && len(skipped) > 0 {
-			return fmt.Errorf("%s has nothing to restart: %s (see: status %s)", req.Args[0], skippedText(skipped), job.ID)
-		}
-		if nothing {
-			return fmt.Errorf("%s has no running allocations (see: status %s)", req.Args[0], job.ID)
-		}
-		if err := checkReplaceable(job, unreschedulable); err != nil {
-			return err
-		}
-		if len(unreschedulable) > 0 {
-			warning, err := saveRelease(ctx, req.Access.Cluster, req.Access.Operations.Saved(), job, 2)
-			if err != nil {
-				return err
-			}
-			if err := confirmWarnings(ctx, req, r.yes, warning); err != nil {
-				return err
-			}
-			if err := confirm(ctx, req, r.yes, "The reschedule block does not let Nomad replace %s of %s. "+
-				"Register the job with one attempt and then restore it (this adds 2 versions)?",
-				failedOrStoppedText(unreschedulable), job.ID); err != nil {
-				return err
-			}
-		}
-		size, err := batchSize(r.batch, len(targets))
-		if err != nil {
-			return router.Exit(2, fmt.Errorf("restart: %w", err))
-		}
-		work = (&rollingRestart{
-			job: job, targets: targets, batchSize: size, wait: r.wait, timeout: r.timeout, replace: r.reschedule,
-			ignoreChecks: r.ignoreChecks, failed: failed, unreschedulable: unreschedulable, missing: missing, skipped: skipped,
-		}).restartAll
+		prepare = r.prepareFull
+	}
+	work, err := prepare(ctx, req, job)
+	if err != nil {
+		return err
 	}
 	op, err := req.Access.Operations.Start(ctx, work)
 	if err != nil {
@@ -164,7 +119,71 @@ func (r *restart) Run(ctx context.Context, req *router.Request) error {
 	return followOp(ctx, req, op, unit)
 }
 
-func (r *restart) check(req *router.Request) error {
+// prepareFull prompts for what --full may do, and returns the work of the operation.
+func (r *restartCommand) prepareFull(
+	ctx context.Context, req *router.Request, job backends.JobDetail,
+) (work func(context.Context, ops.Operation) error, err error) {
+	if err := r.saveRelease(ctx, req, job); err != nil {
+		return nil, err
+	}
+	if live := monitor.LiveAllocations(job, ""); len(live) > 1 {
+		if err := confirm(ctx, req, r.yes, "Stop and start %s in tier %s, with %s?",
+			job.ID, job.Tier, phrase.Count(len(live), "running allocation")); err != nil {
+			return nil, err
+		}
+	}
+	return (&restart.Full{Job: job, Timeout: r.timeout}).Run, nil
+}
+
+// prepareRolling prompts for what a rolling restart may do, and returns the work of the operation.
+func (r *restartCommand) prepareRolling(
+	ctx context.Context, req *router.Request, job backends.JobDetail,
+) (work func(context.Context, ops.Operation) error, err error) {
+	plan := restart.NewPlan(job, partToRestart(req.Target))
+	if err := plan.Check(req.Args[0]); err != nil {
+		return nil, err
+	}
+	if len(plan.Unreschedulable) > 0 {
+		if err := r.saveRelease(ctx, req, job); err != nil {
+			return nil, err
+		}
+		if err := confirm(ctx, req, r.yes, "The reschedule block does not let Nomad replace %s of %s. "+
+			"Register the job with one attempt and then restore it (this adds 2 versions)?",
+			phrase.FailedOrStopped(plan.Unreschedulable), job.ID); err != nil {
+			return nil, err
+		}
+	}
+	size, err := batchSize(r.batch, len(plan.Targets))
+	if err != nil {
+		return nil, router.Exit(2, fmt.Errorf("restart: %w", err))
+	}
+	return (&restart.Rolling{
+		Plan: plan, BatchSize: size, Wait: r.wait, Timeout: r.timeout, Replace: r.reschedule, IgnoreChecks: r.ignoreChecks,
+	}).Run, nil
+}
+
+// saveRelease saves the last release before the restart adds two versions to the job.
+func (r *restartCommand) saveRelease(ctx context.Context, req *router.Request, job backends.JobDetail) error {
+	warning, err := jobrelease.Save(ctx, req.Access.Cluster, req.Access.Operations.Saved(), job, 2)
+	if err != nil {
+		return err
+	}
+	return confirmWarnings(ctx, req, r.yes, warning)
+}
+
+// partToRestart returns the part of the job that the target selects.
+func partToRestart(target router.Target) restart.Part {
+	part := restart.Part{Group: target.Part.Group, Task: target.Part.Task}
+	if target.Allocation != nil {
+		part.AllocationID = target.Allocation.ID
+	}
+	if target.Task != nil {
+		part.Task = target.Task.Name
+	}
+	return part
+}
+
+func (r *restartCommand) check(req *router.Request) error {
 	switch {
 	case r.full && (req.Target.Part != router.Part{} || req.Target.Allocation != nil):
 		return errors.New("--full works only on a whole job")
@@ -182,25 +201,10 @@ func (r *restart) check(req *router.Request) error {
 	return err
 }
 
-// checkRestartable returns an error for a job that cannot be restarted in its current state.
-func checkRestartable(job backends.JobDetail) error {
-	switch {
-	case job.Periodic, job.Parameterized:
-		return fmt.Errorf("%s has no tasks of its own: restart one of its child jobs (see: ps %s)", job.ID, job.ID)
-	case job.Stopped:
-		return fmt.Errorf("%s is stopped (see: start %s)", job.ID, job.ID)
-	case job.LatestDeployment != nil && isActive(*job.LatestDeployment):
-		d := job.LatestDeployment
-		return fmt.Errorf("%s is being deployed: deployment %s of version %d is %s; wait until it finishes, or fail it "+
-			"(see: deployment %s; fail it: fail %s)", job.ID, shortID(d.ID), d.Version, d.Status, job.ID, job.ID)
-	}
-	return nil
-}
-
 // batchSize parses --batch. It returns the number of allocations in a batch: N, or N% of all, but at least 1.
 func batchSize(text string, all int) (int, error) {
 	number, percent := strings.CutSuffix(text, "%")
-	n, ok := parseNumber(number)
+	n, ok := parse.Number(number)
 	switch {
 	case !ok || n < 1 || percent && n > 100:
 		return 0, fmt.Errorf("--batch takes a number above 0, or a percentage such as 25%%, not %q", text)
@@ -208,66 +212,6 @@ func batchSize(text string, all int) (int, error) {
 		return max(1, all*n/100), nil
 	}
 	return n, nil
-}
-
-// isSelected returns a function that reports whether the command selects an allocation for replacement: the named
-// allocation, or the failed allocations of the job or group.
-func (r *restart) isSelected(req *router.Request) func(backends.Allocation) bool {
-	return func(a backends.Allocation) bool {
-		if req.Target.Allocation != nil {
-			return a.ID == req.Target.Allocation.ID
-		}
-		return a.Status == "failed" && (req.Target.Part.Group == "" || a.Group == req.Target.Part.Group)
-	}
-}
-
-// target is an allocation to restart, or one of its tasks.
-type target struct {
-	backends.Allocation
-	task string // empty: all tasks
-}
-
-func (r *restart) targets(req *router.Request, job backends.JobDetail) (all []target) {
-	task := req.Target.Part.Task
-	if req.Target.Task != nil {
-		task = req.Target.Task.Name
-	}
-	for _, a := range liveAllocations(job, req.Target.Part.Group) {
-		if a.Desired != "run" || a.Status != "running" || req.Target.Allocation != nil && a.ID != req.Target.Allocation.ID {
-			continue
-		}
-		if task == "" || slices.ContainsFunc(a.Tasks, func(t backends.Task) bool { return t.Name == task && a.Runs(t) }) {
-			all = append(all, target{a, task})
-		}
-	}
-	return all
-}
-
-// skipped returns the selected allocations that cannot be restarted in their current state.
-func (r *restart) skipped(req *router.Request, job backends.JobDetail) (all []backends.Allocation) {
-	for _, a := range job.Allocations {
-		switch {
-		case a.Status != "pending" && a.Status != "unknown" || a.Desired != "run":
-		case req.Target.Part.Group != "" && a.Group != req.Target.Part.Group,
-			req.Target.Allocation != nil && a.ID != req.Target.Allocation.ID:
-		default:
-			all = append(all, a)
-		}
-	}
-	return all
-}
-
-// skippedText lists skipped allocations with the reason.
-func skippedText(skipped []backends.Allocation) string {
-	var all []string
-	for _, a := range skipped {
-		state := "is pending"
-		if a.Status == "unknown" {
-			state = "is on a disconnected node and may still be running"
-		}
-		all = append(all, allocationLabel(a)+" "+state)
-	}
-	return strings.Join(all, ", ")
 }
 
 // followOp prints the progress of an operation until it finishes. If the session ends first, or on Ctrl-C, it requests

@@ -10,6 +10,9 @@ import (
 	"github.com/spf13/pflag"
 
 	"nomadctld/backends"
+	"nomadctld/internal/jobrelease"
+	"nomadctld/internal/parse"
+	"nomadctld/internal/phrase"
 	"nomadctld/router"
 )
 
@@ -72,13 +75,13 @@ func (r *revert) Run(ctx context.Context, req *router.Request) error {
 	}
 	versions, err := req.Access.Cluster.Versions(ctx, job.Job)
 	if err != nil {
-		return jobError(job.Job, err)
+		return phrase.JobError(job.Job, err)
 	}
-	now, err := currentVersion(job, versions)
+	now, err := jobrelease.Current(job, versions)
 	if err != nil {
 		return err
 	}
-	now = lastRunVersion(now, versions)
+	now = jobrelease.LastRun(now, versions)
 	then, saved, err := r.targetVersion(job, now, versions, req)
 	if err != nil {
 		return err
@@ -101,7 +104,7 @@ func (r *revert) Run(ctx context.Context, req *router.Request) error {
 	}
 	switch {
 	case err != nil:
-		return jobError(job.Job, err)
+		return phrase.JobError(job.Job, err)
 	case result.ModifyIndex == job.ModifyIndex:
 		return fmt.Errorf("Nomad changed nothing: version %d of %s is the same as the current one", then.Number, job.ID)
 	}
@@ -124,7 +127,7 @@ func (r *revert) Run(ctx context.Context, req *router.Request) error {
 func (r *revert) targetVersion(
 	job backends.JobDetail, now backends.Version, versions []backends.Version, req *router.Request,
 ) (backends.Version, bool, error) {
-	saved, _, isSaved, err := savedRelease(req.Access.Operations.Saved(), now)
+	saved, _, isSaved, err := jobrelease.Saved(req.Access.Operations.Saved(), now)
 	if err != nil {
 		req.Console.Statusf("warning: the release of %s that the gateway saved cannot be used: %v", job.ID, err)
 	}
@@ -135,12 +138,12 @@ func (r *revert) targetVersion(
 		return now, false, fmt.Errorf("%s is stopped (bring it back: start %s; "+
 			"start an earlier version: revert %s VERSION; see: history %s)", job.ID, job.ID, job.ID, job.ID)
 	}
-	all := earlierReleases(now, versions)
+	all := jobrelease.Earlier(now, versions)
 	deleted := false
 	if isSaved {
-		all, deleted = addSaved(all, saved, now, versions)
+		all, deleted = jobrelease.AddSaved(all, saved, now, versions)
 	}
-	then, ok := lastRelease(all)
+	then, ok := jobrelease.Last(all)
 	isStable := func(v backends.Version) bool { return v.Stable }
 	isEarlier := func(v backends.Version) bool { return v.Number < now.Number }
 	switch needsStable := job.Type == "service" || slices.ContainsFunc(versions, isStable); {
@@ -155,7 +158,7 @@ func (r *revert) targetVersion(
 			"to revert to a version not known to be stable: revert %s %d (see: history %s)",
 			job.ID, now.Number, job.ID, then.Number, job.ID)
 	}
-	return then, deleted && compareNewestFirst(then, saved) == 0, nil
+	return then, deleted && jobrelease.CompareNewestFirst(then, saved) == 0, nil
 }
 
 // versionByNumber returns the version with a number, and whether only the gateway has it.
@@ -163,7 +166,7 @@ func versionByNumber(
 	job backends.JobDetail, now backends.Version, versions []backends.Version, saved backends.Version, isSaved bool,
 	number string,
 ) (backends.Version, bool, error) {
-	n, ok := parseNumber(number)
+	n, ok := parse.Number(number)
 	version := uint64(n)
 	if !ok {
 		return now, false, router.Exit(2, fmt.Errorf("revert: VERSION is a number, not %q (see: history %s)", number, job.ID))
@@ -202,9 +205,9 @@ func versionByNumber(
 func (r *revert) chooseCounts(
 	ctx context.Context, req *router.Request, now, then backends.Version,
 ) (keep bool, err error) {
-	counts, scaling := countChanges(now.Release, then.Release)
+	counts, scaling := jobrelease.CountChanges(now.Release, then.Release)
 	onlyCounts := then.Release.ID == now.Release.ID
-	text := changesText(counts, scaling)
+	text := jobrelease.ChangesText(counts, scaling)
 	switch {
 	case text == "" || r.yes:
 		if r.yes {

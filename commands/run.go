@@ -8,6 +8,8 @@ import (
 	"github.com/spf13/pflag"
 
 	"nomadctld/backends"
+	"nomadctld/internal/childjobs"
+	"nomadctld/internal/phrase"
 	"nomadctld/router"
 )
 
@@ -55,7 +57,7 @@ func (r *run) Run(ctx context.Context, req *router.Request) error {
 		return fmt.Errorf("%s is stopped (see: start %s)", job.ID, job.ID)
 	}
 	if job.Schedule.ProhibitOverlap && !r.force {
-		children, err := runningChildren(ctx, req, job)
+		children, err := childjobs.Running(ctx, req.Access.Cluster, job)
 		switch {
 		case err != nil:
 			return err
@@ -69,7 +71,7 @@ func (r *run) Run(ctx context.Context, req *router.Request) error {
 		return fmt.Errorf("%s cannot run, because its schedule is disabled (see: batch %s)", job.ID, job.ID)
 	}
 	if err != nil {
-		return jobError(job.Job, err)
+		return phrase.JobError(job.Job, err)
 	}
 	if result.ChildID != "" {
 		return printResult(req, "%s", result.ChildID)

@@ -7,6 +7,9 @@ import (
 	"github.com/spf13/pflag"
 
 	"nomadctld/backends"
+	"nomadctld/internal/jobrelease"
+	"nomadctld/internal/parse"
+	"nomadctld/internal/phrase"
 	"nomadctld/router"
 )
 
@@ -50,7 +53,7 @@ func (s *scale) Run(ctx context.Context, req *router.Request) error {
 	if err := s.waitFlags.check(req); err != nil {
 		return err
 	}
-	if _, _, ok := splitCount(req.Args[1]); !ok {
+	if _, _, ok := parse.SplitCount(req.Args[1]); !ok {
 		return router.Exit(2, fmt.Errorf("scale: COUNT is a number of allocations, not %q", req.Args[1]))
 	}
 	if req.Target.Allocation != nil || req.Target.Part.Task != "" {
@@ -68,14 +71,14 @@ func (s *scale) Run(ctx context.Context, req *router.Request) error {
 		req.Target.Part.Group = job.Groups[0].Name
 		req.Event.Group = req.Target.Part.Group
 	}
-	group, err := groupOf(job, req.Target.Part)
+	group, err := req.Target.Part.GroupIn(job)
 	if err != nil {
 		return err
 	}
 	if err := checkScalable(job, group); err != nil {
 		return err
 	}
-	count, err := parseCount(req.Args[1], group.Count)
+	count, err := parse.Count(req.Args[1], group.Count)
 	if err != nil {
 		return fmt.Errorf("%s/%s: %w", job.ID, group.Name, err)
 	}
@@ -85,7 +88,7 @@ func (s *scale) Run(ctx context.Context, req *router.Request) error {
 	if group.Count == count {
 		return printNotice(req, "%s/%s already has a count of %d", job.ID, group.Name, count)
 	}
-	warning, err := saveRelease(ctx, req.Access.Cluster, req.Access.Operations.Saved(), job, 1)
+	warning, err := jobrelease.Save(ctx, req.Access.Cluster, req.Access.Operations.Saved(), job, 1)
 	if err != nil {
 		return err
 	}
@@ -94,7 +97,7 @@ func (s *scale) Run(ctx context.Context, req *router.Request) error {
 	}
 	result, err := req.Access.Writer.Scale(ctx, job.Job, group.Name, count)
 	if err != nil {
-		return jobError(job.Job, err)
+		return phrase.JobError(job.Job, err)
 	}
 	if s.detach {
 		return s.printEvaluation(req, result)
@@ -110,7 +113,7 @@ func checkScalable(job backends.JobDetail, group *backends.Group) error {
 	switch {
 	case group == nil:
 		return router.Exit(2, fmt.Errorf("scale: %s has %s; name one: %s/GROUP",
-			job.ID, plural(len(job.Groups), "group"), job.ID))
+			job.ID, phrase.Count(len(job.Groups), "group"), job.ID))
 	case job.Stopped:
 		return fmt.Errorf("%s is stopped (see: start %s)", job.ID, job.ID)
 	case job.Type == "system" || job.Type == "sysbatch":

@@ -1,7 +1,5 @@
 package commands
 
-import "github.com/spf13/pflag"
-
 // taskArg are the forms of an argument that selects a task, or a job where the command accepts one.
 const taskArg = "JOB|JOB/GROUP|JOB/GROUP/TASK|ID"
 
@@ -21,9 +19,3 @@ To select a complete, lost or replaced allocation, use its ID.`
 // filterHelp explains FILTER.
 const filterHelp = `FILTER selects jobs whose IDs contain it. A FILTER with * or ? must match the whole
 ID.`
-
-// acceptJSON accepts --json for commands that always print JSON. Help does not show it.
-func acceptJSON(f *pflag.FlagSet) {
-	f.Bool("json", true, "always on")
-	f.MarkHidden("json")
-}

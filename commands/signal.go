@@ -6,17 +6,14 @@ import (
 	"slices"
 	"strings"
 
+	"nomadctld/backends"
+	"nomadctld/internal/phrase"
 	"nomadctld/router"
 )
 
 func init() { router.Register(func() router.Command { return new(signal) }) }
 
 type signal struct{}
-
-// signals are the signals that Nomad's drivers accept.
-var signals = strings.Fields(`SIGABRT SIGALRM SIGBUS SIGCONT SIGFPE SIGHUP SIGILL SIGINT SIGIO SIGIOT SIGKILL
-	SIGPIPE SIGPROF SIGQUIT SIGSEGV SIGSTOP SIGSYS SIGTERM SIGTRAP SIGTSTP SIGTTIN SIGTTOU SIGUSR1 SIGUSR2
-	SIGWINCH SIGXCPU SIGXFSZ`)
 
 func (signal) Spec() router.Spec {
 	return router.Spec{
@@ -44,16 +41,16 @@ func (signal) Run(ctx context.Context, req *router.Request) error {
 	if !strings.HasPrefix(name, "SIG") {
 		name = "SIG" + name
 	}
-	if !slices.Contains(signals, name) {
+	if !slices.Contains(backends.TaskSignals, name) {
 		return router.Exit(2, fmt.Errorf("signal: unknown signal %s (known: %s)",
-			req.Args[1], strings.ReplaceAll(strings.Join(signals, ", "), "SIG", "")))
+			req.Args[1], strings.ReplaceAll(strings.Join(backends.TaskSignals, ", "), "SIG", "")))
 	}
 	if a := *req.Target.Allocation; !a.MayRun(*req.Target.Task) {
 		return fmt.Errorf("task %s of %s is not running: it %s",
-			req.Target.Task.Name, a.Name, stateClause(notRunningState(a, *req.Target.Task), req.Target.Task.ExecID))
+			req.Target.Task.Name, a.Name, phrase.State(phrase.NotRunning(a, *req.Target.Task), req.Target.Task.ExecID))
 	}
 	if err := req.Access.Writer.SignalTask(ctx, *req.Target.Allocation, req.Target.Task.Name, name); err != nil {
-		return jobError(req.Target.Job, err)
+		return phrase.JobError(req.Target.Job, err)
 	}
 	return printResult(req, "sent %s to %s of %s", name, req.Target.Task.Name, req.Target.Allocation.Name)
 }

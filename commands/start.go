@@ -10,7 +10,10 @@ import (
 	"github.com/spf13/pflag"
 
 	"nomadctld/backends"
+	"nomadctld/internal/jobrelease"
+	"nomadctld/internal/monitor"
 	"nomadctld/internal/ops"
+	"nomadctld/internal/phrase"
 	"nomadctld/router"
 )
 
@@ -75,14 +78,14 @@ func (s *start) Run(ctx context.Context, req *router.Request) error {
 	}
 	versions, err := req.Access.Cluster.Versions(ctx, job.Job)
 	if err != nil {
-		return jobError(job.Job, err)
+		return phrase.JobError(job.Job, err)
 	}
-	now, err := currentVersion(job, versions)
+	now, err := jobrelease.Current(job, versions)
 	if err != nil {
 		return err
 	}
-	last := lastRunVersion(now, versions)
-	warning, err := saveRelease(ctx, req.Access.Cluster, req.Access.Operations.Saved(), job, 1)
+	last := jobrelease.LastRun(now, versions)
+	warning, err := jobrelease.Save(ctx, req.Access.Cluster, req.Access.Operations.Saved(), job, 1)
 	if err != nil {
 		return err
 	}
@@ -94,7 +97,7 @@ func (s *start) Run(ctx context.Context, req *router.Request) error {
 		result, err = s.registerDeleted(ctx, req, job.Job, last.Definition)
 	}
 	if err != nil {
-		return jobError(job.Job, err)
+		return phrase.JobError(job.Job, err)
 	}
 	return s.finishStart(ctx, req, job.Job, result, fmt.Sprintf("at version %d", last.Number))
 }
@@ -136,7 +139,7 @@ func (s *start) registerDeleted(
 	if err != nil {
 		return result, err
 	}
-	if err := relinkRelease(ctx, req.Access.Cluster, req.Access.Operations.Saved(), job, definition); err != nil {
+	if err := jobrelease.Relink(ctx, req.Access.Cluster, req.Access.Operations.Saved(), job, definition); err != nil {
 		req.Console.Statusf("warning: %v", err)
 	}
 	return result, nil
@@ -189,7 +192,7 @@ func (s *start) startRunning(ctx context.Context, req *router.Request, job backe
 func lastCount(ctx context.Context, req *router.Request, job backends.JobDetail, group string) (int, error) {
 	versions, err := req.Access.Cluster.Versions(ctx, job.Job)
 	if err != nil {
-		return 0, jobError(job.Job, err)
+		return 0, phrase.JobError(job.Job, err)
 	}
 	for _, v := range versions {
 		if g, ok := v.Release.Group(group); ok && g.Count > 0 {
@@ -205,7 +208,7 @@ func (s *start) startAllocations(
 ) error {
 	result, err := req.Access.Writer.Evaluate(ctx, job.Job)
 	if err != nil {
-		return jobError(job.Job, err)
+		return phrase.JobError(job.Job, err)
 	}
 	if s.detach {
 		return s.printEvaluation(req, result)
@@ -213,13 +216,13 @@ func (s *start) startAllocations(
 	ctx, cancel := s.withTimeout(ctx)
 	defer cancel()
 	report := req.Console.NewProgressLine()
-	replacements, err := waitUntilReplaced(ctx, req.Access.Cluster, job, stopped, result, report.Transientf)
+	replacements, err := monitor.WaitUntilReplaced(ctx, req.Access.Cluster, job, stopped, result, report.Transientf)
 	report.Clear()
 	if err != nil {
 		return s.explainWaitError(err, job.Job)
 	}
-	return printResult(req, "started %s of %s: %s%s", plural(len(replacements), "allocation"), job.ID,
-		replacementsText(stopped, replacements), evaluationSuffix(result))
+	return printResult(req, "started %s of %s: %s%s", phrase.Count(len(replacements), "allocation"), job.ID,
+		phrase.Replacements(stopped, replacements), evaluationSuffix(result))
 }
 
 // stoppedSystemAllocations returns the stopped and failed allocations of a system job that were not replaced. Nomad
@@ -229,7 +232,7 @@ func stoppedSystemAllocations(job backends.JobDetail) (stopped []backends.Alloca
 		return nil
 	}
 	for _, a := range job.Allocations {
-		if a.Version == job.Version && (a.Status == "complete" || a.Status == "failed") && isNewest(job, a) {
+		if a.Version == job.Version && (a.Status == "complete" || a.Status == "failed") && monitor.IsNewest(job, a) {
 			stopped = append(stopped, a)
 		}
 	}

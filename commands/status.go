@@ -3,7 +3,6 @@ package commands
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -14,6 +13,7 @@ import (
 
 	"nomadctld/backends"
 	"nomadctld/internal/escape"
+	"nomadctld/internal/phrase"
 	"nomadctld/internal/render"
 	"nomadctld/router"
 )
@@ -56,7 +56,7 @@ func (s *status) Run(ctx context.Context, req *router.Request) error {
 		defer done()
 		job, err := req.Access.Cluster.Job(ctx, req.Target.Job)
 		if err != nil {
-			return jobError(req.Target.Job, err)
+			return phrase.JobError(req.Target.Job, err)
 		}
 		var launched []backends.Job
 		if job.Children != nil {
@@ -74,30 +74,6 @@ func (s *status) Run(ctx context.Context, req *router.Request) error {
 		return err
 	})
 }
-
-// jobError adds the job's ID or the next step to an error of the cluster. A ChangedError, bare or in a TierError,
-// means that nothing was done.
-func jobError(job backends.Job, err error) error {
-	cause := err
-	if tier, ok := err.(*backends.TierError); ok {
-		cause = tier.Err
-	}
-	if _, ok := cause.(*backends.ChangedError); ok {
-		return fmt.Errorf("%w; nothing was done (see: history %s)", err, job.ID)
-	}
-	if errors.Is(err, backends.ErrNotFound) {
-		return fmt.Errorf("job %s: %w", job.ID, backends.ErrNotFound)
-	}
-	rejected, ok := errors.AsType[*backends.RejectedError](err)
-	if ok && strings.Contains(rejected.Reason, "active deployment") {
-		return fmt.Errorf("%w; wait until the deployment finishes, or fail it (see: deployment %s; fail it: fail %s)",
-			err, job.ID, job.ID)
-	}
-	return err
-}
-
-// shortID returns the first 8 digits of an ID, as Nomad's own output does.
-func shortID(id string) string { return id[:min(8, len(id))] }
 
 // maxRecent is the maximum number of evaluations, and of complete and lost allocations, in the output of status.
 const maxRecent = 10
@@ -177,7 +153,7 @@ func statusText(job backends.JobDetail, launched []backends.Job, style render.St
 	}
 	if d := job.LatestDeployment; d != nil {
 		b.WriteString("\nLatest Deployment\n")
-		facts("ID", shortID(d.ID), "Status", d.Status, "Description", d.Description)
+		facts("ID", phrase.ShortID(d.ID), "Status", d.Status, "Description", d.Description)
 		rows := [][]string{{"Task Group", "Desired", "Placed", "Healthy", "Unhealthy", "Progress Deadline"}}
 		for _, g := range d.Groups {
 			deadline := "N/A"
@@ -196,7 +172,7 @@ func statusText(job backends.JobDetail, launched []backends.Job, style render.St
 			if e.Status == "blocked" {
 				failures = "N/A - In Progress"
 			}
-			rows = append(rows, []string{shortID(e.ID), fmt.Sprint(e.Priority), e.Trigger, e.Status, failures, ago(e.Created)})
+			rows = append(rows, []string{phrase.ShortID(e.ID), fmt.Sprint(e.Priority), e.Trigger, e.Status, failures, ago(e.Created)})
 		}
 		section(&b, "Evaluations", style, rows)
 	}
@@ -219,7 +195,7 @@ func allocationsText(all []backends.Allocation, style render.Style) string {
 	for _, a := range all {
 		if !old[a.ID] {
 			rows = append(rows, []string{
-				shortID(a.ID), cmp.Or(a.Node, "-"), a.Group, fmt.Sprint(a.Version), a.Desired, a.Status,
+				phrase.ShortID(a.ID), cmp.Or(a.Node, "-"), a.Group, fmt.Sprint(a.Version), a.Desired, a.Status,
 				ago(a.Created), ago(a.Modified),
 			})
 		}
@@ -232,14 +208,6 @@ func allocationsText(all []backends.Allocation, style render.Style) string {
 		fmt.Fprintf(&b, "... and %d older finished allocations (see: ps --all)\n", len(old))
 	}
 	return b.String()
-}
-
-func numberCells(ns ...int) []string {
-	words := make([]string, len(ns))
-	for i, n := range ns {
-		words[i] = fmt.Sprint(n)
-	}
-	return words
 }
 
 // ago returns the time since t in two units, as in Nomad's own output: 3h12m ago.

@@ -6,11 +6,16 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/pflag"
 
 	"nomadctld/backends"
+	"nomadctld/internal/childjobs"
+	"nomadctld/internal/jobrelease"
+	"nomadctld/internal/monitor"
 	"nomadctld/internal/ops"
+	"nomadctld/internal/phrase"
 	"nomadctld/router"
 )
 
@@ -85,21 +90,21 @@ func (s *stop) Run(ctx context.Context, req *router.Request) error {
 	if req.Target.Allocation != nil {
 		return s.stopAllocation(ctx, req, job)
 	}
-	group, err := groupOf(job, req.Target.Part)
+	group, err := req.Target.Part.GroupIn(job)
 	if err != nil {
 		return err
 	}
 	if group == nil {
 		return s.stopJob(ctx, req, job)
 	}
-	live := liveAllocations(job, group.Name)
+	live := monitor.LiveAllocations(job, group.Name)
 	if (group.Count == 0 || job.Stopped) && len(live) == 0 {
 		return printNotice(req, "%s is already stopped%s", req.Args[0], disconnectedText(job, group.Name))
 	}
 	if err := s.confirmStop(ctx, req, job, live); err != nil {
 		return err
 	}
-	warning, err := saveRelease(ctx, req.Access.Cluster, req.Access.Operations.Saved(), job, 1)
+	warning, err := jobrelease.Save(ctx, req.Access.Cluster, req.Access.Operations.Saved(), job, 1)
 	if err != nil {
 		return notStopped(req, err)
 	}
@@ -114,7 +119,7 @@ func (s *stop) Run(ctx context.Context, req *router.Request) error {
 			job.ID, group.Name, group.Scaling.Min, req.Args[0], group.Scaling.Min)
 	}
 	if err != nil {
-		return notStopped(req, jobError(job.Job, err))
+		return notStopped(req, phrase.JobError(job.Job, err))
 	}
 	if s.detach {
 		return s.printEvaluation(req, result)
@@ -142,19 +147,19 @@ func (s *stop) confirmStop(
 		return nil
 	}
 	return confirm(ctx, req, s.yes, "Stop %s in tier %s, with %s?",
-		req.Args[0], job.Tier, plural(len(live), "running allocation"))
+		req.Args[0], job.Tier, phrase.Count(len(live), "running allocation"))
 }
 
 // stopJob stops a whole job.
 func (s *stop) stopJob(ctx context.Context, req *router.Request, job backends.JobDetail) error {
-	children, err := runningChildren(ctx, req, job)
+	children, err := childjobs.Running(ctx, req.Access.Cluster, job)
 	if err != nil {
 		return notStopped(req, err)
 	}
 	if err := s.askChildren(ctx, req, children); err != nil {
 		return err
 	}
-	live := liveAllocations(job, "")
+	live := monitor.LiveAllocations(job, "")
 	if job.Stopped && len(live) == 0 && !s.purge {
 		printNotice(req, "%s is already stopped%s", req.Args[0], disconnectedText(job, ""))
 		left, err := s.stopChildren(ctx, req, job)
@@ -166,7 +171,7 @@ func (s *stop) stopJob(ctx context.Context, req *router.Request, job backends.Jo
 	}
 	result, saved, err := s.saveAndStop(ctx, req, job)
 	if err != nil {
-		return notStopped(req, jobError(job.Job, err))
+		return notStopped(req, phrase.JobError(job.Job, err))
 	}
 	if saved {
 		defer printNotice(req, "%s", startableText(job))
@@ -210,13 +215,13 @@ func (s *stop) saveAndStop(
 		result, err = req.Access.Writer.Stop(ctx, job.Job, false)
 		return result, false, err
 	}
-	releaseWarning, err := saveRelease(ctx, req.Access.Cluster, req.Access.Operations.Saved(), job, 1)
+	releaseWarning, err := jobrelease.Save(ctx, req.Access.Cluster, req.Access.Operations.Saved(), job, 1)
 	if err != nil {
 		return result, false, err
 	}
 	id, stoppedWarning := "", ""
 	if job.ID == job.Root { // a child job is not saved, because it runs only once
-		if id, stoppedWarning, err = saveStopped(ctx, req.Access.Cluster, req.Access.Operations.Saved(), job); err != nil {
+		if id, stoppedWarning, err = jobrelease.SaveStopped(ctx, req.Access.Cluster, req.Access.Operations.Saved(), job); err != nil {
 			return result, false, err
 		}
 	}
@@ -263,10 +268,10 @@ func (s *stop) deleteSaved(req *router.Request) error {
 // stop.
 // The current state shows which allocations are on nodes that have disconnected since.
 func stoppedText(ctx context.Context, req *router.Request, job backends.JobDetail, group string) string {
-	n, disconnected := len(liveAllocations(job, group)), disconnectedText(job, group)
+	n, disconnected := len(monitor.LiveAllocations(job, group)), disconnectedText(job, group)
 	if now, err := req.Access.Cluster.Job(ctx, job.Job); err == nil {
 		disconnected = disconnectedText(now, group)
-		for _, a := range liveAllocations(job, group) {
+		for _, a := range monitor.LiveAllocations(job, group) {
 			if slices.ContainsFunc(now.Allocations, func(b backends.Allocation) bool {
 				return b.ID == a.ID && b.Status == "unknown"
 			}) {
@@ -280,7 +285,7 @@ func stoppedText(ctx context.Context, req *router.Request, job backends.JobDetai
 	case n == 0:
 		return ": " + strings.TrimPrefix(disconnected, "; ")
 	}
-	return ": " + plural(n, "allocation") + disconnected
+	return ": " + phrase.Count(n, "allocation") + disconnected
 }
 
 // disconnectedText returns the number of allocations on disconnected nodes in words, or "".
@@ -294,7 +299,7 @@ func disconnectedText(job backends.JobDetail, group string) string {
 	if n == 0 {
 		return ""
 	}
-	return fmt.Sprintf("; %s on a disconnected node may still be running", plural(n, "allocation"))
+	return fmt.Sprintf("; %s on a disconnected node may still be running", phrase.Count(n, "allocation"))
 }
 
 func (s *stop) check(req *router.Request) error {
@@ -321,11 +326,11 @@ func (s *stop) stopAllocation(ctx context.Context, req *router.Request, job back
 	a := *req.Target.Allocation
 	if a.TerminalStatus() {
 		return fmt.Errorf("allocation %s of %s is not running: it %s",
-			shortID(a.ID), job.ID, stateClause(a.Status, shortID(a.ID)))
+			phrase.ShortID(a.ID), job.ID, phrase.State(a.Status, phrase.ShortID(a.ID)))
 	}
 	result, err := req.Access.Writer.StopAllocation(ctx, a)
 	if err != nil {
-		return notStopped(req, jobError(job.Job, err))
+		return notStopped(req, phrase.JobError(job.Job, err))
 	}
 	if s.detach {
 		return s.printEvaluation(req, result)
@@ -333,17 +338,8 @@ func (s *stop) stopAllocation(ctx context.Context, req *router.Request, job back
 	ctx, cancel := s.withTimeout(ctx)
 	defer cancel()
 	report := req.Console.NewProgressLine()
-	report.Transientf("stopping allocation %s", shortID(a.ID))
-	var next string
-	err = pollJob(ctx, req.Access.Cluster, job.Job, report.Transientf, func(now backends.JobDetail) (bool, error) {
-		for _, b := range now.Allocations {
-			if b.ID == a.ID {
-				next = b.Next
-				return b.TerminalStatus(), checkReachable(b)
-			}
-		}
-		return true, nil
-	})
+	report.Transientf("stopping allocation %s", phrase.ShortID(a.ID))
+	next, err := monitor.WaitUntilAllocationStopped(ctx, req.Access.Cluster, job.Job, a.ID, report.Transientf)
 	report.Clear()
 	if err != nil {
 		return s.explainWaitError(err, job.Job)
@@ -356,20 +352,83 @@ func (s *stop) stopAllocation(ctx context.Context, req *router.Request, job back
 			replaced += fmt.Sprintf(" (bring it back: start %s)", job.ID)
 		}
 	case next != "":
-		replaced += " with " + shortID(next)
+		replaced += " with " + phrase.ShortID(next)
 	}
-	return printResult(req, "stopped allocation %s of %s; %s%s", shortID(a.ID), job.ID, replaced, evaluationSuffix(result))
+	return printResult(req, "stopped allocation %s of %s; %s%s", phrase.ShortID(a.ID), job.ID, replaced, evaluationSuffix(result))
 }
 
-// checkReachable returns an error for an allocation that Nomad cannot stop because its node is disconnected or down.
-func checkReachable(a backends.Allocation) error {
-	switch a.Status {
-	case "unknown":
-		return fmt.Errorf("allocation %s is not stopped: its node %s is disconnected from Nomad, and the allocation may "+
-			"still be running there; Nomad stops it when the node reconnects (see: status %s)", shortID(a.ID), a.Node, a.JobID)
-	case "lost":
-		return fmt.Errorf("allocation %s is lost: its node %s is down, and the allocation may still be running there "+
-			"(see: status %s)", shortID(a.ID), a.Node, a.JobID)
+// startableText describes how long start can bring back a job that was saved now.
+func startableText(job backends.JobDetail) string {
+	until := time.Now().Add(ops.Retention).UTC().Format("2006-01-02 15:04Z")
+	return fmt.Sprintf("start %s brings it back until %s, even after Nomad has deleted it", job.ID, until)
+}
+
+// childJobCount returns "1 child job", "2 child jobs".
+func childJobCount(n int) string { return phrase.Count(n, "child job") }
+
+// childJobsAre returns "1 child job is", "2 child jobs are".
+func childJobsAre(n int) string {
+	if n == 1 {
+		return childJobCount(n) + " is"
 	}
+	return childJobCount(n) + " are"
+}
+
+// askChildren prompts whether to stop the children too, unless a flag has decided that.
+func (s *stop) askChildren(ctx context.Context, req *router.Request, children []backends.Job) error {
+	if len(children) == 0 || s.children || s.keepChildren || s.yes || req.Console.Terminal == nil {
+		return nil
+	}
+	are := "are"
+	if len(children) == 1 {
+		are = "is"
+	}
+	key, err := choose(ctx, req, "yk",
+		"%s of %s %s running in tier %s. Stop them too? (y)es, (k)eep them running, or do (N)othing [y/k/N] ",
+		childJobCount(len(children)), req.Target.Job.ID, are, req.Target.Job.Tier)
+	if err != nil {
+		return err
+	}
+	s.children, s.keepChildren, s.yes = key == 'y', key == 'k', true
 	return nil
 }
+
+// stopChildren stops the child jobs of a job if --children or the prompt requests that. It returns those still running.
+func (s *stop) stopChildren(
+	ctx context.Context, req *router.Request, job backends.JobDetail,
+) (left []backends.Job, err error) {
+	if !s.children {
+		return childjobs.Running(ctx, req.Access.Cluster, job)
+	}
+	report := req.Console.NewProgressLine()
+	stopped, left, err := childjobs.Stop(ctx, req.Access.Cluster, req.Access.Writer, job, s.detach, report.Transientf)
+	report.Clear()
+	if stopped > 0 {
+		done := "stopped"
+		if s.detach || err != nil {
+			done = "asked Nomad to stop"
+		}
+		printNotice(req, "%s %s of %s", done, childJobCount(stopped), job.ID)
+	}
+	return left, err
+}
+
+// reportChildren prints which child jobs are still running.
+func reportChildren(req *router.Request, job backends.JobDetail, children []backends.Job) {
+	if len(children) == 0 {
+		return
+	}
+	var ids []string
+	for i, c := range children {
+		if i == maxListed {
+			ids = append(ids, fmt.Sprintf("and %d more", len(children)-i))
+			break
+		}
+		ids = append(ids, c.ID)
+	}
+	printNotice(req, "%s still running: %s (stop them too: stop --children %s)",
+		childJobsAre(len(children)), strings.Join(ids, ", "), job.ID)
+}
+
+// maxListed is the maximum number of job IDs in one line.
+const maxListed = 10

@@ -54,5 +54,5 @@ tail reports how many lines were skipped.`,
 func (t *tail) Follows() bool { return true }
 
 func (t *tail) Run(ctx context.Context, req *router.Request) error {
-	return follow(ctx, req, &t.logFlags)
+	return t.logFlags.followLogs(ctx, req)
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"nomadctld/internal/escape"
+	"nomadctld/internal/phrase"
 	"nomadctld/internal/render"
 	"nomadctld/router"
 )
@@ -52,9 +53,9 @@ func (w *whoami) Run(_ context.Context, req *router.Request) error {
 		line := func(what, text string) { fmt.Fprintf(&b, "  %-11s %s\n", what, escape.Text(text)) }
 		line("jobs", prefixPatterns(g.Prefixes))
 		if g.Namespaces != nil {
-			line("namespaces", listOrNone(g.Namespaces))
+			line("namespaces", phrase.List(g.Namespaces))
 		}
-		line("tiers", listOrNone(g.Tiers))
+		line("tiers", phrase.List(g.Tiers))
 		line("rights", rightsText(g.Rights))
 	}
 	_, err := io.WriteString(req.Console.Stdout, b.String())
@@ -66,7 +67,7 @@ func prefixPatterns(prefixes []string) string {
 	for _, p := range prefixes {
 		patterns = append(patterns, p+"*")
 	}
-	return listOrNone(patterns)
+	return phrase.List(patterns)
 }
 
 // rightsText lists rights. A complete set of rights is listed by the name of the set.
@@ -90,5 +91,5 @@ func rightsText(rights []string) string {
 		}
 		parts = append(parts, some...)
 	}
-	return listOrNone(parts)
+	return phrase.List(parts)
 }

@@ -3,20 +3,49 @@ package config
 import (
 	"net/url"
 	"regexp"
+	"slices"
+	"strings"
 
 	"nomadctld/internal/dockerhost"
 	"nomadctld/internal/suggest"
 	"nomadctld/internal/tlsfiles"
 )
 
+// ExecAuto is the value of docker.exec that selects the runtime by the driver of the task.
+const ExecAuto = "auto"
+
+// ExecModes are the values of docker.exec: ExecAuto, and the name of each runtime that can be the only one.
+var ExecModes = []string{ExecAuto, "docker", "nomad"}
+
+// execModesText describes them in the reference.
+const execModesText = `"auto" uses the node's Docker daemon for tasks of the docker driver. It uses Nomad's API for ` +
+	`other tasks, and if the daemon does not respond or declines the request. "docker" and "nomad" use only that route. ` +
+	`Default "auto".`
+
+// anyOf lists names, quoted, with "or" before the last one.
+func anyOf(names []string) string {
+	var text strings.Builder
+	for i, name := range names {
+		switch {
+		case i == 0:
+		case i == len(names)-1:
+			text.WriteString(" or ")
+		default:
+			text.WriteString(", ")
+		}
+		text.WriteString(quote(name))
+	}
+	return text.String()
+}
+
 // docker reads [docker].
 func (l *loader) docker(t *table) Docker {
 	defer t.reportUnknownKeys()
-	d := Docker{Exec: defaultExec}
+	d := Docker{Exec: ExecAuto}
 	if v := t.text("exec", `exec = "auto"`); v.ok {
 		d.Exec = v.text
-		if v.text != "auto" && v.text != "docker" && v.text != "nomad" {
-			l.errorf(v.at, `write "auto", "docker" or "nomad"`, "%s is not a known mode: %s", v.name, quote(v.text))
+		if !slices.Contains(ExecModes, v.text) {
+			l.errorf(v.at, "write "+anyOf(ExecModes), "%s is not a known mode: %s", v.name, quote(v.text))
 		}
 	}
 	v := t.text("host", `host = "tcp://{address}:2376"`)

@@ -9,7 +9,6 @@ import (
 // The defaults.
 const (
 	defaultBind            = ":2222"
-	defaultExec            = "auto"
 	defaultSessions        = 10
 	defaultConnections     = 500
 	defaultUnauthenticated = 100
@@ -113,12 +112,7 @@ var Reference = []Section{
 		{`prefix = ["team1"]`, false, "Names of [prefix.NAME] groups."},
 	}},
 	{Table: "docker", About: "How exec, logs, tail, attach and di connect to tasks.", Keys: []Key{
-		{
-			fmt.Sprintf("exec = %q", defaultExec), false,
-			`"auto" uses the node's Docker daemon for tasks of the docker driver. It uses Nomad's API for other tasks, ` +
-				`and if the daemon does not respond or declines the request. "docker" and "nomad" use only that route. ` +
-				`Default "auto".`,
-		},
+		{fmt.Sprintf("exec = %q", ExecAuto), false, execModesText},
 		{
 			`host = "tcp://{node}:2376"`, false,
 			"Address of the Docker daemons. {node} is the node's name. {address} is its IP address, which needs the " +

@@ -2,23 +2,12 @@ package router
 
 import (
 	"context"
-	"fmt"
-	"strings"
 	"time"
 
 	"nomadctld/backends"
 	"nomadctld/internal/audit"
 	"nomadctld/internal/clusterview"
 )
-
-// checkAllowed returns an error unless the user may use the command on at least one job.
-func checkAllowed(req *Request, spec Spec) error {
-	if spec.RightSet == Public || req.User.May(spec.Name) {
-		return nil
-	}
-	req.Event.Decision = audit.Denied
-	return fmt.Errorf("%s is not among your commands: %s", spec.Name, strings.Join(specNames(req.AllowedCommands()), ", "))
-}
 
 // authorize sets the clusters on the request, limited to the jobs on which the user may run the command, and the job
 // or task that the command works on. No other code grants access to a cluster.
@@ -78,13 +67,4 @@ func clusterFor(req *Request, clusters map[string]*clusterview.Shared) func(stri
 			owned: req.User.scope(command), clusters: clusters, event: &req.Event, maxAge: time.Second,
 		}
 	}
-}
-
-// specNames returns the names of commands.
-func specNames(specs []Spec) []string {
-	names := make([]string, len(specs))
-	for i, spec := range specs {
-		names[i] = spec.Name
-	}
-	return names
 }

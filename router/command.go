@@ -117,6 +117,15 @@ func CommandNames() []string {
 	return names
 }
 
+// specNames returns the names of commands.
+func specNames(specs []Spec) []string {
+	names := make([]string, len(specs))
+	for i, spec := range specs {
+		names[i] = spec.Name
+	}
+	return names
+}
+
 // arity returns how many arguments Args allows; maxArgs is -1 if it ends in "...".
 func (s Spec) arity() (minArgs, maxArgs int) {
 	for _, word := range strings.Fields(s.Args) {

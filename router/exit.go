@@ -36,6 +36,20 @@ func ProgramExit(code int) error {
 	return &ExitError{Code: code}
 }
 
+// ProgramResult returns a program's exit code as an error, or err with the exit code that docker has for it.
+func ProgramResult(code int, err error) error {
+	const notExecutable, notFound = 126, 127
+	switch {
+	case err == nil:
+		return ProgramExit(code)
+	case errors.Is(err, backends.ErrNotExecutable):
+		return Exit(notExecutable, err)
+	case errors.Is(err, backends.ErrProgramNotFound):
+		return Exit(notFound, err)
+	}
+	return err
+}
+
 // SessionExitCode returns e.Code. *console.InterruptError has this method too.
 func (e *ExitError) SessionExitCode() int { return e.Code }
 
@@ -60,6 +74,17 @@ func ExitCode(err error) int {
 		return CodeTryLater
 	}
 	return 1
+}
+
+// codeGatewayError is the exit code for errors of the gateway in commands that run a program, as in docker exec.
+const codeGatewayError = 125
+
+// withProgramCode gives errors of commands that run a program an exit code that differs from the program's.
+func (s Spec) withProgramCode(err error) error {
+	if err == nil || !s.RunsProgram || hasExitCode(err) || errors.Is(err, backends.ErrLimitReached) {
+		return err
+	}
+	return Exit(codeGatewayError, err)
 }
 
 // ErrorLines returns one line for each error that was joined in err.

@@ -3,7 +3,6 @@ package router
 import (
 	"cmp"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 
@@ -211,42 +210,4 @@ func SpecsInGroup(specs []Spec, group Group) []Spec {
 	specs = slices.DeleteFunc(slices.Clone(specs), func(s Spec) bool { return s.Group != group || s.Hidden })
 	slices.SortStableFunc(specs, func(a, b Spec) int { return cmp.Compare(a.Rank, b.Rank) })
 	return specs
-}
-
-// FlagSet returns the flags of the command. The common ones are bound to req.
-func (s Spec) FlagSet(req *Request) *pflag.FlagSet {
-	flags := s.flagSet()
-	s.commonFlags(flags, req)
-	return flags
-}
-
-// commonFlags binds the flags of every command that queries clusters.
-func (s Spec) commonFlags(flags *pflag.FlagSet, req *Request) {
-	if s.Target == TargetNone {
-		return
-	}
-	namespaceUsage := "`NAME` only this Nomad namespace"
-	flags.StringVar(&req.Selection.Tier, "tier", "", "`TIER` only this tier")
-	if strings.HasPrefix(s.Args, "TIER") { // the command rejects it
-		flags.MarkHidden("tier")
-		namespaceUsage = "`NAME` sets NOMAD_NAMESPACE"
-	}
-	flags.StringVar(&req.Selection.Namespace, "namespace", "", namespaceUsage)
-	noColor := new(bool)
-	if req.Console != nil {
-		noColor = &req.Console.NoColor
-	}
-	flags.BoolVar(noColor, "no-color", *noColor, "no colors on a terminal")
-}
-
-func (s Spec) flagSet() *pflag.FlagSet {
-	flags := pflag.NewFlagSet(s.Name, pflag.ContinueOnError)
-	flags.SetOutput(io.Discard)
-	flags.Usage = func() {}
-	flags.SortFlags = false
-	flags.SetInterspersed(!s.RunsProgram)
-	if s.Flags != nil {
-		s.Flags(flags)
-	}
-	return flags
 }

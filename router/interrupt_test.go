@@ -16,7 +16,8 @@ func TestInterrupt_LeftProgram(t *testing.T) {
 		ctx, cancel := context.WithCancelCause(context.Background())
 		cancel(cause)
 		left := &backends.StillRunningError{Cause: cause, Err: errors.New("there is no shell")}
-		err := handleInterrupts(func(context.Context, *Request) error { return left })(ctx, &Request{})
+		req := &Request{Console: &console.Console{}, Command: probe{}}
+		err := handleInterrupts(func(context.Context, *Request) error { return left })(ctx, req)
 		if got := new(backends.StillRunningError); !errors.As(err, &got) || !errors.Is(err, cause) ||
 			ExitCode(err) != ExitCode(cause) {
 			t.Errorf("%v: got %v, code %d", cause, err, ExitCode(err))
@@ -29,7 +30,8 @@ func TestInterrupt_Zombies(t *testing.T) {
 		ctx, cancel := context.WithCancelCause(context.Background())
 		cancel(cause)
 		zombies := &backends.ZombiesError{Cause: cause, Count: 2}
-		err := handleInterrupts(func(context.Context, *Request) error { return zombies })(ctx, &Request{})
+		req := &Request{Console: &console.Console{}, Command: probe{}}
+		err := handleInterrupts(func(context.Context, *Request) error { return zombies })(ctx, req)
 		if got := new(backends.ZombiesError); !errors.As(err, &got) || !errors.Is(err, cause) ||
 			ExitCode(err) != ExitCode(cause) || IsQuiet(err) != IsQuiet(cause) {
 			t.Errorf("%v: got %v, code %d", cause, err, ExitCode(err))

@@ -100,8 +100,8 @@ func (g Gateway) killOrphan(ctx context.Context, slots chan struct{}, e audit.Ev
 // tryKillOrphan kills the program of a start event and reports whether it was running. If it returns an error, the
 // program may still be running.
 //
-// It asks the runtime that a new program would use and, in the mode auto, Nomad too. The program has exited if no
-// runtime that may have started it finds it.
+// It asks the runtime that a new program would use, and its fallbacks. The program has exited if no runtime that may
+// have started it finds it.
 func (g Gateway) tryKillOrphan(ctx context.Context, e audit.Event) (found bool, err error) {
 	if g.Clusters[e.Tier] == nil {
 		return false, fmt.Errorf("tier %s is no longer in the configuration: %w", e.Tier, backends.ErrUnsupported)
@@ -115,11 +115,10 @@ func (g Gateway) tryKillOrphan(ctx context.Context, e audit.Event) (found bool, 
 	if err != nil {
 		return false, err
 	}
-	selected, ref := r.runtime, r.task
-	// The gateway cannot tell how the program was started: Docker may have been down then.
-	runtimes := []backends.Runtime{selected}
-	if other := g.Runtimes.Nomad[e.Tier]; g.Runtimes.Mode == ExecModeAuto && selected != other {
-		runtimes = append(runtimes, other)
+	// The gateway cannot tell how the program was started: the selected runtime may have been down then.
+	runtimes := []backends.Runtime{r.runtime}
+	for _, other := range r.fallbacks {
+		runtimes = append(runtimes, other.Runtime(e.Tier))
 	}
 	var errs error
 	stopped := false // the task is not running
@@ -128,7 +127,7 @@ func (g Gateway) tryKillOrphan(ctx context.Context, e audit.Event) (found bool, 
 		if !ok {
 			continue
 		}
-		killed, err := killer.Kill(ctx, ref, e.Program)
+		killed, err := killer.Kill(ctx, r.task, e.Program)
 		found = found || killed
 		switch {
 		case killed && err == nil:
@@ -137,15 +136,15 @@ func (g Gateway) tryKillOrphan(ctx context.Context, e audit.Event) (found bool, 
 			stopped = true
 		case errors.Is(err, backends.ErrDeclined) && len(runtimes) == 1:
 			errs = errors.Join(errs, &unconfirmedExitError{err})
-		case errors.Is(err, backends.ErrForbidden) && runtime != selected, errors.Is(err, backends.ErrDeclined):
+		case errors.Is(err, backends.ErrForbidden) && runtime != r.runtime, errors.Is(err, backends.ErrDeclined):
 			// This runtime cannot have started a program.
 		default:
 			errs = errors.Join(errs, err)
 		}
 	}
-	if errs == nil && !stopped && r.dockerErr != nil && !errors.Is(r.dockerErr, backends.ErrDeclined) {
-		// Docker may have started it, and Nomad does not find programs that Docker has started.
-		errs = &unconfirmedExitError{r.dockerErr}
+	if errs == nil && !stopped && r.skipped != nil && !errors.Is(r.skipped, backends.ErrDeclined) {
+		// The preferred runtime may have started it, and the others do not find programs that it has started.
+		errs = &unconfirmedExitError{r.skipped}
 	}
 	return found, errs
 }

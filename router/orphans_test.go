@@ -1,7 +1,6 @@
 package router
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -85,7 +84,7 @@ func TestKillOrphans(t *testing.T) {
 				w.Log = slog.New(slog.NewTextHandler(&log, nil))
 				w.Clusters["production"] = clusterview.New(w.production)
 				runtime := &fakeKiller{running: map[string]bool{"c-1.": tc.running, "c-2.": true}, errs: tc.errs, finds: tc.finds}
-				w.Runtimes = &RuntimeSelector{Nomad: map[string]backends.Runtime{"production": runtime}, Mode: ExecModeNomad}
+				w.Runtimes = &RuntimeSelector{Table: runtimeTable(nil, runtime), Only: "nomad"}
 				if tc.status != "" {
 					one := job("production", "default", "p-team1-web")
 					one.Allocations[0].Status = tc.status
@@ -145,7 +144,7 @@ func orphanEvent() audit.Event {
 
 // dockerKiller is a Docker runtime that kills programs.
 type dockerKiller struct {
-	*fakeRuntime
+	*fakeContainers
 	*fakeKiller
 	respondsFrom time.Time // zero: never responds
 }
@@ -156,7 +155,7 @@ func (k dockerKiller) Inspect(ctx context.Context, node backends.Node, task,
 	if !k.respondsFrom.IsZero() && !time.Now().Before(k.respondsFrom) {
 		return nil, nil
 	}
-	return k.fakeRuntime.Inspect(ctx, node, task, allocation)
+	return k.fakeContainers.Inspect(ctx, node, task, allocation)
 }
 
 func (k dockerKiller) Exec(context.Context, backends.TaskRef, backends.Program) (int, error) {
@@ -189,9 +188,9 @@ func TestKillOrphans_DockerAndNomad(t *testing.T) {
 		inspectAlwaysFails bool
 		inDocker           bool // the program runs in Docker
 		inNomad            bool
-		dockerErr          error    // of its first Kill
-		nomadErr           error    // of Nomad's first Kill
-		mode               ExecMode // empty: Auto
+		dockerErr          error  // of its first Kill
+		nomadErr           error  // of Nomad's first Kill
+		only               string // RuntimeSelector.Only
 		want               audit.Kind
 		logged             string
 		minTime, maxTime   time.Duration
@@ -220,7 +219,7 @@ func TestKillOrphans_DockerAndNomad(t *testing.T) {
 			nomadErr: backends.ErrTaskNotRunning, want: audit.Exited,
 		},
 		{
-			name: "Docker alone, which declines at first", mode: ExecModeDocker, inDocker: true, dockerErr: declined,
+			name: "Docker alone, which declines at first", only: "docker", inDocker: true, dockerErr: declined,
 			want: audit.Killed, logged: "trying again", minTime: minKillBackoff, maxTime: minKillBackoff,
 		},
 		{name: "in neither, and Docker declines to kill", dockerErr: declined, want: audit.Exited},
@@ -229,7 +228,7 @@ func TestKillOrphans_DockerAndNomad(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w, log := newOrphanGateway()
 				docker := dockerKiller{
-					&fakeRuntime{inspectErr: tc.inspectErr},
+					&fakeContainers{inspectErr: tc.inspectErr},
 					&fakeKiller{running: map[string]bool{"c-1.": tc.inDocker}},
 					time.Time{},
 				}
@@ -243,10 +242,7 @@ func TestKillOrphans_DockerAndNomad(t *testing.T) {
 				if tc.nomadErr != nil {
 					nomad.errs = []error{tc.nomadErr}
 				}
-				w.Runtimes = &RuntimeSelector{
-					Docker: docker, Nomad: map[string]backends.Runtime{"production": nomad},
-					Mode: cmp.Or(tc.mode, ExecModeAuto),
-				}
+				w.Runtimes = &RuntimeSelector{Table: runtimeTable(docker, nomad), Only: tc.only}
 				ctx, stop := context.WithTimeout(t.Context(), 2*time.Hour)
 				defer stop()
 				started := time.Now()
@@ -280,10 +276,7 @@ func (k stoppingKiller) Kill(context.Context, backends.TaskRef, string) (bool, e
 func TestKillOrphans_GatewayStops(t *testing.T) {
 	w, _ := newOrphanGateway()
 	ctx, stop := context.WithCancel(t.Context())
-	w.Runtimes = &RuntimeSelector{
-		Nomad: map[string]backends.Runtime{"production": stoppingKiller{stop: stop}},
-		Mode:  ExecModeNomad,
-	}
+	w.Runtimes = &RuntimeSelector{Table: runtimeTable(nil, stoppingKiller{stop: stop}), Only: "nomad"}
 	w.KillOrphans(ctx, []audit.Event{orphanEvent()})
 	if events := w.allEvents(t); len(events) != 1 || events[0].Kind != audit.Killed {
 		t.Errorf("got %+v, want one event %s", events, audit.Killed)

@@ -5,14 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 
 	"github.com/spf13/pflag"
 
-	"nomadctld/backends"
 	"nomadctld/internal/audit"
-	"nomadctld/internal/suggest"
 )
 
 // route finds the command that the first word names, creates it and parses its flags. It also handles --help. A user
@@ -49,126 +46,11 @@ func route(next Handler) Handler {
 	}
 }
 
-// Parse parses the words after the command's name and returns the arguments. It binds the common flags to req.
-func (s Spec) Parse(req *Request, words []string) (args []string, err error) {
-	flags := s.FlagSet(req)
-	words, restore := s.maskNegatives(words, flags)
-	if err := flags.Parse(joinWatchValue(words, flags)); err != nil {
-		return nil, suggestFlag(err, flags)
+// checkAllowed returns an error unless the user may use the command on at least one job.
+func checkAllowed(req *Request, spec Spec) error {
+	if spec.RightSet == Public || req.User.May(spec.Name) {
+		return nil
 	}
-	args = restore(flags.Args())
-	return args, s.checkArgs(args)
-}
-
-// maskNegatives hides the minus of arguments such as -1 from pflag, which would parse them as flags, and returns a
-// function that restores it. Values of flags are unchanged.
-func (s Spec) maskNegatives(words []string, flags *pflag.FlagSet) (hidden []string, restore func([]string) []string) {
-	restore = func(args []string) []string { return args }
-	if !s.NegativeNumbers {
-		return words, restore
-	}
-	hidden = slices.Clone(words)
-	for i, word := range words {
-		if word == "--" {
-			break
-		}
-		if digits, ok := strings.CutPrefix(word, "-"); ok && digits != "" && strings.Trim(digits, "0123456789") == "" &&
-			(i == 0 || !takesValue(words[i-1], flags)) {
-			hidden[i] = maskedMinus + digits
-		}
-	}
-	return hidden, func(args []string) []string {
-		restored := slices.Clone(args)
-		for i, arg := range restored {
-			if digits, ok := strings.CutPrefix(arg, maskedMinus); ok {
-				restored[i] = "-" + digits
-			}
-		}
-		return restored
-	}
-}
-
-// maskedMinus cannot occur in a word: a command line contains no NUL.
-const maskedMinus = "\x00"
-
-// takesValue reports whether a word is a flag whose value is the next word.
-func takesValue(word string, flags *pflag.FlagSet) bool {
-	if name, ok := strings.CutPrefix(word, "--"); ok {
-		f := flags.Lookup(name)
-		return f != nil && f.NoOptDefVal == ""
-	}
-	if !strings.HasPrefix(word, "-") || len(word) < 2 {
-		return false
-	}
-	f := flags.ShorthandLookup(word[len(word)-1:])
-	return f != nil && f.NoOptDefVal == ""
-}
-
-// codeGatewayError is the exit code for errors of the gateway in commands that run a program, as in docker exec.
-const codeGatewayError = 125
-
-// withProgramCode gives errors of commands that run a program an exit code that differs from the program's.
-func (s Spec) withProgramCode(err error) error {
-	if err == nil || !s.RunsProgram || hasExitCode(err) || errors.Is(err, backends.ErrLimitReached) {
-		return err
-	}
-	return Exit(codeGatewayError, err)
-}
-
-// checkArgs checks the number of arguments.
-func (s Spec) checkArgs(args []string) error {
-	minArgs, maxArgs := s.arity()
-	switch {
-	case len(args) < minArgs:
-		return errors.New("an argument is missing")
-	case maxArgs >= 0 && len(args) > maxArgs && s.RunsProgram && strings.HasPrefix(args[maxArgs], "-"):
-		return fmt.Errorf("put flags before the task: %q", args[maxArgs])
-	case maxArgs >= 0 && len(args) > maxArgs:
-		return fmt.Errorf("unexpected argument %q", args[maxArgs])
-	}
-	return nil
-}
-
-// UnknownCommand returns the error for an unknown command, with a hint. It suggests only allowed commands that
-// change nothing.
-func UnknownCommand(name string, allowed []Spec) error {
-	if hint := alternativeFor(name); hint != "" {
-		return Exit(2, fmt.Errorf("no command %s: %s (see: help)", name, hint))
-	}
-	return Exit(2, fmt.Errorf("no command %s%s (see: help)", name, didYouMean(name, specNames(nonMutating(allowed)))))
-}
-
-// suggestFlag adds the closest flag to the error for an unknown one.
-func suggestFlag(err error, flags *pflag.FlagSet) error {
-	var unknown *pflag.NotExistError
-	if !errors.As(err, &unknown) {
-		return err
-	}
-	var names []string
-	flags.VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
-	if best := suggest.Closest(unknown.GetSpecifiedName(), names); best != "" {
-		return fmt.Errorf("%w: did you mean --%s?", err, best)
-	}
-	return err
-}
-
-// joinWatchValue turns --watch 5 into --watch=5, the only form that pflag accepts for a flag with an optional
-// value. It does so only if the next word is a number.
-func joinWatchValue(words []string, flags *pflag.FlagSet) []string {
-	watch := flags.Lookup("watch")
-	if watch == nil {
-		return words
-	}
-	var joined []string
-	for i := 0; i < len(words); i++ {
-		word := words[i]
-		if (word == "--watch" || word == "-w") && i+1 < len(words) {
-			if seconds := words[i+1]; seconds != "" && strings.Trim(seconds, "0123456789.") == "" {
-				word = "--watch=" + seconds
-				i++
-			}
-		}
-		joined = append(joined, word)
-	}
-	return joined
+	req.Event.Decision = audit.Denied
+	return fmt.Errorf("%s is not among your commands: %s", spec.Name, strings.Join(specNames(req.AllowedCommands()), ", "))
 }

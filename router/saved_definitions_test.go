@@ -24,7 +24,7 @@ func TestSavedDefinitions_DeletedWhenRunning(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := newTestGateway(acl.Group{Prefixes: []string{"p-team1-"}, Rights: []string{"look"}})
 			w.Ops, _ = ops.Open(filepath.Join(t.TempDir(), "jobs"), ops.Key{1})
-			web := ops.Job{Tier: "production", Namespace: "default", ID: "p-team1-web", Root: "p-team1-web"}
+			web := backends.JobRef{Tier: "production", Namespace: "default", ID: "p-team1-web", Root: "p-team1-web"}
 			definition := json.RawMessage(`{"ID":"p-team1-web","Namespace":"default","JobModifyIndex":7}`)
 			if _, err := w.Ops.Save(ops.Stopped, web, "ann", "stop p-team1-web", definition, 1, 1); err != nil {
 				t.Fatal(err)

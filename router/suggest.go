@@ -49,6 +49,15 @@ var alternatives = map[string]string{
 // alternativeFor returns the hint for a program, or "".
 func alternativeFor(program string) string { return alternatives[path.Base(program)] }
 
+// UnknownCommand returns the error for an unknown command, with a hint. It suggests only allowed commands that
+// change nothing.
+func UnknownCommand(name string, allowed []Spec) error {
+	if hint := alternativeFor(name); hint != "" {
+		return Exit(2, fmt.Errorf("no command %s: %s (see: help)", name, hint))
+	}
+	return Exit(2, fmt.Errorf("no command %s%s (see: help)", name, didYouMean(name, specNames(nonMutating(allowed)))))
+}
+
 // unknownSubsystem returns the error for an SSH subsystem; the gateway has none.
 func unknownSubsystem(name string) error {
 	if hint := alternativeFor(name); hint != "" {

@@ -2,6 +2,7 @@ package router
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"nomadctld/backends"
@@ -35,4 +36,34 @@ func (t Target) String() string {
 func (t Target) matchesExactly(selector string) bool {
 	return strings.HasPrefix(selector, t.Job.ID) || t.Allocation != nil && selector == t.Allocation.ID ||
 		t.Task != nil && selector == t.Task.ExecID
+}
+
+// GroupIn returns the group of a job that the part names, or nil for the whole job. It returns an error if the job does
+// not have that group or task.
+func (p Part) GroupIn(job backends.JobDetail) (*backends.Group, error) {
+	if p.Group == "" {
+		return nil, nil
+	}
+	var names []string
+	for i, g := range job.Groups {
+		names = append(names, g.Name)
+		if g.Name != p.Group {
+			continue
+		}
+		if _, ok := g.Tasks[p.Task]; p.Task != "" && !ok {
+			return nil, fmt.Errorf("group %s of %s has no task %s (it has %s)",
+				g.Name, job.ID, p.Task, strings.Join(taskNames(g), ", "))
+		}
+		return &job.Groups[i], nil
+	}
+	return nil, fmt.Errorf("%s has no group %s (it has %s)", job.ID, p.Group, strings.Join(names, ", "))
+}
+
+func taskNames(g backends.Group) []string {
+	var names []string
+	for name := range g.Tasks {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
 }

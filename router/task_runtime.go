@@ -7,13 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
-	"time"
+	"strings"
 
 	"nomadctld/backends"
 	"nomadctld/internal/audit"
 	"nomadctld/internal/logjoin"
-	"nomadctld/internal/logshare"
 )
 
 // TaskRuntime gives one command of a user access to one task.
@@ -33,34 +31,6 @@ type TaskRuntime interface {
 	PreviousLog(ctx context.Context, q backends.LogQuery, each func(backends.LogChunk) error) error
 }
 
-// ExecMode selects the backend through which tasks are reached.
-type ExecMode string
-
-// The modes. Auto uses Docker for tasks of the docker driver whose daemon responds, and Nomad for all others.
-const (
-	ExecModeAuto   ExecMode = "auto"
-	ExecModeDocker ExecMode = "docker"
-	ExecModeNomad  ExecMode = "nomad"
-)
-
-// RuntimeSelector selects the backend for each task, in all tiers.
-type RuntimeSelector struct {
-	Docker         backends.ContainerRuntime
-	Nomad          map[string]backends.Runtime // by tier
-	Mode           ExecMode
-	RefusedDrivers []string // exec and attach are refused for tasks of these drivers
-
-	// Concurrent programs and logs of each user on one cluster; nil: unlimited. ClusterOf returns the cluster of a tier;
-	// nil: each tier is its own cluster.
-	ProgramQuota, LogQuota *Quota
-	ClusterOf              func(tier string) string
-
-	viewers logshare.Fanout
-
-	mu          sync.Mutex
-	downDaemons map[string]downDaemon // guarded by mu; by node ID
-}
-
 // forTask returns the runtime of a task for the user of the scope. If the scope does not own the task, every call
 // fails.
 func (r *RuntimeSelector) forTask(s *scopedCluster, a backends.Allocation, task string) TaskRuntime {
@@ -78,13 +48,33 @@ type boundRuntime struct {
 	detail *backends.AllocationDetail // nil until it is read
 }
 
+// Inspect implements TaskRuntime. It uses the container runtime for the task's driver, even if programs and logs use
+// another runtime.
 func (t *boundRuntime) Inspect(ctx context.Context) (json.RawMessage, error) {
-	task, err := t.withNodeAddress(ctx)
+	detail, err := t.scope.Allocation(ctx, t.task.Allocation)
 	if err != nil {
 		return nil, err
 	}
-	raw, err := t.Docker.Inspect(ctx, task.Node, task.Task, task.Allocation.ID)
-	return raw, t.explainUnreachable(err)
+	driver := detail.Drivers[t.task.Task]
+	var titles []string
+	for _, entry := range t.Table {
+		containers, ok := entry.Runtime(t.task.Allocation.Tier).(backends.ContainerRuntime)
+		if !ok {
+			continue
+		}
+		if !entry.serves(driver) {
+			titles = append(titles, entry.Title)
+			continue
+		}
+		task, err := t.withNodeAddress(ctx, containers)
+		if err != nil {
+			return nil, err
+		}
+		raw, err := containers.Inspect(ctx, task.Node, task.Task, task.Allocation.ID)
+		return raw, t.explainUnreachable(err)
+	}
+	return nil, fmt.Errorf("task %s of %s has no %s container: its driver is %s",
+		t.task.Task, t.task.Allocation.Name, strings.Join(titles, " or "), driver)
 }
 
 func (t *boundRuntime) Exec(ctx context.Context, p backends.Program) (int, error) {
@@ -99,14 +89,14 @@ func (t *boundRuntime) Attach(ctx context.Context, a backends.Attachment) (int, 
 	})
 }
 
-// runProgram calls f with the selected runtime, and again with Nomad if Docker declines.
+// runProgram calls f with the selected runtime, and again with the next one if it declines.
 func (t *boundRuntime) runProgram(ctx context.Context,
 	f func(backends.Runtime, backends.TaskRef) (int, error),
 ) (int, error) {
 	if err := t.checkDriver(ctx); err != nil {
 		return 0, err
 	}
-	release, err := t.ProgramQuota.Acquire(ctx, t.clusterName())
+	release, err := t.ProgramQuota.Acquire(ctx, t.cluster(t.task.Allocation.Tier))
 	if err != nil {
 		return 0, err
 	}
@@ -116,12 +106,16 @@ func (t *boundRuntime) runProgram(ctx context.Context,
 		return 0, err
 	}
 	code, err := f(r.runtime, r.task)
-	if t.shouldFallBack(ctx, r, err) {
-		r.runtime, r.dockerErr = t.Nomad[r.task.Allocation.Tier], err
+	for len(r.fallbacks) > 0 && errors.Is(err, backends.ErrDeclined) && ctx.Err() == nil {
+		skipped := cmp.Or(r.skipped, err)
+		if r, err = t.selectFrom(ctx, r.fallbacks); err != nil {
+			return 0, err
+		}
+		r.skipped = skipped
 		code, err = f(r.runtime, r.task)
 	}
-	if r.dockerErr != nil && (errors.Is(err, backends.ErrUnsupported) || errors.Is(err, backends.ErrForbidden)) {
-		err = fmt.Errorf("%w (%w)", err, r.dockerErr)
+	if r.skipped != nil && (errors.Is(err, backends.ErrUnsupported) || errors.Is(err, backends.ErrForbidden)) {
+		err = fmt.Errorf("%w (%w)", err, r.skipped)
 	}
 	return code, t.explainUnreachable(err)
 }
@@ -166,13 +160,7 @@ func (t *boundRuntime) checkDriver(ctx context.Context) error {
 		t.task.Task, t.task.Allocation.Name, driver)
 }
 
-// shouldFallBack reports whether Docker declined and Nomad should be tried.
-func (t *boundRuntime) shouldFallBack(ctx context.Context, r selectedRuntime, err error) bool {
-	return t.Mode == ExecModeAuto && r.runtime == backends.Runtime(t.Docker) && errors.Is(err, backends.ErrDeclined) &&
-		ctx.Err() == nil
-}
-
-// Log reads the container's log joined with Nomad's log files, which outlive the container, or only what is available.
+// Log reads the container's log joined with log files, which outlive the container, or only what is available.
 func (t *boundRuntime) Log(ctx context.Context, q backends.LogQuery, each func(backends.LogChunk) error) error {
 	return t.readLog(ctx, func(source backends.LogSource, task backends.TaskRef) error {
 		// Log files refuse a query that needs a container. Its error must not end a stream that others have joined.
@@ -181,47 +169,6 @@ func (t *boundRuntime) Log(ctx context.Context, q backends.LogQuery, each func(b
 		}
 		return t.viewers.Follow(ctx, source, task, q, each)
 	})
-}
-
-// readLog calls read with the source of the task's log, while it occupies one of the user's slots for logs.
-func (t *boundRuntime) readLog(ctx context.Context, read func(backends.LogSource, backends.TaskRef) error) error {
-	release, err := t.LogQuota.Acquire(ctx, t.clusterName())
-	if err != nil {
-		return err
-	}
-	defer release()
-	source, task, err := t.logSource(ctx)
-	if err != nil {
-		return err
-	}
-	return t.explainUnreachable(read(source, task))
-}
-
-// logSource returns the source of the task's log: Docker and Nomad joined if both are available.
-func (t *boundRuntime) logSource(ctx context.Context) (backends.LogSource, backends.TaskRef, error) {
-	if t.scope.owns(t.task.Allocation) {
-		detail, err := t.scope.Allocation(ctx, t.task.Allocation)
-		switch {
-		case err != nil && t.Mode != ExecModeDocker:
-			return nil, t.task, err
-		case err == nil && slices.Contains(detail.LogsDisabled, t.task.Task):
-			return nil, t.task, backends.ErrLogDisabled
-		case err == nil:
-			t.detail = &detail
-		}
-	}
-	r, err := t.selectRuntime(ctx)
-	if err != nil {
-		return nil, r.task, err
-	}
-	if r.runtime != backends.Runtime(t.Docker) {
-		return r.runtime, r.task, nil
-	}
-	files, _ := t.Nomad[r.task.Allocation.Tier].(backends.LogFiles)
-	if t.Mode == ExecModeDocker {
-		files = nil
-	}
-	return logjoin.Source{Container: t.Docker, Files: files}, r.task, nil
 }
 
 // PreviousLog implements TaskRuntime.
@@ -234,108 +181,48 @@ func (t *boundRuntime) PreviousLog(ctx context.Context, q backends.LogQuery, eac
 	})
 }
 
-// clusterName returns the cluster of the task's tier, for the quotas.
-func (t *boundRuntime) clusterName() string {
-	if t.ClusterOf == nil {
-		return t.task.Allocation.Tier
+// readLog calls read with the source of the task's log, while it occupies one of the user's slots for logs.
+func (t *boundRuntime) readLog(ctx context.Context, read func(backends.LogSource, backends.TaskRef) error) error {
+	release, err := t.LogQuota.Acquire(ctx, t.cluster(t.task.Allocation.Tier))
+	if err != nil {
+		return err
 	}
-	return t.ClusterOf(t.task.Allocation.Tier)
+	defer release()
+	source, task, err := t.logSource(ctx)
+	if err != nil {
+		return err
+	}
+	return t.explainUnreachable(read(source, task))
 }
 
-// selectedRuntime is the selected runtime of a task.
-type selectedRuntime struct {
-	runtime   backends.Runtime
-	task      backends.TaskRef
-	dockerErr error // why Docker was not selected; nil: Docker was selected, or does not have precedence
-}
-
-// selectRuntime selects the runtime for the task.
-func (t *boundRuntime) selectRuntime(ctx context.Context) (r selectedRuntime, err error) {
-	nomad := t.Nomad[t.task.Allocation.Tier]
-	if !t.scope.owns(t.task.Allocation) {
-		return r, errNotOwned
-	}
-	if t.Mode != ExecModeDocker {
-		if t.detail == nil {
-			detail, err := t.scope.Allocation(ctx, t.task.Allocation)
-			if err != nil {
-				return r, err
-			}
+// logSource returns the source of the task's log. The log of a container is joined with log files if another runtime
+// for the task has some.
+func (t *boundRuntime) logSource(ctx context.Context) (backends.LogSource, backends.TaskRef, error) {
+	if t.scope.owns(t.task.Allocation) {
+		detail, err := t.scope.Allocation(ctx, t.task.Allocation)
+		switch {
+		case err != nil && t.needsDriver():
+			return nil, t.task, err
+		case err == nil && slices.Contains(detail.LogsDisabled, t.task.Task):
+			return nil, t.task, backends.ErrLogDisabled
+		case err == nil:
 			t.detail = &detail
 		}
-		t.task.Driver = t.detail.Drivers[t.task.Task]
-		if t.Mode == ExecModeNomad || t.task.Driver != "docker" {
-			return selectedRuntime{runtime: nomad, task: t.task}, nil
-		}
-		if err := t.downError(); err != nil {
-			return selectedRuntime{nomad, t.task, err}, nil
-		}
 	}
-	task, err := t.withNodeAddress(ctx)
+	r, err := t.selectRuntime(ctx)
 	if err != nil {
-		return r, err
+		return nil, r.task, err
 	}
-	if t.Mode == ExecModeAuto {
-		// Check that Docker responds before starting something that cannot be started twice.
-		_, err := t.Docker.Inspect(ctx, task.Node, task.Task, task.Allocation.ID)
-		unreachable := errors.Is(err, backends.ErrUnreachable)
-		if (unreachable || errors.Is(err, backends.ErrDeclined)) && ctx.Err() == nil {
-			if unreachable {
-				t.markDown(err)
-			}
-			return selectedRuntime{nomad, task, err}, nil
+	containers, ok := r.runtime.(backends.ContainerRuntime)
+	if !ok {
+		return r.runtime, r.task, nil
+	}
+	joined := logjoin.Source{Container: containers}
+	for _, other := range r.fallbacks {
+		if files, ok := other.Runtime(r.task.Allocation.Tier).(backends.LogFiles); ok {
+			joined.Files = files
+			break
 		}
 	}
-	return selectedRuntime{runtime: t.Docker, task: task}, nil
-}
-
-// withNodeAddress returns the task with its node's address, if Docker needs it.
-func (t *boundRuntime) withNodeAddress(ctx context.Context) (backends.TaskRef, error) {
-	if !t.scope.owns(t.task.Allocation) {
-		return t.task, errNotOwned
-	}
-	task := t.task
-	if t.Docker.NeedsAddress() {
-		address, err := t.scope.NodeAddress(ctx, task.Allocation)
-		if err != nil {
-			return task, err
-		}
-		task.Node.Address = address
-	}
-	return task, nil
-}
-
-// daemonRetryInterval is the time until a daemon that did not respond is tried again. Connecting to one behind a
-// firewall takes seconds to fail.
-const daemonRetryInterval = 30 * time.Second
-
-// downDaemon is a daemon that did not respond.
-type downDaemon struct {
-	since time.Time
-	err   error
-}
-
-// downError returns the last error of a daemon that recently did not respond, or nil.
-func (t *boundRuntime) downError() error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if s := t.downDaemons[t.task.Allocation.NodeID]; time.Since(s.since) < daemonRetryInterval {
-		return s.err
-	}
-	return nil
-}
-
-// markDown records that the node's daemon did not respond, and removes outdated entries.
-func (t *boundRuntime) markDown(err error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.downDaemons == nil {
-		t.downDaemons = map[string]downDaemon{}
-	}
-	for node, s := range t.downDaemons {
-		if time.Since(s.since) > daemonRetryInterval {
-			delete(t.downDaemons, node)
-		}
-	}
-	t.downDaemons[t.task.Allocation.NodeID] = downDaemon{time.Now(), err}
+	return joined, r.task, nil
 }

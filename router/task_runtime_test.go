@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -13,10 +14,10 @@ import (
 	"nomadctld/internal/audit"
 )
 
-// fakeRuntime counts its calls and returns err from each. Inspect is not counted and returns inspectErr.
+// fakeRuntime counts its calls and returns err from each.
 type fakeRuntime struct {
-	err, inspectErr error
-	programs, logs  int
+	err            error
+	programs, logs int
 }
 
 func (f *fakeRuntime) Exec(context.Context, backends.TaskRef, backends.Program) (int, error) {
@@ -36,8 +37,25 @@ func (f *fakeRuntime) Log(_ context.Context, _ backends.TaskRef, _ backends.LogQ
 	return f.err
 }
 
-func (f *fakeRuntime) Inspect(context.Context, backends.Node, string, string) (json.RawMessage, error) {
-	return nil, f.inspectErr
+// fakeContainers is a fakeRuntime with a daemon on each node. Inspect counts its calls and returns inspectErr.
+type fakeContainers struct {
+	fakeRuntime
+	inspectErr   error
+	inspects     int
+	needsAddress bool
+	addresses    []string // of the nodes of the programs
+}
+
+func (f *fakeContainers) Inspect(context.Context, backends.Node, string, string) (json.RawMessage, error) {
+	f.inspects++
+	return json.RawMessage(`{}`), f.inspectErr
+}
+
+func (f *fakeContainers) NeedsAddress() bool { return f.needsAddress }
+
+func (f *fakeContainers) Exec(ctx context.Context, in backends.TaskRef, p backends.Program) (int, error) {
+	f.addresses = append(f.addresses, in.Node.Address)
+	return f.fakeRuntime.Exec(ctx, in, p)
 }
 
 // fakeFiles is a runtime that keeps logs in files, as Nomad does.
@@ -49,11 +67,26 @@ func (f fakeFiles) LogBefore(context.Context, backends.TaskRef, [2]backends.Reta
 	return f.err
 }
 
-func (f *fakeRuntime) NeedsAddress() bool { return false }
-
-// Allocation returns the driver docker for all tasks except "raw", which has raw_exec.
+// Allocation returns a driver for each of the tasks web, raw and pod.
 func (c *fakeCluster) Allocation(context.Context, backends.Allocation) (backends.AllocationDetail, error) {
-	return backends.AllocationDetail{Drivers: map[string]string{"web": "docker", "raw": "raw_exec"}}, nil
+	drivers := map[string]string{"web": "docker", "raw": "raw_exec", "pod": "podman"}
+	return backends.AllocationDetail{Drivers: drivers}, nil
+}
+
+func (c *fakeCluster) NodeAddress(context.Context, backends.Allocation) (string, error) {
+	return "192.0.2.7", nil
+}
+
+// runtimeTable returns a table like that of a gateway. docker may be nil.
+func runtimeTable(docker backends.ContainerRuntime, nomad backends.Runtime) []RuntimeEntry {
+	table := []RuntimeEntry{{Name: "nomad", Title: "Nomad", Runtime: func(string) backends.Runtime { return nomad }}}
+	if docker != nil {
+		table = slices.Insert(table, 0, RuntimeEntry{
+			Name: "docker", Title: "Docker", Drivers: []string{"docker"},
+			Runtime: func(string) backends.Runtime { return docker },
+		})
+	}
+	return table
 }
 
 // runtimeOfTask returns the runtime of a task that ann owns, and its scope.
@@ -64,36 +97,37 @@ func runtimeOfTask(w *testGateway, r *RuntimeSelector, task string) (TaskRuntime
 		clusters: w.Clusters, event: &audit.Event{},
 	}
 	a := job("production", "default", "p-team1-web").Allocations[0]
+	a.Name = "p-team1-web.app[0]"
 	return r.forTask(s, a, task), s
 }
 
-func TestExecModeAuto_DockerDeclines(t *testing.T) {
+func TestTaskRuntime_DockerDeclines(t *testing.T) {
 	declined := fmt.Errorf("the docker daemon of node n answers 403 Forbidden: %w", backends.ErrDeclined)
 	unsupported := fmt.Errorf("attach: %w through Nomad (needs Docker)", backends.ErrUnsupported)
 	for name, c := range map[string]struct {
-		mode               ExecMode
+		only               string
 		docker, inspectErr error
 		nomad              error
 		inDocker, inNomad  int
 		code               int
 		want               []error
 	}{
-		"serves":                     {ExecModeAuto, nil, nil, nil, 1, 0, 7, nil},
-		"declines":                   {ExecModeAuto, declined, nil, nil, 1, 1, 7, nil},
-		"declines, and Nomad cannot": {ExecModeAuto, declined, nil, unsupported, 1, 1, 7, []error{declined, unsupported}},
-		"declines to inspect":        {ExecModeAuto, nil, declined, nil, 0, 1, 7, nil},
-		"neither can":                {ExecModeAuto, nil, declined, unsupported, 0, 1, 7, []error{declined, unsupported}},
-		"fails":                      {ExecModeAuto, errors.New("lost"), nil, nil, 1, 0, 7, nil},
+		"serves":                     {"", nil, nil, nil, 1, 0, 7, nil},
+		"declines":                   {"", declined, nil, nil, 1, 1, 7, nil},
+		"declines, and Nomad cannot": {"", declined, nil, unsupported, 1, 1, 7, []error{declined, unsupported}},
+		"declines to inspect":        {"", nil, declined, nil, 0, 1, 7, nil},
+		"neither can":                {"", nil, declined, unsupported, 0, 1, 7, []error{declined, unsupported}},
+		"fails":                      {"", errors.New("lost"), nil, nil, 1, 0, 7, nil},
 		"loses its connection": {
-			ExecModeAuto, backends.ErrUnreachable, nil, nil, 1, 0, 7,
+			"", backends.ErrUnreachable, nil, nil, 1, 0, 7,
 			[]error{backends.ErrUnreachable},
 		},
-		"declines, and is the only mode": {ExecModeDocker, declined, declined, nil, 1, 0, 7, []error{declined}},
+		"declines, and is the only one": {"docker", declined, declined, nil, 1, 0, 7, []error{declined}},
 	} {
 		w := newTestGateway()
-		docker, nomad := &fakeRuntime{err: c.docker, inspectErr: c.inspectErr}, &fakeRuntime{err: c.nomad}
-		files := map[string]backends.Runtime{"production": fakeFiles{nomad}}
-		r := &RuntimeSelector{Docker: docker, Nomad: files, Mode: c.mode}
+		docker := &fakeContainers{fakeRuntime: fakeRuntime{err: c.docker}, inspectErr: c.inspectErr}
+		nomad := &fakeRuntime{err: c.nomad}
+		r := &RuntimeSelector{Table: runtimeTable(docker, fakeFiles{nomad}), Only: c.only}
 		for i, do := range []func(TaskRuntime) (int, error){
 			func(r TaskRuntime) (int, error) { return r.Exec(t.Context(), backends.Program{}) },
 			func(r TaskRuntime) (int, error) { return r.Attach(t.Context(), backends.Attachment{}) },
@@ -122,13 +156,10 @@ func TestExecModeAuto_DockerDeclines(t *testing.T) {
 }
 
 func TestTaskRuntime_RefusedDriver(t *testing.T) {
-	for _, mode := range []ExecMode{ExecModeAuto, ExecModeDocker, ExecModeNomad} {
+	for _, only := range []string{"", "docker", "nomad"} {
 		w := newTestGateway()
-		docker, nomad := &fakeRuntime{}, &fakeRuntime{}
-		r := &RuntimeSelector{
-			Docker: docker, Nomad: map[string]backends.Runtime{"production": nomad}, Mode: mode,
-			RefusedDrivers: []string{"raw_exec"},
-		}
+		docker, nomad := &fakeContainers{}, &fakeRuntime{}
+		r := &RuntimeSelector{Table: runtimeTable(docker, nomad), Only: only, RefusedDrivers: []string{"raw_exec"}}
 		for task, want := range map[string]string{
 			"raw":     "uses the driver raw_exec, and this gateway refuses exec and attach",
 			"unknown": "is unknown, and this gateway refuses exec and attach for some drivers",
@@ -143,10 +174,10 @@ func TestTaskRuntime_RefusedDriver(t *testing.T) {
 				_, err := do(runtime)
 				if run := docker.programs + nomad.programs; (err == nil) != (want == "") ||
 					err != nil && !strings.Contains(err.Error(), want) || (run == 1) != (want == "") {
-					t.Errorf("%s, %s: got %v, and %d programs", mode, task, err, run)
+					t.Errorf("%q, %s: got %v, and %d programs", only, task, err, run)
 				}
 				if denied := s.event.Decision == audit.Denied; denied != (want != "") {
-					t.Errorf("%s, %s: got the decision %q", mode, task, s.event.Decision)
+					t.Errorf("%q, %s: got the decision %q", only, task, s.event.Decision)
 				}
 			}
 		}
@@ -158,7 +189,7 @@ func TestTaskRuntime_UserQuota(t *testing.T) {
 	w := newTestGateway()
 	nomad := &fakeRuntime{}
 	r := &RuntimeSelector{
-		Nomad: map[string]backends.Runtime{"production": nomad, "backup": nomad, "test": nomad}, Mode: ExecModeNomad,
+		Table: runtimeTable(nil, nomad), Only: "nomad",
 		ProgramQuota: NewQuota("programs", 1), LogQuota: NewQuota("logs", 1),
 		ClusterOf: func(tier string) string {
 			if tier == "backup" {

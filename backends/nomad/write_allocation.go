@@ -44,16 +44,9 @@ func (c *Client) RestartTask(ctx context.Context, a backends.Allocation, task st
 	})
 }
 
-// knownSignals are the signals that Nomad's drivers support. For other names, some drivers silently send SIGINT.
-var knownSignals = []string{
-	"SIGABRT", "SIGALRM", "SIGBUS", "SIGCONT", "SIGFPE", "SIGHUP", "SIGILL", "SIGINT", "SIGIO", "SIGIOT", "SIGKILL",
-	"SIGPIPE", "SIGPROF", "SIGQUIT", "SIGSEGV", "SIGSTOP", "SIGSYS", "SIGTERM", "SIGTRAP", "SIGTSTP", "SIGTTIN",
-	"SIGTTOU", "SIGUSR1", "SIGUSR2", "SIGWINCH", "SIGXCPU", "SIGXFSZ",
-}
-
 // SignalTask sends the signal through the task's driver.
 func (c *Client) SignalTask(ctx context.Context, a backends.Allocation, task, signal string) error {
-	if !slices.Contains(knownSignals, signal) {
+	if !slices.Contains(backends.TaskSignals, signal) {
 		return fmt.Errorf("Nomad does not support the signal %q; nothing was done", signal)
 	}
 	return c.write(ctx, writeRequest{

@@ -15,7 +15,6 @@ import (
 
 	"nomadctld/acl"
 	"nomadctld/backends"
-	"nomadctld/backends/docker"
 	"nomadctld/backends/nomad"
 	_ "nomadctld/commands" // registers the commands
 	"nomadctld/config"
@@ -68,24 +67,12 @@ func build(c *config.Config, log *slog.Logger) (p parts, err error) {
 	if err != nil {
 		return p, err
 	}
-	containers, err := docker.Open(docker.Settings{
-		Host: c.Docker.Host, Port: c.General.DockerPort, API: c.General.DockerAPI, TLS: c.Docker.TLS,
-		Log: log,
-	})
-	if err != nil {
+	if p.runtimes, err = newRuntimes(c, clients, log); err != nil {
 		return p, err
 	}
 	p.clusters, p.writers = map[string]*clusterview.Shared{}, map[string]backends.ClusterWriter{}
-	p.runtimes = &router.RuntimeSelector{
-		Docker: containers, Nomad: map[string]backends.Runtime{},
-		Mode: router.ExecMode(c.Docker.Exec), RefusedDrivers: c.Docker.Refuse,
-		ProgramQuota: router.NewQuota("programs", c.Limits.User.Programs),
-		LogQuota:     router.NewQuota("logs", c.Limits.User.Logs),
-		ClusterOf:    clusterOf(c.Tiers),
-	}
 	for tier, client := range clients {
 		p.clusters[tier] = clusterview.New(client)
-		p.runtimes.Nomad[tier] = client
 		p.writers[tier] = client
 	}
 	if p.raw, err = newRaw(c); err != nil {

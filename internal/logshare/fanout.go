@@ -1,4 +1,4 @@
-// Package logshare lets all viewers of a task's log share one stream of it. It owns the streams, their buffers, and each
+// Package logshare lets all viewers of a log share one stream of it. It owns the streams, their buffers, and each
 // viewer's position in them. It does not check who may read a log, and it does not print.
 package logshare
 

@@ -8,9 +8,11 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"nomadctld/backends"
+	"nomadctld/internal/safego"
 )
 
 // fakeSource is a log written by a test.
@@ -96,173 +98,179 @@ func (v testViewer) expect(t *testing.T, want string) {
 }
 
 func TestFanout_LateViewer(t *testing.T) {
-	var f Fanout
-	s := newSource()
-	first := newTestViewer(&f, s, 2)
-	s.write("a\nb\n")
-	first.expect(t, "a\nb\n")
-	second := newTestViewer(&f, s, 2)
-	second.expect(t, "a\nb\n")
-	s.write("c\nd")
-	first.expect(t, "c\nd")
-	second.expect(t, "c\nd")
-	late := newTestViewer(&f, s, 2)
-	late.expect(t, "c\nd")
-	other := newTestViewer(&f, s, 3) // more lines than buffered: a new stream
-	s.write("x")
-	for other.leave != nil && s.opened.Load() < 2 {
-		time.Sleep(time.Millisecond)
-	}
-	for _, viewer := range []testViewer{first, second, late, other} {
-		viewer.leave()
-		if err := <-viewer.ended; !errors.Is(err, context.Canceled) {
-			t.Errorf("got %v", err)
+	synctest.Test(t, func(t *testing.T) {
+		var f Fanout
+		s := newSource()
+		first := newTestViewer(&f, s, 2)
+		s.write("a\nb\n")
+		first.expect(t, "a\nb\n")
+		second := newTestViewer(&f, s, 2)
+		second.expect(t, "a\nb\n")
+		s.write("c\nd")
+		first.expect(t, "c\nd")
+		second.expect(t, "c\nd")
+		late := newTestViewer(&f, s, 2)
+		late.expect(t, "c\nd")
+		other := newTestViewer(&f, s, 3) // more lines than buffered: a new stream
+		s.write("x")
+		synctest.Wait()
+		for _, viewer := range []testViewer{first, second, late, other} {
+			viewer.leave()
+			if err := <-viewer.ended; !errors.Is(err, context.Canceled) {
+				t.Errorf("got %v", err)
+			}
 		}
-	}
-	for range 2 {
-		<-s.closed // the streams end with their last viewers
-	}
-	if n := s.opened.Load(); n != 2 || len(f.streams) != 0 {
-		t.Errorf("%d streams were opened, %d remain", n, len(f.streams))
-	}
+		for range 2 {
+			<-s.closed // the streams end with their last viewers
+		}
+		if n := s.opened.Load(); n != 2 || len(f.streams) != 0 {
+			t.Errorf("%d streams were opened, %d remain", n, len(f.streams))
+		}
+	})
 }
 
 func TestFanout_SlowViewer(t *testing.T) {
-	var f Fanout
-	s := newSource()
-	fast, slow := newTestViewer(&f, s, -1), newTestViewer(&f, s, -1)
-	s.write("start\n")
-	fast.expect(t, "start\n")
-	slow.expect(t, "start\n")
-	text := strings.Repeat("x", 1000)
-	const lines = 3000 // three megabytes, more than the buffer
-	for i := range lines {
-		line := fmt.Sprintf("%d %s\n", i, text)
-		s.write(line)
-		fast.expect(t, line)
-	}
-	s.chunks <- backends.LogChunk{Stderr: true, Data: []byte("other\n")}
-	fast.expect(t, "other\n")
-	next, skipped := 0, 0
-	for next < lines {
-		p := <-slow.got
-		if p.Skipped > 0 {
-			skipped += p.Skipped
-			next += p.Skipped
-			continue
+	synctest.Test(t, func(t *testing.T) {
+		var f Fanout
+		s := newSource()
+		fast, slow := newTestViewer(&f, s, -1), newTestViewer(&f, s, -1)
+		s.write("start\n")
+		fast.expect(t, "start\n")
+		slow.expect(t, "start\n")
+		text := strings.Repeat("x", 1000)
+		const lines = 3000 // three megabytes, more than the buffer
+		for i := range lines {
+			line := fmt.Sprintf("%d %s\n", i, text)
+			s.write(line)
+			fast.expect(t, line)
 		}
-		for line := range strings.Lines(string(p.Data)) {
-			if want := fmt.Sprintf("%d %s\n", next, text); line != want {
-				t.Fatalf("after %d skipped: got %.20q, want %.20q", skipped, line, want)
+		s.chunks <- backends.LogChunk{Stderr: true, Data: []byte("other\n")}
+		fast.expect(t, "other\n")
+		next, skipped := 0, 0
+		for next < lines {
+			p := <-slow.got
+			if p.Skipped > 0 {
+				skipped += p.Skipped
+				next += p.Skipped
+				continue
 			}
-			next++
+			for line := range strings.Lines(string(p.Data)) {
+				if want := fmt.Sprintf("%d %s\n", next, text); line != want {
+					t.Fatalf("after %d skipped: got %.20q, want %.20q", skipped, line, want)
+				}
+				next++
+			}
 		}
-	}
-	slow.expect(t, "other\n") // the other output has its own buffer
-	if skipped == 0 || skipped > lines-maxOutputBuffer/2000 {
-		t.Errorf("%d of %d lines skipped", skipped, lines)
-	}
-	close(s.chunks)
-	for _, viewer := range []testViewer{fast, slow} {
-		if err := <-viewer.ended; err == nil || err.Error() != "the end" {
-			t.Errorf("got %v, want the stream's own error", err)
+		slow.expect(t, "other\n") // the other output has its own buffer
+		if skipped == 0 || skipped > lines-maxOutputBuffer/2000 {
+			t.Errorf("%d of %d lines skipped", skipped, lines)
 		}
-	}
+		close(s.chunks)
+		for _, viewer := range []testViewer{fast, slow} {
+			if err := <-viewer.ended; err == nil || err.Error() != "the end" {
+				t.Errorf("got %v, want the stream's own error", err)
+			}
+		}
+	})
 }
 
 func TestFanout_UnterminatedLine(t *testing.T) {
-	var f Fanout
-	s := newSource()
-	viewer := newTestViewer(&f, s, -1)
-	s.write("start\n")
-	viewer.expect(t, "start\n")
-	for range 100 {
-		s.write(strings.Repeat("x", 32<<10))
-	}
-	s.write("\nend\n")
-	skipped := 0
-	for {
-		p := <-viewer.got
-		skipped += p.Skipped
-		if len(p.Data) > 0 && p.Data[0] != 'x' {
-			if string(p.Data) != "end\n" || skipped != 1 {
-				t.Errorf("got %q after %d lines skipped, want the line after the one that was cut", p.Data, skipped)
-			}
-			break
+	synctest.Test(t, func(t *testing.T) {
+		var f Fanout
+		s := newSource()
+		viewer := newTestViewer(&f, s, -1)
+		s.write("start\n")
+		viewer.expect(t, "start\n")
+		for range 100 {
+			s.write(strings.Repeat("x", 32<<10))
 		}
-	}
-	viewer.leave()
+		s.write("\nend\n")
+		skipped := 0
+		for {
+			p := <-viewer.got
+			skipped += p.Skipped
+			if len(p.Data) > 0 && p.Data[0] != 'x' {
+				if string(p.Data) != "end\n" || skipped != 1 {
+					t.Errorf("got %q after %d lines skipped, want the line after the one that was cut", p.Data, skipped)
+				}
+				break
+			}
+		}
+		viewer.leave()
+	})
 }
 
 // TestFanout_DifferentQueries checks that viewers with different queries share a stream as long as the lines that
 // they select are buffered.
 func TestFanout_DifferentQueries(t *testing.T) {
-	var f Fanout
-	s := newSource()
-	at := func(second int) time.Time { return time.Unix(1000+int64(second), 0) }
-	first := newTestViewerWithQuery(&f, s, backends.LogQuery{Stderr: true, Lines: 3, Follow: true})
-	for i := range 6 {
-		s.chunks <- backends.LogChunk{Stderr: i%2 == 1, Time: at(i), Data: fmt.Appendf(nil, "%d\n", i)}
-	}
-	first.expect(t, "1\n3\n5\n")
-	key := streamKey{source: s, task: "web"}
-	if _, enough := f.streams[key].cursorFor(backends.LogQuery{Stdout: true, Stderr: true}); enough {
-		t.Error("a viewer with another query joined before the stream has caught up")
-	}
-	s.chunks <- backends.LogChunk{CaughtUp: true, Container: "c1"}
-	first.expect(t, "[c1]")
-	if q := s.lastQuery.Load(); !q.Stdout || !q.Stderr || q.Lines != 3 {
-		t.Errorf("asked for %+v", *q)
-	}
-	both := backends.LogQuery{Stdout: true, Stderr: true, Lines: -1, Follow: true}
-	var others []testViewer
-	for _, c := range []struct {
-		change func(q *backends.LogQuery)
-		want   string
-	}{
-		{func(q *backends.LogQuery) { q.Lines = 0 }, ""},
-		{func(q *backends.LogQuery) { q.Lines = 1 }, "4\n5\n"}, // of each
-		{func(q *backends.LogQuery) { q.Lines = 3 }, "0\n1\n2\n3\n4\n5\n"},
-		{func(q *backends.LogQuery) { q.Lines, q.Stderr = 2, false }, "2\n4\n"},
-		{func(q *backends.LogQuery) { q.Lines, q.Timestamps = 2, true }, "2\n3\n4\n5\n"},
-		{func(q *backends.LogQuery) { q.Since = at(2) }, "2\n3\n4\n5\n"},
-		{func(q *backends.LogQuery) { q.Since, q.Lines = at(2), 1 }, "4\n5\n"},
-		{func(q *backends.LogQuery) { q.Since, q.Stdout = at(9), false }, ""},
-	} {
-		q := both
-		c.change(&q)
-		viewer := newTestViewerWithQuery(&f, s, q)
-		viewer.expect(t, c.want+"[c1]")
-		others = append(others, viewer)
-	}
-	if n := s.opened.Load(); n != 1 {
-		t.Errorf("%d streams were opened", n)
-	}
-	s.chunks <- backends.LogChunk{Data: []byte("out\n")}
-	s.chunks <- backends.LogChunk{Stderr: true, Data: []byte("err\n")}
-	for i, want := range []string{
-		"out\nerr\n", "out\nerr\n", "out\nerr\n", "out\n", "out\nerr\n", "out\nerr\n",
-		"out\nerr\n", "err\n",
-	} {
-		others[i].expect(t, want)
-	}
-	first.expect(t, "err\n")
-	for _, q := range []backends.LogQuery{
-		{Stdout: true, Lines: 9},
-		{Stdout: true, Lines: -1},
-		{Stderr: true, Lines: -1, Since: at(1)},
-	} {
-		if _, enough := f.streams[key].cursorFor(q); enough {
-			t.Errorf("%+v: joined, want a new stream for older lines", q)
+	synctest.Test(t, func(t *testing.T) {
+		var f Fanout
+		s := newSource()
+		at := func(second int) time.Time { return time.Unix(1000+int64(second), 0) }
+		first := newTestViewerWithQuery(&f, s, backends.LogQuery{Stderr: true, Lines: 3, Follow: true})
+		for i := range 6 {
+			s.chunks <- backends.LogChunk{Stderr: i%2 == 1, Time: at(i), Data: fmt.Appendf(nil, "%d\n", i)}
 		}
-	}
-	for _, viewer := range append(others, first) {
-		viewer.leave()
-		<-viewer.ended
-	}
-	if len(f.streams) != 0 {
-		t.Errorf("%d streams remain", len(f.streams))
-	}
+		first.expect(t, "1\n3\n5\n")
+		key := streamKey{source: s, task: "web"}
+		if _, enough := f.streams[key].cursorFor(backends.LogQuery{Stdout: true, Stderr: true}); enough {
+			t.Error("a viewer with another query joined before the stream has caught up")
+		}
+		s.chunks <- backends.LogChunk{CaughtUp: true, Container: "c1"}
+		first.expect(t, "[c1]")
+		if q := s.lastQuery.Load(); !q.Stdout || !q.Stderr || q.Lines != 3 {
+			t.Errorf("asked for %+v", *q)
+		}
+		both := backends.LogQuery{Stdout: true, Stderr: true, Lines: -1, Follow: true}
+		var others []testViewer
+		for _, c := range []struct {
+			change func(q *backends.LogQuery)
+			want   string
+		}{
+			{func(q *backends.LogQuery) { q.Lines = 0 }, ""},
+			{func(q *backends.LogQuery) { q.Lines = 1 }, "4\n5\n"}, // of each
+			{func(q *backends.LogQuery) { q.Lines = 3 }, "0\n1\n2\n3\n4\n5\n"},
+			{func(q *backends.LogQuery) { q.Lines, q.Stderr = 2, false }, "2\n4\n"},
+			{func(q *backends.LogQuery) { q.Lines, q.Timestamps = 2, true }, "2\n3\n4\n5\n"},
+			{func(q *backends.LogQuery) { q.Since = at(2) }, "2\n3\n4\n5\n"},
+			{func(q *backends.LogQuery) { q.Since, q.Lines = at(2), 1 }, "4\n5\n"},
+			{func(q *backends.LogQuery) { q.Since, q.Stdout = at(9), false }, ""},
+		} {
+			q := both
+			c.change(&q)
+			viewer := newTestViewerWithQuery(&f, s, q)
+			viewer.expect(t, c.want+"[c1]")
+			others = append(others, viewer)
+		}
+		if n := s.opened.Load(); n != 1 {
+			t.Errorf("%d streams were opened", n)
+		}
+		s.chunks <- backends.LogChunk{Data: []byte("out\n")}
+		s.chunks <- backends.LogChunk{Stderr: true, Data: []byte("err\n")}
+		for i, want := range []string{
+			"out\nerr\n", "out\nerr\n", "out\nerr\n", "out\n", "out\nerr\n", "out\nerr\n",
+			"out\nerr\n", "err\n",
+		} {
+			others[i].expect(t, want)
+		}
+		first.expect(t, "err\n")
+		for _, q := range []backends.LogQuery{
+			{Stdout: true, Lines: 9},
+			{Stdout: true, Lines: -1},
+			{Stderr: true, Lines: -1, Since: at(1)},
+		} {
+			if _, enough := f.streams[key].cursorFor(q); enough {
+				t.Errorf("%+v: joined, want a new stream for older lines", q)
+			}
+		}
+		for _, viewer := range append(others, first) {
+			viewer.leave()
+			<-viewer.ended
+		}
+		if len(f.streams) != 0 {
+			t.Errorf("%d streams remain", len(f.streams))
+		}
+	})
 }
 
 // TestFanout_OtherOutputDropped checks that a viewer of stdout gets no count of dropped stderr lines.
@@ -394,31 +402,33 @@ func TestFanout_CountsEveryLine(t *testing.T) {
 }
 
 func TestFanout_BufferShares(t *testing.T) {
-	for streams, want := range map[int64]int{0: 1 << 20, 1: 1 << 20, 16: 1 << 20, 32: 512 << 10, 256: 64 << 10} {
-		var f Fanout
-		f.activeStreams.Store(streams)
-		if got := f.maxBuffer(); got != want {
-			t.Errorf("%d streams: got %d bytes each, want %d", streams, got, want)
+	synctest.Test(t, func(t *testing.T) {
+		for streams, want := range map[int64]int{0: 1 << 20, 1: 1 << 20, 16: 1 << 20, 32: 512 << 10, 256: 64 << 10} {
+			var f Fanout
+			f.activeStreams.Store(streams)
+			if got := f.maxBuffer(); got != want {
+				t.Errorf("%d streams: got %d bytes each, want %d", streams, got, want)
+			}
 		}
-	}
-	var f Fanout
-	var viewers []testViewer
-	for range 3 { // different sources
-		source := newSource()
-		viewers = append(viewers, newTestViewer(&f, source, 1))
-		source.write("a\n")
-		viewers[len(viewers)-1].expect(t, "a\n")
-	}
-	if got := f.activeStreams.Load(); got != 3 {
-		t.Errorf("got %d streams, want 3", got)
-	}
-	for _, viewer := range viewers {
-		viewer.leave()
-		<-viewer.ended
-	}
-	if got := f.activeStreams.Load(); got != 0 {
-		t.Errorf("got %d streams after all viewers have left, want none", got)
-	}
+		var f Fanout
+		var viewers []testViewer
+		for range 3 { // different sources
+			source := newSource()
+			viewers = append(viewers, newTestViewer(&f, source, 1))
+			source.write("a\n")
+			viewers[len(viewers)-1].expect(t, "a\n")
+		}
+		if got := f.activeStreams.Load(); got != 3 {
+			t.Errorf("got %d streams, want 3", got)
+		}
+		for _, viewer := range viewers {
+			viewer.leave()
+			<-viewer.ended
+		}
+		if got := f.activeStreams.Load(); got != 0 {
+			t.Errorf("got %d streams after all viewers have left, want none", got)
+		}
+	})
 }
 
 // TestFanout_ReportsLost checks that every viewer gets the Lost chunks, and all lines.
@@ -493,6 +503,70 @@ func TestFanout_CountsDroppedBeforeRead(t *testing.T) {
 	if s.buffers[0].size > 10_000 {
 		t.Errorf("the stream buffers %d bytes", s.buffers[0].size)
 	}
+}
+
+// panickingSource is a source with a bug.
+type panickingSource struct{ backends.LogSource }
+
+func (panickingSource) Log(
+	_ context.Context, _ backends.TaskRef, _ backends.LogQuery, each func(backends.LogChunk) error,
+) error {
+	_ = each(backends.LogChunk{Data: []byte("a\n")})
+	panic("a detail")
+}
+
+func TestFanout_SourcePanics(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var f Fanout
+		got := ""
+		err := f.Follow(t.Context(), panickingSource{}, backends.TaskRef{Task: "web"},
+			backends.LogQuery{Stdout: true, Lines: -1, Follow: true}, func(c backends.LogChunk) error {
+				got += string(c.Data)
+				return nil
+			})
+		if caught := (*safego.PanicError)(nil); got != "a\n" || !errors.As(err, &caught) {
+			t.Errorf("got %q, %v, want the text before the panic, and the panic", got, err)
+		}
+		if len(f.streams) != 0 || f.activeStreams.Load() != 0 {
+			t.Errorf("%d streams remain, %d active", len(f.streams), f.activeStreams.Load())
+		}
+	})
+}
+
+// TestFanout_ViewerEnds checks how Follow returns when a viewer's callback fails and when its context ends.
+func TestFanout_ViewerEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var f Fanout
+		s := newSource()
+		stay := newTestViewer(&f, s, -1)
+		full, left := errors.New("disk full"), errors.New("left")
+		q := backends.LogQuery{Stdout: true, Lines: -1, Follow: true}
+		failed, ended := make(chan error, 1), make(chan error, 1)
+		ctx, leave := context.WithCancelCause(t.Context())
+		go func() {
+			failed <- f.Follow(t.Context(), s, backends.TaskRef{Task: "web"}, q,
+				func(backends.LogChunk) error { return full })
+		}()
+		go func() {
+			ended <- f.Follow(ctx, s, backends.TaskRef{Task: "web"}, q,
+				func(backends.LogChunk) error { return nil })
+		}()
+		synctest.Wait()
+		s.write("a\n")
+		if err := <-failed; err != full {
+			t.Errorf("got %v, want the viewer's error", err)
+		}
+		leave(left)
+		if err := <-ended; err != left {
+			t.Errorf("got %v, want the cause", err)
+		}
+		stay.expect(t, "a\n")
+		stay.leave()
+		<-stay.ended
+		if n := s.opened.Load(); n != 1 {
+			t.Errorf("%d streams were opened, want 1", n)
+		}
+	})
 }
 
 func TestFanout_MaxStreams(t *testing.T) {

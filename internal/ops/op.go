@@ -13,13 +13,10 @@ import (
 	"nomadctld/backends"
 )
 
-// Job identifies a job.
-type Job = backends.JobRef
-
 // Op is an operation. Its methods are safe for concurrent use.
 type Op struct {
 	ID      string
-	Job     Job
+	Job     backends.JobRef
 	User    string // login
 	Command string // its words after alias expansion, redacted
 	Started time.Time
@@ -48,7 +45,7 @@ type Note struct {
 // maxNotes is the maximum number of notes of an operation.
 const maxNotes = 10000
 
-func (r *Registry) newOp(job Job, user, command string) *Op {
+func (r *Registry) newOp(job backends.JobRef, user, command string) *Op {
 	return &Op{
 		ID: newID(), Job: job, User: user, Command: command, Started: time.Now(),
 		registry: r, changed: make(chan struct{}), haltRequested: make(chan struct{}),

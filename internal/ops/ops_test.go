@@ -9,9 +9,11 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"nomadctld/backends"
 )
 
-var web = Job{Tier: "production", Namespace: "default", ID: "p-team1-web", Root: "p-team1-web"}
+var web = backends.JobRef{Tier: "production", Namespace: "default", ID: "p-team1-web", Root: "p-team1-web"}
 
 func open(t *testing.T, folder string) *Registry {
 	t.Helper()
@@ -22,7 +24,7 @@ func open(t *testing.T, folder string) *Registry {
 	return r
 }
 
-func startOp(t *testing.T, r *Registry, job Job) *Op {
+func startOp(t *testing.T, r *Registry, job backends.JobRef) *Op {
 	t.Helper()
 	o, err := r.Start(job, "wim", "restart "+job.ID)
 	if err != nil {
@@ -90,7 +92,7 @@ func TestHalt_FirstReasonWins(t *testing.T) {
 	}
 	o.Halt("cancelled by ann")
 	r.Close("the gateway is being stopped")
-	if _, err := r.Start(Job{ID: "another"}, "wim", "restart another"); !errors.Is(err, ErrClosed) {
+	if _, err := r.Start(backends.JobRef{ID: "another"}, "wim", "restart another"); !errors.Is(err, ErrClosed) {
 		t.Errorf("got %v, want %v", err, ErrClosed)
 	}
 	<-o.HaltRequested()
@@ -128,7 +130,7 @@ func TestOnFinish_AfterFinish(t *testing.T) {
 
 func TestRegistry_MaxFinished(t *testing.T) {
 	r := open(t, "")
-	running := startOp(t, r, Job{ID: "running"})
+	running := startOp(t, r, backends.JobRef{ID: "running"})
 	for range 2 * maxOps {
 		startOp(t, r, web).Finish(nil)
 	}

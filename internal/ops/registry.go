@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"nomadctld/backends"
 )
 
 // Registry holds the operations of a gateway, running and recently finished ones, and its saved job definitions. If a
@@ -52,7 +54,7 @@ func (e *BusyError) Error() string {
 var ErrClosed = errors.New("the gateway is stopping; nothing was done")
 
 // Start adds a new operation. It returns a *BusyError if the job has a running operation.
-func (r *Registry) Start(job Job, user, command string) (*Op, error) {
+func (r *Registry) Start(job backends.JobRef, user, command string) (*Op, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.closed {
@@ -68,7 +70,7 @@ func (r *Registry) Start(job Job, user, command string) (*Op, error) {
 }
 
 // CheckNoOperation returns a *BusyError if a job has a running operation.
-func (r *Registry) CheckNoOperation(job Job) error {
+func (r *Registry) CheckNoOperation(job backends.JobRef) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.busy(job)
@@ -76,7 +78,7 @@ func (r *Registry) CheckNoOperation(job Job) error {
 
 // CheckNoPendingRestore returns a *BusyError if a job has a running operation that has saved the job's definition. That
 // operation has stopped or changed the job, or is about to, and will restore it.
-func (r *Registry) CheckNoPendingRestore(job Job) error {
+func (r *Registry) CheckNoPendingRestore(job backends.JobRef) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var busy *BusyError
@@ -89,7 +91,7 @@ func (r *Registry) CheckNoPendingRestore(job Job) error {
 }
 
 // busy implements CheckNoOperation. The caller holds r.mu.
-func (r *Registry) busy(job Job) error {
+func (r *Registry) busy(job backends.JobRef) error {
 	for _, o := range r.ops {
 		if ended, _ := o.Finished(); ended.IsZero() && r.SameJob(o.Job, job) {
 			return &BusyError{o}
@@ -99,7 +101,7 @@ func (r *Registry) busy(job Job) error {
 }
 
 // SameJob reports whether a and b are the same job, possibly reached through different tiers of a cluster.
-func (r *Registry) SameJob(a, b Job) bool {
+func (r *Registry) SameJob(a, b backends.JobRef) bool {
 	sameCluster := func() bool { return r.Cluster != nil && r.Cluster(a.Tier) == r.Cluster(b.Tier) }
 	return a.ID == b.ID && a.Namespace == b.Namespace && (a.Tier == b.Tier || sameCluster())
 }

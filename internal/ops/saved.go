@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"nomadctld/backends"
 )
 
 // Kind is the purpose of a saved definition. The zero Kind means that an operation will restore the job.
@@ -42,7 +44,7 @@ func (s SavedDefinition) expired() bool { return s.Kind != "" && time.Since(s.Ti
 // definition survives a power loss. It rejects child jobs, because users may create any number of them. If the total
 // size exceeds the limit, it removes the oldest definitions.
 func (r *Registry) Save(
-	kind Kind, job Job, user, command string, definition json.RawMessage, version, createIndex uint64,
+	kind Kind, job backends.JobRef, user, command string, definition json.RawMessage, version, createIndex uint64,
 ) (id string, err error) {
 	r.saving.Lock()
 	defer r.saving.Unlock()
@@ -120,7 +122,7 @@ func (r *Registry) ListSaved(kind Kind) []SavedDefinition {
 }
 
 // FindSaved returns the saved definition of a job and a kind, with a nil Definition.
-func (r *Registry) FindSaved(kind Kind, job Job) (SavedDefinition, bool) {
+func (r *Registry) FindSaved(kind Kind, job backends.JobRef) (SavedDefinition, bool) {
 	for _, s := range r.ListSaved(kind) {
 		if r.SameJob(s.Job, job) && s.Job.Root == job.Root {
 			return s, true
@@ -130,7 +132,7 @@ func (r *Registry) FindSaved(kind Kind, job Job) (SavedDefinition, bool) {
 }
 
 // LoadSaved is like FindSaved, but reads the definition from disk and verifies it.
-func (r *Registry) LoadSaved(kind Kind, job Job) (s SavedDefinition, ok bool, err error) {
+func (r *Registry) LoadSaved(kind Kind, job backends.JobRef) (s SavedDefinition, ok bool, err error) {
 	for {
 		if s, ok = r.FindSaved(kind, job); !ok {
 			return s, false, nil
@@ -150,7 +152,7 @@ func (r *Registry) LoadSaved(kind Kind, job Job) (s SavedDefinition, ok bool, er
 }
 
 // DropSaved removes the saved definition of a job and a kind.
-func (r *Registry) DropSaved(kind Kind, job Job) error {
+func (r *Registry) DropSaved(kind Kind, job backends.JobRef) error {
 	for {
 		s, ok := r.FindSaved(kind, job)
 		if !ok {

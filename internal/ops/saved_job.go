@@ -10,12 +10,12 @@ import (
 // SavedDefinitions gives access to the saved definitions of one job.
 type SavedDefinitions struct {
 	registry      *Registry
-	job           Job
+	job           backends.JobRef
 	user, command string
 }
 
 // SavedDefinitions returns the saved definitions of a job. New ones are saved with the given user and command line.
-func (r *Registry) SavedDefinitions(job Job, user, command string) SavedDefinitions {
+func (r *Registry) SavedDefinitions(job backends.JobRef, user, command string) SavedDefinitions {
 	return SavedDefinitions{r, job, user, command}
 }
 
@@ -58,7 +58,7 @@ func (r *Registry) DropOutdated(listed []backends.Job, failed func(SavedDefiniti
 	}
 	for _, entry := range saved {
 		started := slices.ContainsFunc(byID[entry.Job.ID], func(j backends.Job) bool {
-			return entry.IsOutdated(j.ModifyIndex) && r.SameJob(entry.Job, Job{Tier: j.Tier, Namespace: j.Namespace, ID: j.ID})
+			return entry.IsOutdated(j.ModifyIndex) && r.SameJob(entry.Job, j.Ref())
 		})
 		if !started {
 			continue

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"nomadctld/backends"
 )
 
 func TestSave_OnePerKind(t *testing.T) {
@@ -110,9 +112,9 @@ func TestSave_NoFolderOrAnotherJob(t *testing.T) {
 }
 
 // save saves a stopped job whose definition contains filler.
-func save(t *testing.T, r *Registry, id, filler string) Job {
+func save(t *testing.T, r *Registry, id, filler string) backends.JobRef {
 	t.Helper()
-	job := Job{Tier: "production", Namespace: "default", ID: id, Root: id}
+	job := backends.JobRef{Tier: "production", Namespace: "default", ID: id, Root: id}
 	definition := json.RawMessage(fmt.Sprintf(`{"ID":%q,"Namespace":"default","JobModifyIndex":7,"x":%q}`, id, filler))
 	if _, err := r.Save(Stopped, job, "wim", "stop "+id, definition, 1, 7); err != nil {
 		t.Fatal(err)
@@ -155,7 +157,7 @@ func TestSave_NoDefinitionInMemory(t *testing.T) {
 
 func TestSave_RejectsChildJobs(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "jobs")
-	child := Job{Tier: "production", Namespace: "default", ID: "p-team1-web/dispatch-1", Root: "p-team1-web"}
+	child := backends.JobRef{Tier: "production", Namespace: "default", ID: "p-team1-web/dispatch-1", Root: "p-team1-web"}
 	_, err := open(t, folder).Save(Stopped, child, "wim", "stop",
 		json.RawMessage(`{"ID":"p-team1-web/dispatch-1","ParentID":"p-team1-web","Namespace":"default"}`), 0, 7)
 	if err == nil || !strings.Contains(err.Error(), "child jobs are not saved") {
@@ -177,7 +179,7 @@ func TestSave_OldestRemovedAtLimit(t *testing.T) {
 			t.Fatal(err)
 		}
 		filler := strings.Repeat("x", 1000)
-		var jobs []Job
+		var jobs []backends.JobRef
 		for _, id := range []string{"a", "b", "a", "c", "d"} { // the second a replaces the first
 			time.Sleep(time.Second)
 			jobs = append(jobs, save(t, r, id, filler))

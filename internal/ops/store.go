@@ -16,7 +16,7 @@ import (
 // SavedDefinition is a saved job definition. The JSON names are the format of the files.
 type SavedDefinition struct {
 	ID         string          `json:"id"` // of the operation, or of the saved definition
-	Job        Job             `json:"job"`
+	Job        backends.JobRef `json:"job"`
 	User       string          `json:"user"`
 	Command    string          `json:"command"`
 	Time       time.Time       `json:"time"`
@@ -137,7 +137,7 @@ func (r *Registry) add(s SavedDefinition) {
 
 // checkDefinition returns the JobModifyIndex of a definition. It returns an error if the definition is not that of
 // job, or belongs to another owner.
-func checkDefinition(job Job, definition json.RawMessage) (index uint64, err error) {
+func checkDefinition(job backends.JobRef, definition json.RawMessage) (index uint64, err error) {
 	var fields struct {
 		ID, ParentID, Namespace string
 		JobModifyIndex          uint64

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"golang.org/x/crypto/ssh"
+
+	"nomadctld/backends"
 )
 
 var (
@@ -24,7 +26,7 @@ var (
 )
 
 // recordOf returns the record of operation abcd as the gateway writes it.
-func recordOf(job Job, definition string) []byte {
+func recordOf(job backends.JobRef, definition string) []byte {
 	return must(json.Marshal(SavedDefinition{
 		ID: "abcd", Job: job, User: "wim",
 		Time: time.Unix(1, 0), Definition: json.RawMessage(definition),
@@ -33,14 +35,14 @@ func recordOf(job Job, definition string) []byte {
 
 func TestOpen_RejectsFile(t *testing.T) {
 	good := recordOf(web, string(webDefinition))
-	job := func(change func(*Job)) Job { j := web; change(&j); return j }
+	job := func(change func(*backends.JobRef)) backends.JobRef { j := web; change(&j); return j }
 	for name, tc := range map[string]struct {
 		content []byte
 		want    string // part of the problem; empty: accepted
 	}{
 		"signed": {sign(good, testKey), ""},
 		"another's child": {
-			sign(recordOf(job(func(j *Job) { j.ID = "p-team2-x/dispatch-1"; j.Root = "p-team1-web" }),
+			sign(recordOf(job(func(j *backends.JobRef) { j.ID = "p-team2-x/dispatch-1"; j.Root = "p-team1-web" }),
 				`{"ID":"p-team2-x/dispatch-1","Namespace":"default","ParentID":"p-team2-x"}`), testKey),
 			`belongs to job "p-team2-x", not "p-team1-web"`,
 		},
@@ -72,7 +74,7 @@ func TestOpen_RejectsFile(t *testing.T) {
 		},
 		"not JSON": {sign([]byte("{"), testKey), "unexpected end of JSON input"},
 		"another root": {
-			sign(recordOf(job(func(j *Job) { j.Root = "p-team2-web" }), string(webDefinition)), testKey),
+			sign(recordOf(job(func(j *backends.JobRef) { j.Root = "p-team2-web" }), string(webDefinition)), testKey),
 			`belongs to job "p-team1-web", not "p-team2-web"`,
 		},
 		"another job": {

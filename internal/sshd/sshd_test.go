@@ -11,11 +11,13 @@ import (
 	"log/slog"
 	"maps"
 	"net"
+	"os"
 	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	gossh "golang.org/x/crypto/ssh"
@@ -42,10 +44,11 @@ func newKey(t *testing.T) gossh.Signer {
 	return signer
 }
 
-// testServer is a Server on loopback with the users ann and bob.
+// testServer is a Server with the users ann and bob.
 type testServer struct {
 	*Server
-	addr     string
+	addr     string // on loopback; empty in simulated time
+	connect  func() (net.Conn, error)
 	ann, bob gossh.Signer
 	stop     context.CancelFunc
 	stopped  chan struct{}
@@ -64,7 +67,28 @@ func startServer(t *testing.T, limits Limits, handler router.Handler, hostKeys .
 // startServerWith starts a server after change has modified it.
 func startServerWith(t *testing.T, limits Limits, handler router.Handler, change func(*Server)) *testServer {
 	t.Helper()
-	s := &testServer{ann: newKey(t), bob: newKey(t), stopped: make(chan struct{})}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := l.Addr().String()
+	s := serveOn(t, l, func() (net.Conn, error) { return net.Dial("tcp", address) }, limits, handler, change)
+	s.addr = address
+	return s
+}
+
+// startSimulated starts a server in a synctest bubble.
+func startSimulated(t *testing.T, limits Limits, handler router.Handler) *testServer {
+	t.Helper()
+	l := newMemoryListener()
+	return serveOn(t, l, l.dial, limits, handler, func(*Server) {})
+}
+
+func serveOn(t *testing.T, l net.Listener, connect func() (net.Conn, error), limits Limits, handler router.Handler,
+	change func(*Server),
+) *testServer {
+	t.Helper()
+	s := &testServer{connect: connect, ann: newKey(t), bob: newKey(t), stopped: make(chan struct{})}
 	users := acl.NewDirectory()
 	users.Add(acl.User{Login: "ann", Groups: []acl.Group{{}}}, string(s.ann.PublicKey().Marshal()))
 	users.Add(acl.User{Login: "bob", Groups: []acl.Group{{}}}, string(s.bob.PublicKey().Marshal()))
@@ -73,11 +97,6 @@ func startServerWith(t *testing.T, limits Limits, handler router.Handler, change
 		Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
 	}
 	change(s.Server)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.addr = l.Addr().String()
 	ctx, stop := context.WithCancel(context.Background())
 	s.stop = stop
 	go func() {
@@ -90,14 +109,20 @@ func startServerWith(t *testing.T, limits Limits, handler router.Handler, change
 
 func (s *testServer) dial(t *testing.T, user string, keys ...gossh.Signer) (*gossh.Client, error) {
 	t.Helper()
-	client, err := gossh.Dial("tcp", s.addr, &gossh.ClientConfig{
-		User: user, Auth: []gossh.AuthMethod{gossh.PublicKeys(keys...)},
-		HostKeyCallback: gossh.InsecureIgnoreHostKey(), Timeout: 5 * time.Second,
-	})
-	if err == nil {
-		t.Cleanup(func() { client.Close() })
+	conn, err := s.connect()
+	if err != nil {
+		return nil, err
 	}
-	return client, err
+	c, channels, requests, err := gossh.NewClientConn(conn, s.addr, &gossh.ClientConfig{
+		User: user, Auth: []gossh.AuthMethod{gossh.PublicKeys(keys...)}, HostKeyCallback: gossh.InsecureIgnoreHostKey(),
+	})
+	if err != nil {
+		conn.Close()
+		return nil, err
+	}
+	client := gossh.NewClient(c, channels, requests)
+	t.Cleanup(func() { client.Close() })
+	return client, nil
 }
 
 func (s *testServer) annsClient(t *testing.T) *gossh.Client {
@@ -460,37 +485,34 @@ func TestPanic_EndsOneSession(t *testing.T) {
 }
 
 func TestHandshake_SilentClosed(t *testing.T) {
-	s := startServer(t, Limits{Unauthenticated: 8, HandshakeTimeout: 5 * time.Second}, whoHandler)
-	var silent []net.Conn
-	for range 2 {
-		conn, err := net.Dial("tcp", s.addr)
+	synctest.Test(t, func(t *testing.T) {
+		s := startSimulated(t, Limits{Unauthenticated: 8}, whoHandler)
+		var silent []net.Conn
+		for range 2 {
+			conn, err := s.connect()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			conn.Read(make([]byte, 1)) // the server has started to serve it
+			silent = append(silent, conn)
+		}
+		// A quarter of the slots is for one network, so this login takes the slot of the oldest connection.
+		first, err := s.dial(t, "ann", s.ann)
 		if err != nil {
-			t.Fatal(err)
+			t.Fatalf("while two connections were silent: %v", err)
 		}
-		defer conn.Close()
-		conn.Read(make([]byte, 1)) // the server has started to serve it
-		silent = append(silent, conn)
-	}
-	// A quarter of the slots is for one network, so this login takes the slot of the oldest connection.
-	first, err := s.dial(t, "ann", s.ann)
-	if err != nil {
-		t.Fatalf("while two connections were silent: %v", err)
-	}
-	first.Close()
-	for _, conn := range silent {
-		conn.SetReadDeadline(time.Now().Add(20 * time.Second))
-		if _, err := io.Copy(io.Discard, conn); errors.Is(err, context.DeadlineExceeded) || isTimeout(err) {
-			t.Error("a silent connection was not closed")
+		first.Close()
+		for _, conn := range silent {
+			conn.SetReadDeadline(time.Now().Add(s.Limits.HandshakeTimeout + time.Second))
+			if _, err := io.Copy(io.Discard, conn); errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Error("a silent connection was not closed")
+			}
 		}
-	}
-	client := s.annsClient(t)
-	time.Sleep(5100 * time.Millisecond) // longer than the handshake timeout
-	runLine(t, client, "still here")
-}
-
-func isTimeout(err error) bool {
-	var n net.Error
-	return errors.As(err, &n) && n.Timeout()
+		client := s.annsClient(t)
+		time.Sleep(s.Limits.HandshakeTimeout + time.Second)
+		runLine(t, client, "still here")
+	})
 }
 
 func TestLimits_Connections(t *testing.T) {
@@ -508,51 +530,52 @@ func TestLimits_Connections(t *testing.T) {
 }
 
 func TestIdle_ConnectionClosed(t *testing.T) {
-	s := startServer(t, Limits{IdleTimeout: 2 * time.Second, KeepaliveInterval: 50 * time.Millisecond}, whoHandler)
-	client := s.annsClient(t)
-	runLine(t, client, "x")
-	done := make(chan struct{})
-	go func() { client.Wait(); close(done) }()
-	select {
-	case <-done:
-	case <-time.After(time.Minute):
-		t.Error("the connection is still open: keepalives must not count")
-	}
+	synctest.Test(t, func(t *testing.T) {
+		s := startSimulated(t, Limits{IdleTimeout: time.Hour}, whoHandler)
+		client := s.annsClient(t)
+		runLine(t, client, "x")
+		started := time.Now()
+		client.Wait()
+		// Keepalives, sent every 30 seconds, do not count.
+		if idle := time.Since(started); idle < time.Hour || idle > time.Hour+time.Second {
+			t.Errorf("closed after %s, want 1h", idle)
+		}
+	})
 }
 
 func TestKeepalive_DeadClientClosed(t *testing.T) {
-	canceled := make(chan struct{})
-	s := startServer(t, Limits{KeepaliveInterval: 50 * time.Millisecond},
-		func(ctx context.Context, _ *router.Request) error {
+	synctest.Test(t, func(t *testing.T) {
+		canceled := make(chan struct{})
+		s := startSimulated(t, Limits{}, func(ctx context.Context, _ *router.Request) error {
 			<-ctx.Done()
 			close(canceled)
 			return nil
 		})
-	conn, err := net.Dial("tcp", s.addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	frozen := &freezableConn{Conn: conn}
-	c, chans, reqs, err := gossh.NewClientConn(frozen, s.addr, &gossh.ClientConfig{
-		User: "ann", Auth: []gossh.AuthMethod{gossh.PublicKeys(s.ann)}, HostKeyCallback: gossh.InsecureIgnoreHostKey(),
+		connect, frozen := s.connect, &freezableConn{}
+		s.connect = func() (conn net.Conn, err error) {
+			frozen.Conn, err = connect()
+			return frozen, err
+		}
+		session, err := s.annsClient(t).NewSession()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := session.Start("wait"); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Hour)
+		select {
+		case <-canceled:
+			t.Error("the command was canceled although the client responds")
+		default:
+		}
+		frozen.frozen.Store(true)
+		select {
+		case <-canceled:
+		case <-time.After(5 * s.Limits.KeepaliveInterval):
+			t.Error("the command is still running although the client does not respond")
+		}
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	session, err := gossh.NewClient(c, chans, reqs).NewSession()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := session.Start("wait"); err != nil {
-		t.Fatal(err)
-	}
-	frozen.frozen.Store(true)
-	select {
-	case <-canceled:
-	case <-time.After(time.Minute):
-		t.Error("the command is still running although the client does not respond")
-	}
 }
 
 // freezableConn is a connection whose writes can be dropped.
@@ -569,27 +592,29 @@ func (f *freezableConn) Write(p []byte) (int, error) {
 }
 
 func TestIdle_ActiveSessionStays(t *testing.T) {
-	s := startServer(t, Limits{IdleTimeout: 8 * time.Second}, func(_ context.Context, req *router.Request) error {
-		if req.Session.Line == "short" {
-			time.Sleep(5 * time.Second)
+	synctest.Test(t, func(t *testing.T) {
+		s := startSimulated(t, Limits{IdleTimeout: 8 * time.Second}, func(_ context.Context, req *router.Request) error {
+			if req.Session.Line == "short" {
+				time.Sleep(5 * time.Second)
+			}
+			for range 8 {
+				io.WriteString(req.Console.Stderr, ".")
+				time.Sleep(1500 * time.Millisecond)
+			}
+			return nil
+		})
+		client := s.annsClient(t)
+		time.Sleep(4 * time.Second)
+		for _, line := range []string{"short", "long"} {
+			session, err := client.NewSession()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := session.Run(line); err != nil {
+				t.Errorf("%s: %v", line, err)
+			}
 		}
-		for range 8 {
-			io.WriteString(req.Console.Stderr, ".")
-			time.Sleep(1500 * time.Millisecond)
-		}
-		return nil
 	})
-	client := s.annsClient(t)
-	time.Sleep(4 * time.Second)
-	for _, line := range []string{"short", "long"} {
-		session, err := client.NewSession()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := session.Run(line); err != nil {
-			t.Errorf("%s: %v", line, err)
-		}
-	}
 }
 
 func TestDisconnect_Cause(t *testing.T) {
@@ -659,18 +684,20 @@ func TestUpload_CutIsNotEOF(t *testing.T) {
 }
 
 func TestUpload_NoKeepaliveReply(t *testing.T) {
-	uploads := make(chan error, 1)
-	s := startServer(t, Limits{}, func(_ context.Context, req *router.Request) error {
-		_, err := io.ReadAll(req.Console.Stdin)
-		uploads <- err
-		return nil
+	synctest.Test(t, func(t *testing.T) {
+		uploads := make(chan error, 1)
+		s := startSimulated(t, Limits{}, func(_ context.Context, req *router.Request) error {
+			_, err := io.ReadAll(req.Console.Stdin)
+			uploads <- err
+			return nil
+		})
+		ch, _ := openSession(t, s.annsClient(t))
+		ch.SendRequest("exec", true, execRequest("read"))
+		ch.CloseWrite()
+		if err := <-uploads; err != nil {
+			t.Errorf("got %v", err)
+		}
 	})
-	ch, _ := openSession(t, s.annsClient(t))
-	ch.SendRequest("exec", true, execRequest("read"))
-	ch.CloseWrite()
-	if err := <-uploads; err != nil {
-		t.Errorf("got %v", err)
-	}
 }
 
 func TestWrite_ClientGone(t *testing.T) {
@@ -703,27 +730,29 @@ func TestWrite_ClientGone(t *testing.T) {
 }
 
 func TestStop_StuckCommand(t *testing.T) {
-	running, release := make(chan struct{}), make(chan struct{})
-	s := startServer(t, Limits{StopGrace: 100 * time.Millisecond}, func(context.Context, *router.Request) error {
-		close(running)
-		<-release
-		return nil
+	synctest.Test(t, func(t *testing.T) {
+		running, release := make(chan struct{}), make(chan struct{})
+		s := startSimulated(t, Limits{}, func(context.Context, *router.Request) error {
+			close(running)
+			<-release
+			return nil
+		})
+		defer close(release)
+		session, err := s.annsClient(t).NewSession()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := session.Start("x"); err != nil {
+			t.Fatal(err)
+		}
+		<-running
+		s.stop()
+		select {
+		case <-s.stopped:
+		case <-time.After(time.Minute):
+			t.Error("Serve waits for a command that does not stop")
+		}
 	})
-	t.Cleanup(func() { close(release) })
-	session, err := s.annsClient(t).NewSession()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := session.Start("x"); err != nil {
-		t.Fatal(err)
-	}
-	<-running
-	s.stop()
-	select {
-	case <-s.stopped:
-	case <-time.After(time.Minute):
-		t.Error("Serve waits for a command that does not stop")
-	}
 }
 
 // TestHandshake_FailedNoLeaks sends a packet that fails the handshake and then more packets than x/crypto's queue
@@ -758,37 +787,39 @@ func TestErrors_WrappedJoin(t *testing.T) {
 }
 
 func TestStop_Grace(t *testing.T) {
-	running := make(chan struct{})
-	s := startServer(t, Limits{}, func(_ context.Context, req *router.Request) error {
-		close(running)
-		time.Sleep(200 * time.Millisecond)
-		io.WriteString(req.Console.Stdout, "done")
-		return nil
+	synctest.Test(t, func(t *testing.T) {
+		running := make(chan struct{})
+		s := startSimulated(t, Limits{}, func(_ context.Context, req *router.Request) error {
+			close(running)
+			time.Sleep(200 * time.Millisecond)
+			io.WriteString(req.Console.Stdout, "done")
+			return nil
+		})
+		idle, err := s.dial(t, "bob", s.bob)
+		if err != nil {
+			t.Fatal(err)
+		}
+		session, err := s.annsClient(t).NewSession()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out bytes.Buffer
+		session.Stdout = &out
+		if err := session.Start("x"); err != nil {
+			t.Fatal(err)
+		}
+		<-running
+		s.stop()
+		if err := session.Wait(); err != nil || out.String() != "done" {
+			t.Errorf("got %q, %v, want the command's output", out.String(), err)
+		}
+		idle.Wait()
+		select {
+		case <-s.stopped:
+		case <-time.After(time.Minute):
+			t.Error("Serve does not return")
+		}
 	})
-	idle, err := s.dial(t, "bob", s.bob)
-	if err != nil {
-		t.Fatal(err)
-	}
-	session, err := s.annsClient(t).NewSession()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var out bytes.Buffer
-	session.Stdout = &out
-	if err := session.Start("x"); err != nil {
-		t.Fatal(err)
-	}
-	<-running
-	s.stop()
-	if err := session.Wait(); err != nil || out.String() != "done" {
-		t.Errorf("got %q, %v, want the command's output", out.String(), err)
-	}
-	idle.Wait()
-	select {
-	case <-s.stopped:
-	case <-time.After(time.Minute):
-		t.Error("Serve does not return")
-	}
 }
 
 func TestSession_NoLeaks(t *testing.T) {

@@ -24,11 +24,14 @@ acl: backends
 backends/backendtest: backends
 backends/docker: backends internal/dockerhost internal/safego internal/tlsfiles
 backends/nomad: backends internal/safego internal/tlsfiles
-commands: backends internal/cmdline internal/console internal/escape internal/ops
-	internal/pattern internal/render internal/safego router
+commands: backends internal/childjobs internal/cmdline internal/console internal/escape
+	internal/jobrelease internal/monitor internal/ops internal/parse internal/pattern
+	internal/phrase internal/render internal/restart internal/safego internal/tasklog
+	router
 config: internal/cmdline internal/dockerhost internal/suggest internal/tlsfiles
 internal/cli: config internal/demo internal/gateway internal/health internal/linequeue
 internal/audit: internal/escape internal/linequeue
+internal/childjobs: backends internal/monitor
 internal/clusterview: backends internal/safego
 internal/console: backends internal/escape internal/render internal/safego
 internal/demo: config internal/gateway internal/nomadsim internal/sshfiles router
@@ -39,10 +42,17 @@ internal/gen/docs: commands config router
 internal/gen/picture: internal/demo
 internal/logjoin: backends
 internal/logshare: backends internal/safego
+internal/jobrelease: backends internal/ops internal/phrase
+internal/monitor: backends internal/phrase
 internal/ops: backends
+internal/phrase: backends
 internal/prose: commands router
 internal/render: internal/escape
+internal/restart: backends internal/escape internal/jobrelease internal/monitor internal/ops
+	internal/phrase internal/safego
 internal/sshd: acl internal/audit internal/console internal/escape router
+internal/tasklog: backends internal/console internal/escape internal/phrase internal/render
+	internal/safego
 internal/testenv/dockertest: internal/nomadsim internal/testenv
 internal/testenv/gatewaytest: config internal/audit internal/gateway internal/sshfiles
 	internal/testenv internal/testenv/nomadtest

@@ -1,0 +1,60 @@
+package phrase
+
+import (
+	"slices"
+	"strings"
+
+	"nomadctld/backends"
+)
+
+// Allocation names an allocation by its index, or for a system job by its node, and by its ID.
+func Allocation(a backends.Allocation) string {
+	name := strings.TrimPrefix(a.Name, a.JobID+".")
+	if a.JobType == "system" || a.JobType == "sysbatch" {
+		name = a.Group + " on " + a.Node
+	}
+	return name + " " + ShortID(a.ID)
+}
+
+// Allocations lists allocations by index or node, and ID.
+func Allocations(allocations []backends.Allocation) string {
+	var all []string
+	for _, a := range allocations {
+		all = append(all, Allocation(a))
+	}
+	return strings.Join(all, ", ")
+}
+
+// Replacements lists allocations and their replacements.
+func Replacements(replaced, replacements []backends.Allocation) string {
+	var all []string
+	for i, a := range replaced {
+		if i < len(replacements) {
+			all = append(all, Allocation(a)+" by "+ShortID(replacements[i].ID))
+		}
+	}
+	return strings.Join(all, ", ")
+}
+
+// FailedOrStopped returns the number of allocations, such as "2 failed allocations".
+func FailedOrStopped(allocations []backends.Allocation) string {
+	isFailed := func(a backends.Allocation) bool { return a.Status == "failed" }
+	isStopped := func(a backends.Allocation) bool { return !isFailed(a) }
+	state := "failed"
+	if slices.ContainsFunc(allocations, isStopped) {
+		state = "stopped"
+		if slices.ContainsFunc(allocations, isFailed) {
+			state = "failed or stopped"
+		}
+	}
+	return Count(len(allocations), state+" allocation")
+}
+
+// Unplaced lists the groups that Nomad cannot place, each with the reasons.
+func Unplaced(groups []backends.UnplacedGroup) string {
+	var all []string
+	for _, u := range groups {
+		all = append(all, u.Group+": "+strings.Join(u.Reasons, ", "))
+	}
+	return strings.Join(all, "; ")
+}

@@ -1,0 +1,93 @@
+package tasklog
+
+import (
+	"bytes"
+	"io"
+	"testing"
+
+	"nomadctld/backends"
+	"nomadctld/internal/console"
+)
+
+// newConsole returns the console of a client without a terminal.
+func newConsole(stdout, stderr io.Writer) *console.Console {
+	return &console.Console{
+		Stdout: stdout, Stderr: stderr, ByteOutput: console.ByteOutput{Stdout: stdout, Stderr: stderr},
+	}
+}
+
+func TestPrinter_NotesGaps(t *testing.T) {
+	for name, tc := range map[string]struct {
+		prefix     string
+		chunk      backends.LogChunk
+		want       string
+		incomplete bool
+	}{
+		"skipped": {
+			"",
+			backends.LogChunk{Skipped: 1},
+			"start\nnomadctld: 1 line skipped here: this client reads too slowly\nnext\n", false,
+		},
+		"with prefix": {
+			"web ",
+			backends.LogChunk{Skipped: 2},
+			"nomadctld: web 2 lines skipped here: this client reads too slowly\nweb next\n", false,
+		},
+		"lost": {
+			"",
+			backends.LogChunk{Lost: true},
+			"start\nnomadctld: lines may be missing here: the log was rotated before they were read\nnext\n", true,
+		},
+		"lost, with prefix": {
+			"web ",
+			backends.LogChunk{Lost: true},
+			"nomadctld: web lines may be missing here: the log was rotated before they were read\nweb next\n", true,
+		},
+	} {
+		var out bytes.Buffer
+		log := (&Printer{Console: newConsole(&out, &out)}).forTask(tc.prefix)
+		for _, c := range []backends.LogChunk{{Data: []byte("start")}, tc.chunk, {Data: []byte("next\n")}} {
+			if err := log.print(c); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if out.String() != tc.want || log.incomplete != tc.incomplete {
+			t.Errorf("%s: got %q, incomplete %v, want %q, %v", name, &out, log.incomplete, tc.want, tc.incomplete)
+		}
+	}
+}
+
+// TestPrinter_BothOutputs checks that both outputs go to stdout in their order, and that --split separates them.
+func TestPrinter_BothOutputs(t *testing.T) {
+	chunks := []backends.LogChunk{
+		{Data: []byte("out 1\n")},
+		{Stderr: true, Data: []byte("err 1\n")},
+		{Note: "a note\x1b"},
+		{Data: []byte("prompt: ")},
+		{Stderr: true, Data: []byte("err 2\n"), Unordered: true},
+		{Data: []byte("out 2\n")},
+	}
+	for name, tc := range map[string]struct {
+		printer        *Printer
+		stdout, stderr string
+	}{
+		"plain":      {&Printer{}, "out 1\nerr 1\nprompt: \nerr 2\nout 2\n", "nomadctld: a note\\x1b\n"},
+		"split":      {&Printer{Split: true}, "out 1\nprompt: out 2\n", "err 1\nnomadctld: a note\\x1b\nerr 2\n"},
+		"with times": {&Printer{Times: true}, "out 1\nerr 1\nerr 2\nprompt: out 2\n", "nomadctld: a note\\x1b\n"},
+	} {
+		var out, errs bytes.Buffer
+		tc.printer.Console = newConsole(&out, &errs)
+		log := tc.printer.forTask("")
+		for _, c := range chunks {
+			if err := log.print(c); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := log.flush(); err != nil {
+			t.Fatal(err)
+		}
+		if out.String() != tc.stdout || errs.String() != tc.stderr {
+			t.Errorf("%s: got %q and %q, want %q and %q", name, out.String(), errs.String(), tc.stdout, tc.stderr)
+		}
+	}
+}

@@ -1,0 +1,155 @@
+package router
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"nomadctld/internal/suggest"
+)
+
+// FlagSet returns the flags of the command. The common ones are bound to req.
+func (s Spec) FlagSet(req *Request) *pflag.FlagSet {
+	flags := s.flagSet()
+	s.commonFlags(flags, req)
+	return flags
+}
+
+// commonFlags binds the flags of every command that queries clusters.
+func (s Spec) commonFlags(flags *pflag.FlagSet, req *Request) {
+	if s.Target == TargetNone {
+		return
+	}
+	namespaceUsage := "`NAME` only this Nomad namespace"
+	flags.StringVar(&req.Selection.Tier, "tier", "", "`TIER` only this tier")
+	if strings.HasPrefix(s.Args, "TIER") { // the command rejects it
+		flags.MarkHidden("tier")
+		namespaceUsage = "`NAME` sets NOMAD_NAMESPACE"
+	}
+	flags.StringVar(&req.Selection.Namespace, "namespace", "", namespaceUsage)
+	noColor := new(bool)
+	if req.Console != nil {
+		noColor = &req.Console.NoColor
+	}
+	flags.BoolVar(noColor, "no-color", *noColor, "no colors on a terminal")
+}
+
+func (s Spec) flagSet() *pflag.FlagSet {
+	flags := pflag.NewFlagSet(s.Name, pflag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	flags.Usage = func() {}
+	flags.SortFlags = false
+	flags.SetInterspersed(!s.RunsProgram)
+	if s.Flags != nil {
+		s.Flags(flags)
+	}
+	return flags
+}
+
+// Parse parses the words after the command's name and returns the arguments. It binds the common flags to req.
+func (s Spec) Parse(req *Request, words []string) (args []string, err error) {
+	flags := s.FlagSet(req)
+	words, restore := s.maskNegatives(words, flags)
+	if err := flags.Parse(joinWatchValue(words, flags)); err != nil {
+		return nil, suggestFlag(err, flags)
+	}
+	args = restore(flags.Args())
+	return args, s.checkArgs(args)
+}
+
+// maskNegatives hides the minus of arguments such as -1 from pflag, which would parse them as flags, and returns a
+// function that restores it. Values of flags are unchanged.
+func (s Spec) maskNegatives(words []string, flags *pflag.FlagSet) (hidden []string, restore func([]string) []string) {
+	restore = func(args []string) []string { return args }
+	if !s.NegativeNumbers {
+		return words, restore
+	}
+	hidden = slices.Clone(words)
+	for i, word := range words {
+		if word == "--" {
+			break
+		}
+		if digits, ok := strings.CutPrefix(word, "-"); ok && digits != "" && strings.Trim(digits, "0123456789") == "" &&
+			(i == 0 || !takesValue(words[i-1], flags)) {
+			hidden[i] = maskedMinus + digits
+		}
+	}
+	return hidden, func(args []string) []string {
+		restored := slices.Clone(args)
+		for i, arg := range restored {
+			if digits, ok := strings.CutPrefix(arg, maskedMinus); ok {
+				restored[i] = "-" + digits
+			}
+		}
+		return restored
+	}
+}
+
+// maskedMinus cannot occur in a word: a command line contains no NUL.
+const maskedMinus = "\x00"
+
+// takesValue reports whether a word is a flag whose value is the next word.
+func takesValue(word string, flags *pflag.FlagSet) bool {
+	if name, ok := strings.CutPrefix(word, "--"); ok {
+		f := flags.Lookup(name)
+		return f != nil && f.NoOptDefVal == ""
+	}
+	if !strings.HasPrefix(word, "-") || len(word) < 2 {
+		return false
+	}
+	f := flags.ShorthandLookup(word[len(word)-1:])
+	return f != nil && f.NoOptDefVal == ""
+}
+
+// checkArgs checks the number of arguments.
+func (s Spec) checkArgs(args []string) error {
+	minArgs, maxArgs := s.arity()
+	switch {
+	case len(args) < minArgs:
+		return errors.New("an argument is missing")
+	case maxArgs >= 0 && len(args) > maxArgs && s.RunsProgram && strings.HasPrefix(args[maxArgs], "-"):
+		return fmt.Errorf("put flags before the task: %q", args[maxArgs])
+	case maxArgs >= 0 && len(args) > maxArgs:
+		return fmt.Errorf("unexpected argument %q", args[maxArgs])
+	}
+	return nil
+}
+
+// suggestFlag adds the closest flag to the error for an unknown one.
+func suggestFlag(err error, flags *pflag.FlagSet) error {
+	var unknown *pflag.NotExistError
+	if !errors.As(err, &unknown) {
+		return err
+	}
+	var names []string
+	flags.VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+	if best := suggest.Closest(unknown.GetSpecifiedName(), names); best != "" {
+		return fmt.Errorf("%w: did you mean --%s?", err, best)
+	}
+	return err
+}
+
+// joinWatchValue turns --watch 5 into --watch=5, the only form that pflag accepts for a flag with an optional
+// value. It does so only if the next word is a number.
+func joinWatchValue(words []string, flags *pflag.FlagSet) []string {
+	watch := flags.Lookup("watch")
+	if watch == nil {
+		return words
+	}
+	var joined []string
+	for i := 0; i < len(words); i++ {
+		word := words[i]
+		if (word == "--watch" || word == "-w") && i+1 < len(words) {
+			if seconds := words[i+1]; seconds != "" && strings.Trim(seconds, "0123456789.") == "" {
+				word = "--watch=" + seconds
+				i++
+			}
+		}
+		joined = append(joined, word)
+	}
+	return joined
+}
