@@ -39,5 +39,6 @@ func (fail) Run(ctx context.Context, req *router.Request) error {
 	if err != nil {
 		return phrase.JobError(job, err)
 	}
-	return printResult(req, "marked deployment %s of %s as failed%s", phrase.ShortID(d.ID), job.ID, evaluationSuffix(result))
+	return printResult(req, "marked deployment %s of %s as failed%s", phrase.ShortID(d.ID), job.ID,
+		evaluationSuffix(result))
 }

@@ -7,7 +7,6 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/pflag"
 
@@ -17,7 +16,6 @@ import (
 	"nomadctld/internal/phrase"
 	"nomadctld/internal/render"
 	"nomadctld/internal/restart"
-	"nomadctld/internal/safego"
 	"nomadctld/router"
 )
 
@@ -60,26 +58,6 @@ registers the definition that was saved before the restart.`,
 			f.BoolVar(&o.json, "json", false, "print the list as JSON")
 		},
 	}
-}
-
-type opsOutput struct {
-	Operations []opOutput `json:"operations" doc:"oldest first"`
-}
-
-// opOutput is an operation in the output. Scripts depend on its JSON names.
-type opOutput struct {
-	ID        string     `json:"id" doc:""`
-	Tier      string     `json:"tier" doc:""`
-	Namespace string     `json:"namespace" doc:""`
-	Job       string     `json:"job" doc:""`
-	State     string     `json:"state" doc:"running, ending (about to stop), done, failed or interrupted"`
-	User      string     `json:"user" doc:"login of the user who started it"`
-	Started   time.Time  `json:"began" doc:""`
-	Finished  *time.Time `json:"ended" doc:"null: not finished"`
-	Command   string     `json:"command" doc:"the command that started it"`
-	Last      string     `json:"last" doc:"its last message"`
-
-	root string // the job's root ID, which decides who owns the operation
 }
 
 func (o *opsCommand) Run(ctx context.Context, req *router.Request) error {
@@ -142,44 +120,6 @@ func (o *opsCommand) Run(ctx context.Context, req *router.Request) error {
 	}
 }
 
-// listOps returns the operations of this gateway process, and the interrupted ones of an earlier process, which have a
-// saved definition.
-func listOps(started []*ops.Op, saved []ops.SavedDefinition) (all []opOutput) {
-	for _, op := range started {
-		one := opOutput{
-			op.ID, op.Job.Tier, op.Job.Namespace, op.Job.ID, "running", op.User, op.Started.UTC(), nil, op.Command,
-			op.LastNote().Text, op.Job.Root,
-		}
-		switch at, err := op.Finished(); {
-		case !at.IsZero():
-			at = at.UTC()
-			one.Finished, one.State = &at, "done"
-			if err != nil {
-				one.State, one.Last = "failed", err.Error()
-			}
-			// After a panic, the error does not contain the next step.
-			var caught *safego.PanicError
-			isSaved := slices.ContainsFunc(saved, func(s ops.SavedDefinition) bool { return s.ID == op.ID })
-			if errors.As(err, &caught) && isSaved {
-				one.Last += "; bring it back: " + restart.RestoreCommand(op.ID)
-			}
-		case op.HaltReason() != nil:
-			one.State = "ending"
-		}
-		all = append(all, one)
-	}
-	for _, s := range saved {
-		if !slices.ContainsFunc(all, func(one opOutput) bool { return one.ID == s.ID }) {
-			all = append(all, opOutput{
-				s.ID, s.Job.Tier, s.Job.Namespace, s.Job.ID, "interrupted", s.User, s.Time, nil, s.Command,
-				"bring it back: " + restart.RestoreCommand(s.ID), s.Job.Root,
-			})
-		}
-	}
-	slices.SortStableFunc(all, func(a, b opOutput) int { return a.Started.Compare(b.Started) })
-	return all
-}
-
 func (o *opsCommand) showList(req *router.Request, all []opOutput) error {
 	if o.json {
 		return render.JSON(req.Console.Stdout, opsOutput{append([]opOutput{}, all...)})
@@ -228,8 +168,8 @@ func cancelOp(req *router.Request, op *ops.Op) error {
 	return printResult(req, "operation %s on %s stops after the current batch (see: ops %s)", op.ID, op.Job.ID, op.ID)
 }
 
-// restoreOrForget registers the saved definition of the target's job again unless somebody has done that, or deletes it with
-// --forget.
+// restoreOrForget registers the saved definition of the target's job again unless somebody has done that, or deletes it
+// with --forget.
 func (o *opsCommand) restoreOrForget(ctx context.Context, req *router.Request, saved ops.SavedDefinition) error {
 	job := req.Target.Job
 	if o.forget {
@@ -251,7 +191,8 @@ func (o *opsCommand) restoreOrForget(ctx context.Context, req *router.Request, s
 	if err != nil {
 		return phrase.JobError(job, err)
 	}
-	if err := jobrelease.Relink(ctx, req.Access.Cluster, req.Access.Operations.Saved(), job, saved.Definition); err != nil {
+	if err := jobrelease.Relink(ctx, req.Access.Cluster, req.Access.Operations.Saved(), job,
+		saved.Definition); err != nil {
 		req.Console.Statusf("warning: %v", err)
 	}
 	if err := printResult(req, "registered %s again, unchanged%s", job.ID, evaluationSuffix(result)); err != nil {

@@ -59,5 +59,6 @@ func (p *promote) Run(ctx context.Context, req *router.Request) error {
 	if err := p.waitUntilUp(ctx, req, req.Target.Job, "", result); err != nil {
 		return err
 	}
-	return printResult(req, "promoted deployment %s of %s%s", phrase.ShortID(d.ID), req.Target.Job.ID, evaluationSuffix(result))
+	return printResult(req, "promoted deployment %s of %s%s", phrase.ShortID(d.ID), req.Target.Job.ID,
+		evaluationSuffix(result))
 }

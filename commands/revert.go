@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -94,7 +93,7 @@ func (r *revert) Run(ctx context.Context, req *router.Request) error {
 	if keep || saved {
 		definition := then.Definition
 		if keep {
-			if definition, err = withCurrentCounts(now, then); err != nil {
+			if definition, err = jobrelease.WithCurrentCounts(now, then); err != nil {
 				return fmt.Errorf("%s: %w", job.ID, err)
 			}
 		}
@@ -127,78 +126,23 @@ func (r *revert) Run(ctx context.Context, req *router.Request) error {
 func (r *revert) targetVersion(
 	job backends.JobDetail, now backends.Version, versions []backends.Version, req *router.Request,
 ) (backends.Version, bool, error) {
+	history := jobrelease.History{Job: job, Now: now, Versions: versions}
 	saved, _, isSaved, err := jobrelease.Saved(req.Access.Operations.Saved(), now)
 	if err != nil {
 		req.Console.Statusf("warning: the release of %s that the gateway saved cannot be used: %v", job.ID, err)
 	}
-	if len(req.Args) > 1 {
-		return versionByNumber(job, now, versions, saved, isSaved, req.Args[1])
-	}
-	if job.Stopped {
-		return now, false, fmt.Errorf("%s is stopped (bring it back: start %s; "+
-			"start an earlier version: revert %s VERSION; see: history %s)", job.ID, job.ID, job.ID, job.ID)
-	}
-	all := jobrelease.Earlier(now, versions)
-	deleted := false
 	if isSaved {
-		all, deleted = jobrelease.AddSaved(all, saved, now, versions)
+		history.Saved = &saved
 	}
-	then, ok := jobrelease.Last(all)
-	isStable := func(v backends.Version) bool { return v.Stable }
-	isEarlier := func(v backends.Version) bool { return v.Number < now.Number }
-	switch needsStable := job.Type == "service" || slices.ContainsFunc(versions, isStable); {
-	case !ok && !slices.ContainsFunc(versions, isEarlier):
-		return now, false, fmt.Errorf("%s has no version before %d: nothing to revert to", job.ID, now.Number)
-	case !ok:
-		return now, false, fmt.Errorf("no earlier version of %s differs from version %d in more than counts "+
-			"(see: history %s)",
-			job.ID, now.Number, job.ID)
-	case needsStable && !then.Stable:
-		return now, false, fmt.Errorf("no stable version of %s differs from version %d in more than counts; "+
-			"to revert to a version not known to be stable: revert %s %d (see: history %s)",
-			job.ID, now.Number, job.ID, then.Number, job.ID)
+	if len(req.Args) < 2 {
+		return history.LastRelease()
 	}
-	return then, deleted && jobrelease.CompareNewestFirst(then, saved) == 0, nil
-}
-
-// versionByNumber returns the version with a number, and whether only the gateway has it.
-func versionByNumber(
-	job backends.JobDetail, now backends.Version, versions []backends.Version, saved backends.Version, isSaved bool,
-	number string,
-) (backends.Version, bool, error) {
-	n, ok := parse.Number(number)
-	version := uint64(n)
+	number, ok := parse.Number(req.Args[1])
 	if !ok {
-		return now, false, router.Exit(2, fmt.Errorf("revert: VERSION is a number, not %q (see: history %s)", number, job.ID))
+		return now, false, router.Exit(2, fmt.Errorf("revert: VERSION is a number, not %q (see: history %s)",
+			req.Args[1], job.ID))
 	}
-	if version == job.Version {
-		return now, false, fmt.Errorf("%s is already at version %d", job.ID, version)
-	}
-	var then backends.Version
-	deleted := false
-	switch i := slices.IndexFunc(versions, func(v backends.Version) bool { return v.Number == version }); {
-	case i >= 0:
-		then = versions[i]
-	case isSaved && saved.Number == version:
-		then, deleted = saved, true
-	case isSaved && saved.Release.ID != now.Release.ID:
-		return now, false, fmt.Errorf("Nomad has no version %d of %s, and the gateway has saved version %d (see: history %s)",
-			version, job.ID, saved.Number, job.ID)
-	default:
-		return now, false, fmt.Errorf("Nomad has no version %d of %s (see: history %s)", version, job.ID, job.ID)
-	}
-	switch {
-	case then.Stopped:
-		return now, false, fmt.Errorf("version %d of %s only records that the job was stopped: choose another version "+
-			"(see: history %s)", version, job.ID, job.ID)
-	case then.Release.Equal(now.Release) && job.Stopped:
-		return now, false, fmt.Errorf("%s is stopped, and version %d ran before the stop (bring it back: start %s)",
-			job.ID, version, job.ID)
-	case then.Release.Equal(now.Release):
-		return now, false, fmt.Errorf("version %d of %s is the same as version %d, the current one: nothing to revert "+
-			"(see: history %s)", version, job.ID, now.Number, job.ID)
-	}
-	return then, deleted, nil
+	return history.Numbered(uint64(number))
 }
 
 // chooseCounts decides whether to keep the current counts. On a terminal it prompts.
@@ -237,22 +181,4 @@ func (r *revert) chooseCounts(
 		"Revert %s in tier %s: (y)es and apply these counts, (k)eep the current counts, or do (N)othing? [y/k/N] ",
 		req.Target.Job.ID, req.Target.Job.Tier)
 	return key == 'k', err
-}
-
-// withCurrentCounts returns the definition of a version with the counts of the current one.
-func withCurrentCounts(now, then backends.Version) ([]byte, error) {
-	counts := map[string]int{}
-	for _, g := range then.Release.Groups {
-		current, ok := now.Release.Group(g.Name)
-		if !ok {
-			continue
-		}
-		if s := g.Range; s != nil && (current.Count < s.Min || current.Count > s.Max) {
-			return nil, fmt.Errorf("version %d allows a count of %d to %d for group %s, but the current count is %d: "+
-				"apply the counts of that version with --yes, or scale first",
-				then.Number, s.Min, s.Max, g.Name, current.Count)
-		}
-		counts[g.Name] = current.Count
-	}
-	return backends.WithCounts(then.Definition, counts)
 }

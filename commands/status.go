@@ -172,7 +172,10 @@ func statusText(job backends.JobDetail, launched []backends.Job, style render.St
 			if e.Status == "blocked" {
 				failures = "N/A - In Progress"
 			}
-			rows = append(rows, []string{phrase.ShortID(e.ID), fmt.Sprint(e.Priority), e.Trigger, e.Status, failures, ago(e.Created)})
+			rows = append(rows, []string{
+				phrase.ShortID(e.ID), fmt.Sprint(e.Priority), e.Trigger, e.Status, failures,
+				ago(e.Created),
+			})
 		}
 		section(&b, "Evaluations", style, rows)
 	}

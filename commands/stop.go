@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -99,7 +98,7 @@ func (s *stop) Run(ctx context.Context, req *router.Request) error {
 	}
 	live := monitor.LiveAllocations(job, group.Name)
 	if (group.Count == 0 || job.Stopped) && len(live) == 0 {
-		return printNotice(req, "%s is already stopped%s", req.Args[0], disconnectedText(job, group.Name))
+		return printNotice(req, "%s is already stopped%s", req.Args[0], monitor.DisconnectedText(job, group.Name))
 	}
 	if err := s.confirmStop(ctx, req, job, live); err != nil {
 		return err
@@ -161,7 +160,7 @@ func (s *stop) stopJob(ctx context.Context, req *router.Request, job backends.Jo
 	}
 	live := monitor.LiveAllocations(job, "")
 	if job.Stopped && len(live) == 0 && !s.purge {
-		printNotice(req, "%s is already stopped%s", req.Args[0], disconnectedText(job, ""))
+		printNotice(req, "%s is already stopped%s", req.Args[0], monitor.DisconnectedText(job, ""))
 		left, err := s.stopChildren(ctx, req, job)
 		reportChildren(req, job, left)
 		return err
@@ -221,7 +220,8 @@ func (s *stop) saveAndStop(
 	}
 	id, stoppedWarning := "", ""
 	if job.ID == job.Root { // a child job is not saved, because it runs only once
-		if id, stoppedWarning, err = jobrelease.SaveStopped(ctx, req.Access.Cluster, req.Access.Operations.Saved(), job); err != nil {
+		if id, stoppedWarning, err = jobrelease.SaveStopped(ctx, req.Access.Cluster, req.Access.Operations.Saved(),
+			job); err != nil {
 			return result, false, err
 		}
 	}
@@ -265,41 +265,13 @@ func (s *stop) deleteSaved(req *router.Request) error {
 }
 
 // stoppedText returns the number of stopped allocations of a job or group in words, or "". job is the state before the
-// stop.
-// The current state shows which allocations are on nodes that have disconnected since.
+// stop. The current state shows which allocations are on nodes that have disconnected since.
 func stoppedText(ctx context.Context, req *router.Request, job backends.JobDetail, group string) string {
-	n, disconnected := len(monitor.LiveAllocations(job, group)), disconnectedText(job, group)
-	if now, err := req.Access.Cluster.Job(ctx, job.Job); err == nil {
-		disconnected = disconnectedText(now, group)
-		for _, a := range monitor.LiveAllocations(job, group) {
-			if slices.ContainsFunc(now.Allocations, func(b backends.Allocation) bool {
-				return b.ID == a.ID && b.Status == "unknown"
-			}) {
-				n--
-			}
-		}
+	now, err := req.Access.Cluster.Job(ctx, job.Job)
+	if err != nil {
+		now = job
 	}
-	switch {
-	case n == 0 && disconnected == "":
-		return ""
-	case n == 0:
-		return ": " + strings.TrimPrefix(disconnected, "; ")
-	}
-	return ": " + phrase.Count(n, "allocation") + disconnected
-}
-
-// disconnectedText returns the number of allocations on disconnected nodes in words, or "".
-func disconnectedText(job backends.JobDetail, group string) string {
-	n := 0
-	for _, a := range job.Allocations {
-		if a.Status == "unknown" && (group == "" || a.Group == group) {
-			n++
-		}
-	}
-	if n == 0 {
-		return ""
-	}
-	return fmt.Sprintf("; %s on a disconnected node may still be running", phrase.Count(n, "allocation"))
+	return monitor.StoppedText(job, now, group)
 }
 
 func (s *stop) check(req *router.Request) error {
@@ -354,7 +326,8 @@ func (s *stop) stopAllocation(ctx context.Context, req *router.Request, job back
 	case next != "":
 		replaced += " with " + phrase.ShortID(next)
 	}
-	return printResult(req, "stopped allocation %s of %s; %s%s", phrase.ShortID(a.ID), job.ID, replaced, evaluationSuffix(result))
+	return printResult(req, "stopped allocation %s of %s; %s%s", phrase.ShortID(a.ID), job.ID, replaced,
+		evaluationSuffix(result))
 }
 
 // startableText describes how long start can bring back a job that was saved now.

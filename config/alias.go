@@ -22,16 +22,16 @@ func (l *loader) aliases(t *table) map[string]string {
 			continue
 		}
 		aliases[n.name] = v.text
-		words, err := cmdline.Split(v.text)
+		_, err := cmdline.SplitAlias(v.text)
 		switch {
 		case !oneWord(n.name):
 			l.errorf(n.key, "use one word, as in "+example, "%s is not a valid alias name", v.name)
-		case err != nil && !errors.Is(err, cmdline.ErrUnclosed):
-			l.errorf(v.at, "write a line that a user could send", "%s: %v", v.name, err)
-		case err != nil:
-			l.errorf(v.at, "close every quote", "%s cannot be split into words", v.name)
-		case len(words) == 0:
+		case errors.Is(err, cmdline.ErrNoCommand):
 			l.errorf(v.at, "write the command, as in "+example, "%s contains no command", v.name)
+		case errors.Is(err, cmdline.ErrUnclosed):
+			l.errorf(v.at, "close every quote", "%s cannot be split into words", v.name)
+		case err != nil:
+			l.errorf(v.at, "write a line that a user could send", "%s: %v", v.name, err)
 		case slices.Contains(l.commands, n.name):
 			l.warnf(n.key, "rename or remove it", "%s has the name of a built-in command, which always wins", v.name)
 		default:

@@ -28,8 +28,8 @@ func expandAlias(aliases map[string]string) Middleware {
 					return Exit(2, err)
 				}
 				req.Expanded = line + " " + rest
-				expansion, err := cmdline.Split(line)
-				if err != nil || len(expansion) == 0 {
+				expansion, err := cmdline.SplitAlias(line)
+				if err != nil {
 					return Exit(2, fmt.Errorf(
 						"alias %s in the gateway's configuration is not a valid command line; ask the gateway's operator",
 						words[0]))

@@ -13,14 +13,16 @@ import (
 
 // TestExpandAlias_CheckAgrees loads aliases as `nomadctld check` does, and uses them.
 func TestExpandAlias_CheckAgrees(t *testing.T) {
+	register(t, Spec{Name: "probe", Target: TargetNone, Args: "[ARG...]"},
+		func(context.Context, *Request) error { return nil })
 	for text, valid := range map[string]bool{
 		"probe":                     true,
 		"probe 'a b' -n 3":          true,
 		"probe #web":                true,
 		"probe a#b":                 true,
 		"probe # 'x":                false,
-		"# probe":                   true, // the command "#", which does not exist
-		"#":                         true,
+		"# probe":                   false,
+		"#":                         false,
 		"":                          false,
 		" \t ":                      false,
 		"probe 'a":                  false,
@@ -34,8 +36,6 @@ func TestExpandAlias_CheckAgrees(t *testing.T) {
 			t.Errorf("alias %.20q: check accepts it: %v, want %v", text, got, valid)
 		}
 		w := newTestGateway()
-		register(t, Spec{Name: "probe", Target: TargetNone, Args: "[ARG...]"},
-			func(context.Context, *Request) error { return nil })
 		w.Aliases = map[string]string{"x": text}
 		err := w.run("x")
 		if got := err == nil || !strings.Contains(err.Error(), "alias x in the gateway's configuration"); got != valid {

@@ -58,7 +58,7 @@ func redactLine(line string, aliases map[string]string) redactedLine {
 	}
 	added := 0 // words added by the expansion
 	if len(words) > 0 && commandTable[words[0]] == nil {
-		if expansion, err := cmdline.Split(aliases[words[0]]); err == nil && len(expansion) > 0 {
+		if expansion, err := cmdline.SplitAlias(aliases[words[0]]); err == nil {
 			added = len(expansion) - 1
 			words = slices.Concat(expansion, words[1:])
 		}

@@ -2,6 +2,8 @@ package router
 
 import (
 	"errors"
+	"reflect"
+	"slices"
 	"testing"
 
 	"nomadctld/acl"
@@ -60,5 +62,21 @@ func TestGuard(t *testing.T) {
 	err := guardError(owned, func(string) string { return "" }, web, func(string) error { panic("a detail") })
 	if caught := (*safego.PanicError)(nil); !errors.As(err, &caught) {
 		t.Errorf("got %v, want the panic", err)
+	}
+}
+
+// TestScopes_EmbedNothing checks that the scopes cannot inherit a method that nobody has scoped.
+func TestScopes_EmbedNothing(t *testing.T) {
+	embeds := func(scope any) bool {
+		return slices.ContainsFunc(reflect.VisibleFields(reflect.TypeOf(scope)),
+			func(f reflect.StructField) bool { return f.Anonymous })
+	}
+	for _, scope := range []any{scopedCluster{}, scopedWriter{}} {
+		if embeds(scope) {
+			t.Errorf("%T embeds a type", scope)
+		}
+	}
+	if !embeds(struct{ backends.Cluster }{}) {
+		t.Error("an embedded cluster was not found")
 	}
 }

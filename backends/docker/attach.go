@@ -69,7 +69,7 @@ func (d *Docker) Attach(ctx context.Context, in backends.TaskRef, a backends.Att
 	}()
 	out := newOutputReceiver(queue.writer(a.Stdout), queue.writer(a.Stderr), target.Config.Tty)
 	out.drainIdleTimeout = streamEndTimeout // the daemon closes the stream with the container
-	conn := &attachment{api: api, ref: in, containerID: target.ID, out: out, exited: exited}
+	conn := &attachment{api: api, ref: in, containerID: target.ID, out: out, exited: exited, exitTimeout: d.timeouts.exit}
 	if a.Stdin != nil {
 		conn.input = &input{
 			source: a.Stdin, streamDone: runCtx.Done(), fail: out.fail,
@@ -85,7 +85,7 @@ func (d *Docker) Attach(ctx context.Context, in backends.TaskRef, a backends.Att
 	open := func(client *dockerclient.Client) (dockerclient.CloseWaiter, error) {
 		return client.AttachToContainerNonBlocking(conn.options(a.DetachKeys))
 	}
-	st, err := api.open(ctx, out, true, d.responseTimeout, open)
+	st, err := api.open(ctx, out, true, d.timeouts.response, open)
 	if err != nil {
 		return 0, explain(ctx, in.Node, err)
 	}
@@ -121,6 +121,7 @@ type attachment struct {
 	input       *input // nil: no input
 	out         *outputReceiver
 	exited      chan exitResult // receives the exit of the container
+	exitTimeout time.Duration   // the exit may be reported after the stream has ended
 }
 
 // exitResult is the exit code of a container, or the reason why it is unknown.
@@ -146,7 +147,7 @@ func (a *attachment) result(ctx context.Context) (int, error) {
 		return 0, a.connectionLost()
 	}
 	// The daemon closes the stream of a container before it reports the exit.
-	waitCtx, cancel := context.WithTimeout(ctx, exitTimeout)
+	waitCtx, cancel := context.WithTimeout(ctx, a.exitTimeout)
 	defer cancel()
 	if a.input != nil && a.input.detached.Load() { // after the detach keys the container keeps running
 		if c, err := a.inspect(waitCtx); err == nil && c.State.Running {

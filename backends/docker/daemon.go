@@ -88,7 +88,7 @@ func (d *Docker) withClient(ctx context.Context, node Node, f func(context.Conte
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, d.responseTimeout)
+	ctx, cancel := context.WithTimeout(ctx, d.timeouts.response)
 	defer cancel()
 	err = daemon.withClient(ctx, d.pinned, f)
 	explained := explain(ctx, node, err)

@@ -15,6 +15,7 @@ import (
 
 	"nomadctld/backends"
 	"nomadctld/internal/dockerhost"
+	"nomadctld/internal/terminate"
 	"nomadctld/internal/tlsfiles"
 )
 
@@ -33,10 +34,23 @@ type Settings struct {
 // Node is a Nomad client node. Address may be empty unless NeedsAddress returns true.
 type Node = backends.Node
 
+// timeouts are shorter in tests.
+type timeouts struct {
+	response      time.Duration // for all requests of one withClient
+	logRetry      time.Duration // how long an interrupted log is retried
+	firstLogRetry time.Duration // pause before the first retry
+	exit          time.Duration // the daemon may report the exit of a program after it closed the streams
+	streamClose   time.Duration // output may have no reader
+}
+
+var defaultTimeouts = timeouts{
+	response: responseTimeout, logRetry: time.Minute, firstLogRetry: 100 * time.Millisecond, exit: 2 * time.Second,
+	streamClose: 2 * time.Second,
+}
+
 const (
 	connectTimeout  = 3 * time.Second
-	responseTimeout = 10 * time.Second // for all requests of one withClient
-	logRetryTimeout = time.Minute      // how long an interrupted log is retried
+	responseTimeout = 10 * time.Second // the default
 
 	maxIdlePerDaemon = 2
 	idleTimeout      = time.Minute
@@ -47,12 +61,12 @@ const (
 
 // Docker provides access to the daemons of all nodes. It is safe for concurrent use.
 type Docker struct {
-	endpoints       endpointTemplate
-	pinned          dockerclient.APIVersion // nil: negotiate
-	tls             *tls.Config             // nil: not encrypted
-	responseTimeout time.Duration
-	logRetryTimeout time.Duration
-	log             *slog.Logger
+	endpoints   endpointTemplate
+	pinned      dockerclient.APIVersion // nil: negotiate
+	tls         *tls.Config             // nil: not encrypted
+	timeouts    timeouts
+	termination terminate.Intervals
+	log         *slog.Logger
 
 	mu      sync.Mutex
 	daemons map[string]*daemon // by endpoint; guarded by mu
@@ -73,7 +87,7 @@ func Open(s Settings) (*Docker, error) {
 	}
 	d := &Docker{
 		endpoints: endpoints, tls: config, log: s.Log, daemons: map[string]*daemon{},
-		responseTimeout: responseTimeout, logRetryTimeout: logRetryTimeout,
+		timeouts: defaultTimeouts, termination: terminate.Default,
 	}
 	if d.log == nil {
 		d.log = slog.New(slog.DiscardHandler)

@@ -70,7 +70,7 @@ func TestDaemonHangs_TimesOut(t *testing.T) {
 	const want = "the Docker daemon of node node-1 cannot be reached: no response in time"
 	for name, withShortTimeout := range map[string]func(*Docker) (context.Context, context.CancelFunc){
 		"by itself": func(d *Docker) (context.Context, context.CancelFunc) {
-			d.responseTimeout = 50 * time.Millisecond
+			d.timeouts.response = 50 * time.Millisecond
 			return context.WithCancel(t.Context())
 		},
 		"by the caller": func(*Docker) (context.Context, context.CancelFunc) {

@@ -152,8 +152,6 @@ const (
 	// A daemon closes the stream 2 s after the exit. From Docker 20.10 on, it does so even if a child holds it open.
 	streamEndTimeout = 10 * time.Second
 
-	// The daemon may report the exit of a program after it closed the streams.
-	exitTimeout      = 2 * time.Second
 	exitPollInterval = 50 * time.Millisecond
 )
 
@@ -289,7 +287,7 @@ func (e *execInstance) start(ctx, runCtx context.Context) error {
 	open := func(client *dockerclient.Client) (dockerclient.CloseWaiter, error) {
 		return client.StartExecNonBlocking(e.id, options)
 	}
-	e.stream, err = e.api.open(ctx, out, keepOpen, e.docker.responseTimeout, open)
+	e.stream, err = e.api.open(ctx, out, keepOpen, e.docker.timeouts.response, open)
 	return err
 }
 
@@ -357,7 +355,7 @@ func (e *execInstance) result(ctx context.Context) (int, error) {
 	state, err := e.api.inspectExec(ctx, e.id)
 	running := func() bool { return err != nil || state.Running }
 	since := time.Now()
-	for complete && running() && ctx.Err() == nil && time.Since(since) < exitTimeout {
+	for complete && running() && ctx.Err() == nil && time.Since(since) < e.docker.timeouts.exit {
 		state, err = e.api.inspectExec(ctx, e.id)
 		time.Sleep(exitPollInterval)
 	}

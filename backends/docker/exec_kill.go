@@ -4,26 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"nomadctld/backends"
+	"nomadctld/internal/terminate"
 )
 
 var _ backends.Killer = (*Docker)(nil)
-
-// killSteps are the signals that Kill sends, and their delays. Signal 0 only checks whether the program is running.
-var killSteps = []struct {
-	after  time.Duration
-	signal string
-}{
-	{0, "HUP"},
-	{time.Second, "0"},
-	{3 * time.Second, "TERM"},
-	{4 * time.Second, "0"},
-	{6 * time.Second, "KILL"},
-	{7 * time.Second, "KILL"},
-	{8 * time.Second, "0"},
-}
 
 // Kill implements backends.Killer.
 func (d *Docker) Kill(ctx context.Context, in backends.TaskRef, session string) (found bool, err error) {
@@ -36,24 +22,22 @@ func (d *Docker) Kill(ctx context.Context, in backends.TaskRef, session string) 
 	if err != nil {
 		return false, err
 	}
-	start := time.Now()
-	for _, step := range killSteps {
-		select {
-		case <-time.After(time.Until(start.Add(step.after))):
-		case <-ctx.Done():
-			return found, context.Cause(ctx)
-		}
+	err = d.termination.Run(ctx, func(signal string) (exited bool, err error) {
 		// As root: the container's user may not be allowed to signal the program.
-		switch err := e.sendSignalAs(ctx, "0", step.signal); {
+		switch err := e.sendSignalAs(ctx, "0", signal); {
 		case errors.Is(err, errNoProcess):
-			return found, nil
+			return true, nil
 		case errors.Is(err, errNoShell):
 			err = fmt.Errorf("find programs of a session: not supported: %w", err)
-			return found, &kindError{err, backends.ErrUnsupported}
+			return false, &kindError{err, backends.ErrUnsupported}
 		case err != nil:
-			return found, explain(ctx, in.Node, err)
+			return false, explain(ctx, in.Node, err)
 		}
 		found = true
+		return false, nil
+	})
+	if errors.Is(err, terminate.ErrStillRunning) {
+		err = errors.New("the program does not exit after SIGKILL")
 	}
-	return found, errors.New("the program does not exit after SIGKILL")
+	return found, err
 }

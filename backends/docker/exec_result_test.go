@@ -178,6 +178,7 @@ func TestExecSignal_FailureKeepsInput(t *testing.T) {
 		conn.Close()
 	}
 	docker, in := d.open(t)
+	docker.termination.Grace = 300 * time.Millisecond
 	ctx, cancel := context.WithCancelCause(t.Context())
 	var left time.Time
 	output := writerFunc(func(p []byte) (int, error) {
@@ -193,7 +194,7 @@ func TestExecSignal_FailureKeepsInput(t *testing.T) {
 	}); !errors.Is(err, errWriteFailed) {
 		t.Errorf("got %v", err)
 	}
-	if after := (<-ended).Sub(left); after < 5*time.Second {
+	if after := (<-ended).Sub(left); after < 2*docker.termination.Grace {
 		t.Errorf("stdin was closed after %s", after)
 	}
 }
@@ -293,6 +294,9 @@ func TestAttachResult_DetachKeys(t *testing.T) {
 					conn.Close()
 				}
 				docker, in := d.open(t)
+				if !detaches { // the exit that it waits for never comes
+					docker.timeouts.exit = 100 * time.Millisecond
+				}
 				stdin, typing := io.Pipe()
 				defer typing.Close()
 				go io.WriteString(typing, typed)

@@ -7,12 +7,16 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"nomadctld/internal/procscript"
+	"nomadctld/internal/signals"
 )
 
-// signalScript sends a signal to a program inside its container.
-//
 //go:embed exec_signal.sh
-var signalScript string
+var signalText string
+
+// signalScript sends a signal to a program inside its container.
+var signalScript = procscript.With(signalText)
 
 // Exit codes of signalScript.
 const (
@@ -20,13 +24,6 @@ const (
 	signalNotFound = 3
 	signalDenied   = 4
 )
-
-// allowedSignals are the signals that a client may send.
-var allowedSignals = map[string]bool{
-	"ABRT": true, "ALRM": true, "CONT": true, "FPE": true, "HUP": true, "ILL": true, "INT": true, "KILL": true,
-	"PIPE": true, "QUIT": true, "SEGV": true, "STOP": true, "TERM": true, "TSTP": true, "USR1": true,
-	"USR2": true, "WINCH": true,
-}
 
 var (
 	errNoShell      = errors.New("the container has no shell")
@@ -58,9 +55,9 @@ const (
 )
 
 // sendSignal sends a signal to the program and to all processes of its POSIX session, as the user of the program, and
-// if that fails as root. It ignores names that are not in allowedSignals.
+// if that fails as root. It ignores names that no client may send.
 func (e *execInstance) sendSignal(ctx context.Context, name string) (err error) {
-	if !allowedSignals[name] {
+	if !signals.FromClient(name) {
 		return nil
 	}
 	for range maxSignalTries {

@@ -1,57 +1,29 @@
 # Sends signal $2 to the program whose environment has NOMADCTLD_SESSION=$1, and to all processes of its POSIX session.
-# Exit codes: 3, the program was not found; 4, it was not permitted, or there is no /proc. Uses only shell builtins: the
-# container may have nothing else.
+# Exit codes: 3, the program was not found; 4, it was not permitted, or there is no /proc.
 
 cd /proc 2>/dev/null || exit 4
-set -- "$1" "$2" [0-9]*
-mark="NOMADCTLD_SESSION=$1" signal=$2
-shift 2
+session_id=$1 signal=$2
+set -- [0-9]*
 set -f
-
-# marked PID: succeeds if the environment has the mark. Its strings end with NUL, which read drops, and may contain
-# newlines.
-marked() {
-	{
-		while IFS= read -r line || [ -n "$line" ]; do
-			case $line in *"$mark"*) return 0 ;; esac
-		done <"$1/environ"
-	} 2>/dev/null
-	return 1
-}
-
-# read_stat PID: sets parent, session and started. The process name in parentheses may contain anything.
-read_stat() {
-	stat= parent= session= started=
-	{
-		while IFS= read -r line || [ -n "$line" ]; do
-			stat="$stat $line"
-		done <"$1/stat"
-	} 2>/dev/null
-	pid=$1
-	set -- ${stat##*)}
-	[ $# -ge 20 ] || return 1
-	parent=$2 session=$4
-	shift 19
-	started=$1
-}
 
 program=
 read_stat $$
 if [ "$parent" = 0 ]; then
 	# A process that Docker runs in a container has no parent inside it. Skip the container's first process.
 	for p; do
-		if [ "$p" != 1 ] && [ "$p" != $$ ] && read_stat "$p" && [ "$parent" = 0 ] && marked "$p"; then
+		if [ "$p" != 1 ] && [ "$p" != $$ ] && read_stat "$p" && [ "$parent" = 0 ] && has_session "$p/environ"; then
 			program=$p
 			break
 		fi
 	done
 else
-	# The container shares the PID namespace of its node: take the first marked process with an unmarked parent.
+	# The container shares the PID namespace of its node: take the first process with the session whose parent does not
+	# have it.
 	first=
 	for p; do
-		if [ "$p" != $$ ] && read_stat "$p" && marked "$p"; then
+		if [ "$p" != $$ ] && read_stat "$p" && has_session "$p/environ"; then
 			start=$started above=$parent
-			if ! marked "$above" && { [ -z "$first" ] || [ "$start" -lt "$first" ]; }; then
+			if ! has_session "$above/environ" && { [ -z "$first" ] || [ "$start" -lt "$first" ]; }; then
 				program=$p first=$start
 			fi
 		fi
@@ -65,14 +37,13 @@ program_session=$session
 all=
 for p; do
 	if read_stat "$p" && [ "$session" = "$program_session" ] &&
-		{ [ "$program_session" = "$program" ] || marked "$p"; }; then
+		{ [ "$program_session" = "$program" ] || has_session "$p/environ"; }; then
 		all="$all $p"
 	fi
 done
 set +f
-# Signal the program first. If that is not permitted, no process has been signaled, and the caller can retry as another
-# user. Also, if its child were killed before it, a shell would run its next command, which could install half an
-# upload.
+# Signal the program first. If that is not permitted, no process was signaled and another user may retry. And a shell
+# whose child is killed first runs its next command, which could install half an upload.
 if ! kill -s "$signal" "$program" 2>/dev/null; then
 	[ -d "$program" ] && exit 4
 	exit 3

@@ -11,27 +11,18 @@ import (
 
 	"nomadctld/backends"
 	"nomadctld/internal/safego"
+	"nomadctld/internal/terminate"
 )
 
 const (
-	terminateTimeout      = 10 * time.Second
 	terminatePollInterval = 100 * time.Millisecond
-	streamCloseTimeout    = 2 * time.Second // output may have no reader
+	afterKillTimeout      = 4 * time.Second // for the program to exit
 )
-
-// terminateSteps are the signals that terminate sends, and their delays.
-var terminateSteps = []struct {
-	after  time.Duration
-	signal string
-	key    byte // typed on the terminal if no signal can be sent
-}{
-	{0, "HUP", ctrlC}, {3 * time.Second, "TERM", ctrlBackslash}, {6 * time.Second, "KILL", ctrlBackslash},
-}
 
 // terminate stops the program and returns cause, in a *backends.StillRunningError or *backends.ZombiesError if
 // processes are left.
 func (e *execInstance) terminate(cause error) error {
-	ctx, cancel := context.WithTimeout(context.Background(), terminateTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*e.docker.termination.Grace+afterKillTimeout)
 	var escalating sync.WaitGroup
 	var signalErr error
 	escalating.Go(func() {
@@ -44,13 +35,13 @@ func (e *execInstance) terminate(cause error) error {
 		e.stream.out.drain()
 		select {
 		case <-e.stream.done:
-		case <-time.After(streamCloseTimeout):
+		case <-time.After(e.docker.timeouts.streamClose):
 		}
 	}
 	e.stream.close()
 	select {
 	case <-e.stream.done:
-	case <-time.After(streamCloseTimeout): // a Write that never returns
+	case <-time.After(e.docker.timeouts.streamClose): // a Write that never returns
 	}
 	if err == nil {
 		if n := e.countZombies(); n > 0 {
@@ -121,36 +112,36 @@ func (e *execInstance) isStreamDone() bool {
 
 // escalate sends stronger and stronger signals until ctx ends. It returns the error of the last attempt.
 func (e *execInstance) escalate(ctx context.Context) (err error) {
-	start := time.Now()
-	for _, step := range terminateSteps {
-		select {
-		case <-time.After(time.Until(start.Add(step.after))):
-		case <-ctx.Done():
-			return err
-		}
-		signalErr := e.sendSignal(ctx, step.signal)
+	steps := terminate.Intervals{Grace: e.docker.termination.Grace} // waitExited checks for the exit
+	steps.Run(ctx, func(signal string) (bool, error) {
+		signalErr := e.sendSignal(ctx, signal)
 		if ctx.Err() != nil {
-			return err
+			return false, nil
 		}
 		err = nil
 		if signalErr != nil {
 			state, _ := e.api.inspectExec(ctx, e.id)
 			err = fmt.Errorf("%w: %s is process %d on node %s",
 				signalErr, displayName(e.program.Argv[0]), state.Pid, displayName(e.ref.Node.Name))
-			if cannotBeSignaled(signalErr) || step.signal == "KILL" { // otherwise the next signal may succeed
-				e.stopWithoutSignal(step.key)
+			if cannotBeSignaled(signalErr) || signal == "KILL" { // otherwise the next signal may succeed
+				e.stopWithoutSignal(signal)
 			}
 		}
-	}
+		return false, nil
+	})
 	return err
 }
 
 // stopWithoutSignal stops the program without a signal: it types a key on its terminal, or closes its stdin.
-func (e *execInstance) stopWithoutSignal(key byte) {
+func (e *execInstance) stopWithoutSignal(signal string) {
 	e.stream.conn.SetWriteDeadline(time.Now().Add(time.Second)) // the program may have stopped reading
 	if e.program.Terminal == nil {
 		e.stream.conn.closeWrite()
 		return
+	}
+	key := byte(ctrlBackslash)
+	if signal == "HUP" {
+		key = ctrlC
 	}
 	e.stream.conn.Write([]byte{key})
 }

@@ -4,13 +4,16 @@ import (
 	"context"
 	_ "embed"
 	"time"
+
+	"nomadctld/internal/procscript"
 )
+
+//go:embed exec_zombies.sh
+var zombiesText string
 
 // zombiesScript counts zombies. A killed shell usually does not reap its child, so the container's first process
 // inherits it.
-//
-//go:embed exec_zombies.sh
-var zombiesScript string
+var zombiesScript = procscript.With(zombiesText)
 
 const (
 	zombiesTimeout = 3 * time.Second

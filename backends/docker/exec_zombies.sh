@@ -4,15 +4,7 @@ cd /proc 2>/dev/null || exit 4
 zombies() {
 	found=
 	for p in [0-9]*; do
-		stat=
-		{
-			while IFS= read -r line || [ -n "$line" ]; do
-				stat="$stat $line"
-			done <"$p/stat"
-		} 2>/dev/null
-		case ${stat##*)} in
-		" Z 1 "*) found="$found $p" ;;
-		esac
+		read_stat "$p" && [ "$state $parent" = "Z 1" ] && found="$found $p"
 	done
 }
 zombies

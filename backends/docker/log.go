@@ -95,7 +95,6 @@ func (l *logReader) findContainer(ctx context.Context) error {
 const (
 	containerPollInterval    = 200 * time.Millisecond // a container may live only for an instant
 	maxContainerPollInterval = time.Second
-	logRetryInterval         = 100 * time.Millisecond
 	maxLogRetryInterval      = 2 * time.Second
 )
 
@@ -133,7 +132,7 @@ func (l *logReader) read(ctx context.Context) error {
 			return err
 		}
 	}
-	pause, until := logRetryInterval, time.Time{}
+	pause, until := l.docker.timeouts.firstLogRetry, time.Time{}
 	for {
 		before, start := l.resume.bytes, time.Now()
 		err := l.fetch(ctx, wanted, l.deliver)
@@ -149,7 +148,7 @@ func (l *logReader) read(ctx context.Context) error {
 			return l.explain(ctx, err)
 		}
 		if l.resume.bytes > before || until.IsZero() || time.Since(start) > maxLogRetryInterval {
-			pause, until = logRetryInterval, time.Now().Add(l.docker.logRetryTimeout)
+			pause, until = l.docker.timeouts.firstLogRetry, time.Now().Add(l.docker.timeouts.logRetry)
 		}
 		findErr := l.findContainer(ctx)
 		switch {
@@ -266,7 +265,7 @@ func (r logRequest) query() string {
 func (l *logReader) fetch(ctx context.Context, r logRequest, f func(backends.LogChunk, bool) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	timeout := time.AfterFunc(l.docker.responseTimeout, func() { cancel(errNoResponse) })
+	timeout := time.AfterFunc(l.docker.timeouts.response, func() { cancel(errNoResponse) })
 	response, err := l.api.request(ctx, http.MethodGet, "/containers/"+l.container.ID+"/logs?"+r.query())
 	if !timeout.Stop() && errors.Is(context.Cause(ctx), errNoResponse) {
 		return errNoResponse

@@ -79,6 +79,7 @@ func TestLogResume_RotatedLinesReported(t *testing.T) {
 		server := httptest.NewServer(&logDaemon{cutAfter: 50, rotated: rotated})
 		defer server.Close()
 		d := mustOpen(t, Settings{Host: "tcp://" + strings.TrimPrefix(server.URL, "http://")})
+		d.timeouts.firstLogRetry = time.Millisecond
 		gaps, lines := 0, 0
 		err := d.Log(t.Context(), backends.TaskRef{Allocation: backends.Allocation{ID: "alloc"}, Task: "web"},
 			backends.LogQuery{Stdout: true, Stderr: true, Lines: -1, Follow: true}, func(p backends.LogChunk) error {
@@ -104,6 +105,7 @@ func TestLogResume_ExactAtAnyCut(t *testing.T) {
 				server := httptest.NewServer(&logDaemon{cutAfter: cutAfter, removed: removed})
 				defer server.Close()
 				d := mustOpen(t, Settings{Host: "tcp://" + strings.TrimPrefix(server.URL, "http://")})
+				d.timeouts.firstLogRetry = time.Millisecond
 				var out, errs, container string
 				q := backends.LogQuery{Stdout: true, Stderr: true, Lines: lines, Follow: true}
 				err := d.Log(t.Context(), backends.TaskRef{Allocation: backends.Allocation{ID: "alloc"}, Task: "web"},

@@ -224,7 +224,7 @@ func TestLogFollow_DaemonUnreachable(t *testing.T) {
 	t.Parallel()
 	addr, kill := dockertest.ProxyTCPWithStop(t, dockertest.Daemon(t))
 	d := mustOpen(t, Settings{Host: "tcp://" + addr})
-	d.logRetryTimeout = time.Second
+	d.timeouts.logRetry = time.Second
 	in, _ := startTask(t, "sh", "-c", "echo on; exec sleep 600")
 	got, caughtUp := "", false
 	err := d.Log(t.Context(), in, backends.LogQuery{Stdout: true, Stderr: true, Lines: -1, Follow: true},

@@ -48,6 +48,7 @@ func TestPanic_ExecReturnsIt(t *testing.T) {
 				conn.Close()
 			}
 			docker, in := d.open(t)
+			docker.timeouts.streamClose = 100 * time.Millisecond // the stream ends only after it was closed
 			p.Argv, p.Session, p.Stderr = []string{"x"}, newAllocation(), io.Discard
 			_, err := docker.Exec(t.Context(), in, p)
 			wantPanic(t, err)

@@ -13,6 +13,7 @@ import (
 	"github.com/hashicorp/nomad/api"
 
 	"nomadctld/backends"
+	"nomadctld/internal/terminate"
 	"nomadctld/internal/tlsfiles"
 )
 
@@ -34,6 +35,9 @@ const (
 
 	dialTimeout = 3 * time.Second
 	readTimeout = 10 * time.Second // for all requests of one read
+
+	retryBackoff      = 100 * time.Millisecond
+	startPollInterval = time.Second
 )
 
 // Client is the client of one tier.
@@ -44,6 +48,10 @@ type Client struct {
 	nodeWrites *api.Client
 	conns      *streamConns
 	timeouts   writeTimeouts
+
+	retryBackoff      time.Duration // before the second attempt, doubled for the next
+	startPollInterval time.Duration // between requests for the log of a task that has not started
+	termination       terminate.Intervals
 }
 
 var (
@@ -75,7 +83,10 @@ func Open(tiers ...Tier) (map[string]*Client, error) {
 			}
 			shared[at] = newStreamConns(tier.URL, reads.TLSClientConfig)
 		}
-		client := &Client{tier: tier, conns: shared[at], timeouts: defaultWriteTimeouts}
+		client := &Client{
+			tier: tier, conns: shared[at], timeouts: defaultWriteTimeouts, retryBackoff: retryBackoff,
+			startPollInterval: startPollInterval, termination: terminate.Default,
+		}
 		for _, part := range []struct {
 			client    **api.Client
 			transport *http.Transport

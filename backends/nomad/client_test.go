@@ -53,7 +53,9 @@ func newSimulated(t *testing.T) (*nomadsim.Cluster, backends.Cluster) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return c, open(t, Tier{URL: url})
+	client := open(t, Tier{URL: url})
+	client.retryBackoff = time.Millisecond
+	return c, client
 }
 
 func TestJobs_TokenRejected(t *testing.T) {
@@ -158,6 +160,7 @@ func TestJobs_ErrorTexts(t *testing.T) {
 }
 
 func TestRead_Retries(t *testing.T) {
+	t.Parallel()
 	for _, tc := range []struct {
 		name     string
 		fault    nomadsim.Fault
@@ -190,6 +193,7 @@ func TestRead_Retries(t *testing.T) {
 }
 
 func TestReadPages(t *testing.T) {
+	t.Parallel()
 	c, client := newSimulated(t)
 	c.AddJob(nomadsim.Job{ID: "big", Groups: []nomadsim.Group{{Name: "g", Count: 2*perPage + 1}}})
 	jobs, err := client.Jobs(context.Background(), backends.Selection{})
@@ -252,6 +256,7 @@ func TestUsage_MaxConns(t *testing.T) {
 }
 
 func TestUsage_NodeHangs(t *testing.T) {
+	t.Parallel()
 	c, client := newSimulated(t)
 	c.AddNode(nomadsim.Node{Name: "hung", Hangs: true})
 	c.AddNode(nomadsim.Node{Name: "lost", Unreachable: true})
@@ -264,7 +269,7 @@ func TestUsage_NodeHangs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	if got := len(client.Usage(ctx, jobs[0].Allocations)); got != 100 {
 		t.Errorf("got the usage of %d tasks, want the 100 of the responding node", got)

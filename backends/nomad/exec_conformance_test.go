@@ -3,13 +3,17 @@ package nomad
 import (
 	"context"
 	"os/exec"
+	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"nomadctld/backends"
 	"nomadctld/backends/backendtest"
 	"nomadctld/internal/nomadsim"
+	"nomadctld/internal/terminate"
 	"nomadctld/internal/testenv/nomadtest"
 )
 
@@ -34,11 +38,19 @@ func findTask(t *testing.T, client *Client, job, name string) (*Client, backends
 	return nil, backends.TaskRef{}
 }
 
+// quickTermination lets programs of a simulated cluster be killed sooner.
+var quickTermination = terminate.Intervals{Grace: time.Second, Check: 200 * time.Millisecond}
+
 func TestRuntimeConformance(t *testing.T) {
+	t.Parallel()
 	for _, cluster := range nomadtest.Clusters(t) {
 		t.Run(cluster.Kind, func(t *testing.T) {
 			backendtest.Runtime(t, func(t *testing.T) (backends.Runtime, backends.TaskRef) {
-				return clusterTask(t, cluster, "p-team3-shell", "box")
+				client, in := clusterTask(t, cluster, "p-team3-shell", "box")
+				if cluster.Sim != nil {
+					client.termination = quickTermination
+				}
+				return client, in
 			}, backendtest.Features{Env: true, Dir: true, Signals: true})
 		})
 	}
@@ -47,6 +59,7 @@ func TestRuntimeConformance(t *testing.T) {
 // TestRuntimeConformance_FramedStdin uses framed input: in a simulated task with the podman driver, and in a real task
 // that would not need it.
 func TestRuntimeConformance_FramedStdin(t *testing.T) {
+	t.Parallel()
 	for _, cluster := range nomadtest.Clusters(t) {
 		t.Run(cluster.Kind, func(t *testing.T) {
 			job := "p-team3-shell"
@@ -59,6 +72,9 @@ func TestRuntimeConformance_FramedStdin(t *testing.T) {
 			backendtest.Runtime(t, func(t *testing.T) (backends.Runtime, backends.TaskRef) {
 				client, in := clusterTask(t, cluster, job, "box")
 				in.Driver = "podman"
+				if cluster.Sim != nil {
+					client.termination = quickTermination
+				}
 				return client, in
 			}, backendtest.Features{Env: true, Dir: true, Signals: true})
 		})
@@ -68,6 +84,9 @@ func TestRuntimeConformance_FramedStdin(t *testing.T) {
 // TestWrapper_SurvivesGroupSignal runs the wrapper without Nomad, in each installed shell and with both kinds of input.
 // If the wrapper exited before the program, the driver would kill the program.
 func TestWrapper_SurvivesGroupSignal(t *testing.T) {
+	t.Parallel()
+	var all sync.WaitGroup
+	defer all.Wait()
 	for _, argv := range [][]string{{"dash"}, {"bash"}, {"busybox", "sh"}} {
 		if _, err := exec.LookPath(argv[0]); err != nil {
 			continue
@@ -80,13 +99,15 @@ func TestWrapper_SurvivesGroupSignal(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			cmd := exec.Command(argv[0], append(argv[1:], s.command[1:]...)...)
-			cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-			cmd.Stdin = strings.NewReader("0\n")
-			out, err := cmd.Output()
-			if text := string(out); err != nil || !strings.Contains(text, "after\n") || !strings.HasSuffix(text, ":E4\x02") {
-				t.Errorf("%s, %s: got %q, %v", argv[0], driver, text, err)
-			}
+			all.Go(func() {
+				cmd := exec.Command(argv[0], append(slices.Clone(argv[1:]), s.command[1:]...)...)
+				cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+				cmd.Stdin = strings.NewReader("0\n")
+				out, err := cmd.Output()
+				if text := string(out); err != nil || !strings.Contains(text, "after\n") || !strings.HasSuffix(text, ":E4\x02") {
+					t.Errorf("%s, %s: got %q, %v", argv[0], driver, text, err)
+				}
+			})
 		}
 	}
 }

@@ -52,56 +52,36 @@ func (t *programKiller) signal(ctx context.Context, name string) {
 // startKill kills the program in the background. The channel receives nil when it has exited, or an error if it could
 // not be killed.
 func (t *programKiller) startKill(ctx context.Context) <-chan error {
-	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), terminateTimeout)
+	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), 2*t.c.termination.Grace+afterKillTimeout)
 	t.cancels = append(t.cancels, stop)
 	killed := make(chan error, 1)
 	t.pending.Go(func() { killed <- t.terminate(ctx) })
 	return killed
 }
 
-// killStep is a signal and its delay after the first one.
-type killStep struct {
-	signal string
-	after  time.Duration
-}
-
-// killSteps kill a program: HUP, TERM and KILL, with a check in between whether it has exited. Signal 0 only checks.
-var killSteps = []killStep{
-	{"HUP", 0},
-	{"0", time.Second},
-	{"TERM", termDelay},
-	{"0", termDelay + time.Second},
-	{"KILL", killDelay},
-	{"KILL", killDelay + time.Second},
-	{"0", killDelay + 2*time.Second},
-}
-
 // terminate kills the program and waits for its exit.
 func (t *programKiller) terminate(ctx context.Context) error {
-	start := time.Now()
 	if t.wrapper == nil {
 		return errCannotSignal
 	}
-	select {
-	case <-t.state.started:
-	case <-ctx.Done():
-		return errors.New("it may not have started yet")
-	}
-	failure := errors.New("it did not exit after SIGKILL")
-	for _, step := range killSteps {
+	failure := errors.New("it is still running")
+	err := t.c.termination.Run(ctx, func(signal string) (exited bool, err error) {
 		select {
-		case <-time.After(time.Until(start.Add(step.after))):
+		case <-t.state.started:
 		case <-ctx.Done():
-			return failure
+			failure = errors.New("it may not have started yet")
+			return false, failure
 		}
-		switch n, err := t.send(ctx, step.signal, stepTimeout); {
-		case err != nil:
-			failure = err
-		case n == 0:
-			return nil
+		n, err := t.send(ctx, signal, stepTimeout)
+		if err != nil {
+			failure = err // the next signal may succeed
 		}
+		return err == nil && n == 0, nil
+	})
+	if err != nil {
+		return failure
 	}
-	return failure
+	return nil
 }
 
 // send sends one signal and returns the number of the program's processes.

@@ -8,18 +8,20 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"time"
 
 	"nomadctld/backends"
+	"nomadctld/internal/procscript"
+	"nomadctld/internal/terminate"
 )
+
+//go:embed exec_find.sh
+var findText string
 
 // findScript finds the wrappers with NOMADCTLD_SESSION=session in their parameters. It prints "found" and, for each,
 // two process IDs with a dot between them: the process whose child is the program, and the first process. They differ
 // if the input is framed: then the wrapper has two child processes, and the later one runs the program. If /proc
 // cannot be read, it prints "none". Parameter: the session.
-//
-//go:embed exec_find.sh
-var findScript string
+var findScript = procscript.With(findText)
 
 var _ backends.Killer = (*Client)(nil)
 
@@ -93,21 +95,13 @@ func (c *Client) killWrapper(
 			_, err = c.signal(ctx, in, "KILL", w.shellPID, session, "shell", stepTimeout)
 		}
 	}()
-	start := time.Now()
-	for _, step := range killSteps {
-		select {
-		case <-time.After(time.Until(start.Add(step.after))):
-		case <-ctx.Done():
-			return found, context.Cause(ctx)
-		}
-		n, err := c.signal(ctx, in, step.signal, w.programPID, session, "", userSignalTimeout)
-		if err != nil {
-			return found, err
-		}
-		if n == 0 {
-			return found, nil
-		}
-		found = true
+	err = c.termination.Run(ctx, func(signal string) (exited bool, err error) {
+		n, err := c.signal(ctx, in, signal, w.programPID, session, "", userSignalTimeout)
+		found = found || err == nil && n > 0
+		return err == nil && n == 0, err
+	})
+	if errors.Is(err, terminate.ErrStillRunning) {
+		err = errors.New("the program did not exit after KILL")
 	}
-	return found, errors.New("the program did not exit after KILL")
+	return found, err
 }

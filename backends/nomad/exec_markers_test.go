@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -64,24 +65,29 @@ func TestMarkerFilter_NotStarted(t *testing.T) {
 
 // A program may wait for a response to its last byte, even if that byte looks like a marker.
 func TestMarkerFilter_PartialMarkerTimeout(t *testing.T) {
-	out := &limitedBuffer{}
-	s := newMarkerFilter(out, "mark")
-	var code int
-	s.onEnd = func(c int) { code = c }
-	s.Write([]byte("\x01mark:R1\x02"))
-	for i, chunk := range []string{"prompt\x01", "\x01ma"} {
-		s.Write([]byte(chunk))
-		want := []string{"prompt\x01", "prompt\x01\x01ma"}[i]
-		for start := time.Now(); out.String() != want; time.Sleep(5 * time.Millisecond) {
-			if time.Since(start) > time.Minute {
-				t.Fatalf("got %q, want %q", out.String(), want)
+	synctest.Test(t, func(t *testing.T) {
+		out := &limitedBuffer{}
+		s := newMarkerFilter(out, "mark")
+		var code int
+		s.onEnd = func(c int) { code = c }
+		s.Write([]byte("\x01mark:R1\x02"))
+		for _, c := range []struct{ chunk, before, after string }{
+			{"prompt\x01", "prompt", "prompt\x01"},
+			{"\x01ma", "prompt\x01", "prompt\x01\x01ma"},
+			{"x\x01", "prompt\x01\x01max", "prompt\x01\x01max\x01"},
+		} {
+			s.Write([]byte(c.chunk))
+			time.Sleep(markerTimeout - 1)
+			before := out.String()
+			time.Sleep(1)
+			synctest.Wait()
+			if after := out.String(); before != c.before || after != c.after {
+				t.Errorf("%q: got %q before the timeout and %q after it, want %q and %q", c.chunk, before, after, c.before, c.after)
 			}
 		}
-	}
-	s.Write([]byte("x\x01"))
-	time.Sleep(3 * markerTimeout)
-	s.Write([]byte("mark:E5\x02"))
-	if out.String() != "prompt\x01\x01max\x01" || code != 5 {
-		t.Errorf("got %q, %d", out.String(), code)
-	}
+		s.Write([]byte("mark:E5\x02"))
+		if out.String() != "prompt\x01\x01max\x01" || code != 5 {
+			t.Errorf("got %q, %d", out.String(), code)
+		}
+	})
 }

@@ -12,7 +12,12 @@ import (
 	"time"
 
 	"nomadctld/backends"
+	"nomadctld/internal/procscript"
+	"nomadctld/internal/signals"
 )
+
+//go:embed exec_signal.sh
+var signalText string
 
 // signalScript sends a signal to the processes of a program and prints how many there are and how many it could not
 // signal. The processes are the wrapper's children, even if they have left its POSIX session or changed their
@@ -24,17 +29,13 @@ import (
 //
 // Parameters: the signal, or 0; the process ID of the wrapper process whose child is the program; the session; if not
 // empty, signal the wrapper and its stdin reader instead of the program.
-//
-//go:embed exec_signal.sh
-var signalScript string
+var signalScript = procscript.With(signalText)
 
 const (
 	stepTimeout        = 2500 * time.Millisecond // for one signal while a program is being killed
 	userSignalTimeout  = 10 * time.Second        // for a user's signal; a scan of a busy node takes time
 	userSignalAttempts = 3
-	termDelay          = 3 * time.Second
-	killDelay          = 6 * time.Second
-	terminateTimeout   = 9500 * time.Millisecond
+	afterKillTimeout   = 3500 * time.Millisecond // for the program to exit
 )
 
 // signal sends a signal to a running program and returns the number of its processes. shellOnly is the script's last
@@ -44,7 +45,7 @@ func (c *Client) signal(
 ) (int, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	if !isIdentifier(name) && name != "0" {
+	if !signals.FromClient(name) && name != "0" {
 		return 0, fmt.Errorf("not a signal: %q", name)
 	}
 	release, err := c.conns.signalSlots.Acquire(ctx, 1)

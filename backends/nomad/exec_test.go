@@ -32,6 +32,7 @@ func execArgv(ctx context.Context, c *Client, in backends.TaskRef, argv ...strin
 }
 
 func TestExec_TLS(t *testing.T) {
+	t.Parallel()
 	for _, cluster := range nomadtest.Clusters(t) {
 		t.Run(cluster.Kind, func(t *testing.T) {
 			_, in := clusterTask(t, cluster, "p-team3-shell", "box")
@@ -64,6 +65,7 @@ func TestExec_TLS(t *testing.T) {
 				"not encrypted":  {"http://" + addr, tlsfiles.Files{}, false},
 			} {
 				c := open(t, Tier{URL: tc.url, TLS: tc.tls, TokenFile: nomadtest.TokenFile(t)})
+				c.retryBackoff = time.Millisecond
 				code, out, err := execArgv(context.Background(), c, in, "echo", "hi")
 				if tc.ok && (err != nil || code != 0 || out != "hi\n") ||
 					!tc.ok && (!errors.Is(err, backends.ErrUnreachable) || out != "") {
@@ -83,6 +85,7 @@ func TestExec_TLS(t *testing.T) {
 
 // TestExec_OneRequest checks that the library does not look up the node or connect to it.
 func TestExec_OneRequest(t *testing.T) {
+	t.Parallel()
 	for _, cluster := range nomadtest.Clusters(t) {
 		t.Run(cluster.Kind, func(t *testing.T) {
 			_, in := clusterTask(t, cluster, "p-team3-shell", "box")
@@ -111,6 +114,7 @@ func TestExec_OneRequest(t *testing.T) {
 }
 
 func TestExec_ConnectionLost(t *testing.T) {
+	t.Parallel()
 	for _, cluster := range nomadtest.Clusters(t) {
 		t.Run(cluster.Kind, func(t *testing.T) {
 			_, in := clusterTask(t, cluster, "p-team3-shell", "box")
@@ -147,12 +151,14 @@ func TestExec_ConnectionLost(t *testing.T) {
 }
 
 func TestExec_ClusterUnreachable(t *testing.T) {
+	t.Parallel()
 	_, in := clusterTask(t, nomadtest.Simulated(t), "p-team3-shell", "box")
 	for _, address := range []string{closedPort(t), silentPort(t)} {
 		c := open(t, Tier{URL: "http://" + address})
+		c.conns.handshakeTimeout = 100 * time.Millisecond
 		start := time.Now()
 		if _, _, err := execArgv(context.Background(), c, in, "true"); !errors.Is(err, backends.ErrUnreachable) ||
-			time.Since(start) > handshakeTimeout+time.Minute {
+			time.Since(start) > time.Minute {
 			t.Errorf("got %v after %s", err, time.Since(start))
 		}
 	}
@@ -188,6 +194,7 @@ func silentPort(t *testing.T) string {
 }
 
 func TestConnLimits(t *testing.T) {
+	t.Parallel()
 	cluster := nomadtest.Simulated(t)
 	file := nomadtest.TokenFile(t)
 	tiers, err := Open(Tier{Name: "a", URL: cluster.URL, TokenFile: file},
@@ -197,6 +204,7 @@ func TestConnLimits(t *testing.T) {
 	}
 	a, in := findTask(t, tiers["a"], "p-team3-shell", "box")
 	b := tiers["b"]
+	a.conns.programSlots.waitTimeout, a.conns.logSlots.waitTimeout = 100*time.Millisecond, 100*time.Millisecond
 	ctx, cancel := context.WithCancelCause(context.Background())
 	started := make(chan struct{}, maxPrograms)
 	over := errors.New("over")
@@ -300,20 +308,27 @@ func (endlessReader) Read(b []byte) (int, error) {
 }
 
 func TestExec_UnreadStdin(t *testing.T) {
+	t.Parallel()
 	for _, cluster := range nomadtest.Clusters(t) {
 		t.Run(cluster.Kind, func(t *testing.T) {
 			c, in := clusterTask(t, cluster, "p-team3-shell", "box")
 			session := randomHex()
-			for range 30 {
-				out := &limitedBuffer{}
-				code, err := c.Exec(context.Background(), in, backends.Program{
-					Argv: []string{"sh", "-c", "read x; echo $x; exit 3"}, Session: session, Stdin: endlessReader{}, Stdout: out,
-					Stderr: out,
+			var all sync.WaitGroup
+			for range 3 {
+				all.Go(func() {
+					for range 10 {
+						out := &limitedBuffer{}
+						code, err := c.Exec(context.Background(), in, backends.Program{
+							Argv: []string{"sh", "-c", "read x; echo $x; exit 3"}, Session: session, Stdin: endlessReader{}, Stdout: out,
+							Stderr: out,
+						})
+						if code != 3 || err != nil || out.String() != "y\n" {
+							t.Errorf("got %d, %v, %q", code, err, out.String())
+						}
+					}
 				})
-				if code != 3 || err != nil || out.String() != "y\n" {
-					t.Errorf("got %d, %v, %q", code, err, out.String())
-				}
 			}
+			all.Wait()
 			for start := time.Now(); ; time.Sleep(100 * time.Millisecond) {
 				_, out, err := execArgv(context.Background(), c, in, "sh", "-c", "ps -eo args | grep -c [S]ESSION="+session)
 				if err == nil && out == "0\n" {
@@ -328,6 +343,7 @@ func TestExec_UnreadStdin(t *testing.T) {
 }
 
 func TestExec_StdoutFails(t *testing.T) {
+	t.Parallel()
 	for _, cluster := range nomadtest.Clusters(t) {
 		t.Run(cluster.Kind, func(t *testing.T) {
 			c, in := clusterTask(t, cluster, "p-team3-shell", "box")
@@ -346,6 +362,7 @@ func TestExec_StdoutFails(t *testing.T) {
 
 // TestExec_StdoutFailsAfterExit has stdout fail while the gateway kills the shell that waits for input after the exit.
 func TestExec_StdoutFailsAfterExit(t *testing.T) {
+	t.Parallel()
 	for _, cluster := range nomadtest.Clusters(t) {
 		t.Run(cluster.Kind, func(t *testing.T) {
 			c, in := clusterTask(t, cluster, "p-team3-shell", "box")
@@ -372,6 +389,7 @@ func TestExec_StdoutFailsAfterExit(t *testing.T) {
 }
 
 func TestExec_StdoutBlocks(t *testing.T) {
+	t.Parallel()
 	for _, cluster := range nomadtest.Clusters(t) {
 		t.Run(cluster.Kind, func(t *testing.T) {
 			c, in := clusterTask(t, cluster, "p-team3-shell", "box")
@@ -400,6 +418,7 @@ func TestExec_StdoutBlocks(t *testing.T) {
 }
 
 func TestExec_Unsupported(t *testing.T) {
+	t.Parallel()
 	c, in := clusterTask(t, nomadtest.Simulated(t), "p-team3-shell", "box")
 	for name, p := range map[string]backends.Program{
 		"user":     {Argv: []string{"id"}, User: "0"},

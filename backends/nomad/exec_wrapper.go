@@ -98,7 +98,7 @@ func wrapProgram(p backends.Program, driver string) (wrappedCommand, error) {
 	return w, nil
 }
 
-// isIdentifier reports whether name can be a shell variable. Signal names have the same form.
+// isIdentifier reports whether name can be a shell variable.
 func isIdentifier(name string) bool {
 	for i, r := range name {
 		switch {

@@ -15,6 +15,7 @@ import (
 
 // TestLogBefore has a task whose log files contain 20,000 lines of stdout, and another source with the newest lines.
 func TestLogBefore(t *testing.T) {
+	t.Parallel()
 	cluster := nomadtest.Simulated(t)
 	const total = 20_000
 	lines := func(from, to int) string {

@@ -178,7 +178,9 @@ func serveFakeLog(t *testing.T, l *fakeLog) (*Client, backends.TaskRef) {
 	}
 	server := httptest.NewServer(l)
 	t.Cleanup(server.Close)
-	return open(t, Tier{URL: server.URL}), backends.TaskRef{
+	client := open(t, Tier{URL: server.URL})
+	client.retryBackoff = time.Millisecond
+	return client, backends.TaskRef{
 		Task:       "web",
 		Allocation: backends.Allocation{ID: "a", Status: "running"},
 	}

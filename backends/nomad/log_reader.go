@@ -18,9 +18,8 @@ const (
 	// resumeTimeout is how long an interrupted log is retried. It covers the restart of an agent.
 	resumeTimeout = time.Minute
 
-	maxResumePause    = time.Second     // shorter than endGrace in internal/tasklog
-	minHealthyRead    = 5 * time.Second // a read that lasts longer counts as progress
-	startPollInterval = time.Second     // between requests for the log of a task that has not started
+	maxResumePause = time.Second     // shorter than endGrace in internal/tasklog
+	minHealthyRead = 5 * time.Second // a read that lasts longer counts as progress
 )
 
 // logReader reads stdout or stderr of a task. It resumes an interrupted log at the exact position where it was
@@ -96,12 +95,12 @@ func (r *logReader) retry(ctx context.Context, opened bool, read func() error) e
 		if worked || r.failingSince.IsZero() {
 			r.failingSince, attempt = time.Now(), 0
 		}
-		pause := min(retryBackoff<<min(attempt, 8), maxResumePause)
+		pause := min(r.c.retryBackoff<<min(attempt, 8), maxResumePause)
 		notStarted := r.follow && !opened && errors.Is(reason, backends.ErrNoLog) &&
 			(errors.Is(reason, errTaskNotStarted) || r.taskPending())
 		switch {
 		case notStarted:
-			pause = startPollInterval
+			pause = r.c.startPollInterval
 		case !mayRetry, time.Since(r.failingSince) > resumeTimeout:
 			return reason
 		case !opened && (errors.Is(reason, backends.ErrNoLog) || attempt+1 >= maxReadAttempts):

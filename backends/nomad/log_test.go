@@ -32,6 +32,7 @@ func readLog(t *testing.T, c *Client, in backends.TaskRef, q backends.LogQuery) 
 }
 
 func TestLog(t *testing.T) {
+	t.Parallel()
 	numbered := func(word string, from, to int) string {
 		var all strings.Builder
 		for i := from; i <= to; i++ {
@@ -100,6 +101,7 @@ func TestLog(t *testing.T) {
 }
 
 func TestLog_Capability(t *testing.T) {
+	t.Parallel()
 	for _, cluster := range nomadtest.Clusters(t) {
 		t.Run(cluster.Kind, func(t *testing.T) {
 			_, talker := clusterTask(t, cluster, "p-team3-talker", "talk")
@@ -127,6 +129,7 @@ func TestLog_Capability(t *testing.T) {
 }
 
 func TestLog_LastLines(t *testing.T) {
+	t.Parallel()
 	for name, text := range map[string]string{
 		"nothing": "", "one": "a\n", "unfinished": "a\nb", "empty lines": "\n\n\n", "short": strings.Repeat("a line\n", 500),
 		"many files":  strings.Repeat("a line that is a bit longer\n", 20_000),
@@ -331,8 +334,10 @@ func TestLog_HugeLine(t *testing.T) {
 }
 
 func TestLog_FollowWaitsForTask(t *testing.T) {
+	t.Parallel()
 	cluster := nomadtest.Simulated(t)
 	c, talker := clusterTask(t, cluster, "p-team3-talker", "talk")
+	c.startPollInterval = 10 * time.Millisecond
 	cluster.Sim.Inject(nomadsim.Fault{
 		Path: "/v1/client/fs/logs/{id}", Status: 404,
 		Body: `task "talk" not started yet. No logs available`, Times: 2,

@@ -33,7 +33,7 @@ func readObject[T any](
 		var none T
 		return none, err
 	}
-	value, _, err := retryRead(ctx, func() (T, *api.QueryMeta, error) { return fetch(q) }, isTransient)
+	value, _, err := retryRead(ctx, c.retryBackoff, func() (T, *api.QueryMeta, error) { return fetch(q) }, isTransient)
 	var response api.UnexpectedResponseError
 	switch {
 	case err == nil:

@@ -11,7 +11,6 @@ import (
 const (
 	perPage         = 2000 // objects; limits a response of a big cluster to a few megabytes
 	maxReadAttempts = 3
-	retryBackoff    = 100 * time.Millisecond // before the second attempt, doubled for the next
 )
 
 // readPages returns all pages of a list and retries transient errors. capability is the one that the read needs.
@@ -25,7 +24,7 @@ func readPages[T any](
 	q.Filter, q.PerPage = filter, perPage
 	var all []T
 	for {
-		page, meta, err := retryRead(ctx, func() ([]T, *api.QueryMeta, error) { return fetch(q) }, isTransient)
+		page, meta, err := retryRead(ctx, c.retryBackoff, func() ([]T, *api.QueryMeta, error) { return fetch(q) }, isTransient)
 		switch {
 		case isForbidden(err):
 			return nil, c.forbiddenError(ctx, namespace, capability, err)
@@ -40,17 +39,18 @@ func readPages[T any](
 	}
 }
 
-// retryRead tries a read up to maxReadAttempts times while shouldRetry returns true for its error. The pauses are
-// random, so that many gateways do not retry in step.
+// retryRead tries a read up to maxReadAttempts times while shouldRetry returns true for its error. It pauses for backoff
+// before the second attempt, and twice as long before each further one. The pauses are random, so that many gateways do
+// not retry in step.
 func retryRead[T any](
-	ctx context.Context, read func() (T, *api.QueryMeta, error), shouldRetry func(error) bool,
+	ctx context.Context, backoff time.Duration, read func() (T, *api.QueryMeta, error), shouldRetry func(error) bool,
 ) (T, *api.QueryMeta, error) {
 	for attempt := 1; ; attempt++ {
 		value, meta, err := read()
 		if err == nil || attempt == maxReadAttempts || !shouldRetry(err) {
 			return value, meta, err
 		}
-		pause := retryBackoff << (attempt - 1)
+		pause := backoff << (attempt - 1)
 		select {
 		case <-time.After(pause/2 + rand.N(pause)):
 		case <-ctx.Done():

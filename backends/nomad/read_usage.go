@@ -71,7 +71,7 @@ func (c *Client) queryNodes(
 					case <-ctx.Done():
 						return
 					}
-					_, _, err := retryRead(ctx, func() (any, *api.QueryMeta, error) {
+					_, _, err := retryRead(ctx, c.retryBackoff, func() (any, *api.QueryMeta, error) {
 						q := *shared
 						q.Namespace = a.Namespace
 						return nil, nil, safego.Protect(func() error { return request(a, q.WithContext(ctx)) })

@@ -28,12 +28,13 @@ type streamConns struct {
 	tls                                 *tls.Config
 	programSlots, logSlots, signalSlots *fairSlots // one slot for each connection
 
-	logTransport *http.Transport // for holders of a log slot
+	logTransport     *http.Transport // for holders of a log slot
+	handshakeTimeout time.Duration   // of a websocket
 }
 
 func newStreamConns(url string, config *tls.Config) *streamConns {
 	return &streamConns{
-		url: url, tls: config,
+		url: url, tls: config, handshakeTimeout: handshakeTimeout,
 		programSlots: newFairSlots("through Nomad", maxPrograms, slotTimeout),
 		logSlots:     newFairSlots("through Nomad", maxLogs, slotTimeout),
 		signalSlots:  newFairSlots("through Nomad", maxSignals, 0), // all callers have a deadline
@@ -67,7 +68,7 @@ func (s *streamConns) websocketClient() (*api.Client, *websocketConn, error) {
 	}
 	transport.RegisterProtocol("http", refuseLookups{})
 	transport.RegisterProtocol("https", refuseLookups{})
-	httpClient := &http.Client{Transport: transport, Timeout: handshakeTimeout}
+	httpClient := &http.Client{Transport: transport, Timeout: s.handshakeTimeout}
 	client, err := api.NewClient(&api.Config{Address: address, HttpClient: httpClient})
 	return client, conn, err
 }

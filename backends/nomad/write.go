@@ -143,7 +143,7 @@ func (c *Client) verifyOutcome(ctx context.Context, w writeRequest, deadline tim
 
 // pause waits before the next attempt, for a random time, as retryRead does. It returns false if ctx ends.
 func (c *Client) pause(ctx context.Context, attempt int) bool {
-	pause := min(retryBackoff<<min(attempt, 10), c.timeouts.maxPause)
+	pause := min(c.retryBackoff<<min(attempt, 10), c.timeouts.maxPause)
 	select {
 	case <-time.After(pause/2 + rand.N(pause)):
 		return true

@@ -332,6 +332,7 @@ func TestShared_CallerDeadline(t *testing.T) {
 		if took := time.Since(started); !errors.Is(err, context.DeadlineExceeded) || took != 50*time.Millisecond {
 			t.Errorf("got %v after %s", err, took)
 		}
+		time.Sleep(c.delay) // until the read has ended
 	})
 }
 

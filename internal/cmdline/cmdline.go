@@ -44,6 +44,19 @@ func Split(line string) ([]string, error) {
 	return words, nil
 }
 
+// ErrNoCommand reports an alias without a command.
+var ErrNoCommand = errors.New("it contains no command")
+
+// SplitAlias returns the words of the command line that an alias stands for. A line that starts with # contains no
+// command: somebody has commented it out.
+func SplitAlias(line string) ([]string, error) {
+	words, err := Split(line)
+	if err == nil && (len(words) == 0 || strings.HasPrefix(words[0], "#")) {
+		return nil, ErrNoCommand
+	}
+	return words, err
+}
+
 // escapeComments escapes each # at the start of a word. shlex would treat it as a comment and drop the rest of the
 // line.
 func escapeComments(line string) string {

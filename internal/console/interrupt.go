@@ -1,5 +1,7 @@
 package console
 
+import "nomadctld/internal/signals"
+
 // InterruptError is the error of a command that the client interrupted.
 type InterruptError struct {
 	Signal int   // number
@@ -8,7 +10,7 @@ type InterruptError struct {
 
 // ErrInterrupted is the error of a command that the client interrupted with Ctrl-C. With errors.Is, it matches the
 // errors of the other signals too.
-var ErrInterrupted error = &InterruptError{Signal: interruptSignals["INT"]}
+var ErrInterrupted error = &InterruptError{Signal: signals.Interrupt("INT")}
 
 func (e *InterruptError) Error() string {
 	if e.Err == nil {

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"nomadctld/internal/escape"
+	"nomadctld/internal/signals"
 )
 
 // ErrUnconfirmed is returned if the user did not confirm a prompt.
@@ -54,7 +55,7 @@ func (c *Console) Choose(ctx context.Context, keys, prompt string) (byte, error)
 	}
 	io.WriteString(c.StatusWriter(), "n\n")
 	if key == CtrlC {
-		return 0, &InterruptError{Signal: interruptSignals["INT"], Err: ErrUnconfirmed}
+		return 0, &InterruptError{Signal: signals.Interrupt("INT"), Err: ErrUnconfirmed}
 	}
 	return 0, ErrUnconfirmed
 }

@@ -1,6 +1,10 @@
 package console
 
-import "sync"
+import (
+	"sync"
+
+	"nomadctld/internal/signals"
+)
 
 // Signals receives the signals that a client sends.
 type Signals struct {
@@ -15,14 +19,11 @@ func NewSignals(interrupt func(error)) *Signals {
 	return &Signals{interrupt: interrupt, channel: make(chan string, 16)}
 }
 
-// interruptSignals are the signals that interrupt a command, with their numbers.
-var interruptSignals = map[string]int{"HUP": 1, "INT": 2, "QUIT": 3, "KILL": 9, "TERM": 15}
-
 // Deliver delivers a signal by its SSH name: INT, TERM, HUP... It reports whether it was delivered.
 func (s *Signals) Deliver(name string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if number := interruptSignals[name]; number != 0 && !s.claimed {
+	if number := signals.Interrupt(name); number != 0 && !s.claimed {
 		s.interrupt(&InterruptError{Signal: number})
 		return true
 	}

@@ -55,19 +55,19 @@ func Save(
 		return "", err
 	}
 	current = LastRun(current, versions)
-	earlier := Earlier(current, versions)
+	earlier := earlierReleases(current, versions)
 	release, saved, isSaved, err := Saved(definitions, current)
 	if err != nil {
 		isSaved = false // replace a release that cannot be read
 	}
 	if isSaved {
-		earlier, _ = AddSaved(earlier, release, current, versions)
+		earlier, _ = addSaved(earlier, release, current, versions)
 	}
-	last, ok := Last(earlier)
+	last, ok := lastRelease(earlier)
 	if !ok {
 		return "", nil
 	}
-	isSaved = isSaved && CompareNewestFirst(release, last) == 0
+	isSaved = isSaved && compareNewestFirst(release, last) == 0
 	if isSaved && release.Stable == last.Stable && time.Since(saved.Time) < resaveInterval {
 		return "", nil
 	}

@@ -189,8 +189,8 @@ func TestAddSaved_NewestFirst(t *testing.T) {
 		"deployed again, failed":  {[]backends.Version{now, v(8, "a", false)}, v(3, "a", true), 3, true},
 		"current":                 {[]backends.Version{now, v(8, "c", true)}, v(3, "d", true), 8, false},
 	} {
-		all, added := AddSaved(Earlier(now, tc.versions), tc.saved, now, tc.versions)
-		got, ok := Last(all)
+		all, added := addSaved(earlierReleases(now, tc.versions), tc.saved, now, tc.versions)
+		got, ok := lastRelease(all)
 		if !ok || got.Number != tc.want || added != tc.added {
 			t.Errorf("%s: got %d, %v, added %v; want %d, added %v", name, got.Number, ok, added, tc.want, tc.added)
 		}

@@ -28,9 +28,9 @@ func Current(job backends.JobDetail, versions []backends.Version) (backends.Vers
 	return versions[i], nil
 }
 
-// Earlier returns the versions before the current one that run something else, newest first. It skips the versions that
-// record a stop, and those that only allow rescheduling (see restart.Rolling).
-func Earlier(current backends.Version, versions []backends.Version) (earlier []backends.Version) {
+// earlierReleases returns the versions before the current one that run something else, newest first. It skips the
+// versions that record a stop, and those that only allow rescheduling (see restart.Rolling).
+func earlierReleases(current backends.Version, versions []backends.Version) (earlier []backends.Version) {
 	for _, v := range versions {
 		isEarlier := v.Number < current.Number && !v.Stopped && v.Release.ID != current.Release.ID
 		if isEarlier && !backends.IsRescheduleVariant(v.Definition, current.Definition) {
@@ -49,8 +49,8 @@ func LastRun(current backends.Version, versions []backends.Version) backends.Ver
 	return current
 }
 
-// Last returns the newest stable one of the earlier releases, or the newest one if none is known to be stable.
-func Last(earlier []backends.Version) (backends.Version, bool) {
+// lastRelease returns the newest stable one of the earlier releases, or the newest one if none is known to be stable.
+func lastRelease(earlier []backends.Version) (backends.Version, bool) {
 	if i := slices.IndexFunc(earlier, func(v backends.Version) bool { return v.Stable }); i >= 0 {
 		return earlier[i], true
 	}
@@ -60,26 +60,26 @@ func Last(earlier []backends.Version) (backends.Version, bool) {
 	return backends.Version{}, false
 }
 
-// CompareNewestFirst compares versions, for sorting newest first. Versions of a job that Nomad has deleted are older
+// compareNewestFirst compares versions, for sorting newest first. Versions of a job that Nomad has deleted are older
 // than all versions of the job that was registered again.
-func CompareNewestFirst(a, b backends.Version) int {
+func compareNewestFirst(a, b backends.Version) int {
 	return cmp.Or(cmp.Compare(b.CreateIndex, a.CreateIndex), cmp.Compare(b.Number, a.Number))
 }
 
-// AddSaved adds the saved release to the earlier releases, newest first, and reports whether it did. It does not add
+// addSaved adds the saved release to the earlier releases, newest first, and reports whether it did. It does not add
 // the release if it is the current one, if Nomad has that version, or if Nomad has an equally stable version of that
 // release.
-func AddSaved(
+func addSaved(
 	earlier []backends.Version, saved, now backends.Version, versions []backends.Version,
 ) ([]backends.Version, bool) {
-	isSaved := func(v backends.Version) bool { return CompareNewestFirst(v, saved) == 0 }
+	isSaved := func(v backends.Version) bool { return compareNewestFirst(v, saved) == 0 }
 	isSame := func(v backends.Version) bool { return v.Release.ID == saved.Release.ID && (v.Stable || !saved.Stable) }
 	inNomad := slices.ContainsFunc(versions, isSaved) || slices.ContainsFunc(earlier, isSame)
 	if saved.Release.ID == now.Release.ID || inNomad {
 		return earlier, false
 	}
 	all := append(slices.Clone(earlier), saved)
-	slices.SortStableFunc(all, CompareNewestFirst)
+	slices.SortStableFunc(all, compareNewestFirst)
 	return all, true
 }
 

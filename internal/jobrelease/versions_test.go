@@ -46,7 +46,7 @@ func TestLastRelease_NewestStableThatDiffers(t *testing.T) {
 		"stopped with another": {[]backends.Version{v(2, "b", 1, true), versionOf(t, 1, "a", 1, true, true)}, -1},
 		"alone":                {[]backends.Version{v(0, "a", 1, true)}, -1},
 	} {
-		got, ok := Last(Earlier(tc.versions[0], tc.versions))
+		got, ok := lastRelease(earlierReleases(tc.versions[0], tc.versions))
 		if ok != (tc.want >= 0) || ok && got.Number != uint64(tc.want) {
 			t.Errorf("%s: got %d, %v, want %d", name, got.Number, ok, tc.want)
 		}

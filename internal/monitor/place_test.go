@@ -49,8 +49,11 @@ func TestPlacedStatus(t *testing.T) {
 		done    bool
 		want    string // part of the error
 	}{
-		"placed":  {now: serviceJob(2, allocation("1", "running"), allocation("2", "running")), done: true},
-		"pending": {now: serviceJob(2, allocation("1", "running"), allocation("2", "pending")), message: "1 of 2 allocations running"},
+		"placed": {now: serviceJob(2, allocation("1", "running"), allocation("2", "running")), done: true},
+		"pending": {
+			now:     serviceJob(2, allocation("1", "running"), allocation("2", "pending")),
+			message: "1 of 2 allocations running",
+		},
 		"not yet evaluated": {
 			now: before,
 			prepare: func(j *backends.JobDetail) {

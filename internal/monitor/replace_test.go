@@ -43,19 +43,25 @@ func TestReplacedStatus(t *testing.T) {
 		done    bool
 		want    string // part of the error
 	}{
-		"running":            {replacement("running"), "", true, ""},
-		"task not started":   {replacement("running", taskState("db", "pending")), waiting, false, ""},
-		"pending":            {replacement("pending"), waiting, false, ""},
-		"complete":           {replacement("complete"), "", true, ""},
-		"complete, stopped":  {replacement("complete", desired("stop")), waiting, false, ""},
-		"failed too":         {replacement("failed"), "", true, "allocation b2b2b2b2, which replaces a1a1a1a1, is failed"},
-		"lost":               {replacement("lost"), "", true, "allocation b2b2b2b2, which replaces a1a1a1a1, is lost"},
-		"other index":        {replacement("running", func(a *backends.Allocation) { a.Name = "web.web[1]" }), waiting, false, "did not replace"},
+		"running":           {replacement("running"), "", true, ""},
+		"task not started":  {replacement("running", taskState("db", "pending")), waiting, false, ""},
+		"pending":           {replacement("pending"), waiting, false, ""},
+		"complete":          {replacement("complete"), "", true, ""},
+		"complete, stopped": {replacement("complete", desired("stop")), waiting, false, ""},
+		"failed too":        {replacement("failed"), "", true, "allocation b2b2b2b2, which replaces a1a1a1a1, is failed"},
+		"lost":              {replacement("lost"), "", true, "allocation b2b2b2b2, which replaces a1a1a1a1, is lost"},
+		"other index": {
+			replacement("running", func(a *backends.Allocation) { a.Name = "web.web[1]" }), waiting,
+			false, "did not replace",
+		},
 		"other group":        {replacement("running", ofGroup("db")), waiting, false, "did not replace"},
 		"cannot be placed":   {unplaced, "cannot be placed: web: no nodes", false, ""},
 		"evaluation pending": {pending, waiting, false, ""},
-		"not replaced":       {failed, waiting, false, "Nomad evaluated web but did not replace: web[0] a1a1a1a1 (see: info web)"},
-		"changed":            {failedJob(8), "", true, "web was changed by somebody else"},
+		"not replaced": {
+			failed, waiting, false,
+			"Nomad evaluated web but did not replace: web[0] a1a1a1a1 (see: info web)",
+		},
+		"changed": {failedJob(8), "", true, "web was changed by somebody else"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			change := backends.WriteResult{EvaluationID: "e1"}

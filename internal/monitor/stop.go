@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"nomadctld/backends"
 	"nomadctld/internal/phrase"
@@ -57,8 +59,8 @@ func WaitUntilAllocationStopped(
 	return next, err
 }
 
-// AllocationStoppedStatus reports whether an allocation has stopped. It returns an error if Nomad cannot stop it because
-// its node is disconnected or down.
+// AllocationStoppedStatus reports whether an allocation has stopped. It returns an error if Nomad cannot stop it,
+// because its node is disconnected or down.
 func AllocationStoppedStatus(now backends.JobDetail, id string) (message string, done bool, err error) {
 	for _, a := range now.Allocations {
 		switch {
@@ -75,4 +77,38 @@ func AllocationStoppedStatus(now backends.JobDetail, id string) (message string,
 		}
 	}
 	return "", true, nil
+}
+
+// StoppedText returns the number of stopped allocations of a group, or of the whole job for "", after a colon. It
+// returns "" if there are none. before is the state before the stop, and now shows the nodes that have disconnected
+// since.
+func StoppedText(before, now backends.JobDetail, group string) string {
+	stopped, disconnected := 0, DisconnectedText(now, group)
+	for _, a := range LiveAllocations(before, group) {
+		isUnknown := func(b backends.Allocation) bool { return b.ID == a.ID && b.Status == "unknown" }
+		if !slices.ContainsFunc(now.Allocations, isUnknown) {
+			stopped++
+		}
+	}
+	switch {
+	case stopped == 0 && disconnected == "":
+		return ""
+	case stopped == 0:
+		return ": " + strings.TrimPrefix(disconnected, "; ")
+	}
+	return ": " + phrase.Count(stopped, "allocation") + disconnected
+}
+
+// DisconnectedText returns the number of allocations on disconnected nodes, after a semicolon, or "" if there are none.
+func DisconnectedText(job backends.JobDetail, group string) string {
+	n := 0
+	for _, a := range job.Allocations {
+		if a.Status == "unknown" && (group == "" || a.Group == group) {
+			n++
+		}
+	}
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf("; %s on a disconnected node may still be running", phrase.Count(n, "allocation"))
 }

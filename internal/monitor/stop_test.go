@@ -90,3 +90,28 @@ func TestWaitUntilAllocationStopped_Replacement(t *testing.T) {
 		}
 	})
 }
+
+func TestStoppedText(t *testing.T) {
+	before := serviceJob(3, allocation("1", "running"), allocation("2", "pending"), allocation("3", "running",
+		ofGroup("db")))
+	unknown := serviceJob(3, allocation("1", "unknown"), allocation("2", "complete"))
+	allUnknown := serviceJob(3, allocation("1", "unknown"), allocation("2", "unknown"))
+	for name, tc := range map[string]struct {
+		before, now backends.JobDetail
+		group, want string
+	}{
+		"job":     {before, serviceJob(3), "", ": 3 allocations"},
+		"group":   {before, serviceJob(3), "db", ": 1 allocation"},
+		"nothing": {serviceJob(0), serviceJob(0), "", ""},
+		"one unknown": {
+			before, unknown, "web",
+			": 1 allocation; 1 allocation on a disconnected node may still be running",
+		},
+		"all unknown":    {before, allUnknown, "web", ": 2 allocations on a disconnected node may still be running"},
+		"unknown before": {unknown, unknown, "", ": 1 allocation on a disconnected node may still be running"},
+	} {
+		if got := StoppedText(tc.before, tc.now, tc.group); got != tc.want {
+			t.Errorf("%s: got %q, want %q", name, got, tc.want)
+		}
+	}
+}

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"nomadctld/internal/terminate"
 )
 
 const defaultKillGrace = 2 * time.Second
@@ -90,15 +92,15 @@ func (b Binary) waitOrKill(ctx context.Context, pid int, exited <-chan struct{})
 		return nil
 	case <-ctx.Done():
 	}
-	for _, sig := range []unix.Signal{unix.SIGHUP, unix.SIGTERM} {
-		unix.Kill(-pid, sig)
-		select {
-		case <-exited:
-			return context.Cause(ctx)
-		case <-time.After(b.killGrace):
-		}
-	}
-	unix.Kill(-pid, unix.SIGKILL)
+	running, stop := context.WithCancel(context.Background())
+	go func() {
+		defer stop()
+		<-exited
+	}()
+	terminate.Intervals{Grace: b.killGrace}.Run(running, func(signal string) (bool, error) {
+		unix.Kill(-pid, unix.SignalNum("SIG"+signal))
+		return false, nil
+	})
 	<-exited // KILL cannot be ignored
 	return context.Cause(ctx)
 }

@@ -151,7 +151,8 @@ func (f *Full) waitForStop(ctx context.Context, op ops.Operation, job backends.J
 	defer cancel()
 	ctx, stop := cancelOnHalt(ctx, op)
 	defer stop()
-	if err := monitor.WaitUntilStopped(ctx, op.Cluster, job, "", backends.WriteResult{ModifyIndex: index}, op.Progress); err != nil {
+	if err := monitor.WaitUntilStopped(ctx, op.Cluster, job, "", backends.WriteResult{ModifyIndex: index},
+		op.Progress); err != nil {
 		op.Note("some allocations of %s are still running (%v); registering it again anyway", job.ID, err)
 	}
 }

@@ -68,7 +68,8 @@ func (r *Rolling) replaceFailed(ctx context.Context, op ops.Operation) error {
 	if err != nil {
 		return fmt.Errorf("the restart of %s stopped before anything was restarted: %w", r.Job.ID, err)
 	}
-	op.Note("replaced %s of %s: %s", phrase.FailedOrStopped(replaced), r.Job.ID, phrase.Replacements(replaced, replacements))
+	op.Note("replaced %s of %s: %s", phrase.FailedOrStopped(replaced), r.Job.ID, phrase.Replacements(replaced,
+		replacements))
 	return nil
 }
 

@@ -119,6 +119,9 @@ func (r *Rolling) beforeBatch(ctx context.Context, op ops.Operation) (now backen
 // cancelOnHalt returns a context that is cancelled when the operation is halted.
 func cancelOnHalt(ctx context.Context, op ops.Operation) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(ctx)
+	if reason := op.HaltReason(); reason != nil { // the goroutine might notice it too late
+		cancel(reason)
+	}
 	go func() {
 		select {
 		case <-op.HaltRequested():

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"runtime"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -54,8 +55,8 @@ func TestAdmission_DropsEarlyAtRandom(t *testing.T) {
 	for _, tc := range []struct {
 		pending   int
 		low, high float64
-	}{{299, 0, 0}, {300, 0.27, 0.33}, {1650, 0.62, 0.68}, {2999, 0.98, 1}, {3000, 1, 1}} {
-		a := newArrivals(4000, 7) // 3000 for unknown networks, earlyStart is 300
+	}{{29, 0, 0}, {30, 0.27, 0.33}, {165, 0.62, 0.68}, {299, 0.98, 1}, {300, 1, 1}} {
+		a := newArrivals(400, 7) // 300 for unknown networks, earlyStart is 30
 		for i := range tc.pending {
 			a.pending[0] = append(a.pending[0], &pendingLogin{network: netip.MustParsePrefix(network(i))})
 		}
@@ -245,4 +246,33 @@ func TestHandshake_TimeLimits(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestAdmission_LoginDespiteHalfOpen opens more and more silent connections.
+func TestAdmission_LoginDespiteHalfOpen(t *testing.T) {
+	s := startServer(t, Limits{Unauthenticated: 16, GreetingTimeout: time.Hour, HandshakeTimeout: time.Hour},
+		whoHandler)
+	before := runtime.NumGoroutine()
+	var silent []net.Conn
+	for i := range 200 {
+		from := &net.TCPAddr{IP: net.IPv4(127, 0, 1, byte(1+i%50))}
+		conn, err := (&net.Dialer{LocalAddr: from}).Dial("tcp", s.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		silent = append(silent, conn)
+		if i%50 == 49 {
+			client, err := s.dial(t, "ann", s.ann)
+			if err != nil {
+				t.Fatalf("after %d silent connections: %v", i+1, err)
+			}
+			runLine(t, client, "x")
+			client.Close()
+		}
+	}
+	for _, conn := range silent {
+		conn.Close()
+	}
+	eventually(t, "the goroutines have exited", func() bool { return runtime.NumGoroutine() <= before+2 })
 }

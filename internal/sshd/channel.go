@@ -12,6 +12,7 @@ import (
 	gossh "golang.org/x/crypto/ssh"
 
 	"nomadctld/internal/console"
+	"nomadctld/internal/signals"
 	"nomadctld/router"
 )
 
@@ -276,17 +277,10 @@ func (c *channel) env(payload []byte) bool {
 	return true
 }
 
-// knownSignals are the signals of RFC 4254 and those of Linux that a program may want.
-var knownSignals = []string{
-	"ABRT", "ALRM", "FPE", "HUP", "ILL", "INT", "KILL", "PIPE", "QUIT", "SEGV", "TERM", "USR1", "USR2",
-	"BUS", "CHLD", "CONT", "IO", "PROF", "PWR", "STOP", "SYS", "TRAP", "TSTP", "TTIN", "TTOU", "URG", "VTALRM", "WINCH",
-	"XCPU", "XFSZ",
-}
-
 // signal passes a signal to the command. It rejects unknown names, which could be long and would stay in memory.
 func (c *channel) signal(payload []byte) bool {
 	var signal struct{ Name string }
-	return gossh.Unmarshal(payload, &signal) == nil && slices.Contains(knownSignals, signal.Name) &&
+	return gossh.Unmarshal(payload, &signal) == nil && signals.FromClient(signal.Name) &&
 		c.signals.Deliver(signal.Name)
 }
 

@@ -2,6 +2,7 @@ package sshd
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -171,5 +172,120 @@ func TestEvents_LoginRefusedByALimit(t *testing.T) {
 	if len(events) != 1 || events[0].Kind != audit.LoginRefused || events[0].User != "ann" ||
 		!strings.Contains(events[0].Error, errTooManyConnections.Error()) {
 		t.Errorf("got %+v, want one refused login of ann", events)
+	}
+}
+
+func TestRequests_Malformed(t *testing.T) {
+	s := startServer(t, Limits{}, whoHandler)
+	client := s.annsClient(t)
+	huge := binary.BigEndian.AppendUint32(nil, 0xFFFFFFFF)
+	for _, tc := range []struct {
+		kind    string
+		payload []byte
+	}{
+		{"pty-req", huge},
+		{"pty-req", nil},
+		{"pty-req", ptyRequest(strings.Repeat("x", 1000), 80, 24)},
+		{"pty-req", ptyRequest("xterm", 80, 24)[:12]},
+		{"window-change", huge},
+		{"window-change", nil},
+		{"signal", huge},
+		{"signal", nil},
+		{"exec", huge},
+		{"exec", nil},
+		{"env", huge},
+		{"break", huge},
+		{"subsystem", huge},
+		{"subsystem", execRequest("sf tp")},
+		{"pty-req", ptyModesRequest("\x03\x00\x00\x00")},
+		{"auth-agent-req@openssh.com", nil},
+		{"x11-req", huge},
+		{"nonsense", huge},
+	} {
+		ch, _ := openSession(t, client)
+		if ok, err := ch.SendRequest(tc.kind, true, tc.payload); err != nil || ok {
+			t.Errorf("%s % x: got %v, %v, want a refusal", tc.kind, tc.payload, ok, err)
+		}
+		if ok, err := ch.SendRequest("exec", true, execRequest("after")); err != nil || !ok {
+			t.Errorf("exec after %s: got %v, %v", tc.kind, ok, err)
+		}
+		if got, _ := io.ReadAll(ch); string(got) != "ann after\n" {
+			t.Errorf("after %s: got %q", tc.kind, got)
+		}
+		ch.Close()
+	}
+	s.wantAlive(t)
+}
+
+func TestPty_NoSize(t *testing.T) {
+	s := startServer(t, Limits{}, func(_ context.Context, req *router.Request) error {
+		width, height := req.Console.Terminal.Size()
+		fmt.Fprintf(req.Console.Stdout, "%s %dx%d\n", req.Console.Terminal.Name, width, height)
+		return nil
+	})
+	ch, _ := openSession(t, s.annsClient(t))
+	for _, step := range []struct {
+		kind    string
+		payload []byte
+	}{{"pty-req", ptyRequest("xterm", 0, 0)}, {"exec", execRequest("x")}} {
+		if ok, err := ch.SendRequest(step.kind, true, step.payload); err != nil || !ok {
+			t.Fatalf("%s: got %v, %v", step.kind, ok, err)
+		}
+	}
+	if got, _ := io.ReadAll(ch); string(got) != "xterm 0x0\r\n" {
+		t.Errorf("got %q, want a terminal of 0x0 and CR LF", got)
+	}
+}
+
+func TestRequests_UnreadDoNotBlock(t *testing.T) {
+	release := make(chan struct{})
+	s := startServer(t, Limits{}, func(ctx context.Context, req *router.Request) error {
+		if req.Session.Line == "wait" {
+			<-release
+		}
+		return whoHandler(ctx, req)
+	})
+	client := s.annsClient(t)
+	ch, _ := openSession(t, client)
+	ch.SendRequest("pty-req", true, ptyRequest("xterm", 80, 24))
+	ch.SendRequest("window-change", true, windowChange(100)) // before exec
+	ch.SendRequest("exec", true, execRequest("wait"))
+	for i := range 500 {
+		if _, err := ch.SendRequest("window-change", false, windowChange(uint32(i))); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := ch.SendRequest("signal", false, gossh.Marshal(struct{ Name string }{"USR1"})); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := runLine(t, client, "meantime"); got != "ann meantime\n" {
+		t.Errorf("another session of the connection: got %q", got)
+	}
+	close(release)
+	if got, _ := io.ReadAll(ch); string(got) != "ann wait\r\n" {
+		t.Errorf("got %q", got)
+	}
+	s.wantAlive(t)
+}
+
+func TestSignals_OnlyKnownNames(t *testing.T) {
+	got := make(chan string, 1)
+	s := startServer(t, Limits{}, func(ctx context.Context, req *router.Request) error {
+		_, signals, out := req.Console.ProgramIO()
+		io.WriteString(out.Stdout, "start")
+		got <- <-signals
+		return nil
+	})
+	ch, _ := openSession(t, s.annsClient(t))
+	ch.SendRequest("exec", true, execRequest("x"))
+	io.ReadFull(ch, make([]byte, 5))
+	for _, name := range []string{"", "sigterm", "SIGTERM", "term", "TERM\n", strings.Repeat("A", 200<<10)} {
+		if ok, err := ch.SendRequest("signal", true, gossh.Marshal(struct{ Name string }{name})); ok || err != nil {
+			t.Errorf("%.20q: got %v, %v, want a refusal", name, ok, err)
+		}
+	}
+	ch.SendRequest("signal", true, gossh.Marshal(struct{ Name string }{"USR2"}))
+	if name := <-got; name != "USR2" {
+		t.Errorf("got %.20q", name)
 	}
 }

@@ -55,7 +55,7 @@ func serveForMemory(key string) {
 	fmt.Println(l.Addr())
 	s := &Server{
 		HostKeys: hostKey, Users: users, Handler: memoryHandler, Log: slog.New(slog.DiscardHandler),
-		Limits: Limits{User: UserLimits{Connections: 100, Sessions: 1000}},
+		Limits: withTestLimits(Limits{User: UserLimits{Connections: 100, Sessions: 1000}}),
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	go func() { io.Copy(io.Discard, os.Stdin); stop() }() // stop at the end of the test

@@ -42,13 +42,14 @@ type Server struct {
 	usage map[string]*userUsage // by login
 }
 
-// Limits bounds the resources of clients. A zero value means the default in brackets.
+// Limits bounds the resources of clients. A zero value means the default in brackets, if there is one. The
+// configuration has the defaults of the others.
 type Limits struct {
-	Sessions            int           // per connection [10]
-	Connections         int           // of logged-in clients [500]
-	Unauthenticated     int           // connections without login, a quarter of them per network; see admission [100]
-	AllSessions         int           // running commands of all users [1000]
+	Sessions            int           // per connection
+	Connections         int           // of logged-in clients
+	Unauthenticated     int           // connections without login, a quarter of them per network; see admission
 	User                UserLimits    // per user
+	AllSessions         int           // running commands of all users [1000]
 	GreetingTimeout     time.Duration // for the client's version line and first packets [5s]
 	HandshakeTimeout    time.Duration // for the login, including the greeting [30s]
 	FirstCommandTimeout time.Duration // from the login to the first command [2m]
@@ -59,18 +60,13 @@ type Limits struct {
 
 // UserLimits bounds the resources of one user, over all of the user's connections.
 type UserLimits struct {
-	Connections int // [20]
-	Sessions    int // running commands [40]
+	Connections int
+	Sessions    int // running commands
 }
 
 // setDefaults replaces zero values by the defaults.
 func (l *Limits) setDefaults() {
-	setDefault(&l.Sessions, 10)
-	setDefault(&l.Connections, 500)
-	setDefault(&l.Unauthenticated, 100)
 	setDefault(&l.AllSessions, 1000)
-	setDefault(&l.User.Connections, 20)
-	setDefault(&l.User.Sessions, 40)
 	setDefault(&l.GreetingTimeout, 5*time.Second)
 	setDefault(&l.HandshakeTimeout, 30*time.Second)
 	setDefault(&l.FirstCommandTimeout, 2*time.Minute)

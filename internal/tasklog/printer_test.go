@@ -2,7 +2,10 @@ package tasklog
 
 import (
 	"bytes"
+	"errors"
 	"io"
+	"regexp"
+	"strings"
 	"testing"
 
 	"nomadctld/backends"
@@ -88,6 +91,62 @@ func TestPrinter_BothOutputs(t *testing.T) {
 		}
 		if out.String() != tc.stdout || errs.String() != tc.stderr {
 			t.Errorf("%s: got %q and %q, want %q and %q", name, out.String(), errs.String(), tc.stdout, tc.stderr)
+		}
+	}
+}
+
+func TestPrinter_Grep(t *testing.T) {
+	var out bytes.Buffer
+	printer := &Printer{Console: newConsole(&out, &out), Pattern: regexp.MustCompile("err.r$")}
+	log := printer.forTask("web | ")
+	for _, text := range []string{"ok\nerr", "or\r\nerror 1\n", "an error"} {
+		if err := log.print(backends.LogChunk{Data: []byte(text)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := log.flush(); err != nil {
+		t.Fatal(err)
+	}
+	if want := "web | error\r\nweb | an error\n"; out.String() != want {
+		t.Errorf("got %q, want %q", &out, want)
+	}
+}
+
+// TestPrinter_LongLine checks that a line that is longer than maxLogLine is printed in parts, each with the prefix.
+func TestPrinter_LongLine(t *testing.T) {
+	for prefix, want := range map[string]string{
+		"":     strings.Repeat("x", maxLogLine) + "yz\nnext\n",
+		"web ": "web " + strings.Repeat("x", maxLogLine) + "\nweb yz\nweb next\n",
+	} {
+		var out bytes.Buffer
+		log := (&Printer{Console: newConsole(&out, &out), Times: true}).forTask(prefix)
+		for _, text := range []string{strings.Repeat("x", maxLogLine) + "y", "z\nnext\n"} {
+			if err := log.print(backends.LogChunk{Data: []byte(text)}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if out.String() != want {
+			t.Errorf("%q: got %d bytes, ending in %q", prefix, out.Len(), out.String()[max(0, out.Len()-20):])
+		}
+	}
+}
+
+// TestPrinter_Terminal checks that control characters are visible, except colors. With NO_COLOR, colors are removed.
+func TestPrinter_Terminal(t *testing.T) {
+	const text = "a\x1b[31mred\x1b[0m\x1b[2Jb"
+	for noColor, want := range map[bool]string{
+		false: "a\x1b[31mred\x1b[0m\\x1b[2Jb",
+		true:  "ared\\x1b[2Jb",
+	} {
+		var out bytes.Buffer
+		c := newConsole(&out, &out)
+		c.Terminal, c.NoColor = console.NewTerminal("xterm", 80, 24), noColor
+		log := (&Printer{Console: c}).forTask("")
+		if err := errors.Join(log.print(backends.LogChunk{Data: []byte(text)}), log.flush()); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.HasPrefix(out.String(), want) || !strings.HasSuffix(out.String(), "\n") {
+			t.Errorf("no color %v: got %q, want %q", noColor, &out, want)
 		}
 	}
 }

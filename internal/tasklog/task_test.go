@@ -31,3 +31,97 @@ func TestPreviousTask_SameNode(t *testing.T) {
 		t.Errorf("of a service: got %s, want a1", before.ID)
 	}
 }
+
+func TestExitText(t *testing.T) {
+	terminated := func(details map[string]string) []backends.Event {
+		return []backends.Event{
+			{Type: "Terminated", Details: map[string]string{"exit_code": "9"}},
+			{Type: "Terminated", Details: details},
+			{Type: "Not Restarting"},
+		}
+	}
+	finished := time.Date(2026, 11, 27, 12, 0, 0, 0, time.UTC)
+	for name, tc := range map[string]struct {
+		status string
+		task   backends.Task
+		want   string
+	}{
+		"exit code": {
+			"complete",
+			backends.Task{Finished: finished, Events: terminated(map[string]string{"exit_code": "0"})},
+			"has finished at 2026-11-27T12:00:00Z with exit code 0",
+		},
+		"out of memory": {
+			"failed",
+			backends.Task{Finished: finished, Events: terminated(map[string]string{"exit_code": "137", "oom_killed": "true"})},
+			"has finished at 2026-11-27T12:00:00Z with exit code 137 (OOM killed)",
+		},
+		"hostile exit code": {
+			"failed",
+			backends.Task{Events: terminated(map[string]string{"exit_code": "\x1b[2J"})},
+			"has finished with exit code \\x1b[2J",
+		},
+		"unknown":      {"complete", backends.Task{}, "has finished"},
+		"node is down": {"lost", backends.Task{Finished: finished}, "was lost: its node is down"},
+	} {
+		task := Task{backends.Allocation{Status: tc.status}, tc.task}
+		if got := task.exitText(); got != tc.want {
+			t.Errorf("%s: got %q, want %q", name, got, tc.want)
+		}
+	}
+}
+
+func TestSelectTasks(t *testing.T) {
+	with := func(n byte, status, next string, created int64) Task {
+		task := newTask(n, backends.StateRunning)
+		task.Status, task.Next, task.Created = status, next, time.Unix(created, 0)
+		return task
+	}
+	for name, tc := range map[string]struct {
+		job  backends.Job
+		want string // the first digits of the allocations, or the error
+	}{
+		"running":           {jobOf("running", with(0, "running", "", 1), with(1, "pending", "", 1)), "01"},
+		"not complete ones": {jobOf("running", with(0, "running", "", 1), with(1, "complete", "", 1)), "0"},
+		"not replaced ones": {jobOf("running", with(0, "failed", "x", 1), with(1, "running", "", 1)), "1"},
+		"failed":            {jobOf("running", with(0, "failed", "", 1)), "0"},
+		"newest of finished": {jobOf("dead", with(1, "complete", "", 2), with(1, "complete", "", 1), with(2, "lost", "",
+			1)), "12"},
+		"none": {jobOf("pending"), "web has no allocations (see: ps --all web)"},
+		"periodic": {
+			backends.Job{ID: "web", Periodic: true},
+			"web has no tasks of its own, only child jobs (see: ps --all web)",
+		},
+	} {
+		tasks, err := selectTasks(tc.job)
+		got := ""
+		for _, task := range tasks {
+			got += task.ID[:1]
+		}
+		if err != nil {
+			got = err.Error()
+		}
+		if got != tc.want {
+			t.Errorf("%s: got %q, want %q", name, got, tc.want)
+		}
+	}
+}
+
+func TestExplainError_NextStep(t *testing.T) {
+	task := newTask(0, backends.StateRunning)
+	for err, want := range map[error]string{
+		backends.ErrNoLog: "log of nginx of web.web[0]: log not found (see: info e0)",
+		backends.ErrRunsNotSeparable: "log of nginx of web.web[0]: Nomad's log files do not separate the runs of a task " +
+			"(for all runs: logs -n all e0; for the previous allocation: logs --previous-allocation e0)",
+		backends.ErrNoTimestamps: "the log of nginx of web.web[0] comes from Nomad's files, which have no timestamps: " +
+			"leave out -t and --since",
+		backends.ErrUnreachable: "log of nginx of web.web[0]: no response",
+	} {
+		if got := explainError(err, task); got.Error() != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+	if err := explainError(nil, task); err != nil {
+		t.Errorf("without an error: got %v", err)
+	}
+}

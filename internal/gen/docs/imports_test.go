@@ -22,44 +22,48 @@ var mayImport = importTable(`
 .: internal/cli
 acl: backends
 backends/backendtest: backends
-backends/docker: backends internal/dockerhost internal/safego internal/tlsfiles
-backends/nomad: backends internal/safego internal/tlsfiles
+backends/docker: backends internal/dockerhost internal/procscript internal/safego
+	internal/signals internal/terminate internal/tlsfiles
+backends/nomad: backends internal/procscript internal/safego internal/signals
+	internal/terminate internal/tlsfiles
 commands: backends internal/childjobs internal/cmdline internal/console internal/escape
 	internal/jobrelease internal/monitor internal/ops internal/parse internal/pattern
 	internal/phrase internal/render internal/restart internal/safego internal/tasklog
 	router
 config: internal/cmdline internal/dockerhost internal/suggest internal/tlsfiles
-internal/cli: config internal/demo internal/gateway internal/health internal/linequeue
 internal/audit: internal/escape internal/linequeue
 internal/childjobs: backends internal/monitor
+internal/cli: config internal/demo internal/gateway internal/health internal/linequeue
 internal/clusterview: backends internal/safego
 internal/console: backends internal/escape internal/render internal/safego
+	internal/signals
 internal/demo: config internal/gateway internal/nomadsim internal/sshfiles router
 internal/gateway: acl backends backends/docker backends/nomad commands config
-	internal/audit internal/clusterview internal/nomadcli internal/ops internal/sshd
-	router
+	internal/audit internal/clusterview internal/nomadcli internal/ops internal/sshd router
 internal/gen/docs: commands config router
 internal/gen/picture: internal/demo
+internal/jobrelease: backends internal/ops internal/phrase
 internal/logjoin: backends
 internal/logshare: backends internal/safego
-internal/jobrelease: backends internal/ops internal/phrase
 internal/monitor: backends internal/phrase
+internal/nomadcli: internal/terminate
 internal/ops: backends
 internal/phrase: backends
 internal/prose: commands router
 internal/render: internal/escape
-internal/restart: backends internal/escape internal/jobrelease internal/monitor internal/ops
-	internal/phrase internal/safego
-internal/sshd: acl internal/audit internal/console internal/escape router
-internal/tasklog: backends internal/console internal/escape internal/phrase internal/render
-	internal/safego
+internal/restart: backends internal/escape internal/jobrelease internal/monitor
+	internal/ops internal/phrase internal/safego
+internal/sshd: acl internal/audit internal/console internal/escape internal/signals
+	router
+internal/tasklog: backends internal/console internal/escape internal/phrase
+	internal/render internal/safego
 internal/testenv/dockertest: internal/nomadsim internal/testenv
 internal/testenv/gatewaytest: config internal/audit internal/gateway internal/sshfiles
 	internal/testenv internal/testenv/nomadtest
 internal/testenv/nomadtest: internal/nomadsim internal/testenv
 router: acl backends internal/audit internal/clusterview internal/cmdline
-	internal/console internal/escape internal/logjoin internal/logshare
-	internal/nomadcli internal/ops internal/safego internal/suggest
+	internal/console internal/escape internal/logjoin internal/logshare internal/nomadcli
+	internal/ops internal/safego internal/suggest
 `)
 
 // importTable parses lines such as "config: internal/suggest": a package, a colon and the packages that it may import.

@@ -1,0 +1,86 @@
+package router
+
+import (
+	"context"
+	"slices"
+	"testing"
+
+	"nomadctld/acl"
+	"nomadctld/backends"
+)
+
+// TestAccess_OnlyWhatSpecAsksFor lists what is not nil for each kind of command.
+func TestAccess_OnlyWhatSpecAsksFor(t *testing.T) {
+	for name, tc := range map[string]struct {
+		spec Spec
+		want []string
+	}{
+		"nothing":    {Spec{Target: TargetNone, RightSet: Public}, nil},
+		"completion": {Spec{Target: TargetNone, RightSet: Public, CompletesCommands: true}, []string{"ClusterFor"}},
+		"read":       {Spec{Target: TargetScope, RightSet: Read}, []string{"Cluster"}},
+		"job":        {Spec{Target: TargetJob, RightSet: Read, Args: "JOB"}, []string{"Cluster"}},
+		"task":       {Spec{Target: TargetTask, RightSet: Enter, Args: "ID"}, []string{"Cluster", "Runtime"}},
+		"operate":    {Spec{Target: TargetJob, RightSet: Operate, Args: "JOB"}, []string{"Cluster", "Writer", "Operations"}},
+		"admin":      {Spec{Target: TargetScope, RightSet: Admin}, []string{"Cluster", "Writer", "Operations", "Raw"}},
+	} {
+		w := newTestGateway(acl.Group{Prefixes: []string{"p-team1-"}, Rights: []string{"act"}})
+		web := job("production", "default", "p-team1-web")
+		web.Allocations[0].Tasks = []backends.Task{{Name: "app", State: "running", ExecID: "0123456789"}}
+		w.production.jobs, w.Runtimes, w.Raw = []backends.Job{web}, &RuntimeSelector{}, &Raw{}
+		line := "act"
+		switch tc.spec.Target {
+		case TargetJob:
+			line += " p-team1-web"
+		case TargetTask:
+			line += " 0123456789"
+		}
+		tc.spec.Name = "act"
+		before := commandTable
+		commandTable = map[string]func() Command{}
+		var got []string
+		Register(func() Command {
+			return probe{tc.spec, func(_ context.Context, req *Request) error {
+				a := req.Access
+				for _, field := range []struct {
+					name string
+					set  bool
+				}{
+					{"Cluster", a.Cluster != nil},
+					{"Writer", a.Writer != nil},
+					{"Operations", a.Operations != nil},
+					{"Raw", a.Raw != nil},
+					{"Runtime", a.Runtime != nil},
+					{"ClusterFor", a.ClusterFor != nil},
+				} {
+					if field.set {
+						got = append(got, field.name)
+					}
+				}
+				return nil
+			}}
+		})
+		if err := w.run(line); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if !slices.Equal(got, tc.want) {
+			t.Errorf("%s: got access to %q, want %q", name, got, tc.want)
+		}
+		commandTable = before
+	}
+}
+
+func TestRuntimeOf_OtherJob(t *testing.T) {
+	w := newTestGateway()
+	web, other := job("production", "default", "p-team1-web"), job("production", "default", "p-team1-api")
+	w.production.jobs, w.Runtimes = []backends.Job{web, other}, &RuntimeSelector{}
+	register(t, Spec{Name: "probe", Args: "JOB", Target: TargetJob}, func(ctx context.Context, req *Request) error {
+		_, err := req.Access.RuntimeOf(other.Allocations[0], "app").Exec(ctx, backends.Program{})
+		if err != errNotOwned {
+			t.Errorf("a task of another job: got %v, want %v", err, errNotOwned)
+		}
+		return nil
+	})
+	if err := w.run("probe p-team1-web"); err != nil {
+		t.Error(err)
+	}
+}
