@@ -8,6 +8,7 @@ import (
 
 	"nomadctld/backends"
 	"nomadctld/internal/jobrelease"
+	"nomadctld/internal/monitor"
 	"nomadctld/internal/parse"
 	"nomadctld/internal/phrase"
 	"nomadctld/router"
@@ -32,19 +33,22 @@ func (s *scale) Spec() router.Spec {
 		RightSet:        router.Operate,
 		WantsTerminal:   true,
 		Long: `
-Set the number of allocations of a task group, wait until they are running, and print
-the old and the new count. JOB is enough if the job has one group.
+Set the number of allocations of a task group and wait until they are running. JOB is
+enough if the job has one group.
 
 COUNT is the new count. With a sign it is relative: +1 adds one allocation, -1
-removes one. The count must be within the limits of the group's scaling block.`,
+removes one. The count must be within the limits of the group's scaling block.
+scale prints the old and the new count before it changes the job. On a terminal, it
+prompts before it stops several allocations with a count of 0.`,
 		Examples: []router.Example{
 			{Line: "scale p-team1-web/web 4"},
 			{Line: "scale p-team1-web +1", Comment: "one more"},
 			{Line: "scale p-team1-web -1", Comment: "one fewer"},
+			{Line: "scale -y p-team1-api/web 0", Comment: "none, no prompt"},
 		},
 		Flags: func(f *pflag.FlagSet) {
 			s.waitFlags.bind(f)
-			f.BoolVarP(&s.yes, "yes", "y", false, "do not prompt if the previous release cannot be saved (see: revert)")
+			f.BoolVarP(&s.yes, "yes", "y", false, "do not prompt")
 		},
 	}
 }
@@ -88,6 +92,9 @@ func (s *scale) Run(ctx context.Context, req *router.Request) error {
 	if group.Count == count {
 		return printNotice(req, "%s/%s already has a count of %d", job.ID, group.Name, count)
 	}
+	if err := s.confirmStop(ctx, req, job, group, count); err != nil {
+		return err
+	}
 	warning, err := jobrelease.Save(ctx, req.Access.Cluster, req.Access.Operations.Saved(), job, 1)
 	if err != nil {
 		return err
@@ -95,6 +102,7 @@ func (s *scale) Run(ctx context.Context, req *router.Request) error {
 	if err := confirmWarnings(ctx, req, s.yes, warning); err != nil {
 		return err
 	}
+	req.Console.Statusf("scaling %s/%s from %d to %d", job.ID, group.Name, group.Count, count)
 	result, err := req.Access.Writer.Scale(ctx, job.Job, group.Name, count)
 	if err != nil {
 		return phrase.JobError(job.Job, err)
@@ -107,6 +115,18 @@ func (s *scale) Run(ctx context.Context, req *router.Request) error {
 	}
 	return printResult(req, "scaled %s/%s from %d to %d%s",
 		job.ID, group.Name, group.Count, count, evaluationSuffix(result))
+}
+
+// confirmStop prompts if a count of 0 would stop several allocations.
+func (s *scale) confirmStop(
+	ctx context.Context, req *router.Request, job backends.JobDetail, group *backends.Group, count int,
+) error {
+	live := monitor.LiveAllocations(job, group.Name)
+	if count > 0 || len(live) <= 1 {
+		return nil
+	}
+	return confirm(ctx, req, s.yes, "Scale %s/%s from %d to 0 in tier %s, and stop %s?",
+		job.ID, group.Name, group.Count, job.Tier, phrase.Count(len(live), "running allocation"))
 }
 
 func checkScalable(job backends.JobDetail, group *backends.Group) error {
