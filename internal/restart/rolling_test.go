@@ -209,7 +209,8 @@ func TestRolling_KeepsOthersRunning(t *testing.T) {
 		}
 		s.poll = func(job *backends.JobDetail) { // the tasks start 10 seconds after the restart
 			for i := range job.Allocations {
-				if t := &job.Allocations[i].Tasks[0]; t.State == "pending" && time.Since(s.start)%(12*time.Second) >= 10*time.Second {
+				t := &job.Allocations[i].Tasks[0]
+				if t.State == "pending" && time.Since(s.start)%(12*time.Second) >= 10*time.Second {
 					t.State, t.Started = "running", time.Now()
 				}
 			}
