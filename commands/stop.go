@@ -298,7 +298,7 @@ func (s *stop) stopAllocation(ctx context.Context, req *router.Request, job back
 	a := *req.Target.Allocation
 	if a.TerminalStatus() {
 		return fmt.Errorf("allocation %s of %s is not running: it %s",
-			phrase.ShortID(a.ID), job.ID, phrase.State(a.Status, phrase.ShortID(a.ID)))
+			phrase.ShortID(a.ID), job.ID, phrase.StateClause(a.Status, phrase.ShortID(a.ID)))
 	}
 	result, err := req.Access.Writer.StopAllocation(ctx, a)
 	if err != nil {

@@ -59,10 +59,10 @@ func Start(dir string) (*Demo, error) {
 		return nil, err
 	}
 	for _, tier := range tiers {
-		cluster := nomadsim.Examples(tier, time.Now())
+		cluster := exampleCluster(tier, time.Now())
 		clusters = append(clusters, cluster)
 		cluster.AddToken(token, nomadsim.Rights{Management: true})
-		cluster.RunTasks()
+		runTasks(cluster)
 		url, err := cluster.Start()
 		if err != nil {
 			d.stop()

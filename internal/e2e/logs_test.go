@@ -11,6 +11,7 @@ import (
 	docker "github.com/fsouza/go-dockerclient"
 
 	"nomadctld/internal/nomadsim"
+	"nomadctld/internal/nomadsim/jobspec"
 	"nomadctld/internal/testenv"
 	"nomadctld/internal/testenv/dockertest"
 	"nomadctld/internal/testenv/gatewaytest"
@@ -65,7 +66,7 @@ func TestLogs_ContainerRemoved(t *testing.T) {
 	at := time.Now()
 	job.Groups[0].Allocations[0].ClientStatus = "complete"
 	job.Groups[0].Allocations[0].Tasks = map[string]nomadsim.TaskState{"box": {
-		State: "dead", Events: []nomadsim.Event{nomadsim.Started(at), nomadsim.DockerTerminated(at, 0, "")},
+		State: "dead", Events: []nomadsim.Event{jobspec.Started(at), jobspec.DockerTerminated(at, 0, "")},
 	}}
 	cluster.Sim.AddJob(job)
 	cluster.Sim.Log(allocation, "box", "stdout", []byte("kept\n"))

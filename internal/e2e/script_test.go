@@ -16,6 +16,7 @@ import (
 	"nomadctld/config"
 	"nomadctld/internal/gateway"
 	"nomadctld/internal/nomadsim"
+	"nomadctld/internal/nomadsim/jobspec"
 	"nomadctld/internal/sshfiles"
 	"nomadctld/internal/testenv/nomadtest"
 )
@@ -120,7 +121,7 @@ func expand(ts *testscript.TestScript, _ bool, args []string) {
 func runHugeJobs(ts *testscript.TestScript, _ bool, _ []string) {
 	c := ts.Value("cluster").(nomadtest.Cluster).Sim
 	c.AddJob(nomadsim.Job{ID: "p-team1-many", Groups: []nomadsim.Group{{Name: "g", Count: 10000}}})
-	loud := nomadsim.Killing(time.Now(), strings.Repeat("\x1b[2J\u202e loud\n", 1<<16))
+	loud := jobspec.Killing(time.Now(), strings.Repeat("\x1b[2J\u202e loud\n", 1<<16))
 	c.AddJob(nomadsim.Job{ID: "p-team1-loud", Groups: []nomadsim.Group{{
 		Name: "g", Tasks: []nomadsim.Task{{Name: "t"}},
 		Allocations: []nomadsim.Allocation{{

@@ -18,6 +18,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"nomadctld/internal/nomadsim"
+	"nomadctld/internal/nomadsim/jobspec"
 	"nomadctld/internal/testenv"
 	"nomadctld/internal/testenv/dockertest"
 	"nomadctld/internal/testenv/gatewaytest"
@@ -56,7 +57,7 @@ func TestTail_FollowsIntoNextContainer(t *testing.T) {
 	at := time.Now()
 	job.Groups[0].Allocations[0].ClientStatus = "failed"
 	job.Groups[0].Allocations[0].Tasks = map[string]nomadsim.TaskState{"box": {
-		State: "dead", Failed: true, Events: []nomadsim.Event{nomadsim.Started(at), nomadsim.DockerTerminated(at, 3, "")},
+		State: "dead", Failed: true, Events: []nomadsim.Event{jobspec.Started(at), jobspec.DockerTerminated(at, 3, "")},
 	}}
 	g.cluster.AddJob(job)
 	rest, _ := io.ReadAll(lines)

@@ -4,18 +4,12 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"time"
+
+	"nomadctld/internal/nomadsim/jobspec"
+	"nomadctld/internal/nomadsim/store"
 )
-
-// httpError is an error response: a status and a plain text.
-type httpError struct {
-	status int
-	text   string
-}
-
-func (f httpError) Error() string { return f.text }
-
-var errDenied = httpError{http.StatusForbidden, "Permission denied"}
 
 // deniedRPCText is the response of a client agent's streams to an unknown token.
 const deniedRPCText = "rpc error: Permission denied"
@@ -27,35 +21,61 @@ type token struct {
 	added  time.Time
 }
 
+// acl contains the tokens of a cluster. Without a token, ACL is off.
+type acl struct {
+	mu     sync.RWMutex      // guards tokens; locked after the store's lock, never before it
+	tokens map[string]*token // by secret
+}
+
 // AddToken adds a token with these rights. The first token turns ACL on. The secret "" is the anonymous token: the
 // rights of a request without a token.
 func (c *Cluster) AddToken(secret string, rights Rights) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.tokens[secret] = &token{secret, rights, c.nextIndex(), time.Now()}
+	c.store.Update(func(st *store.State) {
+		c.acl.mu.Lock()
+		defer c.acl.mu.Unlock()
+		c.acl.tokens[secret] = &token{secret, rights, st.NextIndex(), time.Now()}
+	})
 }
 
-// authenticate returns the token of a request. c.mu is held.
-func (c *Cluster) authenticate(r *http.Request) (*token, error) {
-	if len(c.tokens) == 0 {
+// off reports whether ACL is off.
+func (l *acl) off() bool {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return len(l.tokens) == 0
+}
+
+// authenticate returns the token of a request.
+func (l *acl) authenticate(r *http.Request) (*token, error) {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	if len(l.tokens) == 0 {
 		return &token{rights: Rights{Management: true}}, nil
 	}
 	secret := tokenSecret(r)
-	if t := c.tokens[secret]; t != nil {
+	if t := l.tokens[secret]; t != nil {
 		return t, nil
 	}
 	if secret == "" {
 		return &token{}, nil
 	}
-	return nil, errDenied
+	return nil, jobspec.ErrDenied
 }
 
-// hasUnknownToken reports whether the request has an unknown token.
-func (c *Cluster) hasUnknownToken(r *http.Request) bool {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	_, err := c.authenticate(r)
-	return err != nil
+// servedAnonymously reports whether the request needs no token: ACL is off, or the request has no token and there is an
+// anonymous policy.
+func (l *acl) servedAnonymously(r *http.Request) bool {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	_, anonymous := l.tokens[""]
+	return len(l.tokens) == 0 || tokenSecret(r) == "" && anonymous
+}
+
+// accessor returns the token ID that Nomad stores in a job, or "" if ACL is off.
+func (l *acl) accessor(t *token) string {
+	if l.off() {
+		return ""
+	}
+	return jobspec.UUID("accessor", t.secret)
 }
 
 func tokenSecret(r *http.Request) string {
@@ -102,15 +122,15 @@ func (r Rights) allowsAny(namespace string) bool {
 }
 
 // tokenSelf returns the request's own token.
-func tokenSelf(c *Cluster, q *query) (any, error) {
+func tokenSelf(c *Cluster, st *store.State, q *query) (any, error) {
 	t := q.token
 	id := object{
-		"AccessorID": uuid("accessor", t.secret), "SecretID": t.secret, "Name": "", "Type": "client",
-		"Policies": []string{"sim"}, "Roles": nil, "Global": false, "Hash": nil, "CreateTime": stamp(t.added),
+		"AccessorID": jobspec.UUID("accessor", t.secret), "SecretID": t.secret, "Name": "", "Type": "client",
+		"Policies": []string{"sim"}, "Roles": nil, "Global": false, "Hash": nil, "CreateTime": store.Stamp(t.added),
 		"ExpirationTime": nil, "ExpirationTTL": 0, "CreateIndex": t.index, "ModifyIndex": t.index,
 	}
 	switch {
-	case len(c.tokens) == 0:
+	case c.acl.off():
 		id["AccessorID"], id["Name"], id["Policies"] = "acls-disabled", "ACLs disabled token", nil
 	case t.secret == "":
 		id["AccessorID"], id["Name"], id["Policies"] = "anonymous", "Anonymous Token", []string{"anonymous"}
@@ -119,4 +139,11 @@ func tokenSelf(c *Cluster, q *query) (any, error) {
 	}
 	q.resultIndex = max(t.index, 1)
 	return id, nil
+}
+
+// Rights are the rights of a token. The zero value has none.
+type Rights struct {
+	Management bool
+	Namespaces map[string][]string // capabilities such as "read-job" by namespace; "*" is any other namespace
+	NodeRead   bool
 }

@@ -25,7 +25,7 @@ func TestACL_LimitsLists(t *testing.T) {
 	defer c.Close()
 	const no = "denied"
 	for _, test := range []struct {
-		token, namespace string
+		token, Namespace string
 		jobs, allocs     []string
 		nodes            bool
 	}{
@@ -41,21 +41,21 @@ func TestACL_LimitsLists(t *testing.T) {
 		{"unknown", "*", []string{no}, []string{no}, false},
 	} {
 		n := client(t, url, test.token)
-		q := &api.QueryOptions{Namespace: test.namespace}
+		q := &api.QueryOptions{Namespace: test.Namespace}
 		jobs, _, err := n.Jobs().List(q)
 		got := slices.Sorted(slices.Values(jobIDs(jobs)))
 		if err != nil {
 			wantStatus(t, err, 403, "Permission denied")
 			got = []string{no}
 		}
-		wantList(t, "jobs for "+test.token+" in "+test.namespace, got, test.jobs)
+		wantList(t, "jobs for "+test.token+" in "+test.Namespace, got, test.jobs)
 		allocs, _, err := n.Allocations().List(q)
 		got = slices.Sorted(slices.Values(allocJobs(allocs)))
 		if err != nil {
 			wantStatus(t, err, 403, "Permission denied")
 			got = []string{no}
 		}
-		wantList(t, "allocations for "+test.token+" in "+test.namespace, got, test.allocs)
+		wantList(t, "allocations for "+test.token+" in "+test.Namespace, got, test.allocs)
 		if _, _, err := n.Nodes().List(nil); (err == nil) != test.nodes {
 			t.Errorf("nodes for %s: got error %v, want allowed %v", test.token, err, test.nodes)
 		}
@@ -66,7 +66,7 @@ func TestACL_AllocationNeedsReadJob(t *testing.T) {
 	c := mixedCluster()
 	c.AddToken("root", Rights{Management: true})
 	c.AddToken("other", Rights{Namespaces: map[string][]string{"other": {"read-job"}}})
-	id := c.jobs[0].allocations[0].ID
+	id := c.Allocations("default", "p-team1-web")[0]
 	for _, test := range []struct {
 		token, path string
 		status      int

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"nomadctld/internal/nomadsim/store"
 )
 
 // recordedStep is the state of a real Nomad 2.0.6-dev with two clients, c1 and c2, at one step of a recording. It is
@@ -39,7 +41,7 @@ type recordedAllocation struct {
 	ID, EvalID, Name, NodeName                                         string
 	ClientStatus, ClientDescription, DesiredStatus, DesiredDescription string
 	FollowupEvalID, NextAllocation, PreviousAllocation                 string
-	RescheduleTracker                                                  *rescheduleTracker
+	RescheduleTracker                                                  *store.RescheduleTracker
 	AllocStates                                                        []string
 	ForceReschedule                                                    *bool
 	Replanned                                                          bool // changed by a later plan
@@ -99,9 +101,9 @@ func currentAllocation(t *testing.T, w *httptest.ResponseRecorder) recordedAlloc
 	t.Helper()
 	whole := decode[struct {
 		recordedAllocation
-		AllocStates                   []allocState
-		DesiredTransition             desiredTransition
-		TaskStates                    map[string]taskState
+		AllocStates                   []store.AllocState
+		DesiredTransition             store.DesiredTransition
+		TaskStates                    map[string]store.TaskState
 		AllocModifyIndex, CreateIndex uint64
 	}](t, w)
 	a := whole.recordedAllocation
@@ -233,7 +235,7 @@ func (c *Cluster) registerGroup(t *testing.T, id, kind, group string) {
 }
 
 func (c *Cluster) runningOn(id, node string) string {
-	for _, a := range jobRecord(c, id).allocations {
+	for _, a := range jobRecord(c, id).Allocations {
 		if a.NodeName == node && a.DesiredStatus == "run" {
 			return a.ID
 		}
@@ -353,8 +355,8 @@ func TestEvaluate_ForcesRescheduling(t *testing.T) {
 		c.registerGroup(t, "p-batch0", "batch", once+`{"Attempts":0,"Unlimited":false}`)
 		fail := func(id string) {
 			t.Helper()
-			for _, a := range jobRecord(c, id).allocations {
-				if a.index() == 1 && !a.terminal() {
+			for _, a := range jobRecord(c, id).Allocations {
+				if a.Index() == 1 && !a.Terminal() {
 					c.FailNext("default", id, 1)
 					if w := send(c, "PUT", "/v1/client/allocation/"+a.ID+"/restart", "{}"); w.Code != 200 {
 						t.Fatalf("%s: got %d %s", id, w.Code, w.Body)

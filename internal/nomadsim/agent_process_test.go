@@ -9,20 +9,21 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"nomadctld/internal/nomadsim/jobspec"
+	"nomadctld/internal/nomadsim/store"
 )
 
 // processIDs returns the IDs of a job's processes, by allocation and task.
 func (c *Cluster) processIDs(job string) map[string]int {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
 	all := map[string]int{}
-	for id, r := range c.runners {
-		for name, l := range r.tasks {
-			if c.allocationByID[id].JobID == job && l.process != nil {
-				all[id+"/"+name] = l.process.cmd.Process.Pid
+	c.store.View(func(st *store.State) {
+		for _, a := range st.Job("default", job).Allocations {
+			for name, pid := range c.agents.Processes(st, a.ID) {
+				all[a.ID+"/"+name] = pid
 			}
 		}
-	}
+	})
 	return all
 }
 
@@ -56,10 +57,8 @@ func (p *processCluster) write(job string, want int, method, path, body string) 
 
 // isSettled is Idle without regard to the deployment.
 func (c *Cluster) isSettled(job string) bool {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	j := c.job("default", job)
-	return !j.hasEvaluation("pending") && !slices.ContainsFunc(j.allocations, func(a *allocation) bool {
+	j := jobRecord(c, job)
+	return !j.HasEvaluation("pending") && !slices.ContainsFunc(j.Allocations, func(a *store.Allocation) bool {
 		return a.ClientStatus == "pending" || a.DesiredStatus != "run" && a.ClientStatus == "running"
 	})
 }
@@ -96,7 +95,7 @@ func (p *processCluster) changeJob(job string) {
 	waitUntil(p.T, job+" is deployed", func() bool { return p.c.Idle("default", job) })
 	for _, n := range []int{count + 1, count} {
 		p.write(job, len(had)/count*n, "PUT", path+"/scale",
-			fmt.Sprintf(`{"Count":%d,"Target":{"Group":%q}}`, n, objectName(groups[0])))
+			fmt.Sprintf(`{"Count":%d,"Target":{"Group":%q}}`, n, groups[0].(map[string]any)["Name"]))
 		waitUntil(p.T, job+" is deployed", func() bool { return p.c.Idle("default", job) })
 	}
 }
@@ -112,36 +111,54 @@ func (p *processCluster) close() {
 	}
 }
 
-func TestExamples_ProcessesFollowWrites(t *testing.T) {
+// TestAddJob_ProcessesFollowWritesInEveryState has jobs after failures, updates and a rescheduling.
+func TestAddJob_ProcessesFollowWritesInEveryState(t *testing.T) {
 	t.Parallel()
-	for _, tier := range []string{"production", "quality", "test"} {
-		c := Examples(tier, time.Now())
-		defer c.Close()
-		c.SetStepInterval(5 * time.Millisecond)
-		c.AddToken("root", Rights{Management: true})
-		c.RunTasks()
-		p := &processCluster{T: t, c: c}
-		changed := 0
-		c.mu.RLock()
-		jobs := slices.Clone(c.jobs)
-		c.mu.RUnlock()
-		for _, j := range jobs {
-			if j.Status != "running" || j.isParent() {
-				continue
-			}
-			want := 0
-			for _, a := range j.allocations {
-				want += len(a.tasksWithProcess())
-			}
-			waitUntil(t, j.ID+" runs", func() bool { return len(c.processIDs(j.ID)) == want })
-			p.changeJob(j.ID)
-			changed++
-		}
-		if changed == 0 {
-			t.Errorf("%s: got no running job", tier)
-		}
-		p.close()
+	at := time.Now().Add(-time.Hour)
+	oom := []Event{
+		jobspec.Received(at), jobspec.TaskSetup(at), jobspec.Started(at), jobspec.OOMKilled(at),
+		jobspec.Restarting(at, time.Second), jobspec.Started(at),
 	}
+	group := func(count int, image string) Group {
+		main, side := shell("main", sleepScript), shell("side", sleepScript)
+		main.Config, side.Sidecar = map[string]any{"image": image}, true
+		return Group{Name: "g", Count: count, Tasks: []Task{main, side}}
+	}
+	restarted, unhealthy, moved, updating := group(1, "a:1"), group(1, "a:1"), group(1, "a:1"), group(3, "a:2")
+	restarted.Allocations = []Allocation{{Tasks: map[string]TaskState{"main": {Events: oom}}}}
+	unhealthy.Allocations = []Allocation{{Unhealthy: true}}
+	moved.Allocations = []Allocation{{Previous: &Allocation{Created: at, Modified: at.Add(time.Minute)}}}
+	for i := range 3 {
+		updating.Allocations = append(updating.Allocations, Allocation{
+			HealthPending: i == 2, Previous: &Allocation{VersionsBehind: 1, Created: at},
+		})
+	}
+	c := New()
+	defer c.Close()
+	c.SetStepInterval(5 * time.Millisecond)
+	c.AddToken("root", Rights{Management: true})
+	c.HoldTasks()
+	c.AddJob(Job{ID: "restarted", Deployment: successful, Groups: []Group{restarted}})
+	c.AddJob(Job{ID: "unhealthy", Deployment: Deployment{Status: "failed"}, Groups: []Group{unhealthy}})
+	c.AddJob(Job{ID: "moved", Deployment: successful, Groups: []Group{moved}})
+	c.AddJob(Job{
+		ID: "updating", Deployment: Deployment{Status: "running"}, Groups: []Group{updating},
+		Versions: []Job{{Submitted: at, Deployment: successful, Groups: []Group{group(3, "a:1")}}},
+	})
+	c.AddJob(Job{ID: "batch", Type: "batch", Groups: []Group{group(2, "a:1")}})
+	jobs := map[string]int{"restarted": 1, "unhealthy": 1, "moved": 1, "updating": 3, "batch": 2}
+	for job := range jobs {
+		if n := len(c.processIDs(job)); n != 0 {
+			t.Errorf("%s before RunTasks: got %d processes, want none", job, n)
+		}
+	}
+	c.RunTasks()
+	p := &processCluster{T: t, c: c}
+	for job, allocations := range jobs {
+		waitUntil(t, job+" runs", func() bool { return len(c.processIDs(job)) == 2*allocations })
+		p.changeJob(job)
+	}
+	p.close()
 }
 
 func TestAddJob_ProcessesFollowWrites(t *testing.T) {

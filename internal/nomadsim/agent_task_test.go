@@ -185,6 +185,8 @@ func TestTask_StartFailure(t *testing.T) {
 }
 
 func TestAddJob_ProcessesFollowDescription(t *testing.T) {
+	root := t.TempDir()
+	t.Setenv("TMPDIR", root)
 	c := New()
 	defer c.Close()
 	job := func(states ...string) Job {
@@ -223,20 +225,22 @@ func TestAddJob_ProcessesFollowDescription(t *testing.T) {
 	if got := logOf(c, ids[0], "t", "stdout"); got != fmt.Sprintln(pids[0]) {
 		t.Errorf("log of the same allocation after a purge: got %q, want only %d", got, pids[0])
 	}
-	root := c.host.root
+	if all, err := os.ReadDir(root); err != nil || len(all) != 1 {
+		t.Errorf("directories of the cluster: got %v, %v, want one", all, err)
+	}
 	c.Close()
 	wantAlive("closed", false)
-	if _, err := os.Stat(root); !os.IsNotExist(err) {
-		t.Errorf("directories of a closed cluster: got %v, want them removed", err)
+	if all, err := os.ReadDir(root); err != nil || len(all) != 0 {
+		t.Errorf("directories of a closed cluster: got %v, %v, want none", all, err)
 	}
 	c.AddJob(job("running"))
 	c.Log(ids[0], "t", "stdout", []byte("late\n"))
-	if _, err := os.Stat(root); !os.IsNotExist(err) {
-		t.Errorf("directories after the close: got %v, want none", err)
+	if all, err := os.ReadDir(root); err != nil || len(all) != 0 {
+		t.Errorf("directories after the close: got %v, %v, want none", all, err)
 	}
 }
 
-func nameOf(c *Cluster, id string) string { return c.allocationByID[id].Name }
+func nameOf(c *Cluster, id string) string { return c.mustAllocation(id).Name }
 
 func TestTask_KillsLeftoverProcesses(t *testing.T) {
 	c := New()
@@ -253,27 +257,4 @@ func TestTask_SidecarEndsWithMain(t *testing.T) {
 	side.Sidecar = true
 	c.AddJob(Job{ID: "j", Type: "batch", Groups: []Group{{Tasks: []Task{shell("main", "true"), side}}}})
 	waitForStatus(t, n, c.Allocations("default", "j")[0], "complete")
-}
-
-func TestExamples_RunTasks(t *testing.T) {
-	c := Examples("production", time.Now())
-	defer c.Close()
-	id := c.Allocations("default", "p-team1-web")[0]
-	if len(c.runners) != 0 || c.host.root != "" {
-		t.Errorf("before: got %d allocations with processes and directory %q, want none", len(c.runners), c.host.root)
-	}
-	c.RunTasks()
-	waitUntil(t, "a task has written", func() bool {
-		return strings.Contains(logOf(c, id, "web", "stdout"), "GET /health")
-	})
-	for _, a := range c.allocations {
-		for name, s := range a.TaskStates {
-			if s.State == "dead" && s.StartedAt != nil && logOf(c, a.ID, name, "stdout") == "" {
-				t.Errorf("%s %s: got an empty log of a task that has ended", a.JobID, name)
-			}
-		}
-	}
-	if n := len(c.runners); n < 8 || n > 60 {
-		t.Errorf("got %d allocations with processes, want 8 to 60", n)
-	}
 }

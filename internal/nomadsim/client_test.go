@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/nomad/api"
 )
@@ -93,3 +94,11 @@ func decode[T any](t *testing.T, w *httptest.ResponseRecorder) (v T) {
 	}
 	return v
 }
+
+const (
+	day  = 24 * time.Hour
+	week = 7 * day
+	mib  = 1 << 20
+)
+
+var successful = Deployment{Status: "successful"}

@@ -3,6 +3,8 @@ package nomadsim
 import (
 	"reflect"
 	"testing"
+
+	"nomadctld/internal/nomadsim/agent"
 )
 
 func TestContainer_LogSettings(t *testing.T) {
@@ -35,7 +37,7 @@ func TestContainer_LogSettings(t *testing.T) {
 			Allocations: []Allocation{{ID: "5f1c", Node: "n"}},
 		}}})
 		got := c.Container("5f1c", "a/b")
-		want := Container{
+		want := agent.Container{
 			Name: "a_b-5f1c", Labels: map[string]string{"com.hashicorp.nomad.alloc_id": "5f1c"},
 			LogDriver: tc.driver, LogOptions: tc.options,
 		}

@@ -1,7 +1,6 @@
 package nomadsim
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,16 +8,10 @@ import (
 	"strconv"
 
 	"github.com/gorilla/websocket"
-)
 
-// execRequest is a request to run a program in a task.
-type execRequest struct {
-	command []string
-	tty     bool
-	a       *allocation
-	task    Task
-	node    *node
-}
+	"nomadctld/internal/nomadsim/agent"
+	"nomadctld/internal/nomadsim/jobspec"
+)
 
 // closeError ends an exec before its program exits. It contains the code and the text of the websocket close message.
 // Nomad uses 1011 for internal errors and 1008 for all others.
@@ -37,12 +30,14 @@ func policyViolation(format string, args ...any) error {
 // messages. Nothing here isolates the task: the program runs as the current user. Therefore a token is required, even
 // if a Nomad without ACL or with an anonymous policy would not require one.
 func execHandler(c *Cluster, w http.ResponseWriter, r *http.Request, id string) {
-	if !c.host.acquire() {
+	if !c.store.Acquire() {
 		panic(http.ErrAbortHandler)
 	}
-	defer c.host.release()
-	if c.servedAnonymously(r) {
-		refuse(w, httpError{http.StatusForbidden, "the simulated cluster runs commands only for requests with a token"})
+	defer c.store.Release()
+	if c.acl.servedAnonymously(r) {
+		refuse(w, jobspec.CodedError{
+			Code: http.StatusForbidden, Text: "the simulated cluster runs commands only for requests with a token",
+		})
 		return
 	}
 	e, err := parseExec(r)
@@ -58,37 +53,28 @@ func execHandler(c *Cluster, w http.ResponseWriter, r *http.Request, id string) 
 	if upgradeErr != nil {
 		return // Upgrade has sent the error
 	}
-	s := newExecStream(c.host.ctx, conn)
+	s := newExecStream(c.store.Context(), conn)
 	defer s.shutdown()
 	if err == nil {
 		err = c.resolveExec(r, id, e)
 	}
 	if err == nil {
-		err = s.runExec(c, e)
+		err = c.agents.Exec(s.ctx, s, e)
 	}
 	if err != nil {
 		s.close(err)
 	}
 }
 
-// servedAnonymously reports whether the request needs no token: ACL is off, or the request has no token and there is an
-// anonymous policy.
-func (c *Cluster) servedAnonymously(r *http.Request) bool {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	_, anonymous := c.tokens[""]
-	return len(c.tokens) == 0 || tokenSecret(r) == "" && anonymous
-}
-
-func parseExec(r *http.Request) (*execRequest, error) {
+func parseExec(r *http.Request) (*agent.ExecRequest, error) {
 	q := r.URL.Query()
-	e := &execRequest{task: Task{Name: q.Get("task")}}
-	if err := json.Unmarshal([]byte(q.Get("command")), &e.command); err != nil {
+	e := &agent.ExecRequest{Task: jobspec.Task{Name: q.Get("task")}}
+	if err := json.Unmarshal([]byte(q.Get("command")), &e.Command); err != nil {
 		return nil, fmt.Errorf("failed to marshal command into json: %v", err)
 	}
 	if tty := q.Get("tty"); tty != "" {
 		var err error
-		if e.tty, err = strconv.ParseBool(tty); err != nil {
+		if e.TTY, err = strconv.ParseBool(tty); err != nil {
 			return nil, fmt.Errorf("tty value is not a boolean: %v", err)
 		}
 	}
@@ -96,54 +82,38 @@ func parseExec(r *http.Request) (*execRequest, error) {
 }
 
 // resolveExec checks the request and finds its allocation and task, in the order of Nomad's client.
-func (c *Cluster) resolveExec(r *http.Request, id string, e *execRequest) (err error) {
-	if c.hasUnknownToken(r) {
+func (c *Cluster) resolveExec(r *http.Request, id string, e *agent.ExecRequest) (err error) {
+	if _, err := c.acl.authenticate(r); err != nil {
 		return policyViolation(deniedRPCText)
 	}
-	e.a, e.node, err = c.reachableAllocation(r, id, "alloc-exec")
-	switch f, _ := errors.AsType[httpError](err); {
-	case err == error(errDenied):
-		return errors.New(errDenied.text) // Nomad treats this as an internal error
-	case f.status != 0:
-		return policyViolation("%s", f.text)
+	e.Allocation, e.Node, err = c.reachableAllocation(r, id, "alloc-exec")
+	switch f, _ := errors.AsType[jobspec.CodedError](err); {
+	case err == jobspec.ErrDenied:
+		return errors.New(jobspec.ErrDenied.Error()) // Nomad treats this as an internal error
+	case f.Code != 0:
+		return policyViolation("%s", f.Text)
 	case err != nil:
 		return err
-	case e.task.Name == "":
+	case e.Task.Name == "":
 		return policyViolation("must provide task name")
-	case len(e.command) == 0:
+	case len(e.Command) == 0:
 		return policyViolation("command is not present")
 	}
-	name, found := e.task.Name, false
-	if e.task, found = e.a.task(name); !found {
+	name, found := e.Task.Name, false
+	if e.Task, found = e.Allocation.Task(name); !found {
 		return errors.New("task not found")
 	}
 	// raw_exec does not isolate the task or the programs in it.
-	if e.task.Driver == "raw_exec" {
+	if e.Task.Driver == "raw_exec" {
 		if _, _, err := c.reachableAllocation(r, id, "alloc-node-exec"); err != nil {
 			return errors.New(err.Error())
 		}
 	}
-	switch s := e.a.TaskStates[name]; {
+	switch s := e.Allocation.TaskStates[name]; {
 	case s.StartedAt == nil:
 		return policyViolation("task %q not started yet.", name)
 	case s.State != "running":
 		return policyViolation("task %q is not running.", name)
 	}
 	return nil
-}
-
-// waitForTaskExit returns when the task is no longer running, or when ctx ends.
-func (c *Cluster) waitForTaskExit(ctx context.Context, e *execRequest) {
-	for ctx.Err() == nil {
-		c.mu.RLock()
-		a, changed := c.allocationByID[e.a.ID], c.changed
-		c.mu.RUnlock()
-		if a == nil || a.TaskStates[e.task.Name] == nil || a.TaskStates[e.task.Name].State != "running" {
-			return
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-		}
-	}
 }

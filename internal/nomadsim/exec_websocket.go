@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/gorilla/websocket"
+
+	"nomadctld/internal/nomadsim/agent"
 )
 
 // execStream is the websocket of an exec.
@@ -18,40 +20,14 @@ type execStream struct {
 	mu      sync.Mutex // guards writes and readErr
 	readErr error      // why reading from the client ended; nil while it continues
 
-	input         chan execInput // closed when the client has disconnected
+	input         chan agent.ExecInput // closed when the client has disconnected
 	reading       sync.WaitGroup
 	cancel        context.CancelFunc
 	stopAfterFunc func() bool
 }
 
-// execInput is a frame from the client. An empty frame is a heartbeat.
-type execInput struct {
-	Stdin *stream `json:"stdin"`
-	Size  *struct {
-		Height uint16 `json:"height"`
-		Width  uint16 `json:"width"`
-	} `json:"tty_size"`
-}
-
-// execOutput is a frame to the client.
-type execOutput struct {
-	Stdout *stream     `json:"stdout,omitempty"`
-	Stderr *stream     `json:"stderr,omitempty"`
-	Exited bool        `json:"exited,omitempty"`
-	Result *execResult `json:"result,omitempty"`
-}
-
-type stream struct {
-	Data  []byte `json:"data,omitempty"`
-	Close bool   `json:"close,omitempty"`
-}
-
-type execResult struct {
-	ExitCode int `json:"exit_code,omitempty"`
-}
-
 func newExecStream(host context.Context, conn *websocket.Conn) *execStream {
-	s := &execStream{conn: conn, input: make(chan execInput)}
+	s := &execStream{conn: conn, input: make(chan agent.ExecInput)}
 	s.ctx, s.cancel = context.WithCancel(host)
 	s.stopAfterFunc = context.AfterFunc(host, func() { conn.Close() }) // unblocks a write to a client that does not read
 	s.reading.Go(s.read)
@@ -63,7 +39,7 @@ func newExecStream(host context.Context, conn *websocket.Conn) *execStream {
 func (s *execStream) read() {
 	for {
 		_, message, err := s.conn.ReadMessage()
-		var in execInput
+		var in agent.ExecInput
 		if err == nil {
 			err = json.Unmarshal(message, &in)
 		}
@@ -81,9 +57,11 @@ func (s *execStream) read() {
 	}
 }
 
-// send sends a frame. As in Nomad, a disconnected client is detected only here: its program keeps running while it
+func (s *execStream) Frames() <-chan agent.ExecInput { return s.input }
+
+// Send sends a frame. As in Nomad, a disconnected client is detected only here: its program keeps running while it
 // writes nothing, and is killed at its next output.
-func (s *execStream) send(out execOutput) error {
+func (s *execStream) Send(out agent.ExecOutput) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.readErr != nil {
@@ -92,8 +70,8 @@ func (s *execStream) send(out execOutput) error {
 	return s.conn.WriteJSON(out)
 }
 
-// readError returns why reading from the client ended, or nil while it continues.
-func (s *execStream) readError() error {
+// ReadError returns why reading from the client ended, or nil while it continues.
+func (s *execStream) ReadError() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.readErr

@@ -22,13 +22,13 @@ func TestInject_PathAndTimes(t *testing.T) {
 	if _, _, err := n.Jobs().List(nil); err != nil {
 		t.Errorf("third request: got %v, want no error", err)
 	}
-	id := c.allocations[0].ID
+	id := c.Allocations("default", "p-team1-web")[0]
 	c.Inject(Fault{Path: "/v1/client/allocation/" + id + "/stats", Cut: true})
 	_, err := n.Allocations().Stats(&api.Allocation{ID: id}, nil)
 	if err == nil || !strings.Contains(err.Error(), "EOF") {
 		t.Errorf("cut: got %v, want EOF", err)
 	}
-	if _, err := n.Allocations().Stats(&api.Allocation{ID: c.allocations[1].ID}, nil); err != nil {
+	if _, err := n.Allocations().Stats(&api.Allocation{ID: c.Allocations("default", "p-team10-web")[0]}, nil); err != nil {
 		t.Errorf("another allocation: got %v, want no error", err)
 	}
 	c.ClearFaults()

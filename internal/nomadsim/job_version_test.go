@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/nomad/api"
+
+	"nomadctld/internal/nomadsim/jobspec"
 )
 
 // updatedCluster has a job with two updates. The second one is in progress.
@@ -120,7 +122,7 @@ func TestVersions_Allocations(t *testing.T) {
 			t.Errorf("version %d: got next %s, previous %s, want them linked and not rescheduled", version, old.NextAllocation,
 				next.PreviousAllocation)
 		}
-		if old.ClientStatus != "complete" || old.DesiredStatus != "stop" || old.DesiredDescription != descUpdating ||
+		if old.ClientStatus != "complete" || old.DesiredStatus != "stop" || old.DesiredDescription != jobspec.DescUpdating ||
 			*old.Job.Version != version {
 			t.Errorf("version %d: got %s, %s, %q, job version %d", version, old.ClientStatus, old.DesiredStatus,
 				old.DesiredDescription, *old.Job.Version)
@@ -134,7 +136,7 @@ func TestVersions_Allocations(t *testing.T) {
 func TestAddJob_KeepsExtraFields(t *testing.T) {
 	c := New()
 	c.AddJob(Job{ID: "p-web", Extra: map[string]any{"FromTheFuture": object{"Level": 7}, "Priority": 70}})
-	alloc := uuid("allocation", "default", "p-web", "main", "0")
+	alloc := jobspec.UUID("allocation", "default", "p-web", "main", "0")
 	for _, path := range []string{"/v1/job/p-web", "/v1/job/p-web/versions", "/v1/allocation/" + alloc} {
 		body := get(c, path).Body.String()
 		if !strings.Contains(body, `"FromTheFuture":{"Level":7}`) || !strings.Contains(body, `"Priority":70`) {

@@ -1,6 +1,12 @@
 package nomadsim
 
-import "testing"
+import (
+	"net"
+	"strconv"
+	"testing"
+
+	"github.com/hashicorp/nomad/api"
+)
 
 func TestNode_AddressAndDrivers(t *testing.T) {
 	c := New()
@@ -20,7 +26,7 @@ func TestNode_AddressAndDrivers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got.Name != "node-1" || got.HTTPAddr != "10.0.0.7"+clientPort || got.Status != "down" || len(got.Drivers) != 2 ||
+	if got.Name != "node-1" || got.HTTPAddr != "10.0.0.7:1" || got.Status != "down" || len(got.Drivers) != 2 ||
 		got.Meta["rack"] != "4" {
 		t.Errorf("node: got %+v", got)
 	}
@@ -33,5 +39,37 @@ func TestNode_AddressAndDrivers(t *testing.T) {
 	}
 	if w := get(c, "/v1/node/"+list[0].ID, "X-Nomad-Token", "none"); w.Code != 403 {
 		t.Errorf("without node:read: got %d %s, want 403", w.Code, w.Body)
+	}
+}
+
+// TestNode_AddressIsNotOfAnAgent: client libraries connect to the address that a node advertises. A real agent may
+// listen on port 4646 of this machine.
+func TestNode_AddressIsNotOfAnAgent(t *testing.T) {
+	c := New()
+	c.AddJob(Job{ID: "web"})
+	n := dial(t, c, "")
+	list, _, err := n.Nodes().List(nil)
+	if err != nil || len(list) != 1 {
+		t.Fatalf("nodes: got %d, %v, want 1", len(list), err)
+	}
+	node, _, err := n.Nodes().Info(list[0].ID, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, address := range map[string]string{
+		"HTTPAddr": node.HTTPAddr, "attribute": node.Attributes["unique.advertise.address"],
+	} {
+		_, port, err := net.SplitHostPort(address)
+		if number, _ := strconv.Atoi(port); err != nil || number < 1 || number > 9 {
+			t.Errorf("%s: got %q, %v, want a port on which no agent listens", what, address, err)
+		}
+	}
+	c.ResetTraffic()
+	id := c.Allocations("default", "web")[0]
+	if _, err := n.Allocations().Stats(&api.Allocation{ID: id, NodeID: node.ID}, nil); err != nil {
+		t.Error(err)
+	}
+	if got := c.Traffic("/v1/client/allocation/{id}/stats").Requests; got != 1 {
+		t.Errorf("got %d requests through the servers, want 1", got)
 	}
 }

@@ -13,7 +13,7 @@ import (
 func TestLists_NamespaceAndPrefix(t *testing.T) {
 	n := dial(t, mixedCluster(), "")
 	for _, test := range []struct {
-		namespace, prefix string
+		Namespace, prefix string
 		want              []string
 	}{
 		{"", "", []string{"default/p-team1-web", "default/p-team10-web", "default/q-fail", "default/q-team1-import"}},
@@ -22,11 +22,11 @@ func TestLists_NamespaceAndPrefix(t *testing.T) {
 		{"other", "", []string{"other/p-team1-web"}},
 		{"no such namespace", "", nil},
 	} {
-		jobs, _, err := n.Jobs().List(&api.QueryOptions{Namespace: test.namespace, Prefix: test.prefix})
+		jobs, _, err := n.Jobs().List(&api.QueryOptions{Namespace: test.Namespace, Prefix: test.prefix})
 		if err != nil {
 			t.Fatal(err)
 		}
-		wantList(t, fmt.Sprintf("jobs of %q with %q", test.namespace, test.prefix), jobIDs(jobs), test.want)
+		wantList(t, fmt.Sprintf("jobs of %q with %q", test.Namespace, test.prefix), jobIDs(jobs), test.want)
 	}
 	allocs, _, err := n.Allocations().List(&api.QueryOptions{Namespace: "other"})
 	if err != nil {

@@ -1,30 +1,32 @@
 package nomadsim
 
 import (
+	"fmt"
 	"maps"
-	"net/http"
-	"slices"
 	"strconv"
+
+	"nomadctld/internal/nomadsim/jobspec"
+	"nomadctld/internal/nomadsim/store"
 )
 
 // jobSubmission returns the job file of a version.
-func jobSubmission(q *query, j *job) (any, error) {
+func jobSubmission(q *query, j *store.Job) (any, error) {
 	version, err := strconv.ParseUint(q.values.Get("version"), 10, 64)
 	if err != nil {
 		q.resultIndex = 0
-		return nil, httpError{http.StatusBadRequest, "Unable to parse job submission version parameter"}
+		return nil, jobspec.BadRequest("Unable to parse job submission version parameter")
 	}
 	q.resultIndex = 0
 	if j == nil {
 		return nil, errSourceNotFound
 	}
-	v := j.findVersion(version)
-	if v == nil || v.submission == nil {
+	v := j.FindVersion(version)
+	if v == nil || v.Submission == nil {
 		return nil, errSourceNotFound
 	}
 	q.resultIndex = v.JobModifyIndex
 	source := object{"Source": "", "Format": "", "VariableFlags": nil, "Variables": ""}
-	maps.Copy(source, v.submission)
+	maps.Copy(source, v.Submission)
 	if flags, _ := source["VariableFlags"].(object); len(flags) == 0 {
 		source["VariableFlags"] = nil
 	}
@@ -34,26 +36,23 @@ func jobSubmission(q *query, j *job) (any, error) {
 	return source, nil
 }
 
-var errSourceNotFound = httpError{http.StatusNotFound, "job source not found"}
+var errSourceNotFound = jobspec.NotFound("job source not found")
 
 // getEvaluation returns one evaluation.
-func getEvaluation(c *Cluster, q *query) (any, error) {
+func getEvaluation(c *Cluster, st *store.State, q *query) (any, error) {
 	if !q.token.rights.allows(q.namespace, "read-job") {
-		return nil, errDenied
+		return nil, jobspec.ErrDenied
 	}
-	if _, err := uuidDigits(q.id, true); err != nil {
-		return nil, httpError{
-			http.StatusInternalServerError, "failed to lookup eval: eval lookup failed: index error: " + err.Error(),
-		}
+	if _, err := store.UuidDigits(q.id, true); err != nil {
+		return nil, fmt.Errorf("failed to lookup eval: eval lookup failed: index error: %w", err)
 	}
-	i := slices.IndexFunc(c.evaluations, func(e *evaluation) bool { return e.ID == q.id })
-	if i < 0 {
-		q.resultIndex = c.changedAt[tableEvaluations]
-		return nil, httpError{http.StatusNotFound, "eval not found"}
+	e := st.EvaluationByID(q.id)
+	if e == nil {
+		q.resultIndex = st.LastChange(store.TableEvaluations)
+		return nil, jobspec.NotFound("eval not found")
 	}
-	e := c.evaluations[i]
 	if !q.token.rights.allows(e.Namespace, "read-job") {
-		return nil, errDenied
+		return nil, jobspec.ErrDenied
 	}
 	q.resultIndex = e.ModifyIndex
 	return e, nil

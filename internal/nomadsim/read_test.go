@@ -1,6 +1,7 @@
 package nomadsim
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -9,6 +10,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/nomad/api"
+
+	"nomadctld/internal/nomadsim/jobspec"
 )
 
 func TestRead_BadQueries(t *testing.T) {
@@ -101,7 +104,7 @@ func TestAllocations_OptionalFields(t *testing.T) {
 	n := dial(t, mixedCluster(), "")
 	for _, test := range []struct {
 		params            map[string]string
-		states, resources bool
+		states, Resources bool
 	}{
 		{nil, true, false},
 		{map[string]string{"task_states": "false"}, false, false},
@@ -112,8 +115,8 @@ func TestAllocations_OptionalFields(t *testing.T) {
 			t.Fatalf("allocations: got %d, %v", len(allocs), err)
 		}
 		if states, res := allocs[0].TaskStates != nil, allocs[0].AllocatedResources != nil; states != test.states ||
-			res != test.resources {
-			t.Errorf("%v: got states %v, resources %v, want %v, %v", test.params, states, res, test.states, test.resources)
+			res != test.Resources {
+			t.Errorf("%v: got states %v, resources %v, want %v, %v", test.params, states, res, test.states, test.Resources)
 		}
 	}
 }
@@ -151,7 +154,17 @@ func TestAddJob_ReplacesJob(t *testing.T) {
 }
 
 func TestAddJob_UnplacedGroupIsBlocked(t *testing.T) {
-	n := dial(t, Examples("test", time.Now()), "")
+	c := New()
+	for i := range 3 {
+		c.AddNode(Node{Name: fmt.Sprintf("t-node-%d", i+1)})
+	}
+	c.AddJob(Job{ID: "t-team1-batch", Type: "batch", Groups: []Group{
+		{Name: "windows", Unplaced: &Unplaced{ConstraintFiltered: map[string]int{"${attr.kernel.name} = windows": 3}}},
+		{Name: "memory", Tasks: []Task{{Name: "memory", Memory: 65536}}, Unplaced: &Unplaced{
+			Queued: 2, DimensionExhausted: map[string]int{"memory": 3},
+		}},
+	}})
+	n := dial(t, c, "")
 	evals, _, err := n.Evaluations().List(&api.QueryOptions{
 		Params: map[string]string{"job": "t-team1-batch", "status": "blocked"},
 	})
@@ -215,9 +228,9 @@ func TestRead_Pretty(t *testing.T) {
 
 func TestTaskState_KeepsTenEvents(t *testing.T) {
 	at := time.Now()
-	events := []Event{Received(at), TaskSetup(at), Started(at)}
+	events := []Event{jobspec.Received(at), jobspec.TaskSetup(at), jobspec.Started(at)}
 	for range 4 {
-		events = append(events, OOMKilled(at), Restarting(at, time.Second), Started(at))
+		events = append(events, jobspec.OOMKilled(at), jobspec.Restarting(at, time.Second), jobspec.Started(at))
 	}
 	c := New()
 	c.AddJob(Job{

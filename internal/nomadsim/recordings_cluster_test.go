@@ -1,6 +1,10 @@
 package nomadsim
 
-import "time"
+import (
+	"time"
+
+	"nomadctld/internal/nomadsim/jobspec"
+)
 
 // recordedCluster has jobs like those of the recordings, with the same IDs.
 func recordedCluster() *Cluster {
@@ -21,7 +25,8 @@ func recordedCluster() *Cluster {
 		c.AddJob(j)
 	}
 	restarted := []Event{
-		Received(at), TaskSetup(at), Started(at), DockerTerminated(at, 137, ""), Restarting(at, 18348959379), Started(at),
+		jobspec.Received(at), jobspec.TaskSetup(at), jobspec.Started(at), jobspec.DockerTerminated(at, 137, ""),
+		jobspec.Restarting(at, 18348959379), jobspec.Started(at),
 	}
 	for ns, ids := range map[string][]string{"default": {"b14012d6-bcdc-9f32-d3d6-997347fe34e4", ""}, "other": {""}} {
 		web := Group{Name: "web", Tasks: []Task{{Name: "web"}}}
@@ -32,19 +37,21 @@ func recordedCluster() *Cluster {
 		}
 		c.AddJob(Job{Namespace: ns, ID: "p-team1-web", Deployment: successful, Submitted: at, Groups: []Group{web}})
 	}
-	failed := Deployment{"failed", "Failed due to unhealthy allocations"}
+	failed := Deployment{Status: "failed", Description: "Failed due to unhealthy allocations"}
 	one(Job{ID: "q-team2-oom", Deployment: failed}, Allocation{
 		ID: "eaeee473-cd70-5c5e-dfbe-5dda858659f6", ClientStatus: "failed", Tasks: map[string]TaskState{"t": {
 			Events: []Event{
-				Started(at), OOMKilled(at), Restarting(at, time.Second), Started(at), OOMKilled(at), NotRestarting(at, 3),
+				jobspec.Started(at), jobspec.OOMKilled(at), jobspec.Restarting(at, time.Second), jobspec.Started(at),
+				jobspec.OOMKilled(at), jobspec.NotRestarting(at, 3),
 			},
 		}},
 	})
 	one(Job{ID: "p-team1-fail", Deployment: failed}, Allocation{
 		ID: "5643a79b-0dc4-26bc-741f-5ba21c7a4cd5", ClientStatus: "failed", Tasks: map[string]TaskState{"t": {
 			Events: []Event{
-				Started(at), DockerTerminated(at, 3, ""), Restarting(at, time.Second), DockerTerminated(at, 3, ""),
-				NotRestarting(at, 2),
+				jobspec.Started(at), jobspec.DockerTerminated(at, 3, ""), jobspec.Restarting(at, time.Second),
+				jobspec.DockerTerminated(at, 3, ""),
+				jobspec.NotRestarting(at, 2),
 			},
 		}},
 	})
@@ -56,7 +63,8 @@ func recordedCluster() *Cluster {
 			ID: "e8eefb5e-372b-bc39-68e6-69211aa7f9c4", Unhealthy: true,
 			Tasks: map[string]TaskState{"t": {
 				Events: []Event{
-					Received(at), Started(at), Unhealthy(at, "Task not running for min_healthy_time of 1s by healthy_deadline of 8s"),
+					jobspec.Received(at), jobspec.Started(at),
+					jobspec.Unhealthy(at, "Task not running for min_healthy_time of 1s by healthy_deadline of 8s"),
 				},
 			}},
 		}},
@@ -69,7 +77,7 @@ func recordedCluster() *Cluster {
 			}}},
 		},
 		{
-			Name: "pend", Constraints: []Constraint{{"${attr.kernel.name}", "=", "windows"}},
+			Name: "pend", Constraints: []Constraint{{Left: "${attr.kernel.name}", Operator: "=", Right: "windows"}},
 			Unplaced: &Unplaced{ConstraintFiltered: map[string]int{"${attr.kernel.name} = windows": 1}},
 		},
 	}})
@@ -107,7 +115,7 @@ func addSecondClusterJobs(c *Cluster, at time.Time) {
 	run(Job{ID: "p-team1-off", Type: "batch", Periodic: &Periodic{Spec: never, Disabled: true}}, Group{})
 	run(Job{ID: "p-team1-import", Type: "batch", Parameterized: &Parameterized{MetaRequired: []string{"file"}}}, Group{})
 
-	linux := []Constraint{{"${attr.kernel.name}", "=", "linux"}}
+	linux := []Constraint{{Left: "${attr.kernel.name}", Operator: "=", Right: "linux"}}
 	version := func(mode string, n int) Group {
 		return Group{Name: "web", Count: n, Constraints: linux, Meta: map[string]string{"tier": "x"}, Tasks: []Task{{
 			Name: "web", Driver: "raw_exec", Env: map[string]string{"MODE": mode}, Meta: map[string]string{"color": "blue"},

@@ -8,6 +8,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"nomadctld/internal/nomadsim/store"
 )
 
 // exchange is a request to a real Nomad 2.0.5 and its response.
@@ -126,7 +128,7 @@ func TestWrite_MatchesRecordings(t *testing.T) {
 	do("submission", "p-team1-six", "t-team2-canary", "version=1", "version=0")
 	do("register-canary")
 	waitUntil(t, "the canary is healthy", func() bool { return c.healthyCanaries("t-team2-canary") == 1 })
-	d := jobRecord(c, "t-team2-canary").deployment.ID
+	d := jobRecord(c, "t-team2-canary").Deployment.ID
 	recordedID := "6525301d-95a1-738a-c5fa-8c94fe4342b7"
 	for _, name := range []string{"deployment", "pause", "resume", "promote"} {
 		do(name, recordedID, d)
@@ -134,7 +136,7 @@ func TestWrite_MatchesRecordings(t *testing.T) {
 	waitUntil(t, "the deployment is over", func() bool { return c.deploymentStatus(d) == "successful" })
 	do("register-canary", `"V": "2"`, `"V": "3"`)
 	waitUntil(t, "the canary is healthy", func() bool { return c.healthyCanaries("t-team2-canary") == 1 })
-	d = jobRecord(c, "t-team2-canary").deployment.ID
+	d = jobRecord(c, "t-team2-canary").Deployment.ID
 	recordedID = "af4c791a-375c-30bb-7390-4c95e3960c37"
 	do("fail", recordedID, d)
 	do("promote-terminal", recordedID, d)
@@ -145,23 +147,18 @@ func TestWrite_MatchesRecordings(t *testing.T) {
 }
 
 func (c *Cluster) statusOf(allocation string) string {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	return c.allocationByID[allocation].ClientStatus
+	return c.mustAllocation(allocation).ClientStatus
 }
 
-func (c *Cluster) deploymentStatus(id string) string {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	return c.deploymentByID(id).Status
+func (c *Cluster) deploymentStatus(id string) (status string) {
+	c.store.View(func(st *store.State) { status = st.DeploymentByID(id).Status })
+	return status
 }
 
 func (c *Cluster) healthyCanaries(job string) (n int) {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	j := c.job("default", job)
-	for _, a := range j.allocations {
-		if a.isCanary() && a.isHealthy() && !a.terminal() && j.deployment != nil && a.DeploymentID == j.deployment.ID {
+	j := jobRecord(c, job)
+	for _, a := range j.Allocations {
+		if a.IsCanary() && a.IsHealthy() && !a.Terminal() && j.Deployment != nil && a.DeploymentID == j.Deployment.ID {
 			n++
 		}
 	}

@@ -8,13 +8,16 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+
+	"nomadctld/internal/nomadsim/jobspec"
+	"nomadctld/internal/nomadsim/store"
+	"nomadctld/internal/nomadsim/wire"
 )
 
 // handler handles a request. id is the value of {id} in its route.
 type handler func(c *Cluster, w http.ResponseWriter, r *http.Request, id string)
 
-// route is one endpoint. In a pattern, {id} matches one segment of the path, and {id...} matches one or more: job IDs
-// may contain slashes.
+// route is one endpoint.
 type route struct {
 	method, pattern string
 	handle          handler
@@ -25,22 +28,22 @@ type route struct {
 var routes = []route{
 	{"GET", "/v1/jobs", read(listJobs)},
 	{"PUT", "/v1/jobs", write(registerJob)},
-	{"GET", "/v1/job/{id...}/allocations", read(forJob(tableAllocations, jobAllocations))},
-	{"GET", "/v1/job/{id...}/evaluations", read(forJob(tableEvaluations, jobEvaluations))},
-	{"GET", "/v1/job/{id...}/summary", read(forJob(tableSummaries, jobSummary))},
-	{"GET", "/v1/job/{id...}/versions", read(forJob(tableJobs, jobVersions))},
-	{"GET", "/v1/job/{id...}/deployments", read(forJob(tableDeployments, jobDeployments))},
-	{"GET", "/v1/job/{id...}/deployment", read(forJob(tableDeployments, jobDeployment))},
+	{"GET", "/v1/job/{id...}/allocations", read(forJob(store.TableAllocations, jobAllocations))},
+	{"GET", "/v1/job/{id...}/evaluations", read(forJob(store.TableEvaluations, jobEvaluations))},
+	{"GET", "/v1/job/{id...}/summary", read(forJob(store.TableSummaries, jobSummary))},
+	{"GET", "/v1/job/{id...}/versions", read(forJob(store.TableJobs, jobVersions))},
+	{"GET", "/v1/job/{id...}/deployments", read(forJob(store.TableDeployments, jobDeployments))},
+	{"GET", "/v1/job/{id...}/deployment", read(forJob(store.TableDeployments, jobDeployment))},
 	{"GET", "/v1/job/{id...}/scale", read(scaleStatus)},
 	{"PUT", "/v1/job/{id...}/scale", write(scaleJob)},
-	{"GET", "/v1/job/{id...}/submission", read(forJob(tableJobs, jobSubmission))},
+	{"GET", "/v1/job/{id...}/submission", read(forJob(store.TableJobs, jobSubmission))},
 	{"PUT", "/v1/job/{id...}/revert", write(revertJob)},
 	{"PUT", "/v1/job/{id...}/evaluate", write(evaluateJob)},
 	{"PUT", "/v1/job/{id...}/tag", write(tagVersion)},
 	{"DELETE", "/v1/job/{id...}/tag", write(untagVersion)},
 	{"PUT", "/v1/job/{id...}/periodic/force", write(forceJob)},
 	{"PUT", "/v1/job/{id...}/dispatch", write(dispatchJob)},
-	{"GET", "/v1/job/{id...}", read(forJob(tableJobs, getJob))},
+	{"GET", "/v1/job/{id...}", read(forJob(store.TableJobs, getJob))},
 	{"PUT", "/v1/job/{id...}", write(registerJob)},
 	{"DELETE", "/v1/job/{id...}", write(deregisterJob)},
 	{"GET", "/v1/allocations", read(listAllocations)},
@@ -72,26 +75,10 @@ var routes = []route{
 	{"PUT", "/v1/system/gc", write(collectGarbage)},
 }
 
-// match reports whether a path matches a pattern, and returns the value of {id}.
-func match(pattern, path string) (id string, fits bool) {
-	before, after, open := strings.Cut(pattern, "{id")
-	if !open {
-		return "", pattern == path
-	}
-	deep := strings.HasPrefix(after, "...")
-	after = strings.TrimPrefix(strings.TrimPrefix(after, "..."), "}")
-	rest, ok := strings.CutPrefix(path, before)
-	if !ok {
-		return "", false
-	}
-	id, ok = strings.CutSuffix(rest, after)
-	return id, ok && id != "" && (deep || !strings.Contains(id, "/"))
-}
-
 // findRoute returns the route for a path and method or, if there is none, a route for the path with another method.
 func findRoute(method, path string) (found route, id string) {
 	for _, r := range routes {
-		if s, fits := match(r.pattern, path); fits && found.method != method {
+		if s, fits := wire.Match(r.pattern, path); fits && found.method != method {
 			if found.pattern == "" || (r.pattern == found.pattern && r.method == method) {
 				found, id = r, s
 			}
@@ -109,41 +96,25 @@ func (c *Cluster) serve(w http.ResponseWriter, r *http.Request) {
 		r.Method = http.MethodPut // Nomad treats them the same everywhere else
 	}
 	found, id := findRoute(r.Method, r.URL.Path)
-	w = c.meterRequest(w, found.pattern)
-	journaled := &journalWriter{}
-	if found.method == r.Method && r.Method != http.MethodGet {
-		journaled = c.journal.record(w, r)
-		w = journaled
-	}
-	responded, lost := c.applyFaults(w, r)
-	if responded {
-		return
-	}
-	if journaled.executed, journaled.dropped = true, lost; lost {
-		w = &journalWriter{ResponseWriter: w, dropped: true, done: true}
-		if journaled.journal != nil {
-			w = journaled
+	changes := found.method == r.Method && r.Method != http.MethodGet
+	wire.Serve(c.Controls, w, r, found.pattern, changes, func(w http.ResponseWriter) {
+		switch {
+		case found.pattern == "" && strings.HasPrefix(r.URL.Path, "/v1/allocation/"),
+			found.pattern == "" && strings.HasPrefix(r.URL.Path, "/v1/client/allocation/"):
+			refuse(w, jobspec.NotFound("resource not found"))
+		case found.pattern == "":
+			w.WriteHeader(http.StatusNotFound)
+		case found.method != r.Method:
+			refuse(w, jobspec.CodedError{Code: http.StatusMethodNotAllowed, Text: "Invalid method"})
+		default:
+			found.handle(c, w, r, id)
 		}
-		defer panic(http.ErrAbortHandler)
-	}
-	w, finish := compress(w, r)
-	switch {
-	case found.pattern == "" && strings.HasPrefix(r.URL.Path, "/v1/allocation/"),
-		found.pattern == "" && strings.HasPrefix(r.URL.Path, "/v1/client/allocation/"):
-		refuse(w, httpError{http.StatusNotFound, "resource not found"})
-	case found.pattern == "":
-		w.WriteHeader(http.StatusNotFound)
-	case found.method != r.Method:
-		refuse(w, httpError{http.StatusMethodNotAllowed, "Invalid method"})
-	default:
-		found.handle(c, w, r, id)
-	}
-	finish() // not deferred: the response of an aborted request must stay incomplete
+	})
 }
 
-// read returns the handler of a query, which may block until the state changes. lookup runs with the read lock held.
-// It must return only stored records or newly created values.
-func read(lookup func(c *Cluster, q *query) (any, error)) handler {
+// read returns the handler of a query, which may block until the state changes. lookup runs in a transaction. It
+// must return only stored records or newly created values.
+func read(lookup func(c *Cluster, st *store.State, q *query) (any, error)) handler {
 	return func(c *Cluster, w http.ResponseWriter, r *http.Request, id string) {
 		q, err := parseQuery(r, id)
 		if err != nil {
@@ -154,19 +125,20 @@ func read(lookup func(c *Cluster, q *query) (any, error)) handler {
 		defer cancel()
 		for {
 			var body any
-			c.mu.RLock()
-			if q.token, err = c.authenticate(r); err == nil {
-				body, err = lookup(c, q)
-			}
-			changed := c.changed
-			c.mu.RUnlock()
+			var changed <-chan struct{}
+			c.store.View(func(st *store.State) {
+				if q.token, err = c.acl.authenticate(r); err == nil {
+					body, err = lookup(c, st, q)
+				}
+				changed = st.Changes()
+			})
 			// As in Nomad, a "not found" response has an index and waits, too.
 			if q.waitIndex > 0 && q.resultIndex > 0 && q.resultIndex <= q.waitIndex {
 				select {
 				case <-changed:
 					continue
 				case <-ctx.Done():
-				case <-c.closed:
+				case <-c.store.Context().Done():
 					panic(http.ErrAbortHandler)
 				}
 			}
@@ -193,15 +165,13 @@ func (q *query) setHeaders(h http.Header) {
 	}
 }
 
-// refuse responds with an error. The status is that of the httpError, or else 500, as in Nomad.
+// refuse responds with an error. The status is that of the CodedError, or else 500, as in Nomad.
 func refuse(w http.ResponseWriter, err error) {
 	status := http.StatusInternalServerError
-	if f, ok := errors.AsType[httpError](err); ok {
-		status = f.status
+	if f, ok := errors.AsType[jobspec.CodedError](err); ok {
+		status = f.Code
 	}
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	w.WriteHeader(status)
-	w.Write([]byte(err.Error()))
+	wire.Refuse(w, status, err.Error())
 }
 
 // respond responds with JSON.

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/nomad/api"
+
+	"nomadctld/internal/nomadsim/store"
 )
 
 func TestDeployment_MaxParallel(t *testing.T) {
@@ -101,13 +103,15 @@ func TestPromote_AutoPromoteOnce(t *testing.T) {
 	canary := setUpdate(api.UpdateStrategy{Canary: new(1), AutoPromote: new(true)})
 	registerAndWait(t, n, c, sleeper("web", 1, canary))
 	registerAndWait(t, n, c, sleeper("web", 1, canary, setEnv("V", "2")))
-	d := jobRecord(c, "web").deployment
-	c.mu.Lock()
-	index := c.index
-	c.autoPromote(d.ID)
-	c.mu.Unlock()
-	if s := d.TaskGroups["g"]; d.Status != "successful" || !s.Promoted || c.index != index {
-		t.Errorf("got %s, %+v, and the index %d after %d, want it promoted and over", d.Status, s, c.index, index)
+	d := jobRecord(c, "web").Deployment
+	var before, after uint64
+	c.store.Update(func(st *store.State) {
+		before = st.Index
+		c.scheduler.AutoPromote(st, d.ID)
+		after = st.Index
+	})
+	if s := d.TaskGroups["g"]; d.Status != "successful" || !s.Promoted || after != before {
+		t.Errorf("got %s, %+v, and the index %d after %d, want it promoted and over", d.Status, s, after, before)
 	}
 	wantList(t, "allocations", allocationLines(t, n, "web"), []string{"web.g[0] v1 running"})
 }

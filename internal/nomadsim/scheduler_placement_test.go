@@ -92,7 +92,7 @@ func withoutVolatile(v any) any {
 
 func waitIdle(c *Cluster, id string) {
 	for range 100 {
-		if !jobRecord(c, id).hasEvaluation("pending") {
+		if !jobRecord(c, id).HasEvaluation("pending") {
 			return
 		}
 		time.Sleep(10 * time.Millisecond)

@@ -21,7 +21,7 @@ func TestStats_PerTask(t *testing.T) {
 		}}},
 	}}})
 	n := dial(t, c, "")
-	alloc := &api.Allocation{ID: c.allocations[0].ID}
+	alloc := &api.Allocation{ID: c.Allocations("default", "p-api")[0]}
 	got, err := n.Allocations().Stats(alloc, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -58,7 +58,7 @@ func TestStats_DependOnNode(t *testing.T) {
 	c.AddNode(Node{Name: "node-1"})
 	c.AddJob(Job{ID: "p-web"})
 	n := dial(t, c, "")
-	alloc := &api.Allocation{ID: c.allocations[0].ID}
+	alloc := &api.Allocation{ID: c.Allocations("default", "p-web")[0]}
 	for _, away := range []Node{{Name: "node-1", Down: true}, {Name: "node-1", Unreachable: true}} {
 		c.AddNode(away)
 		_, err := n.Allocations().Stats(alloc, nil)

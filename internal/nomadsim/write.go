@@ -8,6 +8,9 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+
+	"nomadctld/internal/nomadsim/jobspec"
+	"nomadctld/internal/nomadsim/store"
 )
 
 // writeRequest is a request that changes the state.
@@ -25,9 +28,9 @@ type writeRequest struct {
 	noIndex     bool   // the response has no index
 }
 
-// write returns the handler of a write request. apply runs with the lock held. It changes the state, schedules later
+// write returns the handler of a write request. apply runs in a transaction. It changes the state, schedules later
 // changes with afterStep, and returns the response.
-func write(apply func(c *Cluster, req *writeRequest) (any, error)) handler {
+func write(apply func(c *Cluster, st *store.State, req *writeRequest) (any, error)) handler {
 	return func(c *Cluster, w http.ResponseWriter, r *http.Request, id string) {
 		body, err := io.ReadAll(r.Body)
 		if err != nil {
@@ -36,14 +39,14 @@ func write(apply func(c *Cluster, req *writeRequest) (any, error)) handler {
 		v := r.URL.Query()
 		req := &writeRequest{
 			id: id, request: r, values: v, namespace: cmp.Or(v.Get("namespace"), "default"), body: body,
-			mayRunProcesses: !c.servedAnonymously(r),
+			mayRunProcesses: !c.acl.servedAnonymously(r),
 		}
 		var response any
-		c.mu.Lock()
-		if req.token, err = c.authenticate(r); err == nil {
-			response, err = apply(c, req)
-		}
-		c.mu.Unlock()
+		c.store.Update(func(st *store.State) {
+			if req.token, err = c.acl.authenticate(r); err == nil {
+				response, err = apply(c, st, req)
+			}
+		})
 		if err != nil {
 			refuse(w, err)
 			return
@@ -64,12 +67,12 @@ func write(apply func(c *Cluster, req *writeRequest) (any, error)) handler {
 // decode decodes the body. Numbers keep their notation.
 func (req *writeRequest) decode(into any) error {
 	if len(req.body) == 0 {
-		return httpError{http.StatusBadRequest, "Request body is empty"}
+		return jobspec.BadRequest("Request body is empty")
 	}
 	d := json.NewDecoder(bytes.NewReader(req.body))
 	d.UseNumber()
 	if err := d.Decode(into); err != nil {
-		return httpError{http.StatusBadRequest, err.Error()}
+		return jobspec.BadRequest(err.Error())
 	}
 	return nil
 }
@@ -81,7 +84,7 @@ func (req *writeRequest) authorize(namespace string, capabilities ...string) err
 			return nil
 		}
 	}
-	return errDenied
+	return jobspec.ErrDenied
 }
 
 // flag returns a boolean parameter, or false if it is missing.

@@ -2,14 +2,14 @@ package nomadsim
 
 import (
 	"fmt"
-	"net/http"
-	"slices"
 	"strconv"
-	"time"
+
+	"nomadctld/internal/nomadsim/jobspec"
+	"nomadctld/internal/nomadsim/store"
 )
 
 // deregisterJob stops or purges a job. Each stop creates a version, even if the job is already stopped.
-func deregisterJob(c *Cluster, req *writeRequest) (any, error) {
+func deregisterJob(c *Cluster, st *store.State, req *writeRequest) (any, error) {
 	purge := false
 	if s := req.values.Get("purge"); s != "" {
 		var err error
@@ -25,23 +25,22 @@ func deregisterJob(c *Cluster, req *writeRequest) (any, error) {
 		return nil, err
 	}
 	evaluationID := ""
-	if before := c.job(req.namespace, req.id); before != nil {
-		req.index = c.nextIndex(tableJobs, tableSummaries, tableEvaluations)
-		j := before.nextVersion(req.index)
+	if before := st.Job(req.namespace, req.id); before != nil {
+		req.index = st.NextIndex(store.TableJobs, store.TableSummaries, store.TableEvaluations)
+		j := before.NextVersion(req.index)
 		j.Stop = true
-		j.disableScaling()
-		j.storeScalingPolicies(before, req.index)
+		j.DisableScaling()
+		j.StoreScalingPolicies(before.Spec(), req.index)
 		if purge {
-			c.jobs = drop(c.jobs, before, byName)
-			c.countDeletedChild(before, req.index)
+			st.DeleteJob(before, req.index)
 		} else {
-			c.storeJob(j, req.index)
+			st.StoreJob(j, req.index)
 		}
-		if !j.isParent() {
-			e := j.newPendingEvaluation("job-deregister", req.index, req.index)
+		if !j.IsParent() {
+			e := j.NewPendingEvaluation("job-deregister", req.index, req.index)
 			e.Type = "service"
 			evaluationID = e.ID
-			c.enqueue(e)
+			c.scheduler.Enqueue(st, e)
 		}
 	}
 	return object{
@@ -51,7 +50,7 @@ func deregisterJob(c *Cluster, req *writeRequest) (any, error) {
 }
 
 // revertJob registers an earlier version of a job again.
-func revertJob(c *Cluster, req *writeRequest) (any, error) {
+func revertJob(c *Cluster, st *store.State, req *writeRequest) (any, error) {
 	var sent struct {
 		JobID               string
 		JobVersion          uint64
@@ -62,21 +61,21 @@ func revertJob(c *Cluster, req *writeRequest) (any, error) {
 	}
 	switch {
 	case sent.JobID == "":
-		return nil, httpError{http.StatusBadRequest, "JobID must be specified"}
+		return nil, jobspec.BadRequest("JobID must be specified")
 	case sent.JobID != req.id:
-		return nil, httpError{http.StatusBadRequest, "Job ID does not match"}
+		return nil, jobspec.BadRequest("Job ID does not match")
 	}
 	if err := req.authorize(req.namespace, "submit-job", "revert-job"); err != nil {
 		return nil, err
 	}
-	current := c.job(req.namespace, req.id)
+	current := st.Job(req.namespace, req.id)
 	switch {
 	case current == nil:
 		return nil, fmt.Errorf("job %q not found", req.id)
 	case current.Version == sent.JobVersion:
 		return nil, fmt.Errorf("can't revert to current version")
 	}
-	old := current.findVersion(sent.JobVersion)
+	old := current.FindVersion(sent.JobVersion)
 	if old == nil {
 		return nil, fmt.Errorf("job %q in namespace %q at version %d not found", req.id, req.namespace, sent.JobVersion)
 	}
@@ -84,72 +83,8 @@ func revertJob(c *Cluster, req *writeRequest) (any, error) {
 		return nil, fmt.Errorf("Current job has version %d; enforcing version %d", current.Version, *p)
 	}
 	j := *old
-	j.tokenID, j.tag = c.accessor(req.token), nil
-	response := c.submit(req, current, &j)
+	j.TokenID, j.Tag = c.acl.accessor(req.token), nil
+	response := c.submit(st, req, current, &j)
 	req.knownLeader = "false"
 	return response, nil
-}
-
-// findVersion returns a version of the job by its number, or nil.
-func (j *job) findVersion(version uint64) *job {
-	for _, v := range j.versions() {
-		if v.Version == version {
-			return v
-		}
-	}
-	return nil
-}
-
-// orphans returns the allocations and evaluations that a purged job left.
-func (c *Cluster) orphans(namespace, id string) (allocations []*allocation, evaluations []*evaluation) {
-	for _, a := range c.allocations {
-		if a.Namespace == namespace && a.JobID == id {
-			allocations = append(allocations, a)
-		}
-	}
-	for _, e := range c.evaluations {
-		if e.Namespace == namespace && e.JobID == id {
-			evaluations = append(evaluations, e)
-		}
-	}
-	j := job{allocations: allocations, evaluations: evaluations}
-	j.sort()
-	return j.allocations, j.evaluations
-}
-
-// evaluate creates and enqueues an evaluation of a job. jobModified 0 is omitted. c.mu is held.
-func (c *Cluster) evaluate(j *job, trigger string, index, jobModified uint64) *evaluation {
-	e := j.newPendingEvaluation(trigger, index, jobModified)
-	c.enqueue(e)
-	return e
-}
-
-// newPendingEvaluation returns a pending evaluation of the job.
-func (j *job) newPendingEvaluation(trigger string, index, jobModified uint64) *evaluation {
-	now := time.Now().UnixNano()
-	return &evaluation{
-		ID:        uuid("evaluation", j.Namespace, j.ID, trigger, strconv.FormatUint(index, 10)),
-		Namespace: j.Namespace, JobID: j.ID, Type: j.Type, Priority: j.Priority, TriggeredBy: trigger, Status: "pending",
-		JobModifyIndex: jobModified, CreateIndex: index, ModifyIndex: index, CreateTime: now, ModifyTime: now,
-	}
-}
-
-// enqueue stores an evaluation and processes it one step later.
-func (c *Cluster) enqueue(e *evaluation) {
-	c.storeEvaluation(e)
-	c.afterStep(func() { c.processEvaluation(e) })
-}
-
-// storeEvaluation stores a new or changed evaluation and updates the status of its job.
-func (c *Cluster) storeEvaluation(e *evaluation) {
-	c.evaluations = put(c.evaluations, e, byCreation)
-	before := c.job(e.Namespace, e.JobID)
-	if before == nil {
-		return
-	}
-	j := *before
-	j.evaluations = append(slices.DeleteFunc(slices.Clone(j.evaluations),
-		func(old *evaluation) bool { return old.ID == e.ID }), e)
-	j.sortEvaluations()
-	c.storeJob(&j, e.ModifyIndex)
 }

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/nomad/api"
+
+	"nomadctld/internal/nomadsim/store"
 )
 
 // send sends a write request to the handler without a connection.
@@ -72,10 +74,9 @@ func registerAndWait(t *testing.T, n *api.Client, c *Cluster, j *api.Job) *api.J
 }
 
 // jobRecord returns the record of a job.
-func jobRecord(c *Cluster, id string) *job {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	return c.job("default", id)
+func jobRecord(c *Cluster, id string) (j *store.Job) {
+	c.store.View(func(st *store.State) { j = st.Job("default", id) })
+	return j
 }
 
 // allocationLines returns the names, versions and statuses of a job's allocations that should run.
@@ -169,10 +170,8 @@ func TestRegister_RestartsFromDefinition(t *testing.T) {
 		t.Fatalf("start: got %d %s", w.Code, w.Body)
 	}
 	idle()
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	j := c.job("default", "web")
-	if a, b := fmt.Sprint(j.findVersion(0).normalizedSpec()), fmt.Sprint(j.normalizedSpec()); a != b || j.Version != 2 ||
+	j := jobRecord(c, "web")
+	if a, b := fmt.Sprint(j.FindVersion(0).NormalizedSpec()), fmt.Sprint(j.NormalizedSpec()); a != b || j.Version != 2 ||
 		j.Status != "running" {
 		t.Errorf("started: got version %d, %s, %s, want version 2 running as\n%s", j.Version, j.Status, b, a)
 	}
@@ -224,7 +223,7 @@ func TestPurge_LeavesAllocations(t *testing.T) {
 	}
 	_, _, err := n.Jobs().Info("web", nil)
 	wantStatus(t, err, 404, "job not found")
-	if a := waitForStatus(t, n, id, "complete"); a.DesiredDescription != descNotNeeded {
+	if a := waitForStatus(t, n, id, "complete"); a.DesiredDescription != "alloc not needed due to job update" {
 		t.Errorf("allocation: got %q, want it not needed", a.DesiredDescription)
 	}
 	registerAndWait(t, n, c, sleeper("web", 1))

@@ -2,20 +2,16 @@ package nomadsim
 
 import (
 	"fmt"
-	"net/http"
 	"slices"
 	"strings"
 	"time"
+
+	"nomadctld/internal/nomadsim/jobspec"
+	"nomadctld/internal/nomadsim/store"
 )
 
-// versionTag is the tag of a job version. Nomad does not garbage-collect a tagged version, nor its job.
-type versionTag struct {
-	Name, Description string
-	TaggedTime        int64
-}
-
 // tagVersion tags a job version.
-func tagVersion(c *Cluster, req *writeRequest) (any, error) {
+func tagVersion(c *Cluster, st *store.State, req *writeRequest) (any, error) {
 	var sent struct {
 		Version     uint64
 		Latest      bool
@@ -34,27 +30,27 @@ func tagVersion(c *Cluster, req *writeRequest) (any, error) {
 	if sent.Latest && sent.Version > 0 {
 		return nil, fmt.Errorf("version must be zero when tagging latest, got: %d", sent.Version)
 	}
-	j := c.job(req.namespace, id)
+	j := st.Job(req.namespace, id)
 	if j == nil {
 		return nil, fmt.Errorf("job %q version %d not found", id, sent.Version)
 	}
 	if sent.Latest {
 		sent.Version = j.Version
 	}
-	for _, v := range j.versions() {
-		if v.tag != nil && v.tag.Name == name && v.Version != sent.Version {
+	for _, v := range j.Versions() {
+		if v.Tag != nil && v.Tag.Name == name && v.Version != sent.Version {
 			return nil, fmt.Errorf("tag %q already exists on a different version of job %q", name, id)
 		}
 	}
-	if j.findVersion(sent.Version) == nil {
+	if j.FindVersion(sent.Version) == nil {
 		return nil, fmt.Errorf("job %q version %d not found", id, sent.Version)
 	}
-	tag := &versionTag{Name: name, Description: sent.Description, TaggedTime: time.Now().UnixNano()}
-	return req.setTag(c, j, sent.Version, tag), nil
+	tag := &jobspec.VersionTag{Name: name, Description: sent.Description, TaggedTime: time.Now().UnixNano()}
+	return req.setTag(st, j, sent.Version, tag), nil
 }
 
 // untagVersion removes a tag. A version that was only kept for its tag is dropped.
-func untagVersion(c *Cluster, req *writeRequest) (any, error) {
+func untagVersion(c *Cluster, st *store.State, req *writeRequest) (any, error) {
 	id, name, err := req.tagPath()
 	if err != nil {
 		return nil, err
@@ -62,10 +58,10 @@ func untagVersion(c *Cluster, req *writeRequest) (any, error) {
 	if err := req.authorize(req.namespace, "submit-job", "tag-job-version"); err != nil {
 		return nil, err
 	}
-	if j := c.job(req.namespace, id); j != nil {
-		for _, v := range j.versions() {
-			if v.tag != nil && v.tag.Name == name {
-				return req.setTag(c, j, v.Version, nil), nil
+	if j := st.Job(req.namespace, id); j != nil {
+		for _, v := range j.Versions() {
+			if v.Tag != nil && v.Tag.Name == name {
+				return req.setTag(st, j, v.Version, nil), nil
 			}
 		}
 	}
@@ -76,50 +72,33 @@ func untagVersion(c *Cluster, req *writeRequest) (any, error) {
 func (req *writeRequest) tagPath() (id, name string, err error) {
 	i := strings.LastIndex(req.id, "/versions/")
 	if i < 0 || strings.Contains(req.id[:i]+req.id[i+len("/versions/"):], "/") {
-		return "", "", httpError{http.StatusNotFound, "invalid job tag endpoint"}
+		return "", "", jobspec.NotFound("invalid job tag endpoint")
 	}
 	return req.id[:i], req.id[i+len("/versions/"):], nil
 }
 
 // setTag stores a version with another tag, or none, and returns the response.
-func (req *writeRequest) setTag(c *Cluster, before *job, version uint64, tag *versionTag) object {
-	req.index, req.noIndex = c.nextIndex(tableJobs), true
+func (req *writeRequest) setTag(st *store.State, before *store.Job, version uint64, tag *jobspec.VersionTag) object {
+	req.index, req.noIndex = st.NextIndex(store.TableJobs), true
 	j := *before
-	j.earlierVersions = slices.Clone(j.earlierVersions)
+	j.EarlierVersions = slices.Clone(j.EarlierVersions)
 	if j.Version == version {
-		j.tag, j.ModifyIndex = tag, req.index
+		j.Tag, j.ModifyIndex = tag, req.index
 	}
-	for i, v := range j.earlierVersions {
+	for i, v := range j.EarlierVersions {
 		if v.Version == version {
 			w := *v
-			w.tag, w.ModifyIndex = tag, req.index
-			j.earlierVersions[i] = &w
+			w.Tag, w.ModifyIndex = tag, req.index
+			j.EarlierVersions[i] = &w
 		}
 	}
-	j.dropOldVersion()
-	c.storeJob(&j, req.index)
+	j.DropOldVersion()
+	st.StoreJob(&j, req.index)
 	if tag == nil {
-		tag = &versionTag{}
+		tag = &jobspec.VersionTag{}
 	}
 	return object{
 		"Name": tag.Name, "Description": tag.Description, "TaggedTime": tag.TaggedTime,
 		"Index": req.index, "KnownLeader": false, "LastContact": 0, "NextToken": "",
 	}
-}
-
-// maxUntaggedVersions is the number of untagged versions that Nomad keeps for each job.
-const maxUntaggedVersions = 6
-
-// dropOldVersion drops the oldest version if there are too many. Tagged versions do not count, and the newest stable
-// version is kept. j.earlierVersions must not be shared.
-func (j *job) dropOldVersion() {
-	counted := slices.DeleteFunc(j.versions(), func(v *job) bool { return v.tag != nil })
-	if len(counted) <= maxUntaggedVersions {
-		return
-	}
-	drop := counted[maxUntaggedVersions]
-	if slices.IndexFunc(counted, (*job).isStable) == maxUntaggedVersions {
-		drop = counted[maxUntaggedVersions-1]
-	}
-	j.earlierVersions = slices.DeleteFunc(j.earlierVersions, func(v *job) bool { return v == drop })
 }

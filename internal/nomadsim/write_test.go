@@ -51,7 +51,7 @@ func TestWrite_NeedsCapability(t *testing.T) {
 	c := recordedCluster()
 	defer c.Close()
 	c.AddJob(Job{ID: "p-rolling", Deployment: Deployment{Status: "running"}})
-	web, d := c.Allocations("default", "p-team1-web")[0], c.job("default", "p-rolling").deployment.ID
+	web, d := c.Allocations("default", "p-team1-web")[0], jobRecord(c, "p-rolling").Deployment.ID
 	for _, o := range []struct{ capability, method, path, body string }{
 		{"dispatch-job", "PUT", "/v1/job/t-team2-import/dispatch", `{"Meta":{"file":"x"}}`},
 		{"force-periodic-job", "PUT", "/v1/job/p-iss-frontend-sync/periodic/force", ""},

@@ -44,7 +44,7 @@ func TestFailedOrStopped(t *testing.T) {
 	}
 }
 
-func TestNotRunning(t *testing.T) {
+func TestNotRunningState(t *testing.T) {
 	for _, tc := range []struct{ allocation, task, want, clause string }{
 		{"running", "running", "", ""},
 		{"running", "pending", "pending", "is pending"},
@@ -54,9 +54,9 @@ func TestNotRunning(t *testing.T) {
 		{"complete", "dead", "complete", "is complete"},
 		{"unknown", "running", "unknown", "is unknown"},
 	} {
-		got := NotRunning(backends.Allocation{Status: tc.allocation}, backends.Task{State: tc.task})
-		if got != tc.want || got != "" && State(got, "e1") != tc.clause {
-			t.Errorf("%s, %s: got %q, %q, want %q, %q", tc.allocation, tc.task, got, State(got, "e1"), tc.want, tc.clause)
+		got := NotRunningState(backends.Allocation{Status: tc.allocation}, backends.Task{State: tc.task})
+		if got != tc.want || got != "" && StateClause(got, "e1") != tc.clause {
+			t.Errorf("%s, %s: got %q, %q, want %q, %q", tc.allocation, tc.task, got, StateClause(got, "e1"), tc.want, tc.clause)
 		}
 	}
 }

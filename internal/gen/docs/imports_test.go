@@ -37,7 +37,8 @@ internal/cli: config internal/demo internal/gateway internal/health internal/lin
 internal/clusterview: backends internal/safego
 internal/console: backends internal/escape internal/render internal/safego
 	internal/signals
-internal/demo: config internal/gateway internal/nomadsim internal/sshfiles router
+internal/demo: config internal/gateway internal/nomadsim internal/nomadsim/jobspec
+	internal/sshfiles router
 internal/gateway: acl backends backends/docker backends/nomad commands config
 	internal/audit internal/clusterview internal/nomadcli internal/ops internal/sshd router
 internal/gen/docs: commands config router
@@ -47,6 +48,11 @@ internal/logjoin: backends
 internal/logshare: backends internal/safego
 internal/monitor: backends internal/phrase
 internal/nomadcli: internal/terminate
+internal/nomadsim: internal/nomadsim/agent internal/nomadsim/jobspec
+	internal/nomadsim/scheduler internal/nomadsim/store internal/nomadsim/wire
+internal/nomadsim/agent: internal/nomadsim/jobspec internal/nomadsim/store
+internal/nomadsim/scheduler: internal/nomadsim/jobspec internal/nomadsim/store
+internal/nomadsim/store: internal/nomadsim/jobspec
 internal/ops: backends
 internal/phrase: backends
 internal/prose: commands router
@@ -60,7 +66,7 @@ internal/tasklog: backends internal/console internal/escape internal/phrase
 internal/testenv/dockertest: internal/nomadsim internal/testenv
 internal/testenv/gatewaytest: config internal/audit internal/gateway internal/sshfiles
 	internal/testenv internal/testenv/nomadtest
-internal/testenv/nomadtest: internal/nomadsim internal/testenv
+internal/testenv/nomadtest: internal/nomadsim internal/nomadsim/jobspec internal/testenv
 router: acl backends internal/audit internal/clusterview internal/cmdline
 	internal/console internal/escape internal/logjoin internal/logshare internal/nomadcli
 	internal/ops internal/safego internal/suggest

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"nomadctld/internal/nomadsim"
+	"nomadctld/internal/nomadsim/jobspec"
 )
 
 // addScenario adds the jobs of the scenario to a simulated cluster.
@@ -40,8 +41,8 @@ func addScenario(c *nomadsim.Cluster, now time.Time) {
 		},
 	})
 	// The event of a docker task, because the tables of the original show it.
-	exit := func(after time.Duration) nomadsim.Event { return nomadsim.DockerTerminated(started.Add(after), 3, "") }
-	start := func(after time.Duration) nomadsim.Event { return nomadsim.Started(started.Add(after)) }
+	exit := func(after time.Duration) nomadsim.Event { return jobspec.DockerTerminated(started.Add(after), 3, "") }
+	start := func(after time.Duration) nomadsim.Event { return jobspec.Started(started.Add(after)) }
 	c.AddJob(nomadsim.Job{
 		ID: "p-team1-fail", Submitted: started, Deployment: nomadsim.Deployment{Status: "failed"},
 		Groups: []nomadsim.Group{{
@@ -51,10 +52,10 @@ func addScenario(c *nomadsim.Cluster, now time.Time) {
 				Tasks: map[string]nomadsim.TaskState{"fail": {
 					State: "dead", Failed: true,
 					Events: []nomadsim.Event{
-						nomadsim.Received(started), nomadsim.TaskSetup(started), start(0), exit(time.Second),
-						nomadsim.Restarting(started.Add(time.Second), time.Second), start(2 * time.Second), exit(3 * time.Second),
-						nomadsim.Restarting(started.Add(3*time.Second), time.Second), start(4 * time.Second), exit(5 * time.Second),
-						nomadsim.NotRestarting(started.Add(5*time.Second), 2),
+						jobspec.Received(started), jobspec.TaskSetup(started), start(0), exit(time.Second),
+						jobspec.Restarting(started.Add(time.Second), time.Second), start(2 * time.Second), exit(3 * time.Second),
+						jobspec.Restarting(started.Add(3*time.Second), time.Second), start(4 * time.Second), exit(5 * time.Second),
+						jobspec.NotRestarting(started.Add(5*time.Second), 2),
 					}[1:], // Nomad keeps the last ten
 				}},
 			}},
@@ -68,8 +69,8 @@ func addScenario(c *nomadsim.Cluster, now time.Time) {
 			Allocations: []nomadsim.Allocation{{
 				Node: "node-1", Created: started, Unhealthy: true,
 				Tasks: map[string]nomadsim.TaskState{"slow": {State: "running", Events: []nomadsim.Event{
-					nomadsim.Received(started), nomadsim.TaskSetup(started), start(0),
-					nomadsim.Unhealthy(started.Add(4*time.Second),
+					jobspec.Received(started), jobspec.TaskSetup(started), start(0),
+					jobspec.Unhealthy(started.Add(4*time.Second),
 						"Task not running for min_healthy_time of 2.999s by healthy_deadline of 3s"),
 				}}},
 			}},
@@ -130,7 +131,7 @@ func addLogJobs(c *nomadsim.Cluster, started time.Time) {
 		Name: "run", Tasks: []nomadsim.Task{{Name: "once"}},
 		Allocations: []nomadsim.Allocation{{Node: "node-1", ClientStatus: "complete", Created: started}},
 	}, map[string]string{"stdout": "hello from once\n", "stderr": "bye\n"})
-	exit := func(after time.Duration) nomadsim.Event { return nomadsim.ExecTerminated(started.Add(after), 7, 0) }
+	exit := func(after time.Duration) nomadsim.Event { return jobspec.ExecTerminated(started.Add(after), 7, 0) }
 	run(nomadsim.Job{
 		ID:         "p-team3-crashed",
 		Deployment: nomadsim.Deployment{Status: "failed", Description: "Failed due to unhealthy allocations"},
@@ -140,9 +141,9 @@ func addLogJobs(c *nomadsim.Cluster, started time.Time) {
 		Allocations: []nomadsim.Allocation{{
 			Node: "node-1", ClientStatus: "failed", Created: started, Modified: started.Add(2 * time.Second), Unhealthy: true,
 			Tasks: map[string]nomadsim.TaskState{"crash": {State: "dead", Failed: true, Events: []nomadsim.Event{
-				nomadsim.Received(started), nomadsim.TaskSetup(started), nomadsim.Started(started), exit(0),
-				nomadsim.Restarting(started, time.Second),
-				nomadsim.Started(started.Add(time.Second)), exit(time.Second), nomadsim.NotRestarting(started.Add(time.Second), 1),
+				jobspec.Received(started), jobspec.TaskSetup(started), jobspec.Started(started), exit(0),
+				jobspec.Restarting(started, time.Second),
+				jobspec.Started(started.Add(time.Second)), exit(time.Second), jobspec.NotRestarting(started.Add(time.Second), 1),
 			}}},
 		}},
 	}, map[string]string{"stdout": "attempt\nattempt\n"})
@@ -203,9 +204,9 @@ func addVersionedJobs(c *nomadsim.Cluster, started time.Time) {
 		Allocations: []nomadsim.Allocation{{Node: "node-1", Previous: &nomadsim.Allocation{
 			Node: "node-1", Created: started, Modified: failed, Unhealthy: true,
 			Tasks: map[string]nomadsim.TaskState{"web": {State: "dead", Failed: true, Events: []nomadsim.Event{
-				nomadsim.Received(started), nomadsim.TaskSetup(started), nomadsim.Started(started),
-				nomadsim.DockerTerminated(failed, 1, ""),
-				nomadsim.NotRestarting(failed, 0), nomadsim.Unhealthy(failed, "Unhealthy because of failed task"),
+				jobspec.Received(started), jobspec.TaskSetup(started), jobspec.Started(started),
+				jobspec.DockerTerminated(failed, 1, ""),
+				jobspec.NotRestarting(failed, 0), jobspec.Unhealthy(failed, "Unhealthy because of failed task"),
 			}}},
 		}}},
 	}}})

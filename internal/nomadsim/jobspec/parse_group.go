@@ -1,0 +1,133 @@
+package jobspec
+
+import (
+	"cmp"
+	"fmt"
+	"time"
+)
+
+func (g apiGroup) toSpec(f *APIJob, trusted bool) Group {
+	d := Group{
+		Name: g.Name, Count: 1, Allocations: []Allocation{}, Constraints: toSpecConstraints(g.Constraints), Meta: g.Meta,
+		Services: toSpecServices(g.Services),
+	}
+	if g.Count != nil {
+		d.Count = *g.Count
+	}
+	if p := g.RestartPolicy; p != nil {
+		r, _ := Group{}.RestartPolicy(f.Type)
+		for _, set := range []struct{ to, from *time.Duration }{{&r.Interval, p.Interval}, {&r.Delay, p.Delay}} {
+			if set.from != nil {
+				*set.to = *set.from
+			}
+		}
+		if p.Attempts != nil {
+			r.Attempts = *p.Attempts
+		}
+		r.Mode = p.Mode
+		d.Restart = &r
+	}
+	if p := g.ReschedulePolicy; p != nil {
+		d.Reschedule = &Reschedule{
+			Attempts: p.Attempts, Interval: p.Interval, Delay: p.Delay, MaxDelay: p.MaxDelay, DelayFunction: p.DelayFunction,
+			Unlimited: p.Unlimited,
+		}
+	}
+	if u := cmp.Or(g.Update, f.Update); u != nil && (f.Type == "service" || f.Type == "system") {
+		d.Update = u.toSpec()
+	}
+	if s := g.Scaling; s != nil {
+		d.Scaling = &Scaling{Min: s.Min, Max: s.Max, Disabled: s.Enabled != nil && !*s.Enabled}
+	}
+	if p := g.Disconnect; p != nil {
+		d.Disconnect = &Disconnect{NoReplace: p.Replace != nil && !*p.Replace}
+		if p.LostAfter != nil {
+			d.Disconnect.LostAfter = *p.LostAfter
+		}
+	} else if after := g.MaxClientDisconnect; after != nil {
+		d.Disconnect = &Disconnect{LostAfter: *after}
+	}
+	for _, n := range g.Networks {
+		network := Network{Mode: n.Mode}
+		for _, p := range append(n.ReservedPorts, n.DynamicPorts...) {
+			network.Ports = append(network.Ports, Port{Label: p.Label, Value: p.Value, To: p.To})
+		}
+		d.Networks = append(d.Networks, network)
+	}
+	for _, t := range g.Tasks {
+		d.Tasks = append(d.Tasks, t.toSpec(trusted))
+	}
+	return d
+}
+
+func (u *apiUpdate) toSpec() *Update {
+	d := &Update{
+		Canary: u.Canary, AutoRevert: u.AutoRevert, AutoPromote: u.AutoPromote,
+		MinHealthyTime: u.MinHealthyTime, HealthyDeadline: u.HealthyDeadline, ProgressDeadline: u.ProgressDeadline,
+	}
+	if u.MaxParallel != nil {
+		d.MaxParallel = *u.MaxParallel
+	}
+	return d
+}
+
+func (t apiTask) toSpec(trusted bool) Task {
+	d := Task{
+		Name: t.Name, Driver: t.Driver, CPU: 100, Memory: 300, Config: t.Config, Env: t.Env, Meta: t.Meta,
+		Constraints: toSpecConstraints(t.Constraints), Services: toSpecServices(t.Services),
+		Sidecar: t.Lifecycle != nil && t.Lifecycle.Sidecar,
+	}
+	if t.Config == nil {
+		d.Config = object{}
+	}
+	if r := t.Resources; r != nil {
+		if r.CPU != nil {
+			d.CPU = *r.CPU
+		}
+		if r.MemoryMB != nil {
+			d.Memory = *r.MemoryMB
+		}
+	}
+	if l := t.LogConfig; l != nil {
+		d.LogFileSize, d.LogFiles, d.LogsDisabled = int64(l.MaxFileSizeMB)*mib, l.MaxFiles, l.Disabled
+	}
+	for _, f := range t.Templates {
+		d.Templates = append(d.Templates, Template{
+			Text: f.EmbeddedTmpl, Source: f.SourcePath, Destination: f.DestPath, ChangeMode: f.ChangeMode, Env: f.Envvars,
+		})
+	}
+	if command, ok := t.Config["command"].(string); ok && trusted && (t.Driver == "raw_exec" || t.Driver == "exec") {
+		d.Command = []string{command}
+		args, _ := t.Config["args"].([]any)
+		for _, a := range args {
+			d.Command = append(d.Command, fmt.Sprint(a))
+		}
+	}
+	return d
+}
+
+// toSpecConstraints omits the constraints that Nomad adds itself.
+func toSpecConstraints(all []apiConstraint) (rows []Constraint) {
+	own := Group{Services: []Service{{}}}.impliedConstraints()
+	for _, c := range all {
+		d := Constraint{c.LTarget, c.Operand, c.RTarget}
+		if d != own[0] && d != own[1] {
+			rows = append(rows, d)
+		}
+	}
+	return rows
+}
+
+func toSpecServices(all []apiService) (rows []Service) {
+	for _, s := range all {
+		d := Service{Name: s.Name, Port: s.PortLabel, Address: s.Address, Provider: s.Provider, Tags: s.Tags}
+		for _, c := range s.Checks {
+			d.Checks = append(d.Checks, Check{
+				Name: c.Name, Type: c.Type, Port: c.PortLabel, Path: c.Path, OnUpdate: c.OnUpdate, Interval: c.Interval,
+				Timeout: c.Timeout,
+			})
+		}
+		rows = append(rows, d)
+	}
+	return rows
+}

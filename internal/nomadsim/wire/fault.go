@@ -1,0 +1,150 @@
+package wire
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Fault is an injected failure. Delay is applied first. A Fault with only a Delay just slows requests down.
+type Fault struct {
+	Path   string // a path or the pattern of a route; "" matches all
+	Method string // "GET", "PUT" (also matches POST) or "DELETE"; "" matches all
+	Times  int    // number of requests to affect; 0 means all
+	Delay  time.Duration
+	Status int // respond with this status and Body
+	Body   string
+	// Cut closes the connection without a response. ServeHTTP panics with http.ErrAbortHandler for this.
+	Cut          bool
+	Hang         bool // send no response until the client disconnects
+	LoseResponse bool // execute the request, then close the connection without a response
+}
+
+type faults struct {
+	mu              sync.Mutex // guards the other fields
+	active          []*activeFault
+	leaderlessUntil time.Time
+}
+
+type activeFault struct {
+	Fault
+	hits int
+}
+
+// Inject adds a fault and returns a function that counts the affected requests. It panics if Path matches no route,
+// because a fault that never applies hides a mistake in a test.
+func (c *Controls) Inject(f Fault) (hits func() int) {
+	known := func(pattern string) bool {
+		_, fits := Match(pattern, f.Path)
+		return fits || pattern == f.Path
+	}
+	if strings.Contains(f.Path, "*") || f.Path != "" && !slices.ContainsFunc(c.patterns, known) {
+		panic("nomadsim: no route matches the path " + f.Path)
+	}
+	c.faults.mu.Lock()
+	defer c.faults.mu.Unlock()
+	added := &activeFault{Fault: f}
+	c.faults.active = append(c.faults.active, added)
+	return func() int {
+		c.faults.mu.Lock()
+		defer c.faults.mu.Unlock()
+		return added.hits
+	}
+}
+
+// ClearFaults removes all faults. Requests that are already hanging keep hanging.
+func (c *Controls) ClearFaults() {
+	c.faults.mu.Lock()
+	defer c.faults.mu.Unlock()
+	c.faults.active, c.faults.leaderlessUntil = nil, time.Time{}
+}
+
+// LoseLeader leaves the servers without a leader for this time, or until ClearFaults if d is 0. Requests that need a
+// leader get a 500 response. Stale reads and requests to client agents do not need one.
+func (c *Controls) LoseLeader(d time.Duration) {
+	c.faults.mu.Lock()
+	defer c.faults.mu.Unlock()
+	c.faults.leaderlessUntil = time.Now().Add(d)
+	if d == 0 {
+		c.faults.leaderlessUntil = time.Now().AddDate(100, 0, 0)
+	}
+}
+
+func (f *faults) leaderless(r *http.Request) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	_, stale := r.URL.Query()["stale"]
+	return time.Now().Before(f.leaderlessUntil) && !strings.HasPrefix(r.URL.Path, "/v1/client/") &&
+		(!stale || r.Method != "GET")
+}
+
+// use returns the faults that apply to a request, in the order of their injection, and counts them.
+func (f *faults) use(method, path string) []Fault {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var applied []Fault
+	for _, a := range f.active {
+		_, fits := Match(a.Path, path)
+		if (a.Path != "" && !fits) || (a.Method != "" && a.Method != method) || (a.Times > 0 && a.hits == a.Times) {
+			continue
+		}
+		a.hits++
+		applied = append(applied, a.Fault)
+		if a.Status != 0 || a.Cut || a.Hang || a.LoseResponse {
+			break
+		}
+	}
+	return applied
+}
+
+// applyFaults applies the faults of a request. responded reports that the response is complete. lost reports that the
+// request must be executed and its response dropped.
+func (c *Controls) applyFaults(w http.ResponseWriter, r *http.Request) (responded, lost bool) {
+	for _, f := range c.faults.use(r.Method, r.URL.Path) {
+		Delay(c, r, f.Delay)
+		switch {
+		case f.Hang:
+			Hang(c, r)
+		case f.Cut:
+			panic(http.ErrAbortHandler)
+		case f.Status != 0:
+			Refuse(w, f.Status, f.Body)
+			return true, false
+		case f.LoseResponse:
+			return false, true
+		}
+	}
+	if c.faults.leaderless(r) {
+		Refuse(w, http.StatusInternalServerError, "No cluster leader")
+		return true, false
+	}
+	return false, false
+}
+
+// Delay waits for d. If the client disconnects or the cluster is closed first, it panics with http.ErrAbortHandler,
+// which net/http catches to end a request without a response.
+func Delay(c *Controls, r *http.Request, d time.Duration) {
+	if d <= 0 {
+		return
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-r.Context().Done():
+		panic(http.ErrAbortHandler)
+	case <-c.closed:
+		panic(http.ErrAbortHandler)
+	}
+}
+
+// Hang waits until the client disconnects or the cluster is closed.
+func Hang(c *Controls, r *http.Request) {
+	select {
+	case <-r.Context().Done():
+	case <-c.closed:
+	}
+	panic(http.ErrAbortHandler)
+}
