@@ -47,7 +47,10 @@ var alternatives = []struct {
 	{"eval evals allocs alloc-status", "status", "print the evaluations and allocations of a job with status JOB"},
 	{"eval-status", "status", "print the evaluations and allocations of a job with status JOB"},
 	{"deployments", "deployment", "list the deployments of a job with deployment JOB"},
-	{"service port network services", "inspect", "inspect JOB prints the definition of a job, with its services and ports"},
+	{
+		"service port network services", "inspect",
+		"inspect JOB prints the definition of a job, with its services and ports",
+	},
 	{"volume secret config", "inspect", "inspect JOB prints the definition of a job, with its volumes and templates"},
 	{
 		"image images build builder buildx commit import load manifest pull push rmi save search tag trust scout", "inspect",
@@ -80,7 +83,10 @@ var alternatives = []struct {
 	{"unpause", "resume", "resume a paused deployment with resume JOB"},
 	{"periodic", "run", "run a periodic job now with run JOB"},
 	{"rollback", "revert", "go back to an older version of a job with revert JOB"},
-	{"rollout", "deployment", "print the progress of a deployment with deployment JOB, and older versions with history JOB"},
+	{
+		"rollout", "deployment",
+		"print the progress of a deployment with deployment JOB, and older versions with history JOB",
+	},
 	{"wait", "status", "watch the progress of a job with status --watch JOB"},
 	{"action", "exec", "run the program of the action with exec ID PROGRAM"},
 	{"port-forward", "", "ports are not forwarded"},

@@ -81,8 +81,8 @@ func jobsStartingWith(prefix string, jobs []backends.Job) (ids []string) {
 	return slices.Compact(ids)
 }
 
-// selectorsLike returns the selectors of the same form as the given one: job IDs and, if it contains a slash, groups and
-// tasks of jobs. They are sorted.
+// selectorsLike returns the selectors of the same form as the given one: job IDs and, if it contains a slash, groups
+// and tasks of jobs. They are sorted.
 func selectorsLike(selector string, jobs []backends.Job) (names []string) {
 	slashes := strings.Count(selector, "/")
 	for _, j := range jobs {
