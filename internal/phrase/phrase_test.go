@@ -98,3 +98,28 @@ func TestJobError_NextStep(t *testing.T) {
 		}
 	}
 }
+
+func TestAfterStop(t *testing.T) {
+	for _, tc := range []struct{ kind, next, want string }{
+		{"service", "", "Nomad replaces it"},
+		{"batch", "12345678-0000", "Nomad replaces it with 12345678"},
+		{
+			"system", "",
+			"Nomad does not replace allocations of a system job until the job or the node changes (bring it back: start web)",
+		},
+		{"sysbatch", "", "Nomad does not replace allocations of a sysbatch job until the job or the node changes"},
+	} {
+		if got := AfterStop(backends.Job{ID: "web", Type: tc.kind}, tc.next); got != tc.want {
+			t.Errorf("%s: got %q, want %q", tc.kind, got, tc.want)
+		}
+	}
+}
+
+func TestUnplaced(t *testing.T) {
+	got := Unplaced([]backends.UnplacedGroup{
+		{Group: "db", Reasons: []string{"no nodes"}}, {Group: "web", Reasons: []string{"a", "b"}},
+	})
+	if got != "db: no nodes; web: a, b" {
+		t.Errorf("got %q", got)
+	}
+}
