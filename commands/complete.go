@@ -334,7 +334,7 @@ func eachTask(jobs []backends.Job, f func(backends.Allocation, backends.Task)) {
 func execIDsOf(jobs []backends.Job, running bool) (all []candidate) {
 	eachTask(jobs, func(a backends.Allocation, task backends.Task) {
 		about := a.JobID + "/" + task.Name + " on " + a.Node
-		if state := phrase.NotRunning(a, task); state != "" {
+		if state := phrase.NotRunningState(a, task); state != "" {
 			about = state + ": " + about
 		}
 		if _, matches := a.Rank(task); matches || !running {

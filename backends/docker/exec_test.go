@@ -23,6 +23,7 @@ import (
 
 	dockerclient "github.com/fsouza/go-dockerclient"
 
+	"nomadctld/internal/testenv"
 	"nomadctld/internal/testenv/dockertest"
 	"nomadctld/internal/tlsfiles"
 
@@ -233,6 +234,7 @@ func TestExecKill_DaemonRestarted(t *testing.T) {
 	client := dockertest.Client(t)
 	host, forget := forgettingDaemon(t)
 	d := mustOpen(t, Settings{Host: host})
+	d.termination = quickTermination
 	in, id := startTask(t, "sleep", "600")
 	cause := errors.New("the session ended")
 	for name, c := range map[string]struct {
@@ -279,6 +281,7 @@ func TestExecKill_DaemonUnreachable(t *testing.T) {
 	t.Parallel()
 	addr, kill := dockertest.ProxyTCPWithStop(t, dockertest.Daemon(t))
 	d := mustOpen(t, Settings{Host: "tcp://" + addr})
+	d.termination = quickTermination
 	in, _ := startTask(t, "sleep", "600")
 	waiting, end := io.Pipe()
 	defer end.Close()
@@ -297,6 +300,7 @@ func TestExecKill_DaemonUnreachable(t *testing.T) {
 func TestExecKill_NoShellReportsProgram(t *testing.T) {
 	t.Parallel()
 	d := mustOpen(t, Settings{Host: dockertest.Daemon(t)})
+	d.termination = quickTermination
 	in := backends.TaskRef{
 		Task: "web", Node: Node{Name: "node-1"},
 		Allocation: backends.Allocation{ID: newAllocation()},
@@ -426,8 +430,16 @@ func TestExec_OutputFailsKillsProgram(t *testing.T) {
 	}
 }
 
-// TestExec_NoLeaks counts goroutines and files of the whole process, so no other test may run in parallel.
-func TestExec_NoLeaks(t *testing.T) {
+func TestExec_NoLeaks(t *testing.T) { testNoLeaks(t, 15) }
+
+func TestExec_NoLeaksSoak(t *testing.T) {
+	testenv.Soak(t)
+	testNoLeaks(t, 75)
+}
+
+// testNoLeaks runs programs, n in each of four goroutines. It counts goroutines and files of the whole process, so no
+// other test may run in parallel.
+func testNoLeaks(t *testing.T, n int) {
 	d := mustOpen(t, Settings{Host: dockertest.Daemon(t)})
 	in, _ := startTask(t, "sleep", "600")
 	all := func(n int) {
@@ -456,7 +468,7 @@ func TestExec_NoLeaks(t *testing.T) {
 	all(2)
 	time.Sleep(200 * time.Millisecond)
 	goroutines, files := runtime.NumGoroutine(), openFiles(t)
-	all(75)
+	all(n)
 	for start := time.Now(); runtime.NumGoroutine() > goroutines ||
 		openFiles(t) > files; time.Sleep(50 * time.Millisecond) {
 		if time.Since(start) > time.Minute {

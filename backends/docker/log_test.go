@@ -105,10 +105,18 @@ func TestLogTail_LastLines(t *testing.T) {
 func TestLogTail_RareStream(t *testing.T) {
 	t.Parallel()
 	d := mustOpen(t, Settings{Host: dockertest.Daemon(t)})
-	// The daemon reads each output separately, so write one only after the other was read.
-	script := fmt.Sprintf("echo early >&2; sleep 1; seq %d; sleep 5; echo late >&2; sleep 1; seq %d", 3*maxTailSearch,
-		maxTailSearch/4)
-	in := finishedTask(t, dockerclient.Config{Cmd: []string{"sh", "-c", script}}, nil)
+	// The daemon reads each output separately, so the task writes one only after the other was read.
+	script := fmt.Sprintf("trap go=1 HUP; await() { while [ -z \"$go\" ]; do sleep 0.05; done; go=; }; "+
+		"echo early >&2; await; seq %d; await; echo late >&2; await; seq %d", 3*maxTailSearch, maxTailSearch/4)
+	in, id := startTaskWith(t, dockerclient.Config{Cmd: []string{"sh", "-c", script}}, nil)
+	for _, written := range []string{"early\n", fmt.Sprintln(3 * maxTailSearch), "late\n"} {
+		testenv.Eventually(t, "the daemon has read "+written, func() bool {
+			stdout, stderr, err := readLog(t, d, in, backends.LogQuery{Stdout: true, Stderr: true, Lines: 1})
+			return err == nil && (strings.HasSuffix(stdout, written) || strings.HasSuffix(stderr, written))
+		})
+		dockertest.Signal(t, id, syscall.SIGHUP)
+	}
+	dockertest.Wait(t, id)
 	for _, c := range []struct {
 		q    backends.LogQuery
 		want string

@@ -2,11 +2,12 @@ package docker
 
 import (
 	"testing"
-
-	"nomadctld/internal/testenv/dockertest"
+	"time"
 
 	"nomadctld/backends"
 	"nomadctld/backends/backendtest"
+	"nomadctld/internal/terminate"
+	"nomadctld/internal/testenv/dockertest"
 )
 
 // startTask starts a container of a task and returns the task and the container's ID.
@@ -19,10 +20,14 @@ func startTask(t testing.TB, cmd ...string) (in backends.TaskRef, container stri
 	return in, dockertest.Run(t, "web-"+in.Allocation.ID, labels(in.Allocation.ID), cmd...)
 }
 
+// quickTermination lets programs be killed sooner.
+var quickTermination = terminate.Intervals{Grace: time.Second, Check: 300 * time.Millisecond}
+
 func TestRuntime(t *testing.T) {
 	t.Parallel()
 	host := dockertest.Daemon(t)
 	d := mustOpen(t, Settings{Host: host})
+	d.termination = quickTermination
 	in, _ := startTask(t, "sleep", "3600")
 	backendtest.Runtime(t, func(t *testing.T) (backends.Runtime, backends.TaskRef) { return d, in },
 		backendtest.Features{User: true, Env: true, Dir: true, Signals: true})

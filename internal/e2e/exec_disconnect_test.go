@@ -23,39 +23,51 @@ func TestExec_DisconnectKillsProgram(t *testing.T) {
 	t.Parallel()
 	testenv.NeedSSH(t)
 	forEachPath(t, func(t *testing.T, p execPath) {
-		for _, c := range []struct {
-			name, trap string
-			leave      func(cmd *exec.Cmd)
-		}{
-			{"killed", "", func(cmd *exec.Cmd) { cmd.Process.Kill() }},
-			{"interrupted", "", func(cmd *exec.Cmd) { cmd.Process.Signal(syscall.SIGINT) }},
-			{"ignored", "trap : HUP TERM;", func(cmd *exec.Cmd) { cmd.Process.Kill() }},
-		} {
-			name := "left" + newAllocation()[:8]
-			cmd := p.SSH("wim", fmt.Sprintf("exec p-team1-box -c '%s echo ready; while :; do sleep 0.1; done; : %s'",
-				c.trap, name))
-			p.checkAbandoned(t, cmd, name, c.name, func() { c.leave(cmd) })
-			tty := p.SSH("wim", fmt.Sprintf("exec p-team1-box -c '%s echo ready; while :; do sleep 0.1; done; : %s'",
-				c.trap, name))
-			tty.Args = append([]string{"ssh", "-tt"}, tty.Args[1:]...)
-			p.checkAbandoned(t, tty, name, c.name+", with a terminal", func() { c.leave(tty) })
-		}
-		// The program gets HUP, then TERM, with time to handle each.
-		file := "/tmp/" + newAllocation()
-		name := "left" + newAllocation()[:8]
-		trapping := p.SSH("wim", fmt.Sprintf("exec p-team1-box -c 'trap \"echo hup >>%[1]s\" HUP; trap \"echo term "+
-			">>%[1]s; exit\" TERM; echo ready; while :; do sleep 0.1; done; : %[2]s'", file, name))
-		p.checkAbandoned(t, trapping, name, "signal order", func() { trapping.Process.Kill() })
-		if out, err := p.SSH("wim", fmt.Sprintf("exec p-team1-box -c 'cat %[1]s; rm %[1]s'",
-			file)).Output(); string(out) != "hup\nterm\n" || err != nil {
-			t.Errorf("got the signals %q, %v", out, err)
-		}
-
-		name = "left" + newAllocation()[:8]
-		cmd := p.SSH("wim", fmt.Sprintf("exec p-team1-box -c 'echo ready; while :; do sleep 0.1; done; : %s'", name))
 		second := gatewaytest.Start(t, p.url, p.settings)
-		cmd.Args[2] = second.Dir.Path("ssh_config")
-		p.checkAbandoned(t, cmd, name, "the gateway stops", second.Stop)
+		killed := func(cmd *exec.Cmd) { cmd.Process.Kill() }
+		t.Run("left", func(t *testing.T) {
+			for _, c := range []struct {
+				name, trap string
+				leave      func(cmd *exec.Cmd)
+			}{
+				{"killed", "", killed},
+				{"interrupted", "", func(cmd *exec.Cmd) { cmd.Process.Signal(syscall.SIGINT) }},
+				{"ignored", "trap : HUP TERM;", killed},
+			} {
+				for _, terminal := range []bool{false, true} {
+					t.Run(fmt.Sprintf("%s, terminal %v", c.name, terminal), func(t *testing.T) {
+						t.Parallel()
+						name := "left" + newAllocation()[:8]
+						cmd := p.SSH("wim", fmt.Sprintf("exec p-team1-box -c '%s echo ready; while :; do sleep 0.1; done; : %s'",
+							c.trap, name))
+						if terminal {
+							cmd.Args = append([]string{"ssh", "-tt"}, cmd.Args[1:]...)
+						}
+						p.checkAbandoned(t, cmd, name, func() { c.leave(cmd) })
+					})
+				}
+			}
+			// The program gets HUP, then TERM, with time to handle each.
+			t.Run("signal order", func(t *testing.T) {
+				t.Parallel()
+				file := "/tmp/" + newAllocation()
+				name := "left" + newAllocation()[:8]
+				trapping := p.SSH("wim", fmt.Sprintf("exec p-team1-box -c 'trap \"echo hup >>%[1]s\" HUP; trap \"echo term "+
+					">>%[1]s; exit\" TERM; echo ready; while :; do sleep 0.1; done; : %[2]s'", file, name))
+				p.checkAbandoned(t, trapping, name, func() { killed(trapping) })
+				if out, err := p.SSH("wim", fmt.Sprintf("exec p-team1-box -c 'cat %[1]s; rm %[1]s'",
+					file)).Output(); string(out) != "hup\nterm\n" || err != nil {
+					t.Errorf("got the signals %q, %v", out, err)
+				}
+			})
+			t.Run("the gateway stops", func(t *testing.T) {
+				t.Parallel()
+				name := "left" + newAllocation()[:8]
+				cmd := p.SSH("wim", fmt.Sprintf("exec p-team1-box -c 'echo ready; while :; do sleep 0.1; done; : %s'", name))
+				cmd.Args[2] = second.Dir.Path("ssh_config")
+				p.checkAbandoned(t, cmd, name, second.Stop)
+			})
+		})
 		for _, e := range append(p.Events(t), second.Events(t)...) {
 			if strings.Contains(e.Error, "may still run") {
 				t.Errorf("%q: %s", e.Line, e.Error)
@@ -69,17 +81,20 @@ func TestExec_BrokenUploadHasNoEOF(t *testing.T) {
 	t.Parallel()
 	testenv.NeedSSH(t)
 	forEachPath(t, func(t *testing.T, p execPath) {
-		for range 3 {
-			name := "left" + newAllocation()[:8]
-			file := "/tmp/" + name
-			cmd := p.SSH("wim", fmt.Sprintf("exec p-team1-box -c 'echo ready; cat >%[1]s.new && mv %[1]s.new %[1]s; "+
-				": %[2]s'", file, name))
-			p.checkAbandoned(t, cmd, name, "killed", func() { cmd.Process.Kill() })
-			check := fmt.Sprintf("exec p-team1-box -c 'test -e %[1]s.new && test ! -e %[1]s; code=$?; rm -f "+
-				"%[1]s.new %[1]s; exit $code'", file)
-			if out, err := p.SSH("wim", check).CombinedOutput(); err != nil {
-				t.Errorf("%s, %v", out, err)
-			}
+		for i := range 3 {
+			t.Run(strconv.Itoa(i), func(t *testing.T) {
+				t.Parallel()
+				name := "left" + newAllocation()[:8]
+				file := "/tmp/" + name
+				cmd := p.SSH("wim", fmt.Sprintf("exec p-team1-box -c 'echo ready; cat >%[1]s.new && mv %[1]s.new %[1]s; "+
+					": %[2]s'", file, name))
+				p.checkAbandoned(t, cmd, name, func() { cmd.Process.Kill() })
+				check := fmt.Sprintf("exec p-team1-box -c 'test -e %[1]s.new && test ! -e %[1]s; code=$?; rm -f "+
+					"%[1]s.new %[1]s; exit $code'", file)
+				if out, err := p.SSH("wim", check).CombinedOutput(); err != nil {
+					t.Errorf("%s, %v", out, err)
+				}
+			})
 		}
 	})
 }
@@ -182,7 +197,7 @@ func startAndExpect(t *testing.T, cmd *exec.Cmd, start string) (rest io.Reader) 
 
 // checkAbandoned starts a program whose command line contains marker, calls leave, and checks that the program is
 // killed.
-func (p execPath) checkAbandoned(t *testing.T, cmd *exec.Cmd, marker, name string, leave func()) {
+func (p execPath) checkAbandoned(t *testing.T, cmd *exec.Cmd, marker string, leave func()) {
 	t.Helper()
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
@@ -199,13 +214,13 @@ func (p execPath) checkAbandoned(t *testing.T, cmd *exec.Cmd, marker, name strin
 	for end := time.Now().Add(20 * time.Second); ; time.Sleep(200 * time.Millisecond) {
 		found, err := p.SSH("wim", search).Output()
 		if err != nil {
-			t.Fatalf("%s: %v", name, err)
+			t.Fatal(err)
 		}
 		if len(found) == 0 {
 			return
 		}
 		if time.Now().After(end) {
-			t.Errorf("%s: still running: %s", name, found)
+			t.Errorf("still running: %s", found)
 			return
 		}
 	}

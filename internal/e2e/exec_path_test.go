@@ -22,24 +22,34 @@ type execPath struct {
 	url, settings string // for another gateway to the same cluster
 }
 
-// forEachPath calls test for a task in a real Docker container, if there is a daemon, and for a task that is a process
-// of the simulated Nomad.
+// forEachPath calls test for each path, in parallel.
 func forEachPath(t *testing.T, test func(t *testing.T, p execPath)) {
-	t.Run("docker", func(t *testing.T) {
+	for name, start := range execPaths {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, start(t))
+		})
+	}
+}
+
+// execPaths start the paths: to a task in a real Docker container, if there is a daemon, and to a task that is a
+// process of the simulated Nomad.
+var execPaths = map[string]func(t *testing.T) execPath{
+	"docker": func(t *testing.T) execPath {
 		host := dockertest.Daemon(t)
 		cluster := nomadtest.Simulated(t)
 		allocation := newAllocation()
 		cluster.Sim.AddJob(boxJob(nomadsim.Task{Name: "box", Driver: "docker"}, allocation))
 		dockertest.RunTask(t, cluster.Sim, allocation, "box", docker.Config{Cmd: []string{"sleep", "3600"}})
 		settings := fmt.Sprintf("docker.host = %q\n", host)
-		test(t, execPath{gatewaytest.Start(t, cluster.URL, settings), "docker", cluster.Sim, cluster.URL, settings})
-	})
-	t.Run("nomad", func(t *testing.T) {
+		return execPath{gatewaytest.Start(t, cluster.URL, settings), "docker", cluster.Sim, cluster.URL, settings}
+	},
+	"nomad": func(t *testing.T) execPath {
 		cluster := nomadtest.Simulated(t)
 		cluster.Sim.AddJob(boxJob(nomadsim.Task{Name: "box", Driver: "raw_exec", Command: []string{"sleep", "3600"}},
 			newAllocation()))
-		test(t, execPath{gatewaytest.Start(t, cluster.URL, ""), "nomad", cluster.Sim, cluster.URL, ""})
-	})
+		return execPath{gatewaytest.Start(t, cluster.URL, ""), "nomad", cluster.Sim, cluster.URL, ""}
+	},
 }
 
 func boxJob(task nomadsim.Task, allocation string) nomadsim.Job {

@@ -1,13 +1,15 @@
 package e2e
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"testing"
 
+	"golang.org/x/crypto/ssh"
+
 	"nomadctld/internal/audit"
-	"nomadctld/internal/testenv"
 	"nomadctld/internal/testenv/gatewaytest"
 	"nomadctld/internal/testenv/nomadtest"
 	"nomadctld/router"
@@ -48,7 +50,6 @@ var grantLines = map[string]string{
 // with only its right by name, and with only its set. The first two are denied without a request to the cluster.
 func TestGrants_BySetOrName(t *testing.T) {
 	t.Parallel()
-	testenv.NeedSSH(t)
 	rights := router.Rights()
 	var settings strings.Builder
 	addUser := func(name string, granted []string) {
@@ -85,7 +86,7 @@ func TestGrants_BySetOrName(t *testing.T) {
 		}
 		for _, user := range []string{"sets-but-", "names-but-"} {
 			before := cluster.Sim.Traffic("").Requests
-			code, stdout, stderr := g.Run(user+right, line)
+			code, stdout, stderr := runAs(t, g, user+right, line)
 			want := 1
 			if slices.ContainsFunc(router.Specs(), func(s router.Spec) bool { return s.Name == right && s.RunsProgram }) {
 				want = 125
@@ -101,7 +102,7 @@ func TestGrants_BySetOrName(t *testing.T) {
 			}
 		}
 		for _, user := range []string{"only-", "set-of-"} {
-			_, _, stderr := g.Run(user+right, line)
+			_, _, stderr := runAs(t, g, user+right, line)
 			if strings.Contains(stderr, "is not among your") || strings.Contains(stderr, "you do not have the right") {
 				t.Errorf("%s%s: %s: got %q, want it allowed", user, right, line, stderr)
 			}
@@ -120,13 +121,12 @@ func TestGrants_BySetOrName(t *testing.T) {
 // TestGrants_PublicCommands runs every command as a user without rights.
 func TestGrants_PublicCommands(t *testing.T) {
 	t.Parallel()
-	testenv.NeedSSH(t)
 	cluster := nomadtest.Simulated(t)
 	g := gatewaytest.Start(t, cluster.URL, "prefix.none = { prefix = [\"p-team1-\"], commands = [] }\nusers.bob = { "+
 		"prefix = [\"none\"], key = \"$KEY\" }\n")
 	for _, spec := range router.Specs() {
 		before := cluster.Sim.Traffic("").Requests
-		code, _, stderr := g.Run("bob", spec.Name+" --help")
+		code, _, stderr := runAs(t, g, "bob", spec.Name+" --help")
 		denied := strings.HasPrefix(stderr, "nomadctld: "+spec.Name+" is not among your commands: can-i, help, whoami")
 		if public := spec.RightSet == router.Public; public == denied || public != (code == 0) {
 			t.Errorf("%s: got %d, %q; its set is %s", spec.Name, code, stderr, spec.RightSet)
@@ -143,4 +143,19 @@ func quoted(words []string) string {
 		all = append(all, fmt.Sprintf("%q", w))
 	}
 	return strings.Join(all, ", ")
+}
+
+// runAs runs a command line with the Go client, as a user with the key of wim.
+func runAs(t *testing.T, g *gatewaytest.Gateway, login, line string) (code int, stdout, stderr string) {
+	t.Helper()
+	client, err := g.TryDial(login, "wim")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	stdout, stderr, err = gatewaytest.RunLine(t, client, line)
+	if exit := (*ssh.ExitError)(nil); errors.As(err, &exit) {
+		code = exit.ExitStatus()
+	}
+	return code, stdout, stderr
 }

@@ -187,6 +187,42 @@ func TestRolling_BatchesAndPause(t *testing.T) {
 	})
 }
 
+// TestRolling_KeepsOthersRunning checks that only the allocations of one batch are down at a time.
+func TestRolling_KeepsOthersRunning(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var all []backends.Allocation
+		for n := range 6 {
+			all = append(all, newAllocation(n))
+		}
+		s := newServiceCluster(all...)
+		minRunning := len(all)
+		s.restart = func(a *backends.Allocation) error {
+			a.Tasks[0].State = "pending"
+			running := 0
+			for _, b := range s.job.Allocations {
+				if b.Tasks[0].State == "running" {
+					running++
+				}
+			}
+			minRunning = min(minRunning, running)
+			return nil
+		}
+		s.poll = func(job *backends.JobDetail) { // the tasks start 10 seconds after the restart
+			for i := range job.Allocations {
+				t := &job.Allocations[i].Tasks[0]
+				if t.State == "pending" && time.Since(s.start)%(12*time.Second) >= 10*time.Second {
+					t.State, t.Started = "running", time.Now()
+				}
+			}
+		}
+		r := newRolling(s, Part{})
+		r.BatchSize = 2
+		if err := r.Run(t.Context(), startOp(t, s)); err != nil || len(s.requests) != 6 || minRunning != 4 {
+			t.Errorf("got %v, requested %q, at least %d running, want 4", err, s.requests, minRunning)
+		}
+	})
+}
+
 func TestRolling_OnlyOneTask(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServiceCluster(newAllocation(0, withTask("sidecar", "running")), newAllocation(1, withTask("sidecar",

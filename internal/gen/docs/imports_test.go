@@ -32,7 +32,7 @@ commands: backends internal/childjobs internal/cmdline internal/console internal
 	router
 config: internal/cmdline internal/dockerhost internal/suggest internal/tlsfiles
 internal/audit: internal/escape internal/linequeue
-internal/childjobs: backends internal/monitor
+internal/childjobs: backends internal/monitor internal/phrase
 internal/cli: config internal/demo internal/gateway internal/health internal/linequeue
 internal/clusterview: backends internal/safego
 internal/console: backends internal/escape internal/render internal/safego

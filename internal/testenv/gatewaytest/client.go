@@ -30,7 +30,7 @@ func (g *Gateway) Run(login, line string) (code int, stdout, stderr string) {
 // Dial logs in with the Go client. The connection is closed after the test.
 func (g *Gateway) Dial(t testing.TB, user string) *ssh.Client {
 	t.Helper()
-	client, err := g.TryDial(user)
+	client, err := g.TryDial(user, user)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,10 +38,10 @@ func (g *Gateway) Dial(t testing.TB, user string) *ssh.Client {
 	return client
 }
 
-// TryDial is Dial, but returns an error, and the caller closes the connection.
-func (g *Gateway) TryDial(user string) (*ssh.Client, error) {
+// TryDial logs in with the Go client and the key of a user. The caller closes the connection.
+func (g *Gateway) TryDial(login, key string) (*ssh.Client, error) {
 	return ssh.Dial("tcp", g.Address, &ssh.ClientConfig{
-		User: user, Auth: []ssh.AuthMethod{ssh.PublicKeys(g.Keys[user])},
+		User: login, Auth: []ssh.AuthMethod{ssh.PublicKeys(g.Keys[key])},
 		HostKeyCallback: ssh.FixedHostKey(g.Keys["hostkey"].PublicKey()),
 	})
 }
