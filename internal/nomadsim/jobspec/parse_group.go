@@ -10,7 +10,8 @@ import (
 
 func groupSpec(g *api.TaskGroup, f *api.Job, trusted bool) Group {
 	d := Group{
-		Name: value(g.Name), Count: 1, Allocations: []Allocation{}, Constraints: toSpecConstraints(g.Constraints), Meta: g.Meta,
+		Name: value(g.Name), Count: 1, Allocations: []Allocation{}, Constraints: toSpecConstraints(g.Constraints),
+		Meta: g.Meta,
 		Services: toSpecServices(g.Services),
 	}
 	if g.Count != nil {
