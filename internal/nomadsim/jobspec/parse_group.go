@@ -11,7 +11,7 @@ import (
 func groupSpec(g *api.TaskGroup, f *api.Job, trusted bool) Group {
 	d := Group{
 		Name: value(g.Name), Count: 1, Allocations: []Allocation{}, Constraints: toSpecConstraints(g.Constraints),
-		Meta: g.Meta,
+		Meta:     g.Meta,
 		Services: toSpecServices(g.Services),
 	}
 	if g.Count != nil {
