@@ -95,6 +95,10 @@ type Attachment struct {
 	Terminal       Terminal // nil: none, or read-only
 	DetachKeys     string   // in Docker's notation; empty: none
 
+	// Notice, if not nil, returns a message to write to Stderr or PlainStderr when the user is attached. tty reports
+	// whether the task has a terminal.
+	Notice func(tty bool) string
+
 	// If not nil, these are used instead of Stdout, Stderr and Stdin when the task itself has no terminal.
 	PlainStdout, PlainStderr io.Writer
 	PlainStdin               io.Reader

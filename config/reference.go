@@ -106,7 +106,7 @@ var Reference = []Section{
 		{`namespaces = ["default"]`, true, "Nomad namespaces. Default: all. An empty list grants nothing."},
 	}},
 	{Table: "users.ann", About: "A user. ann is the login: ssh ann@gw, with one of the keys.", Keys: []Key{
-		{`name = "Ann"`, false, "Full name, for whoami, help and the greeting of exec. Default: the login."},
+		{`name = "Ann"`, false, "Full name, for whoami and help. Default: the login."},
 		{`key = "ssh-ed25519 AAAA..."`, false, "Public key: the line of a .pub file. For several keys, use keys."},
 		{`keys = ["ssh-ed25519 AAAA..."]`, true, "List of public keys. The user can log in with any of them."},
 		{`prefix = ["team1"]`, false, "Names of [prefix.NAME] groups."},

@@ -27,7 +27,7 @@ func (c *apiClient) open(ctx context.Context, out *outputReceiver, keepOpen bool
 	start func(*dockerclient.Client) (dockerclient.CloseWaiter, error),
 ) (*stream, error) {
 	dialer := &dialer{ctx: ctx, tls: c.daemon.tls, responseTimeout: responseTimeout, keepOpen: keepOpen}
-	dialer.onOpen = func(w *streamConn) { out.conn = w }
+	dialer.onOpen = func(w *streamConn) { out.conn, w.onAccepted = w, out.onAccepted }
 	libraryClient := *c.client
 	libraryClient.Dialer, libraryClient.TLSConfig = dialer, nil // the library encrypts only connections of a net.Dialer
 	waiter, err := start(&libraryClient)
@@ -85,6 +85,7 @@ type streamConn struct {
 	net.Conn
 	keepOpen   bool        // CloseWrite does nothing
 	stopWatch  func() bool // stops watching the context: after the response, its end does not interrupt the connection
+	onAccepted func()      // called before the first output; may be nil
 	statusLine []byte      // the first 12 bytes of the response
 	status     atomic.Int32
 	lastWrite  atomic.Int64 // Unix nanoseconds
@@ -124,6 +125,9 @@ func (c *streamConn) handleStatus() {
 	c.SetWriteDeadline(time.Time{})
 	if c.accepted() {
 		c.SetReadDeadline(time.Time{})
+		if c.onAccepted != nil {
+			c.onAccepted()
+		}
 	} else {
 		c.SetReadDeadline(time.Now().Add(refusalTimeout))
 	}
