@@ -92,7 +92,7 @@ func importTable(text string) map[string][]string {
 var onlyIn = map[string][]string{
 	"github.com/fsouza/go-dockerclient": {"backends/docker", "internal/testenv/dockertest"},
 	"github.com/gliderlabs/ssh":         {"internal/sshd"},
-	"github.com/hashicorp/nomad/api":    {"backends/nomad", "internal/testenv/nomadtest"},
+	"github.com/hashicorp/nomad/api":    {"backends/nomad", "internal/nomadsim/jobspec", "internal/testenv/nomadtest"},
 }
 
 func TestImports_OnlyAllowed(t *testing.T) {
