@@ -3,7 +3,6 @@ package commands
 import (
 	"context"
 	"io"
-	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -12,8 +11,8 @@ import (
 	"github.com/spf13/pflag"
 
 	"nomadctld/backends"
+	"nomadctld/internal/completion"
 	"nomadctld/internal/escape"
-	"nomadctld/internal/phrase"
 	"nomadctld/router"
 )
 
@@ -49,12 +48,12 @@ func (complete) Run(ctx context.Context, req *router.Request) error {
 	seen := map[string]bool{}
 	prefix, last, all := candidates(ctx, req)
 	for _, c := range all {
-		if seen[c.word] || !strings.HasPrefix(c.word, last) || !shellSafe.MatchString(c.word) ||
-			c.word[0] == '-' && last == "" {
+		if seen[c.Word] || !strings.HasPrefix(c.Word, last) || !shellSafe.MatchString(c.Word) ||
+			c.Word[0] == '-' && last == "" {
 			continue
 		}
-		seen[c.word] = true
-		b.WriteString(prefix + c.word + "\t" + escape.Text(c.description) + "\n")
+		seen[c.Word] = true
+		b.WriteString(prefix + c.Word + "\t" + escape.Text(c.Description) + "\n")
 	}
 	_, err := io.WriteString(req.Console.Stdout, b.String())
 	return err
@@ -64,11 +63,9 @@ func (complete) Run(ctx context.Context, req *router.Request) error {
 // any character. A word that starts with - is offered only as a flag.
 var shellSafe = regexp.MustCompile(`^[\pL\pN_./-][\pL\pN_./@%+,:=-]*$`)
 
-type candidate struct{ word, description string }
-
 // candidates returns the possible completions of the last word. last is the part of it to complete, and prefix is the
 // part before that, such as --tier= in --tier=pro.
-func candidates(ctx context.Context, req *router.Request) (prefix, last string, all []candidate) {
+func candidates(ctx context.Context, req *router.Request) (prefix, last string, all []completion.Candidate) {
 	allowed := req.AllowedCommands()
 	if len(req.Args) < 2 {
 		return "", strings.Join(req.Args, ""), commandNames(allowed)
@@ -96,9 +93,9 @@ func candidates(ctx context.Context, req *router.Request) (prefix, last string, 
 	return "", last, p.arguments(ctx, req, last)
 }
 
-func commandNames(specs []router.Spec) (all []candidate) {
+func commandNames(specs []router.Spec) (all []completion.Candidate) {
 	for _, spec := range specs {
-		all = append(all, candidate{spec.Name, spec.Short})
+		all = append(all, completion.Candidate{Word: spec.Name, Description: spec.Short})
 	}
 	return all
 }
@@ -168,28 +165,30 @@ func (p *partialCommand) findFlag(word string) (flag *pflag.Flag, value string, 
 	return flag, "", false
 }
 
-func (p *partialCommand) flagNames() (all []candidate) {
+func (p *partialCommand) flagNames() (all []completion.Candidate) {
 	p.flags.VisitAll(func(f *pflag.Flag) {
 		_, about := router.FlagUsage(f)
 		if f.Hidden {
 			return
 		}
-		all = append(all, candidate{"--" + f.Name, about})
+		all = append(all, completion.Candidate{Word: "--" + f.Name, Description: about})
 		if f.Shorthand != "" {
-			all = append(all, candidate{"-" + f.Shorthand, about})
+			all = append(all, completion.Candidate{Word: "-" + f.Shorthand, Description: about})
 		}
 	})
 	return all
 }
 
 // flagValues returns the possible values of a flag.
-func (p *partialCommand) flagValues(ctx context.Context, req *router.Request, flag *pflag.Flag) (all []candidate) {
+func (p *partialCommand) flagValues(ctx context.Context, req *router.Request,
+	flag *pflag.Flag,
+) (all []completion.Candidate) {
 	switch flag.Name {
 	case "tier":
 		return tiersOf(req, p.command())
 	case "namespace":
 		for _, job := range p.jobs(ctx, req, backends.Selection{Tier: p.request.Selection.Tier}) {
-			all = append(all, candidate{job.Namespace, ""})
+			all = append(all, completion.Candidate{Word: job.Namespace})
 		}
 	}
 	return all
@@ -204,11 +203,11 @@ func (p *partialCommand) command() string {
 }
 
 // tiersOf returns the tiers in which the user may run the command on some job.
-func tiersOf(req *router.Request, command string) (all []candidate) {
+func tiersOf(req *router.Request, command string) (all []completion.Candidate) {
 	for _, grant := range req.User.Grants() {
 		if slices.Contains(grant.Rights, command) {
 			for _, tier := range grant.Tiers {
-				all = append(all, candidate{tier, ""})
+				all = append(all, completion.Candidate{Word: tier})
 			}
 		}
 	}
@@ -216,7 +215,7 @@ func tiersOf(req *router.Request, command string) (all []candidate) {
 }
 
 // arguments returns the possible next arguments. The name of the argument in the usage line decides which.
-func (p *partialCommand) arguments(ctx context.Context, req *router.Request, last string) (all []candidate) {
+func (p *partialCommand) arguments(ctx context.Context, req *router.Request, last string) (all []completion.Candidate) {
 	names := strings.Fields(p.spec.Args)
 	if len(p.args) >= len(names) || p.spec.RunsProgram && len(p.args) > 0 {
 		return nil
@@ -227,9 +226,9 @@ func (p *partialCommand) arguments(ctx context.Context, req *router.Request, las
 	if len(p.args) == 0 {
 		switch p.spec.Target {
 		case router.TargetTask, router.TargetJobOrTask:
-			return p.selectors(jobs(), last)
+			return completion.Tasks(jobs(), last, p.spec.Target == router.TargetJobOrTask)
 		case router.TargetPart:
-			return p.parts(jobs(), last)
+			return completion.Parts(jobs(), last, p.spec.Name == "restart", p.spec.Name != "scale")
 		}
 	}
 	switch strings.Trim(names[len(p.args)], "[].") {
@@ -239,10 +238,11 @@ func (p *partialCommand) arguments(ctx context.Context, req *router.Request, las
 		return tiersOf(req, p.spec.Name)
 	case "SIGNAL":
 		for _, name := range backends.TaskSignals {
-			all = append(all, candidate{strings.TrimPrefix(name, "SIG"), ""}, candidate{name, ""})
+			all = append(all,
+				completion.Candidate{Word: strings.TrimPrefix(name, "SIG")}, completion.Candidate{Word: name})
 		}
 	case "FILTER", "JOB":
-		return jobNames(slices.DeleteFunc(jobs(), func(j backends.Job) bool { return !p.accepts(j) }))
+		return completion.Jobs(slices.DeleteFunc(jobs(), func(j backends.Job) bool { return !p.accepts(j) }))
 	}
 	return all
 }
@@ -268,117 +268,4 @@ func (p *partialCommand) accepts(j backends.Job) bool {
 		return j.Stopped
 	}
 	return true
-}
-
-func jobNames(jobs []backends.Job) (all []candidate) {
-	for _, job := range jobs {
-		all = append(all, candidate{job.ID, job.Type + " job, " + job.Status + ", " + job.Tier})
-	}
-	return all
-}
-
-// selectors returns the selectors of tasks and, if the command accepts a job, of jobs. Of several selectors for the
-// same task it offers the shortest one, and a longer one only if the user has already typed its start.
-func (p *partialCommand) selectors(jobs []backends.Job, last string) (all []candidate) {
-	type fit struct{ rank, tasks int } // the best rank, and the number of tasks that have it
-	best := map[string]fit{}           // by JOB, JOB/GROUP and JOB/GROUP/TASK
-	eachTask(jobs, func(a backends.Allocation, task backends.Task) {
-		rank, matches := a.Rank(task)
-		if !matches {
-			return
-		}
-		for _, name := range selectorsOf(a, task) {
-			switch f, known := best[name]; {
-			case !known || rank < f.rank:
-				best[name] = fit{rank, 1}
-			case rank == f.rank:
-				best[name] = fit{rank, f.tasks + 1}
-			}
-		}
-	})
-	if p.spec.Target == router.TargetJobOrTask {
-		all = jobNames(jobs)
-	}
-	eachTask(jobs, func(a backends.Allocation, task backends.Task) {
-		rank, matches := a.Rank(task)
-		// Offer the shortest unique selector. For other targets, the job is already offered.
-		wanted := p.spec.Target == router.TargetTask
-		for i, name := range selectorsOf(a, task) {
-			typed := i > 0 && strings.HasPrefix(last, selectorsOf(a, task)[i-1]+"/")
-			if matches && best[name] == (fit{rank, 1}) && (wanted || typed) {
-				all = append(all, candidate{name, task.ExecID + " on " + a.Node})
-				wanted = false
-			}
-		}
-	})
-	return append(all, execIDsOf(jobs, p.spec.Target == router.TargetTask)...)
-}
-
-func selectorsOf(a backends.Allocation, task backends.Task) [3]string {
-	group := a.JobID + "/" + a.Group
-	return [3]string{a.JobID, group, group + "/" + task.Name}
-}
-
-func eachTask(jobs []backends.Job, f func(backends.Allocation, backends.Task)) {
-	for _, job := range jobs {
-		for _, a := range job.Allocations {
-			for _, task := range a.Tasks {
-				f(a, task)
-			}
-		}
-	}
-}
-
-// execIDsOf returns the exec IDs of all tasks, or only of tasks that are or may be running. The description of a task
-// that is not running starts with its state.
-func execIDsOf(jobs []backends.Job, running bool) (all []candidate) {
-	eachTask(jobs, func(a backends.Allocation, task backends.Task) {
-		about := a.JobID + "/" + task.Name + " on " + a.Node
-		if state := phrase.NotRunning(a, task); state != "" {
-			about = state + ": " + about
-		}
-		if _, matches := a.Rank(task); matches || !running {
-			all = append(all, candidate{task.ExecID, about})
-		}
-	})
-	return all
-}
-
-// parts returns jobs, their groups and, if the command accepts them, tasks and exec IDs. It offers the groups of a job
-// after JOB/, or as soon as only one job matches and has several groups.
-func (p *partialCommand) parts(jobs []backends.Job, last string) []candidate {
-	all := jobNames(jobs)
-	groups := map[string]map[string]bool{} // by job, of the jobs that match
-	for _, job := range jobs {
-		if !strings.HasPrefix(job.ID, last) && !strings.HasPrefix(last, job.ID+"/") {
-			continue
-		}
-		if groups[job.ID] == nil {
-			groups[job.ID] = map[string]bool{}
-		}
-		for _, a := range job.Allocations {
-			groups[job.ID][a.Group] = true
-		}
-		for _, u := range job.Unplaced {
-			groups[job.ID][u.Group] = true
-		}
-	}
-	for job, names := range groups {
-		if strings.HasPrefix(last, job+"/") || len(groups) == 1 && len(names) > 1 {
-			for _, group := range slices.Sorted(maps.Keys(names)) {
-				all = append(all, candidate{job + "/" + group, "group of " + job})
-			}
-		}
-	}
-	if p.spec.Name == "restart" {
-		eachTask(jobs, func(a backends.Allocation, task backends.Task) {
-			if strings.HasPrefix(last, a.JobID+"/"+a.Group+"/") {
-				all = append(all, candidate{selectorsOf(a, task)[2], "task of " + a.Group})
-			}
-		})
-	}
-	if p.spec.Name != "scale" { // scale accepts no IDs
-		all = append(all, execIDsOf(jobs, true)...)
-	}
-	return all
 }

@@ -92,7 +92,7 @@ func jobTree(jobs []backends.Job, usage map[string]backends.Usage) *render.Tree 
 					memory = humanize.IBytes(*u.MemoryMax)
 				}
 				groups[a.Group].Add(strings.TrimSpace(fmt.Sprintf("[%s]  %s (%s) %s %s",
-					task.ExecID, task.Name, uptimeText(a, task), memory, phrase.NotRunning(a, task))))
+					task.ExecID, task.Name, uptimeText(a, task), memory, phrase.NotRunningState(a, task))))
 			}
 			if len(a.Tasks) == 0 { // the tasks have no names until the client agent has started the allocation
 				groups[a.Group].Add(fmt.Sprintf("allocation %s (%s) %s", phrase.ShortID(a.ID), humanize.Time(a.Modified), a.Status))

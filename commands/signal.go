@@ -46,8 +46,9 @@ func (signal) Run(ctx context.Context, req *router.Request) error {
 			req.Args[1], strings.ReplaceAll(strings.Join(backends.TaskSignals, ", "), "SIG", "")))
 	}
 	if a := *req.Target.Allocation; !a.MayRun(*req.Target.Task) {
+		state := phrase.NotRunningState(a, *req.Target.Task)
 		return fmt.Errorf("task %s of %s is not running: it %s",
-			req.Target.Task.Name, a.Name, phrase.State(phrase.NotRunning(a, *req.Target.Task), req.Target.Task.ExecID))
+			req.Target.Task.Name, a.Name, phrase.StateClause(state, req.Target.Task.ExecID))
 	}
 	if err := req.Access.Writer.SignalTask(ctx, *req.Target.Allocation, req.Target.Task.Name, name); err != nil {
 		return phrase.JobError(req.Target.Job, err)

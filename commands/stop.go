@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/spf13/pflag"
 
@@ -162,7 +161,7 @@ func (s *stop) stopJob(ctx context.Context, req *router.Request, job backends.Jo
 	if job.Stopped && len(live) == 0 && !s.purge {
 		printNotice(req, "%s is already stopped%s", req.Args[0], monitor.DisconnectedText(job, ""))
 		left, err := s.stopChildren(ctx, req, job)
-		reportChildren(req, job, left)
+		printChildren(req, job, left)
 		return err
 	}
 	if err := s.confirmStop(ctx, req, job, live); err != nil {
@@ -173,7 +172,7 @@ func (s *stop) stopJob(ctx context.Context, req *router.Request, job backends.Jo
 		return notStopped(req, phrase.JobError(job.Job, err))
 	}
 	if saved {
-		defer printNotice(req, "%s", startableText(job))
+		defer printNotice(req, "%s", jobrelease.StartableText(job))
 	}
 	if s.detach {
 		err = s.printEvaluation(req, result)
@@ -183,7 +182,7 @@ func (s *stop) stopJob(ctx context.Context, req *router.Request, job backends.Jo
 	childCtx, cancel := s.withTimeout(ctx)
 	defer cancel()
 	left, childErr := s.stopChildren(childCtx, req, job)
-	reportChildren(req, job, left)
+	printChildren(req, job, left)
 	if err := errors.Join(err, s.explainWaitError(childErr, job.Job)); err != nil || s.detach {
 		return err
 	}
@@ -192,7 +191,7 @@ func (s *stop) stopJob(ctx context.Context, req *router.Request, job backends.Jo
 		done = "stopped and purged"
 	}
 	if len(left) > 0 {
-		running = "; " + childJobsAre(len(left)) + " still running"
+		running = "; " + childjobs.Are(len(left)) + " still running"
 	}
 	return printResult(req, "%s %s%s%s%s",
 		done, req.Args[0], stoppedText(ctx, req, job, ""), running, evaluationSuffix(result))
@@ -206,7 +205,7 @@ func (s *stop) saveAndStop(
 	if s.purge {
 		result, err = req.Access.Writer.Stop(ctx, job.Job, true)
 		if err == nil {
-			err = s.deleteSaved(req)
+			err = jobrelease.DeleteSaved(req.Access.Operations.Saved(), job.ID)
 		}
 		return result, false, err
 	}
@@ -247,21 +246,10 @@ func (s *stop) stopDeleted(req *router.Request, notFound error) error {
 		return printNotice(req, "%s is already stopped, and Nomad has deleted it; start %s brings it back until %s",
 			req.Target.Job.ID, req.Target.Job.ID, saved.Time.Add(ops.Retention).Format("2006-01-02 15:04Z"))
 	}
-	if err := s.deleteSaved(req); err != nil {
+	if err := jobrelease.DeleteSaved(req.Access.Operations.Saved(), req.Target.Job.ID); err != nil {
 		return err
 	}
 	return printResult(req, "purged %s: deleted the gateway's saved definition", req.Target.Job.ID)
-}
-
-// deleteSaved deletes the saved definitions of a job.
-func (s *stop) deleteSaved(req *router.Request) error {
-	saved := req.Access.Operations.Saved()
-	err := errors.Join(saved.Delete(ops.Stopped), saved.Delete(ops.Released))
-	if err != nil {
-		return fmt.Errorf("%s is purged, but the gateway cannot remove its saved definition: %w (try again: stop --purge %s)",
-			req.Target.Job.ID, err, req.Target.Job.ID)
-	}
-	return nil
 }
 
 // stoppedText returns the number of stopped allocations of a job or group in words, or "". job is the state before the
@@ -298,7 +286,7 @@ func (s *stop) stopAllocation(ctx context.Context, req *router.Request, job back
 	a := *req.Target.Allocation
 	if a.TerminalStatus() {
 		return fmt.Errorf("allocation %s of %s is not running: it %s",
-			phrase.ShortID(a.ID), job.ID, phrase.State(a.Status, phrase.ShortID(a.ID)))
+			phrase.ShortID(a.ID), job.ID, phrase.StateClause(a.Status, phrase.ShortID(a.ID)))
 	}
 	result, err := req.Access.Writer.StopAllocation(ctx, a)
 	if err != nil {
@@ -316,35 +304,9 @@ func (s *stop) stopAllocation(ctx context.Context, req *router.Request, job back
 	if err != nil {
 		return s.explainWaitError(err, job.Job)
 	}
-	replaced := "Nomad replaces it"
-	switch {
-	case job.Type == "system" || job.Type == "sysbatch":
-		replaced = "Nomad does not replace allocations of a " + job.Type + " job until the job or the node changes"
-		if job.Type == "system" {
-			replaced += fmt.Sprintf(" (bring it back: start %s)", job.ID)
-		}
-	case next != "":
-		replaced += " with " + phrase.ShortID(next)
-	}
-	return printResult(req, "stopped allocation %s of %s; %s%s", phrase.ShortID(a.ID), job.ID, replaced,
+	return printResult(req, "stopped allocation %s of %s; %s%s", phrase.ShortID(a.ID), job.ID,
+		phrase.AfterStop(job.Job, next),
 		evaluationSuffix(result))
-}
-
-// startableText describes how long start can bring back a job that was saved now.
-func startableText(job backends.JobDetail) string {
-	until := time.Now().Add(ops.Retention).UTC().Format("2006-01-02 15:04Z")
-	return fmt.Sprintf("start %s brings it back until %s, even after Nomad has deleted it", job.ID, until)
-}
-
-// childJobCount returns "1 child job", "2 child jobs".
-func childJobCount(n int) string { return phrase.Count(n, "child job") }
-
-// childJobsAre returns "1 child job is", "2 child jobs are".
-func childJobsAre(n int) string {
-	if n == 1 {
-		return childJobCount(n) + " is"
-	}
-	return childJobCount(n) + " are"
 }
 
 // askChildren prompts whether to stop the children too, unless a flag has decided that.
@@ -358,7 +320,7 @@ func (s *stop) askChildren(ctx context.Context, req *router.Request, children []
 	}
 	key, err := choose(ctx, req, "yk",
 		"%s of %s %s running in tier %s. Stop them too? (y)es, (k)eep them running, or do (N)othing [y/k/N] ",
-		childJobCount(len(children)), req.Target.Job.ID, are, req.Target.Job.Tier)
+		childjobs.Count(len(children)), req.Target.Job.ID, are, req.Target.Job.Tier)
 	if err != nil {
 		return err
 	}
@@ -381,27 +343,15 @@ func (s *stop) stopChildren(
 		if s.detach || err != nil {
 			done = "asked Nomad to stop"
 		}
-		printNotice(req, "%s %s of %s", done, childJobCount(stopped), job.ID)
+		printNotice(req, "%s %s of %s", done, childjobs.Count(stopped), job.ID)
 	}
 	return left, err
 }
 
-// reportChildren prints which child jobs are still running.
-func reportChildren(req *router.Request, job backends.JobDetail, children []backends.Job) {
-	if len(children) == 0 {
-		return
+// printChildren prints which child jobs are still running.
+func printChildren(req *router.Request, job backends.JobDetail, children []backends.Job) {
+	if len(children) > 0 {
+		printNotice(req, "%s still running: %s (stop them too: stop --children %s)",
+			childjobs.Are(len(children)), childjobs.List(children), job.ID)
 	}
-	var ids []string
-	for i, c := range children {
-		if i == maxListed {
-			ids = append(ids, fmt.Sprintf("and %d more", len(children)-i))
-			break
-		}
-		ids = append(ids, c.ID)
-	}
-	printNotice(req, "%s still running: %s (stop them too: stop --children %s)",
-		childJobsAre(len(children)), strings.Join(ids, ", "), job.ID)
 }
-
-// maxListed is the maximum number of job IDs in one line.
-const maxListed = 10

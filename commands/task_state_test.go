@@ -9,7 +9,6 @@ import (
 
 	"nomadctld/backends"
 	"nomadctld/internal/render"
-	"nomadctld/router"
 )
 
 // jobWithAllStates returns a job with an allocation in each state as Nomad reports it: the task of a lost allocation
@@ -153,37 +152,6 @@ func TestChildState_DisconnectedNode(t *testing.T) {
 	} {
 		if got := childState(&backends.Job{Status: tc.status, Allocations: tc.all}); got != tc.want {
 			t.Errorf("%s with %+v: got %s, want %s", tc.status, tc.all, got, tc.want)
-		}
-	}
-}
-
-func TestComplete_OnlyRunningTasks(t *testing.T) {
-	typed := &partialCommand{spec: router.Spec{Name: "exec", Target: router.TargetTask, Args: "SELECTOR [COMMAND...]"}}
-	job := jobWithAllStates()
-	words := func(target router.TargetKind, last string) (all []string) {
-		typed.spec.Target = target
-		for _, c := range typed.selectors([]backends.Job{job}, last) {
-			all = append(all, c.word)
-		}
-		return all
-	}
-	if got, want := words(router.TargetTask, ""), []string{"p-web", "1111111111", "3333333333"}; !slices.Equal(got, want) {
-		t.Errorf("exec: got %q, want %q", got, want)
-	}
-	if got := words(router.TargetJobOrTask, ""); !slices.Contains(got, "2222222222") {
-		t.Errorf("logs: got %q without the ID of the lost task", got)
-	}
-	job.Allocations = job.Allocations[1:] // without the running allocation, the one on the disconnected node is selected
-	if got, want := words(router.TargetTask, ""), []string{"p-web", "3333333333"}; !slices.Equal(got, want) {
-		t.Errorf("exec without a running task: got %q, want %q", got, want)
-	}
-	job.Allocations = job.Allocations[:1] // the lost one
-	if got := words(router.TargetTask, ""); len(got) > 0 {
-		t.Errorf("exec with a lost task alone: got %q", got)
-	}
-	for _, c := range execIDsOf([]backends.Job{job}, false) {
-		if !strings.HasPrefix(c.description, "lost: ") {
-			t.Errorf("%s is described as %q", c.word, c.description)
 		}
 	}
 }

@@ -126,7 +126,11 @@ func suggestFlag(err error, flags *pflag.FlagSet) error {
 		return err
 	}
 	var names []string
-	flags.VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+	flags.VisitAll(func(f *pflag.Flag) {
+		if !f.Hidden {
+			names = append(names, f.Name)
+		}
+	})
 	if best := suggest.Closest(unknown.GetSpecifiedName(), names); best != "" {
 		return fmt.Errorf("%w: did you mean --%s?", err, best)
 	}

@@ -1,7 +1,6 @@
 package router
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -153,7 +152,7 @@ func notFoundError(jobs []backends.Job, selector string, target TargetKind) erro
 	if target != TargetTask {
 		return noJobError(selector, jobs)
 	}
-	return fmt.Errorf("no task %s%s (see: ps)", selector, shortIDHint(selector))
+	return noTaskError(selector, jobs)
 }
 
 // mayContain reports whether one of the tiers that failed with err may contain a job whose ID is a prefix of the
@@ -253,15 +252,6 @@ func matchID(jobs []backends.Job, id string) (found []Target) {
 		return terminal
 	}
 	return found
-}
-
-// noJobError returns the error for a job that does not exist or is not owned.
-func noJobError(name string, jobs []backends.Job) error {
-	var ids []string
-	for _, job := range jobs {
-		ids = append(ids, job.ID)
-	}
-	return fmt.Errorf("no job %s%s (see: ps --all)", name, cmp.Or(didYouMean(name, ids), shortIDHint(name)))
 }
 
 var shortIDPattern = regexp.MustCompile(`^[0-9a-fA-F]{1,3}$`) // shorter than minIDPrefix

@@ -19,7 +19,7 @@ func route(next Handler) Handler {
 		name := req.Words[0]
 		create := commandTable[name]
 		if req.Session.Subsystem {
-			return unknownSubsystem(name)
+			return unknownSubsystem(name, req.AllowedCommands())
 		}
 		if create == nil {
 			return UnknownCommand(name, req.AllowedCommands())

@@ -1,4 +1,5 @@
-// Package childjobs finds and stops the child jobs of periodic and parameterized jobs.
+// Package childjobs finds, stops and lists the child jobs of periodic and parameterized jobs. It must not prompt: its
+// caller decides whether child jobs are stopped.
 package childjobs
 
 import (
@@ -6,9 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"nomadctld/backends"
 	"nomadctld/internal/monitor"
+	"nomadctld/internal/phrase"
 )
 
 // Running returns the child jobs of a periodic or parameterized job that are running or pending. It lists the jobs,
@@ -71,4 +74,31 @@ func Stop(
 		errs = append(errs, context.Cause(ctx))
 	}
 	return len(results), left, errors.Join(errs...)
+}
+
+// maxListed is the maximum number of job IDs in a list.
+const maxListed = 10
+
+// Count returns "1 child job", "2 child jobs".
+func Count(n int) string { return phrase.Count(n, "child job") }
+
+// Are returns "1 child job is", "2 child jobs are".
+func Are(n int) string {
+	if n == 1 {
+		return Count(n) + " is"
+	}
+	return Count(n) + " are"
+}
+
+// List returns the IDs of the first maxListed child jobs, and how many more there are.
+func List(children []backends.Job) string {
+	var ids []string
+	for i, c := range children {
+		if i == maxListed {
+			ids = append(ids, fmt.Sprintf("and %d more", len(children)-i))
+			break
+		}
+		ids = append(ids, c.ID)
+	}
+	return strings.Join(ids, ", ")
 }

@@ -137,3 +137,20 @@ func TestStop_Interrupted(t *testing.T) {
 		}
 	})
 }
+
+func TestList_AtMostTen(t *testing.T) {
+	var children []backends.Job
+	for n := range maxListed {
+		children = append(children, child(fmt.Sprint(n), "running"))
+	}
+	if got := List(children); got != "0, 1, 2, 3, 4, 5, 6, 7, 8, 9" {
+		t.Errorf("got %q", got)
+	}
+	children = append(children, child("10", "running"), child("11", "running"))
+	if got := List(children); got != "0, 1, 2, 3, 4, 5, 6, 7, 8, 9, and 2 more" {
+		t.Errorf("got %q", got)
+	}
+	if got := Are(1) + " and " + Are(2); got != "1 child job is and 2 child jobs are" {
+		t.Errorf("got %q", got)
+	}
+}

@@ -207,6 +207,16 @@ func processCount(t *testing.T, list []*api.AllocationListStub) (n int) {
 	return n
 }
 
+// waitUntil waits until check returns true.
+func waitUntil(t *testing.T, what string, check func() bool) {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); !check(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("timed out waiting until %s", what)
+		}
+	}
+}
+
 func TestExamples_RunTasks(t *testing.T) {
 	c := exampleCluster("production", time.Now())
 	list, _, err := dial(t, c).Allocations().List(nil)
@@ -221,12 +231,7 @@ func TestExamples_RunTasks(t *testing.T) {
 		return get(c, "/v1/client/fs/logs/"+allocation+"?plain=true&type=stdout&task="+task)
 	}
 	id := c.Allocations("default", "p-team1-web")[0]
-	for end := time.Now().Add(time.Minute); !strings.Contains(log(id, "web"), "GET /health"); {
-		if time.Now().After(end) {
-			t.Fatal("timed out waiting for the log of a task")
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
+	waitUntil(t, "a task has written", func() bool { return strings.Contains(log(id, "web"), "GET /health") })
 	for _, a := range list {
 		for name, s := range a.TaskStates {
 			if s.State == "dead" && !s.StartedAt.IsZero() && log(a.ID, name) == "" {
@@ -234,7 +239,8 @@ func TestExamples_RunTasks(t *testing.T) {
 			}
 		}
 	}
-	if n := processCount(t, list); n < 8 || n > 60 {
+	waitUntil(t, "8 allocations have processes", func() bool { return processCount(t, list) >= 8 })
+	if n := processCount(t, list); n > 60 {
 		t.Errorf("got %d allocations with processes, want 8 to 60", n)
 	}
 	c.Close()

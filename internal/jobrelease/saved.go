@@ -150,3 +150,18 @@ func Relink(
 	}
 	return nil
 }
+
+// DeleteSaved deletes the saved definitions of a job that was purged.
+func DeleteSaved(definitions ops.SavedDefinitions, jobID string) error {
+	if err := errors.Join(definitions.Delete(ops.Stopped), definitions.Delete(ops.Released)); err != nil {
+		return fmt.Errorf("%s is purged, but the gateway cannot remove its saved definition: %w "+
+			"(try again: stop --purge %s)", jobID, err, jobID)
+	}
+	return nil
+}
+
+// StartableText describes how long start can bring back a job that was saved now.
+func StartableText(job backends.JobDetail) string {
+	until := time.Now().Add(ops.Retention).UTC().Format("2006-01-02 15:04Z")
+	return fmt.Sprintf("start %s brings it back until %s, even after Nomad has deleted it", job.ID, until)
+}

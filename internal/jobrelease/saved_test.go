@@ -3,6 +3,7 @@ package jobrelease
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -276,6 +277,50 @@ func TestSaveRelease_NoWarningIfSavedBefore(t *testing.T) {
 		mustSaveRelease(t, saved, now...)
 		if s, ok := saved.Find(ops.Released); !ok || s.Version != 0 {
 			t.Errorf("got version %d, %v", s.Version, ok)
+		}
+	})
+}
+
+func TestDeleteSaved_AllKinds(t *testing.T) {
+	saved, folder := newSaved(t)
+	v := savedVersion(t, 1, 0, "a", true)
+	for _, kind := range []ops.Kind{ops.Stopped, ops.Released} {
+		if _, err := saved.Save(kind, v.Definition, v.Number, 1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := DeleteSaved(saved, "web"); err != nil {
+		t.Error(err)
+	}
+	for _, kind := range []ops.Kind{ops.Stopped, ops.Released} {
+		if _, ok := saved.Find(kind); ok {
+			t.Errorf("%s: still saved", kind)
+		}
+	}
+	if err := DeleteSaved(saved, "web"); err != nil { // nothing is left
+		t.Error(err)
+	}
+	if _, err := saved.Save(ops.Stopped, v.Definition, v.Number, 1); err != nil {
+		t.Fatal(err)
+	}
+	entry, _ := saved.Find(ops.Stopped)
+	path := filepath.Join(folder, entry.ID+".json")
+	if err := errors.Join(os.Remove(path), os.MkdirAll(filepath.Join(path, "in the way"), 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	if err := DeleteSaved(saved, "web"); err == nil ||
+		!strings.HasPrefix(err.Error(), "web is purged, but the gateway cannot remove its saved definition: ") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestStartableText(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) { // starts at midnight UTC 2000-01-01
+		var job backends.JobDetail
+		job.ID = "web"
+		const want = "start web brings it back until 2000-01-31 00:00Z, even after Nomad has deleted it"
+		if got := StartableText(job); got != want {
+			t.Errorf("got %q, want %q", got, want)
 		}
 	})
 }

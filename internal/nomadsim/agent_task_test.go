@@ -81,6 +81,7 @@ func eventTypes(s *api.TaskState) (types []string) {
 }
 
 func TestTask_RestartPolicy(t *testing.T) {
+	t.Parallel()
 	c := New()
 	n := dial(t, c, "")
 	g := Group{
@@ -116,6 +117,7 @@ func TestTask_RestartPolicy(t *testing.T) {
 }
 
 func TestTask_BatchSuccess(t *testing.T) {
+	t.Parallel()
 	c := New()
 	n := dial(t, c, "")
 	c.AddJob(Job{
@@ -139,6 +141,7 @@ func TestTask_BatchSuccess(t *testing.T) {
 }
 
 func TestTask_SignalAndSibling(t *testing.T) {
+	t.Parallel()
 	c := New()
 	n := dial(t, c, "")
 	sign := filepath.Join(t.TempDir(), "now")
@@ -243,6 +246,7 @@ func TestAddJob_ProcessesFollowDescription(t *testing.T) {
 func nameOf(c *Cluster, id string) string { return c.mustAllocation(id).Name }
 
 func TestTask_KillsLeftoverProcesses(t *testing.T) {
+	t.Parallel()
 	c := New()
 	defer c.Close()
 	c.AddJob(Job{ID: "j", Type: "batch", Groups: []Group{{Tasks: []Task{shell("t", "sleep 601 & echo $!")}}}})
@@ -251,6 +255,7 @@ func TestTask_KillsLeftoverProcesses(t *testing.T) {
 }
 
 func TestTask_SidecarEndsWithMain(t *testing.T) {
+	t.Parallel()
 	c := New()
 	n := dial(t, c, "")
 	side := shell("side", sleepScript)

@@ -90,6 +90,7 @@ const (
 )
 
 func TestExec_RecordedFrames(t *testing.T) {
+	t.Parallel()
 	_, address, id := execCluster(t)
 	for _, test := range []struct {
 		task    string
@@ -153,6 +154,7 @@ func TestExec_NeedsToken(t *testing.T) {
 }
 
 func TestExec_WaitsForStdinEOF(t *testing.T) {
+	t.Parallel()
 	_, address, id := execCluster(t)
 	conn := startExec(t, address, id, "t", false, "true")
 	frames := make(chan []string, 1)
@@ -169,6 +171,7 @@ func TestExec_WaitsForStdinEOF(t *testing.T) {
 }
 
 func TestExec_StdinEOFClosesTerminal(t *testing.T) {
+	t.Parallel()
 	_, address, id := execCluster(t)
 	conn := startExec(t, address, id, "t", true, "/bin/sh", "-c", "echo a; sleep 3; echo b; exit 4")
 	if _, m, err := conn.ReadMessage(); err != nil || strings.TrimSpace(string(m)) != `{"stdout":{"data":"YQ0K"}}` {
@@ -189,6 +192,7 @@ func TestExec_StdinEOFClosesTerminal(t *testing.T) {
 }
 
 func TestExec_ResizesTerminal(t *testing.T) {
+	t.Parallel()
 	_, address, id := execCluster(t)
 	conn := startExec(t, address, id, "t", true, "/bin/sh", "-c",
 		`while [ "$(stty size)" != "50 132" ]; do sleep 0.05; done; echo big`)
@@ -210,6 +214,7 @@ func readPID(t *testing.T, conn *websocket.Conn) (pid int) {
 }
 
 func TestExec_DisconnectKillsAtNextOutput(t *testing.T) {
+	t.Parallel()
 	for name, tty := range map[string]bool{"pipes": false, "terminal": true} {
 		t.Run(name, func(t *testing.T) {
 			c, address, id := execCluster(t)
@@ -232,6 +237,7 @@ func TestExec_DisconnectKillsAtNextOutput(t *testing.T) {
 }
 
 func TestClose_KillsBackgroundJobs(t *testing.T) {
+	t.Parallel()
 	c, address, id := execCluster(t)
 	conn := startExec(t, address, id, "t", true, "/bin/sh", "-c",
 		"set -m; trap '' HUP; nohup sleep 602 >/dev/null 2>&1 & echo $!; wait")
@@ -241,6 +247,7 @@ func TestClose_KillsBackgroundJobs(t *testing.T) {
 }
 
 func TestExec_EndsWithTask(t *testing.T) {
+	t.Parallel()
 	c, address, id := execCluster(t)
 	conn := startExec(t, address, id, "p", false, "/bin/sh", "-c", sleepScript)
 	pid := readPID(t, conn)
@@ -253,6 +260,7 @@ func TestExec_EndsWithTask(t *testing.T) {
 }
 
 func TestLimit_CountsWebsockets(t *testing.T) {
+	t.Parallel()
 	c, address, id := execCluster(t)
 	c.LimitConnections(1)
 	c.ResetTraffic()

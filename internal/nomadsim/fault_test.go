@@ -38,6 +38,7 @@ func TestInject_PathAndTimes(t *testing.T) {
 }
 
 func TestInject_DelayAndHang(t *testing.T) {
+	t.Parallel()
 	c := mixedCluster()
 	n := dial(t, c, "")
 	c.Inject(Fault{Path: "/v1/jobs", Delay: 40 * time.Millisecond})

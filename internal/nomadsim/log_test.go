@@ -50,6 +50,7 @@ func TestLogs_OffsetAcrossFiles(t *testing.T) {
 }
 
 func TestLogs_FollowAcrossRotation(t *testing.T) {
+	t.Parallel()
 	c, id := logCluster()
 	defer c.Close()
 	url, err := c.Start()
@@ -166,6 +167,7 @@ func TestFiles_LinkOutsideAllocation(t *testing.T) {
 }
 
 func TestClose_EndsFollow(t *testing.T) {
+	t.Parallel()
 	c, id := logCluster()
 	url, err := c.Start()
 	if err != nil {

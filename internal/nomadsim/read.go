@@ -224,3 +224,34 @@ func getAllocation(c *Cluster, st *store.State, q *query) (any, error) {
 }
 
 func unknownAllocation(id string) error { return fmt.Errorf("Unknown allocation %q", id) }
+
+// visibleNamespaces returns a function that reports which namespaces a list may include. It returns an error if the
+// token does not have the capability in the requested namespace or, for "*", in any namespace.
+func visibleNamespaces(st *store.State, q *query, capability string) (func(namespace string) bool, error) {
+	rights := q.token.rights
+	if !rights.allows(q.namespace, capability) {
+		return nil, jobspec.ErrDenied
+	}
+	allowed := make(map[string]bool)
+	for _, n := range st.Namespaces {
+		allowed[n.Name] = rights.allows(n.Name, capability)
+	}
+	return func(namespace string) bool { return allowed[namespace] }, nil
+}
+
+// getNode returns a whole node.
+func getNode(c *Cluster, st *store.State, q *query) (any, error) {
+	if r := q.token.rights; !r.Management && !r.NodeRead {
+		return nil, jobspec.ErrDenied
+	}
+	if _, err := store.UUIDDigits(q.id, true); err != nil {
+		return nil, fmt.Errorf("node lookup failed: index error: %w", err)
+	}
+	n := st.NodeByID(q.id)
+	if n == nil {
+		q.resultIndex = st.LastChange(store.TableNodes)
+		return nil, jobspec.NotFound("node not found")
+	}
+	q.resultIndex = n.ModifyIndex
+	return n.Detail(), nil
+}

@@ -40,6 +40,7 @@ func TestBlockingQuery_WakesOnChange(t *testing.T) {
 }
 
 func TestBlockingQuery_TimesOut(t *testing.T) {
+	t.Parallel()
 	n := dial(t, mixedCluster(), "")
 	for name, list := range map[string]func(q *api.QueryOptions) (*api.QueryMeta, error){
 		"allocations": func(q *api.QueryOptions) (*api.QueryMeta, error) {

@@ -83,6 +83,7 @@ func TestLists_Filter(t *testing.T) {
 }
 
 func TestLists_Pages(t *testing.T) {
+	t.Parallel()
 	c := bigCluster(30) // ten allocations share an index
 	c.AddJob(Job{Namespace: "other", ID: "p-x"})
 	n := dial(t, c, "")

@@ -150,6 +150,7 @@ func differences(family map[string]map[string]bool, want, got any) []string {
 var notDescribed = regexp.MustCompile(`\.Config\.\*`)
 
 func TestRead_MatchesRecordings(t *testing.T) {
+	t.Parallel()
 	c := recordedCluster()
 	all := recordings(t)
 	families := map[string]map[string]map[string]bool{}

@@ -54,6 +54,7 @@ func TestStats_PerTask(t *testing.T) {
 }
 
 func TestStats_DependOnNode(t *testing.T) {
+	t.Parallel()
 	c := New()
 	c.AddNode(Node{Name: "node-1"})
 	c.AddJob(Job{ID: "p-web"})

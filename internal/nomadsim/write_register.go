@@ -37,7 +37,7 @@ func registerJob(c *Cluster, st *store.State, req *writeRequest) (any, error) {
 	if req.id != "" && *f.ID != req.id {
 		return nil, jobspec.BadRequest("Job ID does not match name")
 	}
-	namespace := cmp.Or(req.values.Get("namespace"), sent.Namespace, f.Namespace, "default")
+	namespace := cmp.Or(req.values.Get("namespace"), sent.Namespace, *f.Namespace, "default")
 	if err := req.authorize(namespace, "submit-job", "register-job"); err != nil {
 		return nil, err
 	}
@@ -55,7 +55,7 @@ func registerJob(c *Cluster, st *store.State, req *writeRequest) (any, error) {
 		return nil, err
 	}
 	raw, _ := jobspec.JSONValue(sent.Job).(object)
-	j := &store.Job{Registration: *f.Define(raw, namespace, req.mayRunProcesses, before.Registrations())}
+	j := &store.Job{Registration: *jobspec.Define(f, raw, namespace, req.mayRunProcesses, before.Registrations())}
 	j.TokenID, j.Submission = c.acl.accessor(req.token), sent.Submission
 	if before != nil && sent.PreserveCounts {
 		for _, g := range before.Groups {

@@ -1,6 +1,7 @@
 package phrase
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -57,4 +58,19 @@ func Unplaced(groups []backends.UnplacedGroup) string {
 		all = append(all, u.Group+": "+strings.Join(u.Reasons, ", "))
 	}
 	return strings.Join(all, "; ")
+}
+
+// AfterStop describes what Nomad does after an allocation of a job was stopped. next is the allocation that replaces
+// it; empty: not known.
+func AfterStop(job backends.Job, next string) string {
+	switch {
+	case job.Type == "system":
+		return fmt.Sprintf("Nomad does not replace allocations of a system job until the job or the node changes "+
+			"(bring it back: start %s)", job.ID)
+	case job.Type == "sysbatch":
+		return "Nomad does not replace allocations of a sysbatch job until the job or the node changes"
+	case next != "":
+		return "Nomad replaces it with " + ShortID(next)
+	}
+	return "Nomad replaces it"
 }

@@ -44,7 +44,7 @@ func TestFailedOrStopped(t *testing.T) {
 	}
 }
 
-func TestNotRunning(t *testing.T) {
+func TestNotRunningState(t *testing.T) {
 	for _, tc := range []struct{ allocation, task, want, clause string }{
 		{"running", "running", "", ""},
 		{"running", "pending", "pending", "is pending"},
@@ -54,9 +54,9 @@ func TestNotRunning(t *testing.T) {
 		{"complete", "dead", "complete", "is complete"},
 		{"unknown", "running", "unknown", "is unknown"},
 	} {
-		got := NotRunning(backends.Allocation{Status: tc.allocation}, backends.Task{State: tc.task})
-		if got != tc.want || got != "" && State(got, "e1") != tc.clause {
-			t.Errorf("%s, %s: got %q, %q, want %q, %q", tc.allocation, tc.task, got, State(got, "e1"), tc.want, tc.clause)
+		got := NotRunningState(backends.Allocation{Status: tc.allocation}, backends.Task{State: tc.task})
+		if got != tc.want || got != "" && StateClause(got, "e1") != tc.clause {
+			t.Errorf("%s, %s: got %q, %q, want %q, %q", tc.allocation, tc.task, got, StateClause(got, "e1"), tc.want, tc.clause)
 		}
 	}
 }
@@ -96,5 +96,30 @@ func TestJobError_NextStep(t *testing.T) {
 		if err.Error() != tc.want {
 			t.Errorf("%s: got %q, want %q", name, err, tc.want)
 		}
+	}
+}
+
+func TestAfterStop(t *testing.T) {
+	for _, tc := range []struct{ kind, next, want string }{
+		{"service", "", "Nomad replaces it"},
+		{"batch", "12345678-0000", "Nomad replaces it with 12345678"},
+		{
+			"system", "",
+			"Nomad does not replace allocations of a system job until the job or the node changes (bring it back: start web)",
+		},
+		{"sysbatch", "", "Nomad does not replace allocations of a sysbatch job until the job or the node changes"},
+	} {
+		if got := AfterStop(backends.Job{ID: "web", Type: tc.kind}, tc.next); got != tc.want {
+			t.Errorf("%s: got %q, want %q", tc.kind, got, tc.want)
+		}
+	}
+}
+
+func TestUnplaced(t *testing.T) {
+	got := Unplaced([]backends.UnplacedGroup{
+		{Group: "db", Reasons: []string{"no nodes"}}, {Group: "web", Reasons: []string{"a", "b"}},
+	})
+	if got != "db: no nodes; web: a, b" {
+		t.Errorf("got %q", got)
 	}
 }

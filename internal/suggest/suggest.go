@@ -3,23 +3,39 @@ package suggest
 
 import "strings"
 
-// Closest returns the name with the fewest typing errors compared to word, ignoring case. It returns "" unless a name
-// has at most len(word)/3+1 errors, and fewer than len(word). Words and names over 64 bytes are never close.
+// maxLength is the length in bytes of the longest words and names that are compared.
+const maxLength = 128
+
+// Closest returns the name with the fewest typing errors compared to word, ignoring case, or "" if none is close. See
+// Close.
 func Closest(word string, names []string) string {
-	const maxLength = 64
-	if len(word) > maxLength {
-		return ""
+	if nearest := Close(word, names); len(nearest) > 0 {
+		return nearest[0]
 	}
-	best, fewest := "", min(len(word)/3+2, len(word))
+	return ""
+}
+
+// Close returns the names with the fewest typing errors compared to word, ignoring case, in the order of names. They
+// have at most two errors, one if word is shorter than three bytes, and always fewer than word has bytes. Words and
+// names over 128 bytes are never close.
+func Close(word string, names []string) (nearest []string) {
+	if len(word) > maxLength {
+		return nil
+	}
+	fewest := min(len(word)/3+1, len(word)-1, 2)
+	word = strings.ToLower(word)
 	for _, name := range names {
-		if len(name) > maxLength {
+		if len(name) > maxLength || max(len(name)-len(word), len(word)-len(name)) > fewest {
 			continue
 		}
-		if d := editDistance(strings.ToLower(word), strings.ToLower(name)); d < fewest {
-			best, fewest = name, d
+		switch d := editDistance(word, strings.ToLower(name)); {
+		case d < fewest:
+			nearest, fewest = []string{name}, d
+		case d == fewest:
+			nearest = append(nearest, name)
 		}
 	}
-	return best
+	return nearest
 }
 
 // editDistance counts the bytes to insert, delete, replace or swap with their neighbor to turn a into b (optimal

@@ -26,15 +26,16 @@ backends/docker: backends internal/dockerhost internal/procscript internal/safeg
 	internal/signals internal/terminate internal/tlsfiles
 backends/nomad: backends internal/procscript internal/safego internal/signals
 	internal/terminate internal/tlsfiles
-commands: backends internal/childjobs internal/cmdline internal/console internal/escape
-	internal/jobrelease internal/monitor internal/ops internal/parse internal/pattern
-	internal/phrase internal/render internal/restart internal/safego internal/tasklog
-	router
+commands: backends internal/childjobs internal/cmdline internal/completion
+	internal/console internal/escape internal/jobrelease internal/monitor internal/ops
+	internal/parse internal/pattern internal/phrase internal/render internal/restart
+	internal/safego internal/tasklog router
 config: internal/cmdline internal/dockerhost internal/suggest internal/tlsfiles
 internal/audit: internal/escape internal/linequeue
-internal/childjobs: backends internal/monitor
+internal/childjobs: backends internal/monitor internal/phrase
 internal/cli: config internal/demo internal/gateway internal/health internal/linequeue
 internal/clusterview: backends internal/safego
+internal/completion: backends internal/phrase
 internal/console: backends internal/escape internal/render internal/safego
 	internal/signals
 internal/demo: config internal/gateway internal/nomadsim internal/nomadsim/jobspec
@@ -91,7 +92,7 @@ func importTable(text string) map[string][]string {
 var onlyIn = map[string][]string{
 	"github.com/fsouza/go-dockerclient": {"backends/docker", "internal/testenv/dockertest"},
 	"github.com/gliderlabs/ssh":         {"internal/sshd"},
-	"github.com/hashicorp/nomad/api":    {"backends/nomad", "internal/testenv/nomadtest"},
+	"github.com/hashicorp/nomad/api":    {"backends/nomad", "internal/nomadsim/jobspec", "internal/testenv/nomadtest"},
 }
 
 func TestImports_OnlyAllowed(t *testing.T) {

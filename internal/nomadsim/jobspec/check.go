@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+
+	"github.com/hashicorp/nomad/api"
 )
 
 // CheckModifyIndex returns an error if the job has another modify index than the request enforces. j is nil if the job
@@ -22,14 +24,14 @@ func (j *Registration) CheckModifyIndex(index uint64) error {
 }
 
 // CheckUpdate returns an error if f cannot be a new version of the job.
-func (j *Registration) CheckUpdate(f *APIJob) error {
+func (j *Registration) CheckUpdate(f *api.Job) error {
 	parameterized := f.ParameterizedJob != nil && !f.Dispatched
 	switch {
 	case j == nil && f.Dispatched:
 		return fmt.Errorf("job can't be submitted with 'Dispatched' set")
 	case j == nil:
-	case j.Type != f.Type:
-		return fmt.Errorf("cannot update job from type %q to %q", j.Type, f.Type)
+	case j.Type != *f.Type:
+		return fmt.Errorf("cannot update job from type %q to %q", j.Type, *f.Type)
 	case j.Periodic != nil && f.Periodic == nil:
 		return fmt.Errorf("cannot update periodic job to being non-periodic")
 	case j.Periodic == nil && f.Periodic != nil:

@@ -7,13 +7,15 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+
+	"github.com/hashicorp/nomad/api"
 )
 
 // Define returns the registration of a job from a request. Nomad's defaults fill in missing fields, and unknown fields
 // stay in the definition unchanged. before contains the earlier versions, latest first. Tasks that are unchanged keep
 // the Command with which they were described. If trusted is false, commands in the definition are not run.
-func (f *APIJob) Define(raw object, namespace string, trusted bool, before []*Registration) *Registration {
-	spec := f.toSpec(namespace, trusted)
+func Define(f *api.Job, raw object, namespace string, trusted bool, before []*Registration) *Registration {
+	spec := toSpec(f, namespace, trusted)
 	spec.FillDefaults()
 	for i, g := range f.TaskGroups {
 		if spec.Groups[i].Count == 0 && g.Count == nil {
@@ -22,8 +24,8 @@ func (f *APIJob) Define(raw object, namespace string, trusted bool, before []*Re
 	}
 	registered := spec.Register()
 	j := &registered
-	j.Name, j.Priority = f.Name, cmp.Or(f.Priority, j.Priority)
-	j.Region, j.NodePool = cmp.Or(f.Region, j.Region), cmp.Or(f.NodePool, j.NodePool)
+	j.Name, j.Priority = *f.Name, cmp.Or(value(f.Priority), j.Priority)
+	j.Region, j.NodePool = cmp.Or(value(f.Region), j.Region), cmp.Or(value(f.NodePool), j.NodePool)
 	if len(f.Datacenters) > 0 {
 		j.Datacenters = f.Datacenters
 	}

@@ -4,114 +4,21 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
-	"time"
+
+	"github.com/hashicorp/nomad/api"
 )
 
-// APIJob contains the fields of a registered job that the simulator uses. The definition keeps the others.
-type APIJob struct {
-	ID                     *string
-	Name, Namespace        string
-	Region, Type, NodePool string
-	Priority               int
-	Datacenters            []string
-	Stop                   bool
-	Constraints            []apiConstraint
-	Meta                   map[string]string
-	ParentID               string
-	Dispatched             bool
-	Periodic               *struct {
-		Enabled         *bool
-		Spec            string
-		Specs           []string
-		ProhibitOverlap bool
-		TimeZone        string
+// value returns what p points to, or the zero value for nil.
+func value[T any](p *T) (v T) {
+	if p != nil {
+		v = *p
 	}
-	ParameterizedJob *struct {
-		Payload                    string
-		MetaRequired, MetaOptional []string
-	}
-	Update     *apiUpdate
-	TaskGroups []apiGroup
+	return v
 }
 
-type apiConstraint struct{ LTarget, RTarget, Operand string }
-
-type apiUpdate struct {
-	MaxParallel                                       *int
-	Canary                                            int
-	AutoRevert, AutoPromote                           bool
-	MinHealthyTime, HealthyDeadline, ProgressDeadline time.Duration
-}
-
-type apiGroup struct {
-	Name          string
-	Count         *int
-	Constraints   []apiConstraint
-	Meta          map[string]string
-	RestartPolicy *struct {
-		Attempts        *int
-		Interval, Delay *time.Duration
-		Mode            string
-	}
-	ReschedulePolicy *struct {
-		Attempts                  int
-		Interval, Delay, MaxDelay time.Duration
-		DelayFunction             string
-		Unlimited                 bool
-	}
-	Update  *apiUpdate
-	Scaling *struct {
-		Min, Max int
-		Enabled  *bool
-	}
-	Disconnect *struct {
-		LostAfter *time.Duration
-		Replace   *bool
-	}
-	MaxClientDisconnect *time.Duration // the older name of lost_after
-	Networks            []apiNetwork
-	Services            []apiService
-	Tasks               []apiTask
-}
-
-type apiNetwork struct {
-	Mode                        string
-	DynamicPorts, ReservedPorts []struct {
-		Label     string
-		Value, To int
-	}
-}
-
-type apiService struct {
-	Name, PortLabel, Address, Provider string
-	Tags                               []string
-	Checks                             []struct {
-		Name, Type, PortLabel, Path, OnUpdate string
-		Interval, Timeout                     time.Duration
-	}
-}
-
-type apiTask struct {
-	Name, Driver string
-	Config       map[string]any
-	Env, Meta    map[string]string
-	Resources    *struct{ CPU, MemoryMB *int }
-	Lifecycle    *struct{ Sidecar bool }
-	LogConfig    *struct {
-		MaxFiles, MaxFileSizeMB int
-		Disabled                bool
-	}
-	Constraints []apiConstraint
-	Services    []apiService
-	Templates   []struct {
-		EmbeddedTmpl, SourcePath, DestPath, ChangeMode string
-		Envvars                                        bool
-	}
-}
-
-// Parse parses and checks a job from a request.
-func Parse(raw json.RawMessage) (*APIJob, error) {
-	var f *APIJob
+// Parse parses and checks a job from a request. Its ID, name, type and namespace are set.
+func Parse(raw json.RawMessage) (*api.Job, error) {
+	var f *api.Job
 	if err := json.Unmarshal(raw, &f); err != nil && raw != nil {
 		return nil, BadRequest(err.Error())
 	}
@@ -121,15 +28,16 @@ func Parse(raw json.RawMessage) (*APIJob, error) {
 	case f.ID == nil:
 		return nil, BadRequest("Job ID hasn't been provided")
 	}
-	f.Type, f.Name = cmp.Or(f.Type, "service"), cmp.Or(f.Name, *f.ID)
-	return f, f.check()
+	f.Type, f.Name = new(cmp.Or(value(f.Type), "service")), new(cmp.Or(value(f.Name), *f.ID))
+	f.Namespace = new(value(f.Namespace))
+	return f, check(f)
 }
 
 // check validates the fields that Nomad validates and the simulator uses. A scaling block in a system job is reported
 // on its own. All other errors are reported together.
-func (f *APIJob) check() error {
+func check(f *api.Job) error {
 	var wrong []string
-	if f.Type == "system" {
+	if *f.Type == "system" {
 		for _, g := range f.TaskGroups {
 			if g.Scaling != nil {
 				return BadRequest("Task groups with job type system do not support scaling blocks")
@@ -144,17 +52,17 @@ func (f *APIJob) check() error {
 		if g.Count != nil && *g.Count < 0 {
 			inGroup = append(inGroup, "Task group count can't be negative")
 		}
-		if g.ReschedulePolicy != nil && (f.Type == "system" || f.Type == "sysbatch") {
+		if g.ReschedulePolicy != nil && (*f.Type == "system" || *f.Type == "sysbatch") {
 			inGroup = append(inGroup, "System or sysbatch jobs should not have a reschedule policy")
 		}
 		if len(g.Tasks) == 0 {
 			inGroup = append(inGroup, "Missing tasks for task group")
 		}
 		if inGroup != nil {
-			wrong = append(wrong, "Task group "+g.Name+" validation failed: "+ErrorList(inGroup...).Error())
+			wrong = append(wrong, "Task group "+value(g.Name)+" validation failed: "+ErrorList(inGroup...).Error())
 		}
 	}
-	if p := cmp.Or(f.Priority, defaultPriority); p < MinPriority || p > MaxPriority {
+	if p := cmp.Or(value(f.Priority), defaultPriority); p < MinPriority || p > MaxPriority {
 		wrong = append(wrong, fmt.Sprintf("job priority must be between [%d, %d]", MinPriority, MaxPriority))
 	}
 	if wrong != nil {
@@ -167,14 +75,14 @@ func (f *APIJob) check() error {
 const defaultPriority, MinPriority, MaxPriority = 50, 1, 100
 
 // toSpec converts the job to a description. If trusted is set, its commands run as processes.
-func (f *APIJob) toSpec(namespace string, trusted bool) Job {
+func toSpec(f *api.Job, namespace string, trusted bool) Job {
 	j := Job{
-		Namespace: namespace, ID: *f.ID, Type: f.Type, Stopped: f.Stop, Meta: f.Meta, ParentID: f.ParentID,
+		Namespace: namespace, ID: *f.ID, Type: *f.Type, Stopped: value(f.Stop), Meta: f.Meta, ParentID: value(f.ParentID),
 		Constraints: toSpecConstraints(f.Constraints),
 	}
 	if p := f.Periodic; p != nil {
 		j.Periodic = &Periodic{
-			Spec: p.Spec, Specs: p.Specs, TimeZone: p.TimeZone, ProhibitOverlap: p.ProhibitOverlap,
+			Spec: value(p.Spec), Specs: p.Specs, TimeZone: value(p.TimeZone), ProhibitOverlap: value(p.ProhibitOverlap),
 			Disabled: p.Enabled != nil && !*p.Enabled,
 		}
 	}
@@ -182,7 +90,7 @@ func (f *APIJob) toSpec(namespace string, trusted bool) Job {
 		j.Parameterized = &Parameterized{p.Payload, p.MetaRequired, p.MetaOptional}
 	}
 	for _, g := range f.TaskGroups {
-		j.Groups = append(j.Groups, g.toSpec(f, trusted))
+		j.Groups = append(j.Groups, groupSpec(g, f, trusted))
 	}
 	return j
 }

@@ -4,18 +4,21 @@ import (
 	"cmp"
 	"fmt"
 	"time"
+
+	"github.com/hashicorp/nomad/api"
 )
 
-func (g apiGroup) toSpec(f *APIJob, trusted bool) Group {
+func groupSpec(g *api.TaskGroup, f *api.Job, trusted bool) Group {
 	d := Group{
-		Name: g.Name, Count: 1, Allocations: []Allocation{}, Constraints: toSpecConstraints(g.Constraints), Meta: g.Meta,
+		Name: value(g.Name), Count: 1, Allocations: []Allocation{}, Constraints: toSpecConstraints(g.Constraints),
+		Meta:     g.Meta,
 		Services: toSpecServices(g.Services),
 	}
 	if g.Count != nil {
 		d.Count = *g.Count
 	}
 	if p := g.RestartPolicy; p != nil {
-		r, _ := Group{}.RestartPolicy(f.Type)
+		r, _ := Group{}.RestartPolicy(*f.Type)
 		for _, set := range []struct{ to, from *time.Duration }{{&r.Interval, p.Interval}, {&r.Delay, p.Delay}} {
 			if set.from != nil {
 				*set.to = *set.from
@@ -24,20 +27,20 @@ func (g apiGroup) toSpec(f *APIJob, trusted bool) Group {
 		if p.Attempts != nil {
 			r.Attempts = *p.Attempts
 		}
-		r.Mode = p.Mode
+		r.Mode = value(p.Mode)
 		d.Restart = &r
 	}
 	if p := g.ReschedulePolicy; p != nil {
 		d.Reschedule = &Reschedule{
-			Attempts: p.Attempts, Interval: p.Interval, Delay: p.Delay, MaxDelay: p.MaxDelay, DelayFunction: p.DelayFunction,
-			Unlimited: p.Unlimited,
+			Attempts: value(p.Attempts), Interval: value(p.Interval), Delay: value(p.Delay), MaxDelay: value(p.MaxDelay),
+			DelayFunction: value(p.DelayFunction), Unlimited: value(p.Unlimited),
 		}
 	}
-	if u := cmp.Or(g.Update, f.Update); u != nil && (f.Type == "service" || f.Type == "system") {
-		d.Update = u.toSpec()
+	if u := cmp.Or(g.Update, f.Update); u != nil && (*f.Type == "service" || *f.Type == "system") {
+		d.Update = updateSpec(u)
 	}
 	if s := g.Scaling; s != nil {
-		d.Scaling = &Scaling{Min: s.Min, Max: s.Max, Disabled: s.Enabled != nil && !*s.Enabled}
+		d.Scaling = &Scaling{Min: int(value(s.Min)), Max: int(value(s.Max)), Disabled: s.Enabled != nil && !*s.Enabled}
 	}
 	if p := g.Disconnect; p != nil {
 		d.Disconnect = &Disconnect{NoReplace: p.Replace != nil && !*p.Replace}
@@ -55,23 +58,20 @@ func (g apiGroup) toSpec(f *APIJob, trusted bool) Group {
 		d.Networks = append(d.Networks, network)
 	}
 	for _, t := range g.Tasks {
-		d.Tasks = append(d.Tasks, t.toSpec(trusted))
+		d.Tasks = append(d.Tasks, taskSpec(t, trusted))
 	}
 	return d
 }
 
-func (u *apiUpdate) toSpec() *Update {
-	d := &Update{
-		Canary: u.Canary, AutoRevert: u.AutoRevert, AutoPromote: u.AutoPromote,
-		MinHealthyTime: u.MinHealthyTime, HealthyDeadline: u.HealthyDeadline, ProgressDeadline: u.ProgressDeadline,
+func updateSpec(u *api.UpdateStrategy) *Update {
+	return &Update{
+		MaxParallel: value(u.MaxParallel), Canary: value(u.Canary), AutoRevert: value(u.AutoRevert),
+		AutoPromote: value(u.AutoPromote), MinHealthyTime: value(u.MinHealthyTime),
+		HealthyDeadline: value(u.HealthyDeadline), ProgressDeadline: value(u.ProgressDeadline),
 	}
-	if u.MaxParallel != nil {
-		d.MaxParallel = *u.MaxParallel
-	}
-	return d
 }
 
-func (t apiTask) toSpec(trusted bool) Task {
+func taskSpec(t *api.Task, trusted bool) Task {
 	d := Task{
 		Name: t.Name, Driver: t.Driver, CPU: 100, Memory: 300, Config: t.Config, Env: t.Env, Meta: t.Meta,
 		Constraints: toSpecConstraints(t.Constraints), Services: toSpecServices(t.Services),
@@ -89,11 +89,12 @@ func (t apiTask) toSpec(trusted bool) Task {
 		}
 	}
 	if l := t.LogConfig; l != nil {
-		d.LogFileSize, d.LogFiles, d.LogsDisabled = int64(l.MaxFileSizeMB)*mib, l.MaxFiles, l.Disabled
+		d.LogFileSize, d.LogFiles, d.LogsDisabled = int64(value(l.MaxFileSizeMB))*mib, value(l.MaxFiles), value(l.Disabled)
 	}
 	for _, f := range t.Templates {
 		d.Templates = append(d.Templates, Template{
-			Text: f.EmbeddedTmpl, Source: f.SourcePath, Destination: f.DestPath, ChangeMode: f.ChangeMode, Env: f.Envvars,
+			Text: value(f.EmbeddedTmpl), Source: value(f.SourcePath), Destination: value(f.DestPath),
+			ChangeMode: value(f.ChangeMode), Env: value(f.Envvars),
 		})
 	}
 	if command, ok := t.Config["command"].(string); ok && trusted && (t.Driver == "raw_exec" || t.Driver == "exec") {
@@ -107,7 +108,7 @@ func (t apiTask) toSpec(trusted bool) Task {
 }
 
 // toSpecConstraints omits the constraints that Nomad adds itself.
-func toSpecConstraints(all []apiConstraint) (rows []Constraint) {
+func toSpecConstraints(all []*api.Constraint) (rows []Constraint) {
 	own := Group{Services: []Service{{}}}.impliedConstraints()
 	for _, c := range all {
 		d := Constraint{c.LTarget, c.Operand, c.RTarget}
@@ -118,7 +119,7 @@ func toSpecConstraints(all []apiConstraint) (rows []Constraint) {
 	return rows
 }
 
-func toSpecServices(all []apiService) (rows []Service) {
+func toSpecServices(all []*api.Service) (rows []Service) {
 	for _, s := range all {
 		d := Service{Name: s.Name, Port: s.PortLabel, Address: s.Address, Provider: s.Provider, Tags: s.Tags}
 		for _, c := range s.Checks {

@@ -221,7 +221,7 @@ func (a *Allocation) HasHealth() bool {
 
 // Allocation returns an allocation by its full ID, or nil if there is none.
 func (st *State) Allocation(id string) (*Allocation, error) {
-	if _, err := UuidDigits(id, true); err != nil {
+	if _, err := UUIDDigits(id, true); err != nil {
 		return nil, fmt.Errorf("alloc lookup failed: index error: %w", err)
 	}
 	return st.AllocationByID(strings.ToLower(id)), nil

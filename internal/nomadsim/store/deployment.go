@@ -113,7 +113,7 @@ func (st *State) DeploymentByID(id string) *Deployment {
 
 // LookupDeployment returns a deployment by its full ID, or nil if there is none.
 func (st *State) LookupDeployment(id string) (*Deployment, error) {
-	if _, err := UuidDigits(id, true); err != nil {
+	if _, err := UUIDDigits(id, true); err != nil {
 		return nil, fmt.Errorf("deployment lookup failed: index error: %w", err)
 	}
 	return st.DeploymentByID(id), nil

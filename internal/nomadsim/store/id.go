@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// UuidDigits returns the hex digits of an ID or, unless whole is set, of an ID prefix. Its errors are those of
+// UUIDDigits returns the hex digits of an ID or, unless whole is set, of an ID prefix. Its errors are those of
 // Nomad's state store.
-func UuidDigits(id string, whole bool) (string, error) {
+func UUIDDigits(id string, whole bool) (string, error) {
 	if whole && len(id) != 36 {
 		return "", fmt.Errorf("UUID must be 36 characters")
 	}
@@ -31,7 +31,7 @@ func UuidDigits(id string, whole bool) (string, error) {
 
 // RowsWithIDPrefix returns the rows whose ID starts with the digits of prefix, ordered by ID.
 func RowsWithIDPrefix[T Row](rows []T, prefix string) ([]T, error) {
-	want, err := UuidDigits(prefix, false)
+	want, err := UUIDDigits(prefix, false)
 	if err != nil {
 		return nil, err
 	}

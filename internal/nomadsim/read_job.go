@@ -1,6 +1,7 @@
 package nomadsim
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"strconv"
@@ -43,7 +44,7 @@ func getEvaluation(c *Cluster, st *store.State, q *query) (any, error) {
 	if !q.token.rights.allows(q.namespace, "read-job") {
 		return nil, jobspec.ErrDenied
 	}
-	if _, err := store.UuidDigits(q.id, true); err != nil {
+	if _, err := store.UUIDDigits(q.id, true); err != nil {
 		return nil, fmt.Errorf("failed to lookup eval: eval lookup failed: index error: %w", err)
 	}
 	e := st.EvaluationByID(q.id)
@@ -56,4 +57,28 @@ func getEvaluation(c *Cluster, st *store.State, q *query) (any, error) {
 	}
 	q.resultIndex = e.ModifyIndex
 	return e, nil
+}
+
+// jobVersions returns the versions of a job and, on request, the difference of each version to the previous one.
+func jobVersions(q *query, j *store.Job) (any, error) {
+	diffs, err := q.flag("diffs", false)
+	if err != nil {
+		return nil, err
+	}
+	if j == nil {
+		return nil, jobspec.NotFound("job versions not found")
+	}
+	q.resultIndex = cmp.Or(j.ModifyIndex, q.resultIndex)
+	versions, differences := []object{}, []jobspec.Diff(nil)
+	all := j.Versions()
+	for i, v := range all {
+		versions = append(versions, v.Detail())
+		if diffs && i+1 < len(all) {
+			differences = append(differences, v.Diff(&all[i+1].Registration))
+		}
+	}
+	return object{
+		"Versions": versions, "Diffs": differences, "Index": q.resultIndex, "KnownLeader": true, "LastContact": 0,
+		"NextToken": "",
+	}, nil
 }
