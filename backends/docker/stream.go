@@ -75,7 +75,7 @@ func (d *dialer) Dial(network, address string) (net.Conn, error) {
 	}
 	w := &streamConn{Conn: conn, keepOpen: d.keepOpen}
 	conn.SetDeadline(time.Now().Add(d.responseTimeout))
-	w.stopWatch = context.AfterFunc(d.ctx, func() { conn.SetDeadline(time.Now()) })
+	w.stopContextWatch = context.AfterFunc(d.ctx, func() { conn.SetDeadline(time.Now()) })
 	d.onOpen(w)
 	return w, nil
 }
@@ -83,12 +83,14 @@ func (d *dialer) Dial(network, address string) (net.Conn, error) {
 // streamConn is the connection of a stream. It records the status of the response.
 type streamConn struct {
 	net.Conn
-	keepOpen   bool        // CloseWrite does nothing
-	stopWatch  func() bool // stops watching the context: after the response, its end does not interrupt the connection
-	onAccepted func()      // called before the first output; may be nil
-	statusLine []byte      // the first 12 bytes of the response
-	status     atomic.Int32
-	lastWrite  atomic.Int64 // Unix nanoseconds
+	keepOpen bool // CloseWrite does nothing
+	// stopContextWatch is called after the response: from then on, the end of the context does not interrupt the
+	// connection.
+	stopContextWatch func() bool
+	onAccepted       func() // called before the first output; may be nil
+	statusLine       []byte // the first 12 bytes of the response
+	status           atomic.Int32
+	lastWrite        atomic.Int64 // Unix nanoseconds
 }
 
 const statusLineLen = len("HTTP/1.1 200")
@@ -116,7 +118,7 @@ func (c *streamConn) lastWriteTime() time.Time { return time.Unix(0, c.lastWrite
 
 // handleStatus parses the status and replaces the deadlines of the request.
 func (c *streamConn) handleStatus() {
-	c.stopWatch()
+	c.stopContextWatch()
 	status := 0
 	for _, digit := range c.statusLine[statusLineLen-3:] {
 		status = status*10 + int(digit-'0')
@@ -157,7 +159,7 @@ func (c *streamConn) CloseWrite() error {
 func (c *streamConn) closeWrite() error { return c.Conn.(interface{ CloseWrite() error }).CloseWrite() }
 
 func (c *streamConn) Close() error {
-	c.stopWatch()
+	c.stopContextWatch()
 	return c.Conn.Close()
 }
 
