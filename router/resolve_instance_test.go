@@ -26,13 +26,15 @@ func TestResolve_Any(t *testing.T) {
 		ownedJob("production", "default", "p-team2-shop", "dddd1111-0000", web),
 	}
 	for line, want := range map[string]string{
-		"p-team1-web":                "p-team1-web is ambiguous (2 matches); name one of them, or use probe --any p-team1-web:",
-		"--any p-team1-web":          "aaaa1111-0000 web",
-		"--any p-team1-web/g":        "aaaa1111-0000 web",
-		"--any aaaa2222":             "aaaa2222-0000 web",
-		"--any aaaa":                 "aaaa1111-0000 web",
-		"p-team1-pair":               "p-team1-pair is ambiguous (4 matches); name one of them:",
-		"--any p-team1-pair":         "p-team1-pair is ambiguous (4 matches); they are different tasks, so --any cannot pick one; name JOB/GROUP/TASK:",
+		"p-team1-web": "p-team1-web is ambiguous (2 matches); name one of them, " +
+			"or use probe --any p-team1-web:",
+		"--any p-team1-web":   "aaaa1111-0000 web",
+		"--any p-team1-web/g": "aaaa1111-0000 web",
+		"--any aaaa2222":      "aaaa2222-0000 web",
+		"--any aaaa":          "aaaa1111-0000 web",
+		"p-team1-pair":        "p-team1-pair is ambiguous (4 matches); name one of them:",
+		"--any p-team1-pair": "p-team1-pair is ambiguous (4 matches); they are different tasks, so --any " +
+			"cannot pick one; name JOB/GROUP/TASK:",
 		"--any p-team1-pair/g/proxy": "bbbb1111-0000 proxy",
 		"--any p-team1-twice":        "p-team1-twice is ambiguous (2 matches); choose with --namespace and --tier:",
 		"--any p-team2-shop":         "no task p-team2-shop (see: ps)",

@@ -40,7 +40,11 @@ func TestWhyNotRunning(t *testing.T) {
 			"exited with code 2 4s ago, and Nomad is restarting it",
 		},
 		{failed, []backends.Event{exited, notRestarting}, "exited with code 2 4s ago, and Nomad does not restart it"},
-		{rescheduled, []backends.Event{exited, notRestarting}, "exited with code 2 4s ago, and Nomad will replace the allocation"},
+		{
+			rescheduled,
+			[]backends.Event{exited, notRestarting},
+			"exited with code 2 4s ago, and Nomad will replace the allocation",
+		},
 		{
 			failed,
 			[]backends.Event{event(3*time.Hour, "Terminated", "", "exit_code", "137", "oom_killed", "true")},
