@@ -1,4 +1,5 @@
-// Package childjobs finds and stops the child jobs of periodic and parameterized jobs.
+// Package childjobs finds, stops and lists the child jobs of periodic and parameterized jobs. It must not prompt: its
+// caller decides whether child jobs are stopped.
 package childjobs
 
 import (

@@ -22,12 +22,12 @@ func TestDockerScripts(t *testing.T) {
 	t.Parallel()
 	host := dockertest.Daemon(t)
 	cluster := nomadtest.Simulated(t)
-	const (
-		running = "d0c4e400-0000-4000-8000-000000000001"
-		stopped = "d0c4e400-0000-4000-8000-000000000002"
-		talking = "d0c4e400-0000-4000-8000-000000000003" // writes in turn to both outputs
-		typed   = "d0c4e400-0000-4000-8000-000000000004" // a shell with a terminal
-		lines   = "d0c4e400-0000-4000-8000-000000000005" // reads lines without a terminal
+	var (
+		running = newAllocation()
+		stopped = newAllocation()
+		talking = newAllocation() // writes in turn to both outputs
+		typed   = newAllocation() // a shell with a terminal
+		lines   = newAllocation() // reads lines without a terminal
 	)
 	tasks := []nomadsim.Task{{Name: "box", Driver: "docker"}}
 	for id, allocation := range map[string]nomadsim.Allocation{
@@ -62,6 +62,8 @@ func TestDockerScripts(t *testing.T) {
 	})
 	setUp := params.Setup
 	params.Setup = func(env *testscript.Env) error {
+		env.Setenv("RUNNING", running)
+		env.Setenv("STOPPED", stopped)
 		env.Setenv("DOCKER", host)
 		env.Setenv("DOCKER_READONLY", readOnlyDocker(t, host))
 		return setUp(env)

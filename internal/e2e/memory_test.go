@@ -23,9 +23,18 @@ import (
 	"nomadctld/internal/testenv/nomadtest"
 )
 
-// TestMemory_HostileReader runs the gateway as a process with 256 MB of memory, and attacks it as a user with read
-// rights. The gateway must survive each attack, and commands of another user must work during it.
-func TestMemory_HostileReader(t *testing.T) {
+// TestMemory_HostileReader has the attacks that read nothing and so wait.
+func TestMemory_HostileReader(t *testing.T) { testAttacks(t, false) }
+
+// TestMemory_HostileReaderSoak has the attacks that read, and repeat their commands. They use all processors.
+func TestMemory_HostileReaderSoak(t *testing.T) {
+	testenv.Soak(t)
+	testAttacks(t, true)
+}
+
+// testAttacks runs the gateway as a process with 256 MB of memory, and attacks it as a user with read rights. The gateway
+// must survive each attack, and commands of another user must work during it.
+func testAttacks(t *testing.T, reads bool) {
 	testenv.NoRace(t)
 	const (
 		limit       = 256 << 20
@@ -70,6 +79,9 @@ func TestMemory_HostileReader(t *testing.T) {
 			"complete -- ps " + strings.Repeat("x ", 60_000), "exec " + strings.Repeat("é", 60_000),
 		}},
 	} {
+		if attack.reads != reads {
+			continue
+		}
 		t.Run(name, func(t *testing.T) {
 			g, memory := startConfinedGateway(t, cluster.URL, limit)
 			var attackers sync.WaitGroup

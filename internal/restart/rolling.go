@@ -1,3 +1,6 @@
+// Package restart restarts the allocations of a job in batches, or stops a whole job and registers it again. It owns
+// the order of these changes, and what happens if one of them fails or its response is lost. It gets the operation with
+// its access from the caller, and must not prompt or decide rights.
 package restart
 
 import (
