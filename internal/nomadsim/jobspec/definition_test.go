@@ -73,7 +73,8 @@ func TestCompare_CountAndEnvironment(t *testing.T) {
 		}
 	}
 	d := changed.Diff(j)
-	if f := d.TaskGroups[0].Tasks[0].Fields; d.Type != "Edited" || len(f) != 1 || f[0].Name != "Env[V]" || f[0].New != "2" {
+	f := d.TaskGroups[0].Tasks[0].Fields
+	if d.Type != "Edited" || len(f) != 1 || f[0].Name != "Env[V]" || f[0].New != "2" {
 		t.Errorf("difference: got %+v, want Env[V] edited", d)
 	}
 }

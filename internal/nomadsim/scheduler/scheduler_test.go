@@ -96,7 +96,7 @@ func running(j *store.Job) map[uint64]int {
 	return count
 }
 
-func TestSubmit_PlacesAllocations(t *testing.T) {
+func TestSubmit_StartsAllocations(t *testing.T) {
 	testScheduler(t, func(t *testing.T, s *store.Store, sc *Scheduler, c *testClients) {
 		j := submit(t, s, sc, "1", jobspec.Group{Count: 3})
 		if got := running(j); got[0] != 3 || len(c.started) != 3 || len(c.stopped) != 0 {
