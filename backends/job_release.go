@@ -133,7 +133,8 @@ type reschedulePolicy struct {
 	Unlimited       bool
 }
 
-// rescheduleOnce is a reschedule policy that lets Nomad replace a failed allocation once.
+// rescheduleOnce is a reschedule policy that lets Nomad replace a failed allocation once. The interval does not matter,
+// because the policy is removed again.
 var rescheduleOnce = reschedulePolicy{
 	Attempts: 1, Interval: time.Hour, Delay: 5 * time.Second, DelayFunction: "constant",
 }

@@ -95,6 +95,10 @@ type Attachment struct {
 	Terminal       Terminal // nil: none, or read-only
 	DetachKeys     string   // in Docker's notation; empty: none
 
+	// Notice, if not nil, returns a message to write to Stderr or PlainStderr when the user is attached. tty reports
+	// whether the task has a terminal.
+	Notice func(tty bool) string
+
 	// If not nil, these are used instead of Stdout, Stderr and Stdin when the task itself has no terminal.
 	PlainStdout, PlainStderr io.Writer
 	PlainStdin               io.Reader
@@ -137,7 +141,7 @@ type RetainedOutput struct {
 type LogFiles interface {
 	LogSource
 
-	// LogBefore calls each with the part of the log before its newest part, which another source returns. Of each output,
+	// Another source returns the newest part of the log. LogBefore calls each with the part before that. Of each output,
 	// it selects the last q.Lines lines minus the number of lines in newest, or all lines if q.Lines is negative. It
 	// leaves out files that were last modified before q.Since, if it can find out. *MismatchError: the files do not
 	// contain the newest part.
@@ -213,7 +217,7 @@ type StillRunningError struct {
 }
 
 func (e *StillRunningError) Error() string {
-	return fmt.Sprintf("%v; the program could not be killed and may still be running (%v)", e.Cause, e.Err)
+	return fmt.Sprintf("%v; the program may be left in the task (%v)", e.Cause, e.Err)
 }
 func (e *StillRunningError) Unwrap() error { return e.Cause }
 

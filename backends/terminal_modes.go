@@ -50,7 +50,8 @@ const (
 	modeSize     = 1 + 4
 )
 
-// ParseTerminalModes parses the modes of a pty-req. It skips unknown modes and rejects truncated or too long input.
+// ParseTerminalModes parses the modes of a pty-req. It keeps modes that it does not know, which Stty ignores. It
+// rejects truncated or too long input.
 func ParseTerminalModes(encoded string) (TerminalModes, error) {
 	modes := TerminalModes{}
 	for entries := 0; len(encoded) > 0; entries++ {

@@ -4,7 +4,8 @@ import "context"
 
 type userKey struct{}
 
-// WithUser returns a context for work on behalf of a user. Slots and Quota count by user.
+// WithUser returns a context for work on behalf of a user. The slots of backends/nomad and router.Quota are counted for
+// each user.
 func WithUser(ctx context.Context, login string) context.Context {
 	return context.WithValue(ctx, userKey{}, login)
 }

@@ -3,11 +3,13 @@ package commands
 import (
 	"context"
 	"errors"
+	"fmt"
 	"regexp"
 
 	"github.com/spf13/pflag"
 
 	"nomadctld/backends"
+	"nomadctld/internal/escape"
 	"nomadctld/router"
 )
 
@@ -32,7 +34,8 @@ func (a *attach) Spec() router.Spec {
 		Long: `
 Attach to the main process of a task and print its output from now on. Earlier
 output is in the logs (see: logs). The task must run in Docker.
-Flags come before the task.
+Flags come before the task. A line on stderr reports that you are attached and how
+to detach.
 
 ` + taskHelp + `
 
@@ -70,6 +73,7 @@ func (a *attach) Run(ctx context.Context, req *router.Request) error {
 	at := backends.Attachment{
 		Stdout: req.Console.ByteOutput.Stdout, Stderr: req.Console.ByteOutput.Stderr, DetachKeys: a.keys,
 		PlainStdout: req.Console.Stdout, PlainStderr: req.Console.Stderr,
+		Notice: func(tty bool) string { return a.notice(req, tty) },
 	}
 	if !a.stdin {
 		req.Console.IgnoreInput()
@@ -88,4 +92,21 @@ func (a *attach) Run(ctx context.Context, req *router.Request) error {
 		return nil
 	}
 	return router.ProgramResult(code, err)
+}
+
+// notice returns the line that reports that the user is attached and how to detach. tty reports whether the task has a
+// terminal.
+func (a *attach) notice(req *router.Request, tty bool) string {
+	detach := "Ctrl-C detaches"
+	switch {
+	case !a.stdin || req.Console.Terminal == nil:
+	case tty && a.keys != "":
+		detach = a.keys + " detaches"
+	case tty:
+		detach = "Enter ~ . detaches"
+	case a.keys != "":
+		detach = a.keys + " or Ctrl-C detaches"
+	}
+	return escape.Text(fmt.Sprintf("attached to %s of %s; %s, the task keeps running",
+		req.Target.Task.Name, req.Target.Allocation.Name, detach)) + "\n"
 }

@@ -10,7 +10,7 @@ import (
 // Scripts read the fields of batch --json. Fields may be added but never renamed.
 type (
 	batchOutput struct {
-		Jobs []batchJob `json:"jobs" doc:"by ID, tier and namespace"`
+		Jobs []batchJob `json:"jobs" doc:"sorted by ID, tier and namespace"`
 	}
 	batchJob struct {
 		Tier          string     `json:"tier"`

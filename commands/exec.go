@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/pflag"
 
@@ -13,6 +14,7 @@ import (
 	"nomadctld/internal/cmdline"
 	"nomadctld/internal/console"
 	"nomadctld/internal/escape"
+	"nomadctld/internal/phrase"
 	"nomadctld/router"
 )
 
@@ -36,6 +38,7 @@ func (e *exec) Spec() router.Spec {
 		WantsTerminal: true,
 		RunsProgram:   true,
 		TracksProgram: true,
+		PicksInstance: true,
 		Long: `
 Run a command in a task, or a shell if there is no command. With -c LINE as the
 command, the shell runs LINE. Flags of exec come before the task.
@@ -43,8 +46,7 @@ command, the shell runs LINE. Flags of exec come before the task.
 ` + taskHelp + `
 
 The program gets its arguments unchanged, and the shell gets the text after -c
-unchanged. On a terminal (ssh -t), exec behaves like a local shell,
-including Ctrl-C, Ctrl-P and Ctrl-Z. Otherwise
+unchanged. On a terminal (ssh -t), exec behaves like a local shell. Otherwise
 stdin, stdout and stderr are separate and are passed on byte for byte.
 
 If you disconnect, the program gets HUP, then TERM, then KILL. Its input ends only
@@ -61,15 +63,21 @@ The exit code is the program's, or 128+n if signal n killed it. Otherwise:
 			{Line: "exec 45fed1138a", Comment: "an interactive shell, with ssh -t"},
 			{Line: "exec 45fed1138a cat /etc/hosts", Comment: "a program and its arguments"},
 			{Line: "exec 45fed1138a -c 'ps | grep java'", Comment: "a command line for the shell"},
+			{Line: "exec --any p-team1-web", Comment: "in one of several equal instances"},
 			{Line: "exec -u root -w /tmp 45fed1138a id", Comment: "as another user, in a directory"},
 		},
 		Flags: func(f *pflag.FlagSet) {
 			f.StringVar(&e.shell, "shell", "/bin/sh", "`SHELL` shell to run, also for -c")
 			f.StringVarP(&e.user, "user", "u", "",
-				"`USER` run as USER or USER:GROUP, names or IDs; needs Docker and the exec-user right")
+				"`USER` run as USER[:GROUP]; needs Docker and the right exec-user")
 			f.StringVarP(&e.dir, "workdir", "w", "", "`DIR` run in this directory of the task")
 			f.StringArrayVarP(&e.env, "env", "e", nil, "`K=V` set an environment variable; may be repeated")
 			router.MarkSecret(f, "env")
+			// Flags of docker exec, which have no effect: the client requests a terminal, and stdin is always passed on.
+			f.BoolP("interactive", "i", false, "no effect")
+			f.BoolP("tty", "t", false, "no effect; the client requests the terminal: ssh -t")
+			f.MarkHidden("interactive")
+			f.MarkHidden("tty")
 		},
 	}
 }
@@ -78,7 +86,8 @@ The exit code is the program's, or 128+n if signal n killed it. Otherwise:
 const execUserRight = "exec-user"
 
 func (e *exec) Run(ctx context.Context, req *router.Request) error {
-	argv, err := e.argv(req)
+	words := commandWords(req)
+	argv, err := e.argv(req, words)
 	if err != nil {
 		return router.Exit(2, err)
 	}
@@ -95,19 +104,45 @@ func (e *exec) Run(ctx context.Context, req *router.Request) error {
 	p.Stdin, p.Signals, out = req.Console.ProgramIO()
 	p.Stdout, p.Stderr = out.Stdout, out.Stderr
 	if t := req.Console.Terminal; t != nil {
-		greet(req)
+		if len(words) == 0 {
+			greet(req)
+		}
 		p.Terminal, p.Modes = t, t.Modes
 		if t.Name != "" {
 			p.OptionalEnv = slices.Concat(p.OptionalEnv, []string{"TERM=" + t.Name})
 		}
 	}
 	p.OptionalEnv = omitVars(p.OptionalEnv, p.Env)
+	if p.Terminal == nil && len(words) == 0 {
+		var stop func()
+		p.Stdin, stop = noticeSilence(p.Stdin, silenceTimeout, func() {
+			printNotice(req, "no terminal; use ssh -t for a shell (%s reads commands from stdin)", e.shell)
+		})
+		defer stop()
+	}
 	code, err := req.Access.Runtime.Exec(ctx, p)
-	if err == backends.ErrTaskNotRunning { // Nomad's response does not name the task
-		err = fmt.Errorf("task %s of %s is not running (see: info %s)",
-			req.Target.Task.Name, req.Target.Allocation.Name, req.Target.Task.ExecID)
+	switch {
+	case errors.Is(err, backends.ErrTaskNotRunning):
+		err = notRunningError(req, err)
+	case errors.Is(err, backends.ErrProgramNotFound) && looksLikeShellLine(words):
+		err = fmt.Errorf("%w; to run a shell command: exec %s -c %s",
+			err, req.Args[0], shellQuoted(strings.Join(words, " ")))
+	case err == nil:
+		suggestShell(req, words, code)
 	}
 	return router.ProgramResult(code, err)
+}
+
+// notRunningError adds to an ErrTaskNotRunning why the task is not running.
+func notRunningError(req *router.Request, err error) error {
+	a, t := *req.Target.Allocation, *req.Target.Task
+	if err == backends.ErrTaskNotRunning { // Nomad's response does not name the task
+		err = fmt.Errorf("task %s of %s is not running", t.Name, a.Name)
+	}
+	if why := phrase.WhyNotRunning(a, t, time.Now()); why != "" {
+		return fmt.Errorf("%w: it %s (see: logs %s)", err, why, t.ExecID)
+	}
+	return fmt.Errorf("%w (see: info %s)", err, t.ExecID)
 }
 
 // omitVars returns the variables in all whose names are not in env.
@@ -121,14 +156,22 @@ func omitVars(all, env []string) (rest []string) {
 	return rest
 }
 
+// commandWords returns the words after the task, without docker's -i and -t.
+func commandWords(req *router.Request) []string {
+	words := req.Args[1:]
+	for len(words) > 0 && slices.Contains([]string{"-i", "-t", "-it", "-ti", "--interactive", "--tty"}, words[0]) {
+		words = words[1:]
+	}
+	return words
+}
+
 // argv returns the program and its arguments.
-func (e *exec) argv(req *router.Request) ([]string, error) {
+func (e *exec) argv(req *router.Request, words []string) ([]string, error) {
 	for _, pair := range e.env {
 		if name, _, ok := strings.Cut(pair, "="); !ok || name == "" {
 			return nil, fmt.Errorf("exec: --env takes K=V, not %s", escape.Text(pair))
 		}
 	}
-	words := req.Args[1:]
 	switch {
 	case len(words) == 0:
 		return []string{e.shell}, nil
@@ -156,10 +199,8 @@ func shellCommand(req *router.Request, words []string) (string, error) {
 	return cmdline.From(req.Expanded, len(req.Words)-len(req.Args)+2)
 }
 
-// greet prints the user, the task and the node, with the text of the original nomadctld.
+// greet names the task, with the last line of the original nomadctld's greeting.
 func greet(req *router.Request) {
-	fmt.Fprintf(req.Console.Stderr, "Welcome %s (%s, %s)\nYou have access to %s\nwelcome to %s of %s on %s\n",
-		escape.Text(req.User.Name), escape.Text(req.User.Login), req.Session.Fingerprint,
-		escape.Text(strings.Join(req.User.Prefixes(), " ")),
-		escape.Text(req.Target.Task.Name), escape.Text(req.Target.Allocation.Name), escape.Text(req.Target.Allocation.Node))
+	printNotice(req, "welcome to %s of %s on %s",
+		req.Target.Task.Name, req.Target.Allocation.Name, req.Target.Allocation.Node)
 }

@@ -22,11 +22,11 @@ type (
 		NodePool    string           `json:"node_pool"`
 		Submitted   time.Time        `json:"submitted"`
 		Next        *time.Time       `json:"next_launch" doc:"next run of a periodic job; null: none"`
-		Groups      []groupOutput    `json:"groups" doc:"by name"`
+		Groups      []groupOutput    `json:"groups" doc:"sorted by name"`
 		Deployment  deployOutput     `json:"deployment" doc:"the latest deployment; empty id: none"`
-		NotPlaced   []unplacedOutput `json:"not_placed" doc:"groups that cannot be placed, by name"`
+		NotPlaced   []unplacedOutput `json:"not_placed" doc:"groups that cannot be placed, sorted by name"`
 		Evaluations []evalOutput     `json:"evaluations" doc:"newest first"`
-		Allocations []allocOutput    `json:"allocations" doc:"by group, index, newest first"`
+		Allocations []allocOutput    `json:"allocations" doc:"sorted by group and index, newest first"`
 	}
 	groupOutput struct {
 		Group    string `json:"group"`
@@ -96,9 +96,9 @@ type (
 		Started   *time.Time    `json:"started" doc:"the last start; null: not started"`
 		Ended     *time.Time    `json:"ended" doc:"null: not finished, or may still be running"`
 		Restarts  int           `json:"restarts"`
-		CPU       *float64      `json:"cpu_mhz" doc:"null: not measured (always for status --json)"`
-		Memory    *uint64       `json:"memory_bytes" doc:"null: not measured (always for status --json)"`
-		MemoryMax *uint64       `json:"memory_max_bytes" doc:"the peak; null: not measured (always for status --json)"`
+		CPU       *float64      `json:"cpu_mhz" doc:"null: not measured; status --json never measures it"`
+		Memory    *uint64       `json:"memory_bytes" doc:"null: not measured; status --json never measures it"`
+		MemoryMax *uint64       `json:"memory_max_bytes" doc:"the peak; null: not measured; status --json never measures it"`
 		Flags     []string      `json:"flags" doc:"the column Extra of ps"`
 		Events    []eventOutput `json:"events" doc:"oldest first"`
 	}

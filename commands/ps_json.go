@@ -9,7 +9,7 @@ import (
 // Scripts read the fields of ps --json. Fields may be added but never renamed.
 type (
 	psOutput struct {
-		Jobs []psJob `json:"jobs" doc:"by ID, tier and namespace"`
+		Jobs []psJob `json:"jobs" doc:"sorted by ID, tier and namespace"`
 	}
 	psJob struct {
 		Tier       string   `json:"tier"`
@@ -19,7 +19,7 @@ type (
 		Status     string   `json:"status" doc:"pending, running or dead"`
 		Deployment string   `json:"deployment" doc:"Nomad's status of the latest deployment; empty: none"`
 		NotPlaced  []string `json:"not_placed" doc:"the groups that cannot be placed, with the reason"`
-		Tasks      []psTask `json:"tasks" doc:"by group, index, newest allocation, name"`
+		Tasks      []psTask `json:"tasks" doc:"sorted by group, index, allocation (newest first) and name"`
 	}
 	psTask struct {
 		ExecID     string     `json:"exec_id" doc:"empty until the client agent has started the allocation"`

@@ -42,8 +42,8 @@ added by restart, stop, start or scale displaced it in Nomad, revert uses the
 definition that the gateway saved.
 
 If counts or scaling blocks differ, revert shows them and prompts. Without a
-terminal, it keeps the current counts but not the scaling blocks, or fails if
-only counts differ.`,
+terminal, it keeps the current counts and applies the scaling blocks of that
+version. If only counts differ, it fails.`,
 		Examples: []router.Example{
 			{Line: "revert p-team1-web", Comment: "to the last release"},
 			{Line: "revert p-team1-web 3", Comment: "to version 3"},

@@ -106,7 +106,7 @@ var Reference = []Section{
 		{`namespaces = ["default"]`, true, "Nomad namespaces. Default: all. An empty list grants nothing."},
 	}},
 	{Table: "users.ann", About: "A user. ann is the login: ssh ann@gw, with one of the keys.", Keys: []Key{
-		{`name = "Ann"`, false, "Full name, for whoami, help and the greeting of exec. Default: the login."},
+		{`name = "Ann"`, false, "Full name, for whoami and help. Default: the login."},
 		{`key = "ssh-ed25519 AAAA..."`, false, "Public key: the line of a .pub file. For several keys, use keys."},
 		{`keys = ["ssh-ed25519 AAAA..."]`, true, "List of public keys. The user can log in with any of them."},
 		{`prefix = ["team1"]`, false, "Names of [prefix.NAME] groups."},
@@ -148,9 +148,9 @@ var Reference = []Section{
 	{Table: "audit", About: "The gateway saves job definitions in two directories: audit.jobs, and one with -saved " +
 		"appended to that name, for stopped jobs and earlier versions. It deletes files of the second one after 30 days, " +
 		"and the oldest beyond 256 MiB. Both must persist across restarts of the gateway, belong to its user, and not be " +
-		"writable by anybody else. The files are signed with a key that is derived from the first host key. Before you " +
-		"replace that host key, restore interrupted jobs (see ops), or start the gateway once with the old key listed " +
-		"after the new one.", Keys: []Key{
+		"writable by anybody else. The files are signed with a key that is derived from the first host key. To replace " +
+		"that host key, list the old key after the new one and start the gateway once: it signs the files again. " +
+		"Otherwise they can no longer be used.", Keys: []Key{
 		{
 			`file = "/var/log/nomadctld/audit.jsonl"`, false,
 			`Audit log: one JSON object per line, one when a command starts and one when it finishes. "-" is ` +
@@ -159,8 +159,8 @@ var Reference = []Section{
 		},
 		{
 			"required = true", false,
-			"Refuse a command if its start event cannot be written. In a file, events of commands that change " +
-				"something or run a program must also be synced to disk. Default false.",
+			"Refuse a command if its start event cannot be written. If the audit log is a file, a command that " +
+				"changes something or runs a program is also refused if its event cannot be synced to disk. Default false.",
 		},
 		{
 			`jobs = "/var/lib/nomadctld/jobs"`, false,
@@ -179,10 +179,9 @@ var Reference = []Section{
 		{
 			fmt.Sprintf("unauthenticated = %d", defaultUnauthenticated), false,
 			"Connections that have not authenticated. One IPv4 address or one IPv6 /64 may have a quarter of them. " +
-				"A quarter is reserved for addresses from which a user has logged in within 12 hours. If 10% of the " +
-				"slots that are not reserved are in use, a new connection may close an older one, from the address with " +
-				"the most connections. " +
-				"The probability rises to 1 if all are in use, as with sshd's MaxStartups.",
+				"A quarter is reserved for addresses from which a user has logged in within 12 hours. From 10% of the " +
+				"unreserved slots in use, a new connection closes an older one with a probability of 30%, rising to 100% " +
+				"when all are in use, as with sshd's MaxStartups. The older one is from the address with the most connections.",
 		},
 		{
 			`idle = "1h"`, false,

@@ -44,6 +44,9 @@ type Spec struct {
 	// TracksProgram: the command runs a program in a task, with Session.ProgramSession in its environment. If the gateway
 	// is killed while the program runs, the next gateway finds the program by that variable and kills it.
 	TracksProgram bool
+	// PicksInstance: with --any, the command works on one of several running tasks that match, if they are instances of
+	// the same task.
+	PicksInstance bool
 	// CompletesCommands: the command completes the arguments of other commands. It gets Access.ClusterFor.
 	CompletesCommands bool
 	// Redact returns the arguments with the secrets hidden. It does not change their number. It is nil if MarkSecret

@@ -24,6 +24,9 @@ func (s Spec) commonFlags(flags *pflag.FlagSet, req *Request) {
 	if s.Target == TargetNone {
 		return
 	}
+	if s.PicksInstance {
+		flags.BoolVar(&req.Any, "any", false, "pick one if all matches are instances of the same task")
+	}
 	namespaceUsage := "`NAME` only this Nomad namespace"
 	flags.StringVar(&req.Selection.Tier, "tier", "", "`TIER` only this tier")
 	if strings.HasPrefix(s.Args, "TIER") { // the command rejects it

@@ -22,6 +22,7 @@ type Request struct {
 	Command   Command            // route
 	Args      []string           // route: the words without the name and the flags
 	Selection backends.Selection // route: --tier and --namespace, for every command that reaches a cluster; empty: all
+	Any       bool               // route: --any, for a command with Spec.PicksInstance
 
 	redacted        redactedLine             // auditRequest: the command line without secrets
 	writeStartEvent func(durable bool) error // auditRequest: writes the start event

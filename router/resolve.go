@@ -37,13 +37,17 @@ func resolve(ctx context.Context, req *Request, target TargetKind) error {
 	if err != nil && onlyNamespaceErrors(err) {
 		unavailable = nil
 	}
-	switch found := findMatches(jobs, selector, target); {
+	found := findMatches(jobs, selector, target)
+	if req.Any && sameTask(found) {
+		found = found[:1]
+	}
+	switch {
 	case len(found) == 0 && unavailable != nil && mayContain(owned, unavailable, selector):
 		return err // whether it exists is unknown
 	case len(found) == 0:
 		return errors.Join(notFoundError(jobs, selector, target), err) // it may exist where the query failed
 	case len(found) > 1:
-		return ambiguousError(selector, found)
+		return ambiguousError(req, selector, found)
 	case unavailable != nil && (!found[0].matchesExactly(selector) || mayContain(owned, unavailable, selector)):
 		return errors.Join(fmt.Errorf("%s matches %s, but part of the search failed and there may be more matches; "+
 			"use the full ID or --tier", selector, found[0]), err)
@@ -144,7 +148,7 @@ func notFoundError(jobs []backends.Job, selector string, target TargetKind) erro
 	for _, j := range jobs {
 		switch part := strings.HasPrefix(selector, j.ID+"/"); {
 		case target == TargetTask && j.ID == selector, target == TargetTask && part && hasGroupOrTask(j, selector):
-			return fmt.Errorf("no task of %s is running (see: ps --all %s)", selector, j.ID)
+			return notRunningError(j, selector)
 		case target == TargetJobOrTask && part:
 			return fmt.Errorf("%s has no group or task %s (see: ps --all %s)", j.ID, selector[len(j.ID)+1:], j.ID)
 		}
@@ -268,12 +272,16 @@ func shortIDHint(selector string) string {
 const maxListed = 10
 
 // ambiguousError returns an error with a line for each candidate.
-func ambiguousError(selector string, found []Target) error {
+func ambiguousError(req *Request, selector string, found []Target) error {
 	hint := "name one of them"
 	first := found[0].Job
 	elsewhere := func(t Target) bool { return t.Job.Tier != first.Tier || t.Job.Namespace != first.Namespace }
 	if found[0].Allocation == nil || slices.ContainsFunc(found, elsewhere) {
 		hint = "choose with --namespace and --tier"
+	} else if spec := req.Command.Spec(); spec.PicksInstance && sameTask(found) {
+		hint = fmt.Sprintf("name one of them, or use %s --any %s", spec.Name, selector)
+	} else if req.Any {
+		hint = "they are different tasks, so --any cannot pick one; name JOB/GROUP/TASK"
 	}
 	errs := []error{fmt.Errorf("%s is ambiguous (%d matches); %s:", selector, len(found), hint)}
 	for i, c := range found {

@@ -193,8 +193,14 @@ func TestResolve_AllocationStates(t *testing.T) {
 		{TargetTask, "dddd", "", "dddd is ambiguous (2 matches); name one of them:"}, // both may be running
 		{TargetTask, "p-team1-rolling", "eeee2222-0000", ""},
 		{TargetTask, "p-team1-ending", "ffff1111-0000", ""},
-		{TargetTask, "p-team1-nodelost", "", "no task of p-team1-nodelost is running (see: ps --all p-team1-nodelost)"},
-		{TargetTask, "p-team1-nodelost/g", "", "no task of p-team1-nodelost/g is running (see: ps --all p-team1-nodelost)"},
+		{
+			TargetTask, "p-team1-nodelost", "", "no task of p-team1-nodelost is running: g[0]/web is lost, " +
+				"because its node is down (see: info p-team1-nodelost)",
+		},
+		{
+			TargetTask, "p-team1-nodelost/g", "", "no task of p-team1-nodelost/g is running: g[0]/web is lost, " +
+				"because its node is down (see: info p-team1-nodelost)",
+		},
 		{TargetTask, id("12341111-0000"), "12341111-0000", ""},
 		{TargetTask, "56781111", "56781111-0000", ""}, // the exited task does not match
 		{TargetJobOrTask, "p-team1-lost/g", "aaaa1111-0000", ""},

@@ -69,6 +69,9 @@ func (d *Docker) Attach(ctx context.Context, in backends.TaskRef, a backends.Att
 	}()
 	out := newOutputReceiver(queue.writer(a.Stdout), queue.writer(a.Stderr), target.Config.Tty)
 	out.drainIdleTimeout = streamEndTimeout // the daemon closes the stream with the container
+	if a.Notice != nil {
+		out.onAccepted = func() { io.WriteString(queue.writer(notices), a.Notice(target.Config.Tty)) }
+	}
 	conn := &attachment{api: api, ref: in, containerID: target.ID, out: out, exited: exited, exitTimeout: d.timeouts.exit}
 	if a.Stdin != nil {
 		conn.input = &input{

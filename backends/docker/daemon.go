@@ -69,7 +69,7 @@ func newDaemon(endpoint string, config *tls.Config, log *slog.Logger) (*daemon, 
 	return d, nil
 }
 
-// newClient returns a client for a version of the API. Empty is for requests without a version.
+// newClient returns a client for a version of the API. If it is empty, the requests have no version in their path.
 func (d *daemon) newClient(version string) (*apiClient, error) {
 	client, err := dockerclient.NewVersionedClient(d.endpoint.String(), version)
 	if err != nil {

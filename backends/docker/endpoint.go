@@ -43,7 +43,7 @@ func newEndpointTemplate(host, port string, encrypted bool) (endpointTemplate, e
 	if template.Sample.Port() == "" {
 		port = cmp.Or(port, defaultPort)
 		if !dockerhost.ValidPort(port) {
-			return refused("has no port between 1 and 65535")
+			return refused(fmt.Sprintf("needs a port between 1 and 65535, not %q", port))
 		}
 		text += ":" + port
 	}

@@ -17,8 +17,8 @@ if [ "$parent" = 0 ]; then
 		fi
 	done
 else
-	# The container shares the PID namespace of its node: take the first process with the session whose parent does not
-	# have it.
+	# The container shares the PID namespace of its node: take the first process with this NOMADCTLD_SESSION whose parent
+	# does not have it.
 	first=
 	for p; do
 		if [ "$p" != $$ ] && read_stat "$p" && has_session "$p/environ"; then
@@ -32,7 +32,7 @@ fi
 [ -n "$program" ] && read_stat "$program" || exit 3
 program_session=$session
 
-# If the program is a session leader, all processes of the session belong to it. Daemons that left the session keep
+# If the program leads its POSIX session, all processes of that POSIX session belong to it. Daemons that left it keep
 # running.
 all=
 for p; do
@@ -42,8 +42,9 @@ for p; do
 	fi
 done
 set +f
-# Signal the program first. If that is not permitted, no process was signaled and another user may retry. And a shell
-# whose child is killed first runs its next command, which could install half an upload.
+# Signal the program first. If that is not permitted, no process has been signaled, and the caller can retry as another
+# user. Also, if its child were killed before it, a shell would run its next command, which could install half an
+# upload.
 if ! kill -s "$signal" "$program" 2>/dev/null; then
 	[ -d "$program" ] && exit 4
 	exit 3

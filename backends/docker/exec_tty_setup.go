@@ -114,7 +114,7 @@ func (p *ttySetup) check(name string, shellStarted bool) error {
 		return fmt.Errorf("the container's shell did not report that it started %[1]s: %[1]s may or may not have run",
 			displayName(name))
 	case !shellStarted:
-		return fmt.Errorf("the Docker daemon reports that the shell for %[1]s was not started, but it ran: "+
+		return fmt.Errorf("the Docker daemon reports that the shell for %[1]s was not started, but that shell did run: "+
 			"the exit code of %[1]s is unknown", displayName(name))
 	}
 	return nil

@@ -144,7 +144,7 @@ func TestTTYSetup_ShellCannotReport(t *testing.T) {
 	}
 }
 
-func TestShellsKeep_Identifiers(t *testing.T) {
+func TestShellsPassOn_Identifiers(t *testing.T) {
 	for variable, want := range map[string]bool{
 		"A=b": true, "_a9=x.y=z": true, "A": true, "A=": true,
 		"a.b=1": false, "a-b=1": false, "9a=1": false, "=x": false, "": false, "\u00e4=1": false, "A\n=1": false,

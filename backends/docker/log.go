@@ -100,7 +100,7 @@ const (
 
 // read reads the log. First it finds out how many entries to skip and when the newest entry was written. Then each
 // round of the loop fetches the log. A followed log that is interrupted is resumed where it was, for at most
-// logRetryTimeout without progress. When the container has exited, one more request without follow fetches the last
+// timeouts.logRetry without progress. When the container has exited, one more request without follow fetches the last
 // output.
 func (l *logReader) read(ctx context.Context) error {
 	wanted := logRequest{
@@ -230,7 +230,7 @@ func interrupted(err error) bool {
 	return !errors.As(err, &known) && !hasAnyStatus(err) && !errors.Is(err, backends.ErrNoLog)
 }
 
-// explain returns an error of the source as an error for users.
+// explain returns err as an error for users.
 func (l *logReader) explain(ctx context.Context, err error) error {
 	return explain(ctx, l.ref.Node, err)
 }

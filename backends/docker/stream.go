@@ -27,7 +27,7 @@ func (c *apiClient) open(ctx context.Context, out *outputReceiver, keepOpen bool
 	start func(*dockerclient.Client) (dockerclient.CloseWaiter, error),
 ) (*stream, error) {
 	dialer := &dialer{ctx: ctx, tls: c.daemon.tls, responseTimeout: responseTimeout, keepOpen: keepOpen}
-	dialer.onOpen = func(w *streamConn) { out.conn = w }
+	dialer.onOpen = func(w *streamConn) { out.conn, w.onAccepted = w, out.onAccepted }
 	libraryClient := *c.client
 	libraryClient.Dialer, libraryClient.TLSConfig = dialer, nil // the library encrypts only connections of a net.Dialer
 	waiter, err := start(&libraryClient)
@@ -75,7 +75,7 @@ func (d *dialer) Dial(network, address string) (net.Conn, error) {
 	}
 	w := &streamConn{Conn: conn, keepOpen: d.keepOpen}
 	conn.SetDeadline(time.Now().Add(d.responseTimeout))
-	w.stopWatch = context.AfterFunc(d.ctx, func() { conn.SetDeadline(time.Now()) })
+	w.stopContextWatch = context.AfterFunc(d.ctx, func() { conn.SetDeadline(time.Now()) })
 	d.onOpen(w)
 	return w, nil
 }
@@ -83,11 +83,14 @@ func (d *dialer) Dial(network, address string) (net.Conn, error) {
 // streamConn is the connection of a stream. It records the status of the response.
 type streamConn struct {
 	net.Conn
-	keepOpen   bool        // CloseWrite does nothing
-	stopWatch  func() bool // stops watching the context: after the response, its end does not interrupt the connection
-	statusLine []byte      // the first 12 bytes of the response
-	status     atomic.Int32
-	lastWrite  atomic.Int64 // Unix nanoseconds
+	keepOpen bool // CloseWrite does nothing
+	// stopContextWatch is called after the response: from then on, the end of the context does not interrupt the
+	// connection.
+	stopContextWatch func() bool
+	onAccepted       func() // called before the first output; may be nil
+	statusLine       []byte // the first 12 bytes of the response
+	status           atomic.Int32
+	lastWrite        atomic.Int64 // Unix nanoseconds
 }
 
 const statusLineLen = len("HTTP/1.1 200")
@@ -115,7 +118,7 @@ func (c *streamConn) lastWriteTime() time.Time { return time.Unix(0, c.lastWrite
 
 // handleStatus parses the status and replaces the deadlines of the request.
 func (c *streamConn) handleStatus() {
-	c.stopWatch()
+	c.stopContextWatch()
 	status := 0
 	for _, digit := range c.statusLine[statusLineLen-3:] {
 		status = status*10 + int(digit-'0')
@@ -124,6 +127,9 @@ func (c *streamConn) handleStatus() {
 	c.SetWriteDeadline(time.Time{})
 	if c.accepted() {
 		c.SetReadDeadline(time.Time{})
+		if c.onAccepted != nil {
+			c.onAccepted()
+		}
 	} else {
 		c.SetReadDeadline(time.Now().Add(refusalTimeout))
 	}
@@ -153,7 +159,7 @@ func (c *streamConn) CloseWrite() error {
 func (c *streamConn) closeWrite() error { return c.Conn.(interface{ CloseWrite() error }).CloseWrite() }
 
 func (c *streamConn) Close() error {
-	c.stopWatch()
+	c.stopContextWatch()
 	return c.Conn.Close()
 }
 

@@ -15,9 +15,10 @@ import (
 // outputReceiver receives the data of a stream and writes it to stdout and stderr.
 type outputReceiver struct {
 	demuxer
-	classify func() outputKind // called once, before the first write; may be nil
-	broken   chan struct{}     // closed by fail
-	conn     *streamConn
+	classify   func() outputKind // called once, before the first write; may be nil
+	onAccepted func()            // called once, when the daemon has accepted the request; may be nil
+	broken     chan struct{}     // closed by fail
+	conn       *streamConn
 
 	idleSince        atomic.Int64 // Unix nanoseconds; 0: a write is in progress
 	writing          atomic.Bool

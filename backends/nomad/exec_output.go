@@ -34,7 +34,7 @@ func (r *programState) newOutputs(p backends.Program, w *wrappedCommand) outputs
 		return outputs{stdout: out, stderr: errs, direct: out}
 	}
 	var mu sync.Mutex
-	open := 2 // streams without an end marker; guarded by mu
+	open := 2 // streams whose end marker has not arrived; guarded by mu
 	onEnd := func(code int) {
 		mu.Lock()
 		defer mu.Unlock()
@@ -139,9 +139,9 @@ func (w *directOutput) forward(b []byte) {
 	}
 }
 
-// startError returns Docker's message if the program could not start. Otherwise it forwards the buffered output and
+// finish returns Docker's message if the program could not start. Otherwise it forwards the buffered output and
 // returns nil.
-func (w *directOutput) startError(code int) []byte {
+func (w *directOutput) finish(code int) (startError []byte) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if (code == 126 || code == 127) && bytes.HasPrefix(w.buffered, []byte(dockerExecError)) {

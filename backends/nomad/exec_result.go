@@ -56,7 +56,7 @@ func (r *programState) result(p backends.Program, out outputs, w *wrappedCommand
 // directResult is like result, for a program that ran without the wrapper.
 func directResult(p backends.Program, out outputs, code int, err error) (int, error) {
 	if err != nil {
-		out.direct.startError(0) // forwards the output
+		out.direct.finish(0)
 		switch text := err.Error(); {
 		case isNotFound(text):
 			return 0, fmt.Errorf("%s: %w", p.Argv[0], backends.ErrProgramNotFound)
@@ -65,7 +65,7 @@ func directResult(p backends.Program, out outputs, code int, err error) (int, er
 		}
 		return 0, streamError(err, true)
 	}
-	switch why := string(out.direct.startError(code)); {
+	switch why := string(out.direct.finish(code)); {
 	case why == "":
 		return code, nil
 	case isNotFound(why):

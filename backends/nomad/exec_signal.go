@@ -33,7 +33,7 @@ var signalScript = procscript.With(signalText)
 
 const (
 	stepTimeout        = 2500 * time.Millisecond // for one signal while a program is being killed
-	userSignalTimeout  = 10 * time.Second        // for a user's signal; a scan of a busy node takes time
+	userSignalTimeout  = 10 * time.Second        // for a signal of a user, and to kill orphans; a scan takes time
 	userSignalAttempts = 3
 	afterKillTimeout   = 3500 * time.Millisecond // for the program to exit
 )

@@ -13,7 +13,7 @@ if [ -z "$shell_only" ]; then
 		read_stat "$pid" && [ "$state" != Z ] && [ "$parent" = "$top" ] && send "$pid"
 	done
 fi
-# The shell's helpers may have children with a lower process ID, so look twice.
+# The wrapper's stdin reader and its children may have lower process IDs than their parents, so look twice.
 again=
 [ -z "$shell_only" ] || again=/proc/[0-9]*
 for dir in /proc/[0-9]* $again; do

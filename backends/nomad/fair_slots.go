@@ -72,7 +72,7 @@ func (s *fairSlots) Acquire(ctx context.Context, n int) (release func(), err err
 	return s.await(ctx, r)
 }
 
-// await waits until r has its slots, the timeout or the end of ctx.
+// await waits until r has its slots, waitTimeout expires or ctx ends.
 func (s *fairSlots) await(ctx context.Context, r *slotRequest) (release func(), err error) {
 	var late <-chan time.Time
 	if s.waitTimeout > 0 {
@@ -188,6 +188,6 @@ func (s *fairSlots) InUse() int {
 // limitError returns the error for a user who gets no slot. The caller holds mu.
 func (s *fairSlots) limitError(user string) error {
 	return fmt.Errorf("%w %s: %d of %d slots are in use, %d of them by you "+
-		"(you get more than %d only while %d stay free); close one or retry in a minute",
+		"(a user may have more than %d slots only while at least %d stay free); close one or retry in a minute",
 		backends.ErrLimitReached, s.label, s.inUse, s.capacity, s.usedBy[user], s.fairShare, s.fairShare)
 }

@@ -28,7 +28,7 @@ func TestFairSlots_UserLeavesAThird(t *testing.T) {
 					t.Errorf("refused after %s, want 5s", time.Since(begin))
 				}
 				want := "too many programs or logs are open through Nomad: 16 of 24 slots are in use, 16 of them by you " +
-					"(you get more than 8 only while 8 stay free); close one or retry in a minute"
+					"(a user may have more than 8 slots only while at least 8 stay free); close one or retry in a minute"
 				if !errors.Is(err, backends.ErrLimitReached) || err.Error() != want {
 					t.Errorf("got %v, want %s", err, want)
 				}

@@ -20,7 +20,8 @@ import (
 
 var _ backends.LogFiles = (*Client)(nil)
 
-// searchMargin is added to the newest part's size to search for it: the task may write more in the meantime.
+// searchMargin is how much earlier the search for the newest part (see LogFiles.LogBefore) starts than its size
+// requires: the task may write more in the meantime.
 const searchMargin = 1 << 20
 
 // LogBefore implements backends.LogFiles. It needs the capability read-logs. With read-fs it can leave out old files.

@@ -70,7 +70,7 @@ func TestLogBefore(t *testing.T) {
 		"nothing before":            {lines(0, total), -1, "", nil},
 		"nothing retained":          {"", -1, lines(0, total), nil},
 		"the task has written more": {lines(15_000, 19_990), -1, lines(0, 15_000), nil},
-		"final": {
+		"newest line is the last one": {
 			lines(15_000, total), -1, lines(0, 15_000),
 			func(h *backends.RetainedOutput) { h.HasEnd = true },
 		},

@@ -24,7 +24,8 @@ func readPages[T any](
 	q.Filter, q.PerPage = filter, perPage
 	var all []T
 	for {
-		page, meta, err := retryRead(ctx, c.retryBackoff, func() ([]T, *api.QueryMeta, error) { return fetch(q) }, isTransient)
+		page, meta, err := retryRead(ctx, c.retryBackoff,
+			func() ([]T, *api.QueryMeta, error) { return fetch(q) }, isTransient)
 		switch {
 		case isForbidden(err):
 			return nil, c.forbiddenError(ctx, namespace, capability, err)
@@ -39,9 +40,9 @@ func readPages[T any](
 	}
 }
 
-// retryRead tries a read up to maxReadAttempts times while shouldRetry returns true for its error. It pauses for backoff
-// before the second attempt, and twice as long before each further one. The pauses are random, so that many gateways do
-// not retry in step.
+// retryRead tries a read up to maxReadAttempts times while shouldRetry returns true for its error. It pauses for
+// backoff before the second attempt, and twice as long before each further one. The pauses are random, so that many
+// gateways do not retry in step.
 func retryRead[T any](
 	ctx context.Context, backoff time.Duration, read func() (T, *api.QueryMeta, error), shouldRetry func(error) bool,
 ) (T, *api.QueryMeta, error) {

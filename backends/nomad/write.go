@@ -47,7 +47,7 @@ type writeRequest struct {
 type writeTimeouts struct {
 	notApplied   time.Duration // while Nomad does not apply a request, because it has no leader or cannot be reached
 	lostResponse time.Duration // after a lost response
-	register     time.Duration // both, for Register: the job may be down until it succeeds
+	register     time.Duration // instead of the two above, for Register: the job may be down until it succeeds
 	response     time.Duration // for each response
 	nodeResponse time.Duration // for each response of a node
 	maxPause     time.Duration // between two attempts
@@ -60,8 +60,8 @@ var defaultWriteTimeouts = writeTimeouts{
 
 // write sends a request until its outcome is known. It returns nil if Nomad has applied it. w.response is set then,
 // unless the response was lost and only w.verify knows the outcome. Other results are the errors of
-// backends.ClusterWriter, the cause of ctx, an error of the token file or of w.beforeRetry, or an error whose text ends
-// with "nothing was done".
+// backends.ClusterWriter, the cause of ctx, an error of the token file or of w.beforeRetry, or an error whose text
+// contains "nothing was done".
 //
 // Each attempt has one of four outcomes. A request that was certainly not applied is sent again for a while. A
 // request that was rejected fails. After a lost response the outcome is unknown: w.verify then reads the job, and

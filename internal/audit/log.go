@@ -117,8 +117,8 @@ func (l *Log) Record(e Event) {
 	}
 }
 
-// deliver writes an event to the stream. It reports an event that the stream does not accept, also if that happens
-// later.
+// deliver writes an event to the stream. It returns an error if the stream does not accept the event. If the write
+// fails later, it reports the event itself.
 func (l *Log) deliver(e Event, line []byte) error {
 	return l.queue.Deliver(line, func(err error) { l.reportLost(e, line, l.countLost(err)) })
 }

@@ -26,8 +26,8 @@ func loadConfig(file string) *config.Config {
 	return c
 }
 
-// containerHint returns the next step in a container of the project's image, where the steps in the error of
-// config.Find do not apply.
+// containerHint returns a hint for users of the project's image. The hints in the error of config.Find do not apply
+// there.
 func containerHint() string {
 	if os.Getenv("NOMADCTLD_CONTAINER") == "" { // the Dockerfile sets it
 		return ""

@@ -8,6 +8,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/creack/pty"
 	"golang.org/x/crypto/ssh"
@@ -23,8 +24,6 @@ func TestExec_Terminal(t *testing.T) {
 		cmd.Args = append([]string{"ssh", "-tt"}, cmd.Args[1:]...)
 		cmd.Env = append(os.Environ(), "TERM=xterm-256color")
 		c := onTerminal(t, cmd, 91, 33)
-		c.expect("Welcome wim (wim, SHA256:")
-		c.expect("You have access to p-\r\n")
 		c.expect("welcome to box of p-team1-box.g[0] on node-1\r\n")
 		c.send("stty size; echo T=$TERM\n")
 		c.expect("33 91\r\n")
@@ -52,17 +51,66 @@ func TestExec_Terminal(t *testing.T) {
 	})
 }
 
-func TestExec_GreetingNotOnStdout(t *testing.T) {
+// TestExec_Greeting checks that a shell is greeted with one line, not on stdout, and a command is not.
+func TestExec_Greeting(t *testing.T) {
 	t.Parallel()
 	testenv.NeedSSH(t)
 	forEachPath(t, func(t *testing.T, p execPath) {
-		cmd := p.SSH("wim", "exec p-team1-box echo only this")
-		cmd.Args = append([]string{"ssh", "-tt"}, cmd.Args[1:]...)
-		var stderr bytes.Buffer
-		cmd.Stderr = &stderr
-		out, err := cmd.Output()
-		if string(out) != "only this\r\n" || err != nil || !strings.Contains(stderr.String(), "welcome to box of") {
-			t.Errorf("got %q, %q, %v", out, stderr.String(), err)
+		for line, want := range map[string]struct{ stdout, stderr string }{
+			"exec p-team1-box echo only this":          {"only this\r\n", ""},
+			"exec p-team1-box -c 'echo only this'":     {"only this\r\n", ""},
+			"exec --shell /bin/echo p-team1-box":       {"\r\n", "welcome to box of p-team1-box.g[0] on node-1\r\n"},
+			"exec -it --shell /bin/echo p-team1-box":   {"\r\n", "welcome to box of p-team1-box.g[0] on node-1\r\n"},
+			"exec p-team1-box -it -- echo only this":   {"only this\r\n", ""},
+			"exec -i -t p-team1-box echo --it's only'": {"--its only\r\n", ""},
+		} {
+			cmd := p.SSH("wim", line)
+			cmd.Args = append([]string{"ssh", "-tt"}, cmd.Args[1:]...)
+			var stderr bytes.Buffer
+			cmd.Stderr = &stderr
+			out, err := cmd.Output()
+			if string(out) != want.stdout || err != nil || stderr.String() != want.stderr {
+				t.Errorf("%s: got %q, %q, %v; want %q and %q", line, out, stderr.String(), err, want.stdout, want.stderr)
+			}
+		}
+	})
+}
+
+// TestExec_SilenceWithoutTerminal checks that a shell without a terminal reports that it reads commands from stdin, and
+// only if no input arrives.
+func TestExec_SilenceWithoutTerminal(t *testing.T) {
+	t.Parallel()
+	testenv.NeedSSH(t)
+	forEachPath(t, func(t *testing.T, p execPath) {
+		const notice = "no terminal; use ssh -t for a shell (/bin/sh reads commands from stdin)\n"
+		for _, tc := range []struct {
+			line, want string
+			delay      time.Duration
+		}{
+			{"exec p-team1-box", notice, 1500 * time.Millisecond},
+			{"exec -it p-team1-box", notice, 1500 * time.Millisecond},
+			{"exec p-team1-box", "", 0},
+			{"exec p-team1-box sh", "", 1500 * time.Millisecond},
+		} {
+			cmd := p.SSH("wim", tc.line)
+			var stdout, stderr bytes.Buffer
+			cmd.Stdout, cmd.Stderr = &stdout, &stderr
+			in, err := cmd.StdinPipe()
+			if err == nil {
+				err = cmd.Start()
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(tc.delay)
+			if tc.want != "" {
+				time.Sleep(tc.delay) // for the connection
+			}
+			io.WriteString(in, "echo done\n")
+			in.Close()
+			if err := cmd.Wait(); err != nil || stdout.String() != "done\n" || stderr.String() != tc.want {
+				t.Errorf("%s: got %q, %q, %v; want %q on stderr", tc.line, stdout.String(), stderr.String(), err, tc.want)
+			}
 		}
 	})
 }

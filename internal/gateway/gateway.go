@@ -61,7 +61,7 @@ func Check(c *config.Config) error {
 	return err
 }
 
-// build creates the parts. It makes no connections. The parts keep log, which may be nil.
+// build creates the parts. It makes no connections. The parts store the logger, which may be nil.
 func build(c *config.Config, log *slog.Logger) (p parts, err error) {
 	clients, err := nomad.Open(nomadTiers(c.Tiers)...)
 	if err != nil {

@@ -117,9 +117,9 @@ func (j Source) readOlder(
 	if !retained.Rotated && (!known || task.Restarts > 0) {
 		return nil // the rest of the files belongs to earlier runs
 	}
-	final := !retained.Rotated
+	complete := !retained.Rotated
 	for i := range retained.Outputs {
-		retained.Outputs[i].HasStart, retained.Outputs[i].HasEnd = !retained.Rotated, final
+		retained.Outputs[i].HasStart, retained.Outputs[i].HasEnd = complete, complete
 	}
 	noted := false
 	note := func() error {
@@ -138,7 +138,7 @@ func (j Source) readOlder(
 		})
 	}
 	err := before()
-	if final && !noted && errors.Is(err, backends.ErrLogMismatch) {
+	if complete && !noted && errors.Is(err, backends.ErrLogMismatch) {
 		// Either the task has written more in the meantime, or the container's log is damaged and ends early.
 		now, scanErr := j.scanContainer(ctx, in)
 		if scanErr != nil {
@@ -156,7 +156,7 @@ func (j Source) readOlder(
 	case noted, ctx.Err() != nil, retained.Rotated && errors.Is(err, backends.ErrLimitReached):
 		return err
 	case errors.As(err, &mismatch):
-		if (!q.Follow || final) && known && task.Restarts == 0 && mismatch.FilesContainMore {
+		if (!q.Follow || complete) && known && task.Restarts == 0 && mismatch.FilesContainMore {
 			return errReadFiles
 		}
 	case !retained.Rotated: // nothing suggests that the container's log is incomplete

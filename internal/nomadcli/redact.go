@@ -14,7 +14,7 @@ var secretFlags = map[string]bool{
 
 // Redact returns the words of a command with each secret replaced by the result of redactValue. It is for records, so
 // it also accepts commands that Check refuses. Words after "--" are unchanged, except those of var put and var lock.
-// In the program of alloc exec, it replaces only the values of flags that Check refuses.
+// In the command that alloc exec runs in the task, Redact replaces only the values of flags that Check refuses.
 func Redact(args []string, redactValue func(string) string) []string {
 	args = slices.Clone(args)
 	if len(args) == 0 {

@@ -54,22 +54,6 @@ func TestInject_DelayAndHang(t *testing.T) {
 	}
 }
 
-func TestInject_UnknownRoutePanics(t *testing.T) {
-	for name, f := range map[string]func(c *Cluster){
-		"fault": func(c *Cluster) { c.Inject(Fault{Path: "/v1/alocations", Cut: true}) },
-		"count": func(c *Cluster) { c.Traffic("/v1/client/allocation/*/stats") },
-	} {
-		func() {
-			defer func() {
-				if got := recover(); got == nil {
-					t.Errorf("%s: got no panic, want one", name)
-				}
-			}()
-			f(New())
-		}()
-	}
-}
-
 // TestLimit_RefusesConnections accepts several errors: Nomad writes its 429 before it reads the request, and then
 // closes the connection. The client sees the 429, a broken connection, or an error of Go's transport about an early
 // response ("readLoopPeekFailLocked: %!w(<nil>)").

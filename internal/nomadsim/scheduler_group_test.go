@@ -7,8 +7,6 @@ import (
 	"time"
 
 	"github.com/hashicorp/nomad/api"
-
-	"nomadctld/internal/nomadsim/store"
 )
 
 func TestDeployment_MaxParallel(t *testing.T) {
@@ -95,25 +93,6 @@ func TestPromote_CompletesDeployment(t *testing.T) {
 	if j, _, err := n.Jobs().Info("web", nil); err != nil || !*j.Stable {
 		t.Errorf("job: got %+v, %v, want it stable", j, err)
 	}
-}
-
-func TestPromote_AutoPromoteOnce(t *testing.T) {
-	t.Parallel()
-	c, n := fastCluster(t, "")
-	canary := setUpdate(api.UpdateStrategy{Canary: new(1), AutoPromote: new(true)})
-	registerAndWait(t, n, c, sleeper("web", 1, canary))
-	registerAndWait(t, n, c, sleeper("web", 1, canary, setEnv("V", "2")))
-	d := jobRecord(c, "web").Deployment
-	var before, after uint64
-	c.store.Update(func(st *store.State) {
-		before = st.Index
-		c.scheduler.AutoPromote(st, d.ID)
-		after = st.Index
-	})
-	if s := d.TaskGroups["g"]; d.Status != "successful" || !s.Promoted || after != before {
-		t.Errorf("got %s, %+v, and the index %d after %d, want it promoted and over", d.Status, s, after, before)
-	}
-	wantList(t, "allocations", allocationLines(t, n, "web"), []string{"web.g[0] v1 running"})
 }
 
 func TestDeployment_AutoRevert(t *testing.T) {

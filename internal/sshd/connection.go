@@ -120,8 +120,8 @@ func (c *connection) refuseSessions(why error) {
 	}
 }
 
-// sessionsRefused returns the error for all commands on this connection, or nil.
-func (c *connection) sessionsRefused() error {
+// sessionLimitError returns the error for all commands on this connection, or nil.
+func (c *connection) sessionLimitError() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.sessionRefusal

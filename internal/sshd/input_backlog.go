@@ -45,8 +45,8 @@ func (b *inputBacklog) add(user string, n int64) {
 	}
 }
 
-// fullUntil returns a channel that is closed when the backlog shrinks, or nil if the user may send more.
-func (b *inputBacklog) fullUntil(user string) <-chan struct{} {
+// waitForShrink returns a channel that is closed when the backlog shrinks, or nil if the user may send more.
+func (b *inputBacklog) waitForShrink(user string) <-chan struct{} {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if n := b.users[user]; n < minUserBacklog || n < maxUserBacklog && b.total < maxBacklog {
@@ -102,7 +102,8 @@ func (m *backlogMeter) consumed(n int) {
 	m.adjust(-int64(n) - int64(n)/64)
 }
 
-// sent counts bytes written to the client. The client acknowledges them with a few bytes from time to time.
+// sent counts bytes written to the client. The client acknowledges them with window-adjust packets. Their
+// bytes are not input, so sent subtracts them.
 func (m *backlogMeter) sent(n int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -152,7 +153,7 @@ func (m *backlogMeter) waitForRoom() {
 		if n == 0 {
 			return
 		}
-		shrunk := m.backlog.fullUntil(m.user)
+		shrunk := m.backlog.waitForShrink(m.user)
 		if shrunk == nil {
 			return
 		}

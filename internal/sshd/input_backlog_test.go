@@ -347,16 +347,16 @@ func TestInput_DataAfterEOFRefused(t *testing.T) {
 func TestBacklog_OtherUsersServed(t *testing.T) {
 	b := newInputBacklog()
 	b.add("ann", maxUserBacklog)
-	if b.fullUntil("ann") == nil || b.fullUntil("bob") != nil {
+	if b.waitForShrink("ann") == nil || b.waitForShrink("bob") != nil {
 		t.Error("the user with too much input must be paused")
 	}
 	b.add("eve", maxBacklog-maxUserBacklog)
 	b.add("bob", minUserBacklog-1)
-	if b.fullUntil("bob") != nil {
+	if b.waitForShrink("bob") != nil {
 		t.Error("a user with little input is paused because of others")
 	}
 	b.add("bob", 1)
-	shrunk := b.fullUntil("bob")
+	shrunk := b.waitForShrink("bob")
 	if shrunk == nil {
 		t.Error("the total is not limited")
 	}

@@ -34,7 +34,7 @@ func newLoginLog(s *Server) loginLog {
 			summary(event)(suppressed, networks)
 			s.record(audit.Event{
 				Kind: audit.LoginRefused, Time: time.Now().UTC(), Command: []string{}, Decision: audit.Denied,
-				Error: fmt.Sprintf("%s: %d more from %d networks, not recorded individually",
+				Error: fmt.Sprintf("%s: %d more, not recorded individually (networks: %d)",
 					event, suppressed, networks),
 			})
 		}
@@ -156,7 +156,7 @@ func (s *Server) recordLogin(c *connection, conn *gossh.ServerConn) (disconnecte
 		User: login, Key: fingerprint(key), Remote: c.remote(),
 		Command: []string{}, Decision: audit.Allowed,
 	}
-	if why := c.sessionsRefused(); why != nil {
+	if why := c.sessionLimitError(); why != nil {
 		event.Decision, event.Error = audit.Denied, why.Error()
 	}
 	s.record(event)

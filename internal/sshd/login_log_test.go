@@ -210,7 +210,7 @@ func TestLoginLog_Summaries(t *testing.T) {
 		if got := events[maxPerNetwork].Error; got != "login with a forged signature: ssh: signature did not verify" {
 			t.Errorf("earlier failures suppress the forgery: got %q", got)
 		}
-		const summary = "login failed: 34 more from 1 networks, not recorded individually"
+		const summary = "login failed: 34 more, not recorded individually (networks: 1)"
 		if got := events[maxPerNetwork+1].Error; got != summary {
 			t.Errorf("got summary %q", got)
 		}

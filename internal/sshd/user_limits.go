@@ -67,7 +67,7 @@ func (s *Server) forgetIfUnused(login string) {
 
 // acquireSession counts a session of a user, or returns the error of a limit. Call leave when the command has finished.
 func (s *Server) acquireSession(c *connection, login string) (leave func(), refused error) {
-	if why := c.sessionsRefused(); why != nil {
+	if why := c.sessionLimitError(); why != nil {
 		return func() {}, why
 	}
 	s.mu.Lock()

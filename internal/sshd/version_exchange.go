@@ -23,8 +23,9 @@ const (
 var errNotSSH = errors.New("the client does not speak SSH")
 
 // exchangeVersions sends the gateway's version line and reads the client's. From OpenSSH it also reads the first
-// packet, which lists the client's ciphers; init is nil if that does not arrive in time or is invalid. The library
-// reads everything again. Call it before the library reads or writes.
+// packet, which lists the client's ciphers; init is nil if that packet does not arrive in time or is not a valid
+// KEXINIT. An invalid packet length is an error. The library reads everything again. Call it before the library reads
+// or writes.
 func (c *connection) exchangeVersions() (client string, init *kexInit, err error) {
 	if _, err := c.Conn.Write([]byte(serverVersion + "\r\n")); err != nil {
 		return "", nil, err

@@ -70,7 +70,7 @@ internal/testenv/gatewaytest: config internal/audit internal/gateway internal/ss
 internal/testenv/nomadtest: internal/nomadsim internal/nomadsim/jobspec internal/testenv
 router: acl backends internal/audit internal/clusterview internal/cmdline
 	internal/console internal/escape internal/logjoin internal/logshare internal/nomadcli
-	internal/ops internal/safego internal/suggest
+	internal/ops internal/phrase internal/safego internal/suggest
 `)
 
 // importTable parses lines such as "config: internal/suggest": a package, a colon and the packages that it may import.

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// fileInfo describes a file of an allocation.
-type fileInfo struct {
+// FileInfo describes a file of an allocation.
+type FileInfo struct {
 	ContentType string `json:",omitempty"`
 	FileMode    string
 	IsDir       bool
@@ -21,8 +21,8 @@ type fileInfo struct {
 	Size        int64
 }
 
-func newFileInfo(i fs.FileInfo) fileInfo {
-	return fileInfo{
+func newFileInfo(i fs.FileInfo) FileInfo {
+	return FileInfo{
 		FileMode: i.Mode().String(), IsDir: i.IsDir(), ModTime: i.ModTime().UTC(), Name: i.Name(), Size: i.Size(),
 	}
 }
@@ -53,7 +53,7 @@ func (d *AllocDir) List(name string) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	all := []fileInfo{}
+	all := []FileInfo{}
 	for _, e := range entries {
 		if info, err := e.Info(); err == nil {
 			all = append(all, newFileInfo(info))
@@ -63,7 +63,7 @@ func (d *AllocDir) List(name string) (any, error) {
 }
 
 // Stat returns a file, and the start of its content.
-func (d *AllocDir) Stat(name string) (info fileInfo, head []byte, err error) {
+func (d *AllocDir) Stat(name string) (info FileInfo, head []byte, err error) {
 	path, err := d.resolve(name)
 	if err != nil {
 		return info, nil, err

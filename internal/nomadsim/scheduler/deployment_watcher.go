@@ -69,15 +69,15 @@ func (sc *Scheduler) checkDeployment(st *store.State, id string) (unchanged bool
 	case complete:
 		st.AfterStep(func(st *store.State) { sc.completeDeployment(st, id) })
 	case automatic && promotable:
-		st.AfterStep(func(st *store.State) { sc.AutoPromote(st, id) })
+		st.AfterStep(func(st *store.State) { sc.autoPromote(st, id) })
 	default:
 		return true
 	}
 	return false
 }
 
-// AutoPromote promotes a running deployment, unless it is already promoted.
-func (sc *Scheduler) AutoPromote(st *store.State, id string) {
+// autoPromote promotes a running deployment, unless it is already promoted.
+func (sc *Scheduler) autoPromote(st *store.State, id string) {
 	d := st.DeploymentByID(id)
 	if d == nil || d.Status != "running" {
 		return

@@ -1,6 +1,9 @@
 package store
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // defaultStepInterval is the initial step interval.
 const defaultStepInterval = 20 * time.Millisecond
@@ -9,22 +12,34 @@ const defaultStepInterval = 20 * time.Millisecond
 // wait for half a minute.
 const maxDelaySteps = 10
 
+// step is a transaction that is due at a time.
+type step struct {
+	due time.Time
+	do  func(st *State)
+}
+
 // AfterStep waits until these channels are closed, then for one step, and calls do in another transaction. If the store
-// is closed first, do is not called.
+// is closed first, do is not called. Steps run in the order in which they are due, even on a busy machine.
 func (st *State) AfterStep(do func(st *State), exited ...<-chan struct{}) {
 	st.AfterDelay(st.stepInterval, do, exited...)
 }
 
-// AfterDelay is afterStep with a delay.
+// AfterDelay is AfterStep with a delay.
 func (st *State) AfterDelay(d time.Duration, do func(st *State), exited ...<-chan struct{}) {
 	s := st.store
 	if !s.Acquire() {
 		return
 	}
+	if len(exited) == 0 {
+		st.schedule(time.Now().Add(d), do)
+	}
 	go func() {
 		defer s.Release()
-		for _, c := range exited {
-			<-c
+		if len(exited) > 0 {
+			for _, c := range exited {
+				<-c
+			}
+			s.Update(func(st *State) { st.schedule(time.Now().Add(d), do) })
 		}
 		select {
 		case <-time.After(d):
@@ -33,10 +48,29 @@ func (st *State) AfterDelay(d time.Duration, do func(st *State), exited ...<-cha
 		}
 		s.Update(func(st *State) {
 			if s.ctx.Err() == nil {
-				do(st)
+				st.runNextStep()
 			}
 		})
 	}()
+}
+
+// schedule adds a step after those that are due before it or at the same time.
+func (st *State) schedule(due time.Time, do func(st *State)) {
+	i, _ := slices.BinarySearchFunc(st.pending, due, func(s step, due time.Time) int {
+		if s.due.After(due) {
+			return 1
+		}
+		return -1
+	})
+	st.pending = slices.Insert(st.pending, i, step{due, do})
+}
+
+// runNextStep runs the step that is due first. Each step has a goroutine that calls it once, when its own step is due.
+// If the goroutines are late, the steps still run in order.
+func (st *State) runNextStep() {
+	next := st.pending[0]
+	st.pending = slices.Delete(st.pending, 0, 1)
+	next.do(st)
 }
 
 // CapDelay limits a policy's delay to maxDelaySteps. Delays of an hour or more are not limited: tests use them to

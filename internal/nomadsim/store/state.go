@@ -33,6 +33,7 @@ type State struct {
 	Deployments  []*Deployment          // by creation
 	byID         map[string]*Allocation // the allocations
 	stepInterval time.Duration          // duration of a simulation step
+	pending      []step                 // in the order in which they are due
 	store        *Store
 }
 

@@ -1,10 +1,11 @@
-package nomadsim
+package agent
 
 import (
 	"reflect"
 	"testing"
 
-	"nomadctld/internal/nomadsim/agent"
+	"nomadctld/internal/nomadsim/jobspec"
+	"nomadctld/internal/nomadsim/store"
 )
 
 func TestContainer_LogSettings(t *testing.T) {
@@ -31,19 +32,15 @@ func TestContainer_LogSettings(t *testing.T) {
 			map[string]string{"max-size": "20k", "max-file": "3"},
 		},
 	} {
-		c := New()
-		c.AddJob(Job{ID: "web", Groups: []Group{{
-			Tasks:       []Task{{Name: "a/b", Driver: "docker", Config: tc.config}},
-			Allocations: []Allocation{{ID: "5f1c", Node: "n"}},
-		}}})
-		got := c.Container("5f1c", "a/b")
-		want := agent.Container{
+		got := ContainerOf(&store.Allocation{ID: "5f1c", Group: jobspec.Group{
+			Tasks: []jobspec.Task{{Name: "a/b", Driver: "docker", Config: tc.config}},
+		}}, "a/b")
+		want := Container{
 			Name: "a_b-5f1c", Labels: map[string]string{"com.hashicorp.nomad.alloc_id": "5f1c"},
 			LogDriver: tc.driver, LogOptions: tc.options,
 		}
 		if !reflect.DeepEqual(got, want) {
 			t.Errorf("%s: got %+v, want %+v", name, got, want)
 		}
-		c.Close()
 	}
 }
