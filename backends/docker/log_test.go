@@ -312,6 +312,7 @@ func TestLog_LongLineMemorySoak(t *testing.T) {
 
 // testLongLine reads one long line, and checks that little of it is in memory.
 func testLongLine(t *testing.T, size int) {
+	testenv.NoRace(t, "measures memory")
 	d := mustOpen(t, Settings{Host: dockertest.Daemon(t)})
 	for _, tty := range []bool{false, true} {
 		in := finishedTask(t, dockerclient.Config{Cmd: []string{

@@ -86,8 +86,8 @@ func TestExec_BrokenUploadHasNoEOF(t *testing.T) {
 				t.Parallel()
 				name := "left" + newAllocation()[:8]
 				file := "/tmp/" + name
-				cmd := p.SSH("wim", fmt.Sprintf("exec p-team1-box -c ': >%[1]s.new; echo ready; cat >%[1]s.new && mv %[1]s.new %[1]s; "+
-					": %[2]s'", file, name))
+				cmd := p.SSH("wim", fmt.Sprintf("exec p-team1-box -c ': >%[1]s.new; echo ready; cat >%[1]s.new && "+
+					"mv %[1]s.new %[1]s; : %[2]s'", file, name))
 				p.checkAbandoned(t, cmd, name, func() { cmd.Process.Kill() })
 				check := fmt.Sprintf("exec p-team1-box -c 'test -e %[1]s.new && test ! -e %[1]s; code=$?; rm -f "+
 					"%[1]s.new %[1]s; exit $code'", file)

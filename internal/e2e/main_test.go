@@ -110,13 +110,14 @@ func scriptParams(dir, kind string, choose func(*testscript.Env) (nomadtest.Clus
 			if !slices.Contains(scriptConditions, condition) {
 				return false, fmt.Errorf("unknown condition: %s", condition)
 			}
-			return condition == kind, nil
+			return condition == kind || condition == "race" && testenv.Race, nil
 		},
 	}
 }
 
-// scriptConditions are the conditions of scripts: the kinds of clusters.
-var scriptConditions = []string{"sim", "real"}
+// scriptConditions are the conditions of scripts: the kinds of clusters, and the race detector. testdata/script/README
+// documents them.
+var scriptConditions = []string{"sim", "real", "race"}
 
 // scriptCommands are the commands of scripts. testdata/script/README documents them.
 var scriptCommands = map[string]func(*testscript.TestScript, bool, []string){

@@ -32,10 +32,10 @@ func TestMemory_HostileReaderSoak(t *testing.T) {
 	testAttacks(t, true)
 }
 
-// testAttacks runs the gateway as a process with 256 MB of memory, and attacks it as a user with read rights. The gateway
-// must survive each attack, and commands of another user must work during it.
+// testAttacks runs the gateway as a process with 256 MB of memory, and attacks it as a user with read rights. The
+// gateway must survive each attack, and commands of another user must work during it.
 func testAttacks(t *testing.T, reads bool) {
-	testenv.NoRace(t)
+	testenv.NoRace(t, "measures memory")
 	const (
 		limit       = 256 << 20
 		connections = 20 // with perConn sessions each

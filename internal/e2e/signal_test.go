@@ -68,7 +68,7 @@ func TestSigterm_SecondExitsAtOnce(t *testing.T) {
 	testenv.Eventually(t, "the hangup is logged", func() bool { return strings.Contains(g.Log(t), "got SIGHUP") })
 	exited := make(chan struct{})
 	go func() { g.Process.Wait(); close(exited) }()
-	for killed := false; !killed; { // the gateway handles the first signal in two steps, so a very early second one is lost
+	for killed := false; !killed; { // the gateway handles the first signal in two steps: an early second one is lost
 		g.Process.Process.Signal(syscall.SIGTERM)
 		select {
 		case <-exited:

@@ -178,7 +178,7 @@ func waitStalled(t *testing.T, conns []*countingConn) int64 {
 
 // TestMemory_UnreadInput sends input byte by byte to commands that read nothing, which needs the most memory.
 func TestMemory_UnreadInput(t *testing.T) {
-	testenv.NoRace(t)
+	testenv.NoRace(t, "measures memory")
 	dial, memory := startMemoryServer(t)
 	before := memory()
 	var conns []*countingConn
@@ -217,7 +217,7 @@ func TestMemory_UnreadInput(t *testing.T) {
 
 // TestMemory_UnreadOutput: commands write to clients that read nothing.
 func TestMemory_UnreadOutput(t *testing.T) {
-	testenv.NoRace(t)
+	testenv.NoRace(t, "measures memory")
 	dial, memory := startMemoryServer(t)
 	before := memory()
 	const sessions = 40

@@ -36,10 +36,11 @@ func Soak(t testing.TB) {
 	}
 }
 
-// NoRace skips a test under the race detector, which needs several times the memory.
-func NoRace(t testing.TB) {
+// NoRace skips a test under the race detector, which needs several times the memory and time. reason is why the test is
+// useless then.
+func NoRace(t testing.TB, reason string) {
 	t.Helper()
-	if raceEnabled {
-		t.Skip("measures memory: skipped under the race detector")
+	if Race {
+		t.Skip("skipped under the race detector:", reason)
 	}
 }

@@ -34,6 +34,18 @@ func (c *testClients) Stop(st *store.State, id string) {
 	})
 }
 
+// starts returns the number of started allocations.
+func (c *testClients) starts(s *store.Store) (n int) {
+	s.View(func(*store.State) { n = len(c.started) })
+	return n
+}
+
+// stops returns the number of stopped allocations.
+func (c *testClients) stops(s *store.Store) (n int) {
+	s.View(func(*store.State) { n = len(c.stopped) })
+	return n
+}
+
 // fail makes an allocation fail.
 func (c *testClients) fail(st *store.State, id string) {
 	before := st.AllocationByID(id)
@@ -99,15 +111,15 @@ func running(j *store.Job) map[uint64]int {
 func TestSubmit_StartsAllocations(t *testing.T) {
 	testScheduler(t, func(t *testing.T, s *store.Store, sc *Scheduler, c *testClients) {
 		j := submit(t, s, sc, "1", jobspec.Group{Count: 3})
-		if got := running(j); got[0] != 3 || len(c.started) != 3 || len(c.stopped) != 0 {
-			t.Errorf("got %v running, %d started, %d stopped, want 3 new ones", got, len(c.started), len(c.stopped))
+		if got := running(j); got[0] != 3 || c.starts(s) != 3 || c.stops(s) != 0 {
+			t.Errorf("got %v running, %d started, %d stopped, want 3 new ones", got, c.starts(s), c.stops(s))
 		}
 		if j.Deployment == nil || j.Deployment.Status != "successful" || j.Status != "running" {
 			t.Errorf("got status %s, deployment %+v, want a successful deployment", j.Status, j.Deployment)
 		}
 		again := submit(t, s, sc, "1", jobspec.Group{Count: 3})
-		if again.Version != 0 || len(c.started) != 3 {
-			t.Errorf("the same job: got version %d and %d starts, want nothing new", again.Version, len(c.started))
+		if again.Version != 0 || c.starts(s) != 3 {
+			t.Errorf("the same job: got version %d and %d starts, want nothing new", again.Version, c.starts(s))
 		}
 	})
 }
@@ -116,8 +128,8 @@ func TestSubmit_UpdatesInBatches(t *testing.T) {
 	testScheduler(t, func(t *testing.T, s *store.Store, sc *Scheduler, c *testClients) {
 		submit(t, s, sc, "1", jobspec.Group{Count: 3})
 		j := submit(t, s, sc, "2", jobspec.Group{Count: 3, Update: &jobspec.Update{MaxParallel: 2}})
-		if got := running(j); got[0] != 0 || got[1] != 3 || len(c.stopped) != 3 {
-			t.Errorf("got %v running and %d stopped, want 3 of the new version and 3", got, len(c.stopped))
+		if got := running(j); got[0] != 0 || got[1] != 3 || c.stops(s) != 3 {
+			t.Errorf("got %v running and %d stopped, want 3 of the new version and 3", got, c.stops(s))
 		}
 	})
 }
@@ -126,8 +138,8 @@ func TestSubmit_CountChangesInPlace(t *testing.T) {
 	testScheduler(t, func(t *testing.T, s *store.Store, sc *Scheduler, c *testClients) {
 		submit(t, s, sc, "1", jobspec.Group{Count: 3})
 		j := submit(t, s, sc, "1", jobspec.Group{Count: 2})
-		if got := running(j); got[1] != 2 || len(c.started) != 3 || len(c.stopped) != 1 {
-			t.Errorf("got %v running, %d started, %d stopped, want one stopped", got, len(c.started), len(c.stopped))
+		if got := running(j); got[1] != 2 || c.starts(s) != 3 || c.stops(s) != 1 {
+			t.Errorf("got %v running, %d started, %d stopped, want one stopped", got, c.starts(s), c.stops(s))
 		}
 	})
 }
@@ -139,8 +151,8 @@ func TestPlacement_Blocked(t *testing.T) {
 		time.Sleep(time.Minute)
 		var blocked *store.Evaluation
 		s.View(func(st *store.State) { blocked = st.Job("default", "web").Evaluations[0] })
-		if blocked.Status != "blocked" || blocked.FailedTGAllocs["g"].NodesFiltered != 1 || len(c.started) > 0 {
-			t.Fatalf("got %+v, %d started, want a blocked evaluation", blocked, len(c.started))
+		if blocked.Status != "blocked" || blocked.FailedTGAllocs["g"].NodesFiltered != 1 || c.starts(s) > 0 {
+			t.Fatalf("got %+v, %d started, want a blocked evaluation", blocked, c.starts(s))
 		}
 		s.Update(func(st *store.State) { sc.StartClient(st, st.AddNode(jobspec.Node{Name: "node-2"})) })
 		if got := running(wait(t, s)); got[0] != 2 {
@@ -156,18 +168,18 @@ func TestReschedule_WaitsForDelay(t *testing.T) {
 		first := j.Allocations[0].ID
 		s.Update(func(st *store.State) { c.fail(st, first) })
 		time.Sleep(time.Hour - time.Minute)
-		if len(c.started) != 1 {
-			t.Errorf("got %d starts before the delay, want only the first", len(c.started))
+		if c.starts(s) != 1 {
+			t.Errorf("got %d starts before the delay, want only the first", c.starts(s))
 		}
 		time.Sleep(2 * time.Minute)
 		j = wait(t, s)
-		if got := running(j); got[0] != 1 || len(c.started) != 2 {
-			t.Fatalf("got %v running after %d starts, want a replacement", got, len(c.started))
+		if got := running(j); got[0] != 1 || c.starts(s) != 2 {
+			t.Fatalf("got %v running after %d starts, want a replacement", got, c.starts(s))
 		}
 		s.Update(func(st *store.State) { c.fail(st, c.started[1]) })
 		time.Sleep(48 * time.Hour)
-		if len(c.started) != 2 {
-			t.Errorf("got %d starts, want no second reschedule", len(c.started))
+		if c.starts(s) != 2 {
+			t.Errorf("got %d starts, want no second reschedule", c.starts(s))
 		}
 	})
 }

@@ -23,10 +23,10 @@ func TestAfterStep_Waits(t *testing.T) {
 		time.Sleep(time.Minute)
 		close(exited)
 		time.Sleep(time.Minute)
+		s.Close()
 		if ran != time.Minute+time.Second {
 			t.Errorf("ran after %v, want one second after the exit", ran)
 		}
-		s.Close()
 	})
 }
 
