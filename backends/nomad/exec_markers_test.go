@@ -77,9 +77,9 @@ func TestMarkerFilter_PartialMarkerTimeout(t *testing.T) {
 			{"x\x01", "prompt\x01\x01max", "prompt\x01\x01max\x01"},
 		} {
 			s.Write([]byte(c.chunk))
-			time.Sleep(markerTimeout - 1)
+			time.Sleep(markerTimeout - time.Millisecond)
 			before := out.String()
-			time.Sleep(1)
+			time.Sleep(time.Millisecond)
 			synctest.Wait()
 			if after := out.String(); before != c.before || after != c.after {
 				t.Errorf("%q: got %q before the timeout and %q after it, want %q and %q", c.chunk, before, after, c.before, c.after)
