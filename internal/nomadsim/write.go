@@ -29,7 +29,7 @@ type writeRequest struct {
 }
 
 // write returns the handler of a write request. apply runs in a transaction. It changes the state, schedules later
-// changes with afterStep, and returns the response.
+// changes with AfterStep, and returns the response.
 func write(apply func(c *Cluster, st *store.State, req *writeRequest) (any, error)) handler {
 	return func(c *Cluster, w http.ResponseWriter, r *http.Request, id string) {
 		body, err := io.ReadAll(r.Body)

@@ -59,8 +59,8 @@ func (d Dir) WriteConfig(address string, host ssh.Signer, users ...string) error
 	return os.WriteFile(d.Path("ssh_config"), []byte(d.configText(ip, port, "*", users)), 0o600)
 }
 
-// WriteGatewayConfig is like WriteConfig, for a file that replaces ~/.ssh/config in a shell. The host gw is another name
-// for the first user's host. All other hosts have the settings of ~/.ssh/config.
+// WriteGatewayConfig is like WriteConfig, for a file that replaces ~/.ssh/config in a shell. The host gw is another
+// name for the first user's host. All other hosts have the settings of ~/.ssh/config.
 func (d Dir) WriteGatewayConfig(address string, host ssh.Signer, users ...string) error {
 	if err := d.WriteConfig(address, host, users...); err != nil {
 		return err

@@ -31,11 +31,11 @@ type Agents struct {
 
 // Servers is what the client agents report to.
 type Servers interface {
-	// clientStatusChanged handles an allocation that a client agent has updated.
+	// ClientStatusChanged handles an allocation that a client agent has updated.
 	ClientStatusChanged(st *store.State, before, now *store.Allocation)
-	// markHealthy marks a running allocation as healthy, unless its health is already set.
+	// MarkHealthy marks a running allocation as healthy, unless its health is already set.
 	MarkHealthy(st *store.State, id string)
-	// evaluate creates an evaluation of a job.
+	// Evaluate creates an evaluation of a job.
 	Evaluate(st *store.State, j *store.Job, trigger string, index, jobModified uint64) *store.Evaluation
 }
 

@@ -35,11 +35,11 @@ type execResult struct {
 
 // execClient is the connection of an exec to its client.
 type execClient interface {
-	// frames returns the frames from the client. The channel is closed when the client has disconnected.
+	// Frames returns the frames from the client. The channel is closed when the client has disconnected.
 	Frames() <-chan ExecInput
-	// send sends a frame to the client.
+	// Send sends a frame to the client.
 	Send(out ExecOutput) error
-	// readError returns why reading from the client ended, or nil while it continues.
+	// ReadError returns why reading from the client ended, or nil while it continues.
 	ReadError() error
 }
 

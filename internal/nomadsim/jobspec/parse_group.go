@@ -47,8 +47,6 @@ func groupSpec(g *api.TaskGroup, f *api.Job, trusted bool) Group {
 		if p.LostAfter != nil {
 			d.Disconnect.LostAfter = *p.LostAfter
 		}
-	} else if after := g.MaxClientDisconnect; after != nil {
-		d.Disconnect = &Disconnect{LostAfter: *after}
 	}
 	for _, n := range g.Networks {
 		network := Network{Mode: n.Mode}

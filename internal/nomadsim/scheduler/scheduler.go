@@ -27,9 +27,9 @@ func New(c Clients) *Scheduler { return &Scheduler{clients: c} }
 
 // Clients start and stop allocations on behalf of the scheduler.
 type Clients interface {
-	// start starts an allocation one step later.
+	// Start starts an allocation one step later.
 	Start(st *store.State, allocation string)
-	// stop kills the tasks of an allocation whose desired status is stop. One step after they have exited, the client
+	// Stop kills the tasks of an allocation whose desired status is stop. One step after they have exited, the client
 	// reports the stop.
 	Stop(st *store.State, allocation string)
 }

@@ -71,7 +71,7 @@ func (st *State) registerVersion(spec jobspec.Job, before, old *Job) *Job {
 	return j
 }
 
-// reportDescribed updates the records as if the clients had reported the state of the allocations. addJob calls it
+// reportDescribed updates the records as if the clients had reported the state of the allocations. AddJob calls it
 // last.
 func (st *State) reportDescribed(j *Job) {
 	reported := st.NextIndex(TableJobs, TableSummaries, TableAllocations, TableDeployments)

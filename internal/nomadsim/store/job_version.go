@@ -72,7 +72,7 @@ func (j *Job) FindVersion(version uint64) *Job {
 const maxUntaggedVersions = 6
 
 // DropOldVersion drops the oldest version if there are too many. Tagged versions do not count, and the newest stable
-// version is kept. j.earlierVersions must not be shared.
+// version is kept. j.EarlierVersions must not be shared.
 func (j *Job) DropOldVersion() {
 	counted := slices.DeleteFunc(j.Versions(), func(v *Job) bool { return v.Tag != nil })
 	if len(counted) <= maxUntaggedVersions {

@@ -20,7 +20,8 @@ const (
 )
 
 // State is the content of the state store. Its methods and fields may only be used within a transaction of its store.
-// Stored records are replaced and never changed, so that they can be read after the transaction.
+// Other packages read the fields, and change them with methods. Stored records are replaced and never changed, so that
+// they can be read after the transaction.
 type State struct {
 	Index        uint64
 	changedAt    [tableCount]uint64

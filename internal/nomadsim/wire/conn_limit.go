@@ -102,7 +102,7 @@ const tooManyBody = "Your IP is issuing too many concurrent connections, please 
 var tooManyResponse = fmt.Sprintf("HTTP/1.1 429 Too Many Requests\r\nContent-Type: text/plain\r\n"+
 	"Content-Length: %d\r\nConnection: close\r\n\r\n%s", len(tooManyBody), tooManyBody)
 
-// Listen serves on a free port of 127.0.0.1 until closeConns, with the connection limit. It returns the URL.
+// Listen serves on a free port of 127.0.0.1 until Close, with the connection limit. It returns the URL.
 func Listen(c *Controls, h http.Handler) (string, error) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -3,19 +3,17 @@
 // requests mean.
 package wire
 
-import (
-	"net/http"
-)
+import "net/http"
 
-// Controls are the means of tests to disturb and to observe the requests to a cluster.
+// Controls are the means of tests to disturb and to observe the requests to a cluster. The cluster embeds them, so what
+// only the API calls is a function and not a method.
 type Controls struct {
 	patterns []string // of all routes
 	journal  journal
 	faults   faults
 	meter    trafficMeter
 	limiter  limiter
-
-	closed chan struct{}
+	closed   chan struct{}
 }
 
 // New returns controls for an API with these routes. The limit is 100 connections for each client address.
