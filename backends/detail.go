@@ -5,16 +5,15 @@ import "time"
 // JobDetail is the full state of a job. Its Allocations include the hidden ones.
 type JobDetail struct {
 	Job
-	Name             string
-	Version          uint64
-	Priority         int
-	Datacenters      []string
-	NodePool         string
-	Groups           []Group
-	LatestDeployment *Deployment  // nil: none
-	Evaluations      []Evaluation // newest first
-	Children         *ChildCounts // of a periodic or parameterized job; nil for others
-	Schedule         Schedule
+	Name        string
+	Version     uint64
+	Priority    int
+	Datacenters []string
+	NodePool    string
+	Groups      []Group
+	Evaluations []Evaluation // newest first
+	Children    *ChildCounts // of a periodic or parameterized job; nil for others
+	Schedule    Schedule
 }
 
 // Group is a task group as the job defines it.

@@ -30,6 +30,7 @@ type Job struct {
 	// DeploymentStatus is the status of the job's latest deployment (running, successful, failed, cancelled...). It is
 	// empty if the job has none.
 	DeploymentStatus string
+	LatestDeployment *Deployment // nil: none
 
 	Unplaced    []UnplacedGroup // by group name
 	Allocations []Allocation    // by group, index in the group, then newest first
@@ -62,8 +63,9 @@ type Allocation struct {
 	Version           uint64 // of the job
 	Created           time.Time
 	Modified          time.Time
-	Next              string // ID of the allocation that replaces this one; empty: none
-	ReschedulePending bool   // it has failed and Nomad will replace it later
+	Next              string    // ID of the allocation that replaces this one; empty: none
+	ReschedulePending bool      // it has failed and Nomad will replace it later
+	RescheduleAt      time.Time // when Nomad will replace it; zero: not known
 
 	// Rescheduled lists the failed allocations that this one replaces, oldest first, as far as Nomad retains them.
 	Rescheduled []Reschedule

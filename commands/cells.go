@@ -11,6 +11,7 @@ import (
 	"github.com/dustin/go-humanize"
 
 	"nomadctld/backends"
+	"nomadctld/internal/jobstate"
 )
 
 // This file has the table cells and JSON values that several commands print.
@@ -122,7 +123,10 @@ func taskFlags(a backends.Allocation, t backends.Task) []string {
 	for _, e := range t.Events {
 		switch e.Type {
 		case "Terminated":
-			if e.Details["oom_killed"] == "true" || strings.Contains(e.Message, "OOM") {
+			if jobstate.FinishedWell(t, e) { // such as a prestart task
+				continue
+			}
+			if jobstate.OOMKilled(e) {
 				flags = append(flags, "O")
 			} else {
 				flags = append(flags, "T")

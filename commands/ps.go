@@ -4,15 +4,19 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 	"strings"
+	"time"
 
-	"github.com/dustin/go-humanize"
 	"github.com/spf13/pflag"
 
 	"nomadctld/backends"
+	"nomadctld/internal/escape"
+	"nomadctld/internal/phrase"
 	"nomadctld/internal/render"
+	"nomadctld/internal/suggest"
 	"nomadctld/router"
 )
 
@@ -20,7 +24,8 @@ func init() { router.Register(func() router.Command { return new(ps) }) }
 
 type ps struct {
 	watchFlag
-	json, quiet, noStats, all bool
+	json, quiet, noStats, all, problems, wide bool
+	sort, format                              string
 }
 
 func (p *ps) Spec() router.Spec {
@@ -35,118 +40,199 @@ func (p *ps) Spec() router.Spec {
 		WantsTerminal: true,
 		JSON:          psOutput{},
 		Long: `
-List your jobs and their tasks. --all adds complete and lost allocations. "batch" lists
-periodic and parameterized jobs.
+List your jobs and their tasks. --all adds stopped and finished jobs, jobs with
+count 0, and complete, lost and replaced allocations. "batch" lists schedules.
 
 ` + filterHelp + `
 
-Each job has a line with the state of its latest deployment (OK or FAIL) and the
-reason if it cannot be placed. Each task has a line with its exec ID, CPU in MHz,
-memory and peak memory. "-" is an unknown value. Uptime is the time since a
-running task started. For other tasks, it is when they ended or when their node was
-last seen. Extra shows what happened to the task, oldest first:
+A job has the number of running allocations, of how many are wanted, and the
+state of its deployment unless that was successful. Select a task by its exec ID
+or its name: JOB/web[1], or JOB/web[1]/TASK. Uptime stops when the task stops.
+"-" is unknown. Extra describes problems. In a pipe, OK and FAIL are the state of
+the latest deployment, and stderr explains the letters in Extra.
 
-  F   the allocation failed         P   the allocation is pending
-  T   the task was terminated       O   the task was OOM killed
-  NR  the task will not restart     KV  the task was killed because of Vault
-  U   the allocation is unhealthy
-  lost      the node is down, and Nomad gave up the allocation
-  complete  the allocation finished and did not fail
-  unknown   the node is disconnected, and the task may still be running`,
+FORMAT is a list of fields such as job,name,state, or text in which {{.Job}} is
+replaced. "json" and "wide" are the flags. Fields:
+` + psFieldNames(),
 		Examples: []router.Example{
-			{Line: "ps", Comment: "all your jobs"},
-			{Line: "ps mattermost", Comment: "jobs whose IDs contain mattermost"},
-			{Line: "ps -a --watch 5 'p-*-web'", Comment: "complete and lost allocations too, every 5 seconds"},
+			{Line: "ps --problems mattermost", Comment: "jobs with mattermost in their IDs that need attention"},
+			{Line: "ps -a --watch 5 'p-*-web'", Comment: "every job, every 5 seconds"},
+			{Line: "ps -o id,job,name,state,reason", Comment: "only these fields"},
 			{Line: "ps -q p-team1-web", Comment: "only exec IDs, for scripts"},
 		},
 		Flags: func(f *pflag.FlagSet) {
 			p.watchFlag.bind(f)
-			f.BoolVarP(&p.all, "all", "a", false, "also list complete and lost allocations")
+			f.BoolVarP(&p.all, "all", "a", false, "list every job, and complete, lost and replaced allocations")
+			f.BoolVar(&p.problems, "problems", false, "list only jobs and tasks that need attention")
+			f.StringVar(&p.sort, "sort", "", "`KEY` to sort by, largest first: cpu, mem, restarts or age")
+			f.BoolVar(&p.wide, "wide", false, "on a terminal, show all columns and cut nothing")
+			f.StringVarP(&p.format, "format", "o", "", "`FORMAT` of a line for each task")
 			f.BoolVar(&p.json, "json", false, "print JSON")
 			f.BoolVarP(&p.quiet, "quiet", "q", false, "print only exec IDs, one on each line")
-			f.BoolVar(&p.noStats, "no-stats", false, "do not query CPU and memory")
+			f.BoolVar(&p.noStats, "no-stats", false, "do not query CPU, memory and service checks")
 		},
 	}
 }
 
 func (p *ps) Run(ctx context.Context, req *router.Request) error {
-	if p.quiet && p.json {
-		return router.Exit(2, errors.New("ps: --quiet and --json are mutually exclusive"))
+	switch p.format {
+	case "json":
+		p.json, p.format = true, ""
+	case "wide":
+		p.wide, p.format = true, ""
+	}
+	if err := p.checkFlags(); err != nil {
+		return router.Exit(2, fmt.Errorf("ps: %w", err))
 	}
 	return p.watchFlag.run(ctx, req, func(ctx context.Context, out io.Writer) error { return p.draw(ctx, req, out) })
 }
 
+func (p *ps) checkFlags() error {
+	switch {
+	case p.quiet && p.json:
+		return errors.New("--quiet and --json are mutually exclusive")
+	case p.format != "" && (p.quiet || p.json):
+		return errors.New("--format excludes --quiet and --json")
+	case !slices.Contains([]string{"", "cpu", "mem", "restarts", "age"}, p.sort):
+		return fmt.Errorf("cannot sort by %s; the keys are cpu, mem, restarts and age", p.sort)
+	case p.noStats && (p.sort == "cpu" || p.sort == "mem"):
+		return fmt.Errorf("--sort %s needs statistics: omit --no-stats", p.sort)
+	case p.format != "":
+		_, err := parsePsFormat(p.format)
+		return err
+	}
+	return nil
+}
+
 func (p *ps) draw(ctx context.Context, req *router.Request, out io.Writer) error {
-	jobs, err := listJobs(ctx, req, p.all)
+	listed, err := listJobs(ctx, req, p.all)
 	if !canShow(err) {
 		return err
 	}
-	jobs = slices.DeleteFunc(filterJobs(req, jobs), func(j backends.Job) bool {
-		return len(j.Allocations) == 0 && len(j.Unplaced) == 0
-	})
-	if p.quiet {
-		_, werr := io.WriteString(out, execIDs(jobs))
-		return cmp.Or(werr, err)
+	jobs := filterJobs(req, slices.Clone(listed))
+	matching := len(jobs)
+	if !p.all {
+		jobs = slices.DeleteFunc(jobs, func(j backends.Job) bool { return len(j.Allocations) == 0 && len(j.Unplaced) == 0 })
 	}
-	usage, usageErr := fetchUsage(ctx, req, jobs, p.noStats)
-	if usageErr != nil {
-		return usageErr
-	}
-	if p.json {
-		return cmp.Or(render.JSON(out, psJSON(jobs, usage)), err)
-	}
-	return cmp.Or(psTable(jobs, usage).Write(out, req.Console.Style()), err)
-}
-
-func execIDs(jobs []backends.Job) string {
-	var b strings.Builder
-	for _, job := range jobs {
-		for _, allocation := range job.Allocations {
-			for _, task := range allocation.Tasks {
-				b.WriteString(task.ExecID + "\n")
-			}
+	terminal := req.Console.Terminal != nil && !p.json && !p.quiet && p.format == ""
+	var usage map[string]backends.Usage
+	var checks map[string][]backends.Check
+	if !p.quiet || p.problems || p.sort != "" {
+		withChecks := terminal || p.json || p.format != "" || p.problems
+		var readErr error
+		if usage, checks, readErr = fetchUsageAndChecks(ctx, req, jobs, p.noStats, withChecks); readErr != nil {
+			return readErr
 		}
 	}
-	return b.String()
-}
-
-func psTable(jobs []backends.Job, usage map[string]backends.Usage) *render.Table {
-	table := render.NewTable("Exec ID", "Job/Task", "Node", "Uptime", "CPU", "Mem(max)", "Extra")
-	table.DropWhenNarrow(2, 3, 4, 5).ColorCells(psColor)
-	where := qualifiers(jobs)
-	for i, job := range jobs {
-		name := job.ID
-		switch job.DeploymentStatus {
-		case "successful":
-			name += " OK"
-		case "failed":
-			name += " FAIL"
-		}
-		table.Row("", name, "", "", "", "", strings.Join(slices.Concat(where[i], placementFailures(job)), "; "))
-		for _, a := range job.Allocations {
-			for _, task := range a.Tasks {
-				cpu, memory := usageText(a, task, usage)
-				table.Row(task.ExecID, task.Name, a.Node, uptimeText(a, task), cpu, memory, strings.Join(taskFlags(a, task), ","))
-			}
-			if len(a.Tasks) == 0 { // the tasks have no names until the client agent has started the allocation
-				table.Row("", a.Group, a.Node, humanize.Time(a.Modified), "-", "-",
-					strings.Join(taskFlags(a, backends.Task{}), ","))
-			}
+	view := newPsView(jobs, usage, checks, time.Now())
+	if terminal && !p.all {
+		view.hideSuperseded()
+	}
+	if p.problems {
+		view.keepProblems()
+	}
+	view.sort(p.sort)
+	if len(view.jobs) == 0 && err == nil {
+		p.reportNone(req, out, listed, matching)
+		if terminal {
+			return nil
 		}
 	}
-	return table
-}
-
-func psColor(column int, text string) render.Color {
 	switch {
-	case column == 1 && strings.HasSuffix(text, " OK"):
-		return render.Good
-	case column == 1 && strings.HasSuffix(text, " FAIL"):
-		return render.Bad
-	case column == 6 && (strings.HasPrefix(text, "F") || strings.HasPrefix(text, "lost") || strings.Contains(text, "O")):
-		return render.Bad
-	case column == 6 && text != "complete":
-		return render.Warn
+	case p.quiet:
+		_, werr := io.WriteString(out, view.execIDs())
+		return cmp.Or(werr, err)
+	case p.json:
+		return cmp.Or(render.JSON(out, view.json()), err)
+	case p.format != "":
+		return cmp.Or(view.writeFormat(out, p.format, req.Console.Style()), err)
+	case terminal:
+		return cmp.Or(writePsTerminal(out, view.lines(), req.Console.Style(), p.wide), err)
+	}
+	werr := view.table().Write(out, req.Console.Style())
+	if werr == nil && !p.Follows() {
+		werr = printLegend(req, view)
+	}
+	return cmp.Or(werr, err)
+}
+
+// reportNone reports that there is nothing to list, with a hint: on a terminal to out, otherwise to stderr.
+func (p *ps) reportNone(req *router.Request, out io.Writer, listed []backends.Job, matching int) {
+	text, filter := "no jobs", strings.Join(req.Args, " ")
+	switch {
+	case matching > 0 && p.problems:
+		text = "no problems in " + phrase.Count(matching, "job")
+	case matching > 0 && filter != "":
+		text = fmt.Sprintf("no job that matches %s is running, and %s stopped or finished (see: ps --all %[1]s)",
+			filter, isOrAre(matching))
+	case matching > 0:
+		text = fmt.Sprintf("no job is running, and %s stopped or finished (see: ps --all)", isOrAre(matching))
+	case filter != "":
+		text = fmt.Sprintf("no job matches %s%s", filter, similarName(filter, listed))
+	}
+	if req.Console.Terminal == nil || p.json || p.quiet || p.format != "" {
+		out = req.Console.Stderr
+	}
+	fmt.Fprintln(out, escape.Text(text))
+}
+
+func isOrAre(n int) string {
+	if n == 1 {
+		return "1 is"
+	}
+	return fmt.Sprintf("%d are", n)
+}
+
+// maxWords limits the words of a job's ID that similarName compares.
+const maxWords = 8
+
+// similarName returns a hint with the job ID, or the words of one, that a mistyped filter was meant to be, or "".
+func similarName(filter string, jobs []backends.Job) string {
+	var names []string
+	for _, job := range jobs {
+		words := strings.Split(job.ID, "-")
+		for i := range min(len(words), maxWords) {
+			for j := i; j < min(len(words), maxWords); j++ {
+				names = append(names, strings.Join(words[i:j+1], "-"))
+			}
+		}
+	}
+	names = slices.DeleteFunc(names, func(name string) bool { return len(name) < 3 || len(filter) < 3 })
+	if best := suggest.Closest(filter, names); best != "" {
+		return ": did you mean " + best + "?"
 	}
 	return ""
+}
+
+// letterMeanings explains the column Extra in a pipe.
+var letterMeanings = []struct{ letter, meaning string }{
+	{"F", "failed"},
+	{"P", "pending"},
+	{"T", "terminated"},
+	{"O", "OOM killed"},
+	{"NR", "will not restart"},
+	{"KV", "killed because of Vault"},
+	{"U", "unhealthy"},
+}
+
+// printLegend explains the letters that occur. It prints to stderr, so that scripts can parse stdout.
+func printLegend(req *router.Request, view *psView) error {
+	used := map[string]bool{}
+	for _, job := range view.jobs {
+		for _, t := range job.tasks {
+			for _, flag := range taskFlags(t.allocation, t.task) {
+				used[flag] = true
+			}
+		}
+	}
+	var all []string
+	for _, l := range letterMeanings {
+		if used[l.letter] {
+			all = append(all, l.letter+" "+l.meaning)
+		}
+	}
+	if len(all) == 0 {
+		return nil
+	}
+	return printNotice(req, "%s", strings.Join(all, ", "))
 }

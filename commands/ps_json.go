@@ -1,9 +1,11 @@
 package commands
 
 import (
+	"strings"
 	"time"
 
 	"nomadctld/backends"
+	"nomadctld/internal/jobstate"
 )
 
 // Scripts read the fields of ps --json. Fields may be added but never renamed.
@@ -18,6 +20,12 @@ type (
 		Type       string   `json:"type" doc:"service, batch, system or sysbatch"`
 		Status     string   `json:"status" doc:"pending, running or dead"`
 		Deployment string   `json:"deployment" doc:"Nomad's status of the latest deployment; empty: none"`
+		State      string   `json:"state" doc:"running/wanted allocations as in 2/3, or stopped, complete, failed..."`
+		Running    int      `json:"running" doc:"running allocations of the wanted ones"`
+		Wanted     int      `json:"wanted" doc:"allocations that the job wants"`
+		Stopped    bool     `json:"stopped"`
+		Problem    bool     `json:"problem" doc:"the job or one of its tasks needs attention"`
+		Reasons    []string `json:"reasons" doc:"why the job is in this state"`
 		NotPlaced  []string `json:"not_placed" doc:"the groups that cannot be placed, with the reason"`
 		Tasks      []psTask `json:"tasks" doc:"sorted by group, index, allocation (newest first) and name"`
 	}
@@ -36,31 +44,43 @@ type (
 		CPU        *float64   `json:"cpu_mhz" doc:"null: not measured"`
 		Memory     *uint64    `json:"memory_bytes" doc:"null: not measured"`
 		MemoryMax  *uint64    `json:"memory_max_bytes" doc:"the peak; null: not measured"`
-		Flags      []string   `json:"flags" doc:"the column Extra"`
+		Flags      []string   `json:"flags" doc:"the column Extra in a pipe"`
+		Name       string     `json:"name" doc:"the group with its index, as in web[1]"`
+		Condition  string     `json:"condition" doc:"the column State on a terminal: running, restarting, failed..."`
+		Reasons    []string   `json:"reasons" doc:"the column Extra on a terminal"`
+		Problem    bool       `json:"problem" doc:"the task needs attention"`
+		Canary     bool       `json:"canary"`
+		Version    uint64     `json:"version" doc:"of the job"`
 	}
 )
 
+// psJSON returns the jobs of pstree as JSON.
 func psJSON(jobs []backends.Job, usage map[string]backends.Usage) psOutput {
+	return newPsView(jobs, usage, nil, time.Now()).json()
+}
+
+func (v *psView) json() psOutput {
 	out := psOutput{Jobs: []psJob{}}
-	for _, job := range jobs {
+	for _, view := range v.jobs {
+		job := view.job
 		j := psJob{
 			Tier: job.Tier, Namespace: job.Namespace, Job: job.ID, Type: job.Type, Status: job.Status,
-			Deployment: job.DeploymentStatus, NotPlaced: append([]string{}, placementFailures(job)...), Tasks: []psTask{},
+			Deployment: job.DeploymentStatus, State: view.state.Word, Stopped: job.Stopped, Problem: view.state.Problem,
+			Reasons: append([]string{}, view.state.Reasons...), NotPlaced: append([]string{}, placementFailures(job)...),
+			Tasks: []psTask{},
 		}
-		for _, a := range job.Allocations {
-			tasks := a.Tasks
-			if len(tasks) == 0 {
-				tasks = []backends.Task{{}}
-			}
-			for _, task := range tasks {
-				u := usage[task.ExecID]
-				j.Tasks = append(j.Tasks, psTask{
-					ExecID: task.ExecID, Allocation: a.ID, Group: a.Group, Task: task.Name, Node: a.Node,
-					Status: a.Status, State: taskState(a, task), Since: ageStart(a, task).UTC(), Restarts: task.Restarts,
-					Started: timeOrNull(task.Started), Ended: timeOrNull(a.TaskFinishedAt(task)),
-					CPU: u.CPU, Memory: u.Memory, MemoryMax: u.MemoryMax, Flags: taskFlags(a, task),
-				})
-			}
+		j.Running, j.Wanted = jobstate.Count(job)
+		for _, t := range view.tasks {
+			a, task, u := t.allocation, t.task, t.usage
+			j.Problem = j.Problem || t.state.Problem
+			j.Tasks = append(j.Tasks, psTask{
+				ExecID: task.ExecID, Allocation: a.ID, Group: a.Group, Task: task.Name, Node: a.Node,
+				Status: a.Status, State: taskState(a, task), Since: ageStart(a, task).UTC(), Restarts: task.Restarts,
+				Started: timeOrNull(task.Started), Ended: timeOrNull(a.TaskFinishedAt(task)),
+				CPU: u.CPU, Memory: u.Memory, MemoryMax: u.MemoryMax, Flags: taskFlags(a, task),
+				Name: strings.TrimPrefix(a.Name, a.JobID+"."), Condition: t.state.Word,
+				Reasons: append([]string{}, t.state.Reasons...), Problem: t.state.Problem, Canary: a.Canary, Version: a.Version,
+			})
 		}
 		out.Jobs = append(out.Jobs, j)
 	}

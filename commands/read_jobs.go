@@ -6,10 +6,12 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"nomadctld/backends"
 	"nomadctld/internal/phrase"
+	"nomadctld/internal/safego"
 	"nomadctld/router"
 )
 
@@ -57,6 +59,46 @@ func fetchUsage(
 		allocations = append(allocations, job.Allocations...)
 	}
 	return req.Access.Cluster.Usage(statsCtx, allocations), ctx.Err()
+}
+
+// maxCheckedAllocations limits the allocations of which a listing reads the service checks.
+const maxCheckedAllocations = 200
+
+// fetchUsageAndChecks returns what fetchUsage returns and, if withChecks is set, the service checks of the running
+// allocations, those first that are not healthy.
+func fetchUsageAndChecks(ctx context.Context, req *router.Request, jobs []backends.Job, skip, withChecks bool) (
+	usage map[string]backends.Usage, checks map[string][]backends.Check, err error,
+) {
+	var wg sync.WaitGroup
+	if withChecks && !skip {
+		checksCtx, cancel := context.WithTimeout(ctx, statsTimeout)
+		defer cancel()
+		var allocations []backends.Allocation
+		for _, job := range jobs {
+			for _, a := range job.Allocations {
+				if a.Status == "running" && job.Type != "batch" && job.Type != "sysbatch" {
+					allocations = append(allocations, a)
+				}
+			}
+		}
+		healthy := func(a backends.Allocation) int {
+			if a.Healthy != nil && *a.Healthy {
+				return 1
+			}
+			return 0
+		}
+		slices.SortStableFunc(allocations, func(a, b backends.Allocation) int { return healthy(a) - healthy(b) })
+		allocations = allocations[:min(len(allocations), maxCheckedAllocations)]
+		wg.Go(func() {
+			_ = safego.Protect(func() error {
+				checks = req.Access.Cluster.Checks(checksCtx, allocations)
+				return nil
+			})
+		})
+	}
+	usage, err = fetchUsage(ctx, req, jobs, skip)
+	wg.Wait()
+	return usage, checks, err
 }
 
 // currentJob returns the current state of the request's job.

@@ -4,13 +4,13 @@ package commands
 const taskArg = "JOB|JOB/GROUP|JOB/GROUP/TASK|ID"
 
 // taskHelp explains taskArg for commands that need a running task.
-const taskHelp = `JOB, JOB/GROUP and JOB/GROUP/TASK must match exactly one running task. ID is an
-exec ID (see: ps) or an allocation ID, or the first 4 or more characters of one.`
+const taskHelp = `JOB, JOB/GROUP and JOB/GROUP/TASK must match exactly one running task. GROUP may
+be web[1]. ID is an exec ID or an allocation ID, or at least its first 4 digits.`
 
 // jobOrTaskHelp explains taskArg for commands that accept a job and finished tasks too.
 const jobOrTaskHelp = `JOB selects all tasks of the job. JOB/GROUP and JOB/GROUP/TASK must match one
-running task or, if none is running, one task of the newest allocation. ID is an
-exec ID (see: ps) or an allocation ID, or the first 4 or more characters of one.`
+running task or, if none is running, one task of the newest allocation. GROUP
+may be web[1]. ID is an exec ID or an allocation ID, or at least 4 digits of it.`
 
 // finishedHelp continues jobOrTaskHelp for commands that skip a job's complete, lost and replaced allocations.
 const finishedHelp = `

@@ -24,7 +24,7 @@ type watchFlag struct {
 }
 
 func (w *watchFlag) bind(flags *pflag.FlagSet) {
-	flags.VarP((*secondsFlag)(&w.seconds), "watch", "w", "`SECONDS` refresh until Ctrl-C")
+	flags.VarP((*secondsFlag)(&w.seconds), "watch", "w", "`SECONDS` refresh until q or Ctrl-C")
 	w.flag = flags.Lookup("watch")
 	w.flag.NoOptDefVal = "2"
 }

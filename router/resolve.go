@@ -84,6 +84,9 @@ func findMatches(jobs []backends.Job, selector string, target TargetKind) (found
 		}
 	}
 	if target == TargetPart {
+		if found = matchInstance(jobs, selector); len(found) > 0 {
+			return found
+		}
 		if found = matchParts(jobs, selector); len(found) > 0 {
 			return found
 		}
@@ -93,7 +96,8 @@ func findMatches(jobs []backends.Job, selector string, target TargetKind) (found
 		return bestRanked(named, func(backends.Allocation, backends.Task) bool { return true })
 	}
 	matches := func(a backends.Allocation, t backends.Task) bool {
-		return selector == a.JobID+"/"+a.Group || selector == a.JobID+"/"+a.Group+"/"+t.Name
+		group := a.JobID + "/" + a.Group
+		return selector == group || selector == group+"/"+t.Name || namesInstance(selector, a, t)
 	}
 	found = bestRanked(jobs, matches)
 	if len(found) == 0 && target == TargetJobOrTask {
@@ -112,6 +116,38 @@ func findMatches(jobs []backends.Job, selector string, target TargetKind) (found
 		return running
 	}
 	return found
+}
+
+// namesInstance reports whether the selector is the name of the allocation, JOB.GROUP[INDEX] or JOB/GROUP[INDEX], or
+// such a name followed by a slash and the name of the task.
+func namesInstance(selector string, a backends.Allocation, t backends.Task) bool {
+	rest, ok := strings.CutPrefix(selector, a.JobID)
+	if !ok || rest == "" || rest[0] != '.' && rest[0] != '/' {
+		return false
+	}
+	name := strings.TrimPrefix(a.Name, a.JobID+".")
+	return rest[1:] == name || rest[1:] == name+"/"+t.Name
+}
+
+// matchInstance returns the allocation that the selector names, or a task in it: the one that is running or, if none
+// is, the newest one. Allocations of a system job all have the same name, so there may be several.
+func matchInstance(jobs []backends.Job, selector string) []Target {
+	matches := func(a backends.Allocation, t backends.Task) bool { return namesInstance(selector, a, t) }
+	found := bestRanked(jobs, matches)
+	if len(found) == 0 {
+		found = latestAllocations(jobs, matches)
+	}
+	var all []Target
+	for _, t := range found {
+		if strings.HasSuffix(selector, "]/"+t.Task.Name) {
+			all = append(all, t)
+			continue
+		}
+		if len(all) == 0 || all[len(all)-1].Allocation != t.Allocation {
+			all = append(all, Target{Job: t.Job, Allocation: t.Allocation})
+		}
+	}
+	return all
 }
 
 // matchParts returns the jobs that a selector JOB/GROUP or JOB/GROUP/TASK names. A job ID may contain slashes, so the
@@ -147,7 +183,7 @@ func collapseAllocation(found []Target, id string) []Target {
 func notFoundError(jobs []backends.Job, selector string, target TargetKind) error {
 	for _, j := range jobs {
 		switch part := strings.HasPrefix(selector, j.ID+"/"); {
-		case target == TargetTask && j.ID == selector, target == TargetTask && part && hasGroupOrTask(j, selector):
+		case target == TargetTask && j.ID == selector, target == TargetTask && hasGroupOrTask(j, selector):
 			return notRunningError(j, selector)
 		case target == TargetJobOrTask && part:
 			return fmt.Errorf("%s has no group or task %s (see: ps --all %s)", j.ID, selector[len(j.ID)+1:], j.ID)
@@ -214,12 +250,13 @@ func latestAllocations(jobs []backends.Job, matches func(backends.Allocation, ba
 	return found
 }
 
-// hasGroupOrTask reports whether an allocation of the job has the selected group or task.
+// hasGroupOrTask reports whether an allocation of the job has the selected group or task, or the selected name.
 func hasGroupOrTask(job backends.Job, selector string) bool {
 	return slices.ContainsFunc(job.Allocations, func(a backends.Allocation) bool {
 		group := a.JobID + "/" + a.Group
-		return selector == group ||
-			slices.ContainsFunc(a.Tasks, func(t backends.Task) bool { return selector == group+"/"+t.Name })
+		return selector == group || slices.ContainsFunc(a.Tasks, func(t backends.Task) bool {
+			return selector == group+"/"+t.Name || namesInstance(selector, a, t)
+		})
 	})
 }
 

@@ -38,7 +38,7 @@ func whyNotRunning(job backends.Job, selector string, now time.Time) (why string
 	var latest time.Time
 	selected := latestAllocations([]backends.Job{job}, func(a backends.Allocation, t backends.Task) bool {
 		group := a.JobID + "/" + a.Group
-		return selector == a.JobID || selector == group || selector == group+"/"+t.Name
+		return selector == a.JobID || selector == group || selector == group+"/"+t.Name || namesInstance(selector, a, t)
 	})
 	for _, s := range selected {
 		a, t := *s.Allocation, *s.Task

@@ -139,14 +139,18 @@ func jobDetail(
 	d := backends.JobDetail{
 		Job: job, Name: *definition.Name, Version: *definition.Version, Priority: *definition.Priority,
 		Datacenters: definition.Datacenters, NodePool: deref(definition.NodePool),
-		Schedule: scheduleOf(definition), LatestDeployment: deploymentOf(deployment),
+		Schedule: scheduleOf(definition),
 	}
 	d.Type, d.Status, d.Stopped = *definition.Type, *definition.Status, *definition.Stop
 	d.Submitted = time.Unix(0, deref(definition.SubmitTime)).UTC()
 	d.ModifyIndex = deref(definition.JobModifyIndex)
+	d.LatestDeployment = deploymentOf(deployment)
 	d.Allocations = nil
+	rescheduleAt := rescheduleTimes(evaluations)
 	for _, stub := range allocations {
-		d.Allocations = append(d.Allocations, newAllocation(stub, &d.Job))
+		a := newAllocation(stub, &d.Job)
+		a.RescheduleAt = rescheduleAt[stub.FollowupEvalID]
+		d.Allocations = append(d.Allocations, a)
 	}
 	slices.SortFunc(d.Allocations, compareAllocations)
 	slices.SortFunc(evaluations, func(a, b *api.Evaluation) int { return cmp.Compare(b.CreateIndex, a.CreateIndex) })

@@ -24,7 +24,7 @@ const visibleAllocFilter = `ClientStatus == "running" or ClientStatus == "pendin
 // jobKey identifies a job within a tier.
 type jobKey struct{ namespace, id string }
 
-// Jobs lists the jobs, their allocations, their deployments and the blocked evaluations concurrently. Nomad filters
+// Jobs lists the jobs, their allocations, their deployments and the unfinished evaluations concurrently. Nomad filters
 // each list by the selection's prefixes. Jobs determines unplaced groups from blocked evaluations, because the counts
 // in job summaries drift.
 func (c *Client) Jobs(ctx context.Context, s backends.Selection) ([]backends.Job, error) {
@@ -36,7 +36,7 @@ func (c *Client) Jobs(ctx context.Context, s backends.Selection) ([]backends.Job
 		stubs       []*api.JobListStub
 		allocations []*api.AllocationListStub
 		deployments []*api.Deployment
-		blocked     []*api.Evaluation
+		evaluations []*api.Evaluation // blocked ones, and those that wait to replace failed allocations
 	)
 	g, gctx := errgroup.WithContext(ctx)
 	start := func(f func() error) { g.Go(func() error { return safego.Protect(f) }) }
@@ -45,8 +45,8 @@ func (c *Client) Jobs(ctx context.Context, s backends.Selection) ([]backends.Job
 		return err
 	})
 	start(func() (err error) {
-		filter := andFilters(`Status == "blocked"`, ofJobs)
-		blocked, err = readPages(gctx, c, namespace, filter, capReadJob, c.reads.Evaluations().List)
+		filter := andFilters(`(Status == "blocked" or Status == "pending")`, ofJobs)
+		evaluations, err = readPages(gctx, c, namespace, filter, capReadJob, c.reads.Evaluations().List)
 		return err
 	})
 	start(func() (err error) {
@@ -64,7 +64,7 @@ func (c *Client) Jobs(ctx context.Context, s backends.Selection) ([]backends.Job
 	if err := g.Wait(); err != nil {
 		return nil, err
 	}
-	jobs := buildJobs(c.tier.Name, stubs, allocations, deployments, blocked)
+	jobs := buildJobs(c.tier.Name, stubs, allocations, deployments, evaluations)
 	if s.Namespace != "" {
 		return jobs, nil
 	}
@@ -128,7 +128,7 @@ func summaryCounts(g api.TaskGroupSummary) backends.Counts {
 // buildJobs joins the lists.
 func buildJobs(
 	tier string, stubs []*api.JobListStub, allocations []*api.AllocationListStub,
-	deployments []*api.Deployment, blocked []*api.Evaluation,
+	deployments []*api.Deployment, evaluations []*api.Evaluation,
 ) []backends.Job {
 	jobs := make(map[jobKey]*backends.Job, len(stubs))
 	created := make(map[jobKey]uint64, len(stubs))
@@ -144,6 +144,7 @@ func buildJobs(
 			Counts: totalCounts(stub.JobSummary),
 		}
 	}
+	rescheduleAt := rescheduleTimes(evaluations)
 	for _, stub := range allocations {
 		key := jobKey{stub.Namespace, stub.JobID}
 		if jobs[key] == nil { // the job has been purged and its allocations are still stopping
@@ -152,7 +153,9 @@ func buildJobs(
 				Root: backends.RootID(stub.JobID, ""),
 			}
 		}
-		jobs[key].Allocations = append(jobs[key].Allocations, newAllocation(stub, jobs[key]))
+		a := newAllocation(stub, jobs[key])
+		a.RescheduleAt = rescheduleAt[stub.FollowupEvalID]
+		jobs[key].Allocations = append(jobs[key].Allocations, a)
 	}
 	latest := map[jobKey]uint64{}
 	for _, d := range deployments {
@@ -160,13 +163,13 @@ func buildJobs(
 		// The index distinguishes the job from an earlier, purged one with the same ID.
 		if job := jobs[key]; job != nil && d.JobCreateIndex == created[key] && d.CreateIndex > latest[key] {
 			latest[key] = d.CreateIndex
-			job.DeploymentStatus = d.Status
+			job.DeploymentStatus, job.LatestDeployment = d.Status, deploymentOf(d)
 		}
 	}
 	clear(latest)
-	for _, evaluation := range blocked {
+	for _, evaluation := range evaluations {
 		key := jobKey{evaluation.Namespace, evaluation.JobID}
-		if job := jobs[key]; job != nil && evaluation.CreateIndex > latest[key] {
+		if job := jobs[key]; job != nil && evaluation.Status == "blocked" && evaluation.CreateIndex > latest[key] {
 			latest[key] = evaluation.CreateIndex
 			job.Unplaced = unplacedGroups(evaluation, jobPlacement{datacenters: datacenters[key]})
 			for _, u := range job.Unplaced {
@@ -183,6 +186,17 @@ func buildJobs(
 		return cmp.Or(strings.Compare(a.ID, b.ID), strings.Compare(a.Namespace, b.Namespace))
 	})
 	return all
+}
+
+// rescheduleTimes returns when the evaluations that wait will start, by ID.
+func rescheduleTimes(evaluations []*api.Evaluation) map[string]time.Time {
+	times := map[string]time.Time{}
+	for _, e := range evaluations {
+		if e.Status == "pending" && !e.WaitUntil.IsZero() {
+			times[e.ID] = e.WaitUntil.UTC()
+		}
+	}
+	return times
 }
 
 // compareAllocations sorts by group, index in the group, newest first.

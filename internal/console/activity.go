@@ -9,7 +9,7 @@ import (
 // ShowActivity prints what the command is waiting for, if it takes longer than a second and the client has a terminal.
 // done erases it and may be called twice.
 func (c *Console) ShowActivity(activity string) (done func()) {
-	if c.Terminal == nil {
+	if !c.Terminal.interpretsEscapes() {
 		return func() {}
 	}
 	var mu sync.Mutex

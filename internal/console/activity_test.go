@@ -13,8 +13,8 @@ func TestActivity_ShownAfterDelay(t *testing.T) {
 		wait     time.Duration
 		want     string
 	}{
-		"quick":       {&Terminal{}, 0, ""},
-		"slow":        {&Terminal{}, 1100 * time.Millisecond, "waiting...\r\x1b[K"},
+		"quick":       {NewTerminal("xterm", 80, 24), 0, ""},
+		"slow":        {NewTerminal("xterm", 80, 24), 1100 * time.Millisecond, "waiting...\r\x1b[K"},
 		"no terminal": {nil, 1100 * time.Millisecond, ""},
 	} {
 		synctest.Test(t, func(t *testing.T) {

@@ -38,5 +38,5 @@ func (c *Console) Style() render.Style {
 		return render.Style{}
 	}
 	width, _ := c.Terminal.Size()
-	return render.Style{Width: width, Color: !c.NoColor}
+	return render.Style{Width: width, Color: !c.NoColor && c.Terminal.interpretsEscapes()}
 }

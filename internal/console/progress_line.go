@@ -15,13 +15,17 @@ func (c *Console) Statusf(format string, args ...any) { c.NewProgressLine().Prin
 // ProgressLine prints the progress of a command. On a terminal, each transient message overwrites the previous one.
 type ProgressLine struct {
 	out       io.Writer
-	terminal  *Terminal
-	transient string // the message on the current line if it is transient
+	terminal  *Terminal // nil: messages do not overwrite each other
+	transient string    // the message on the current line if it is transient
 }
 
 // NewProgressLine returns a printer of progress.
 func (c *Console) NewProgressLine() *ProgressLine {
-	return &ProgressLine{out: c.StatusWriter(), terminal: c.Terminal}
+	line := &ProgressLine{out: c.StatusWriter()}
+	if c.Terminal.interpretsEscapes() {
+		line.terminal = c.Terminal
+	}
+	return line
 }
 
 // Print prints a message, which may be untrusted. On a terminal, the next message overwrites a transient one.

@@ -8,40 +8,61 @@ import (
 	"strings"
 	"time"
 
-	"github.com/mattn/go-runewidth"
-
 	"nomadctld/internal/escape"
 )
 
 // ShowFrame writes a block of text and a line for each error.
 type ShowFrame func(block string, problems []string) error
 
+// errQuit is the cause of the end of Redraw when the user has pressed q.
+var errQuit = errors.New("the user quit")
+
 // Redraw calls draw at once and then at the interval, until it fails or ctx is done. draw passes a frame to show,
-// which writes it: as one frame that overwrites the previous one on a terminal, otherwise to stdout and stderr. Redraw
-// returns nil after Ctrl-C, the usual way to end it. The title and the errors may be untrusted text.
+// which writes it: as one frame that overwrites the previous one on a terminal, otherwise to stdout and stderr. On a
+// terminal, keys scroll the frame and q quits. Redraw returns nil after q and after Ctrl-C. The title and the errors
+// may be untrusted text.
 func (c *Console) Redraw(ctx context.Context, interval time.Duration, title string,
 	draw func(context.Context, ShowFrame) error,
 ) error {
-	for first := true; ; first = false {
-		show := func(block string, problems []string) error {
-			if c.Terminal == nil {
-				return c.appendFrame(block, problems, first)
-			}
-			return c.overwriteFrame(escape.Text(title)+"  "+time.Now().Format(time.TimeOnly), block, problems, first)
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	view, first := (*frameView)(nil), true
+	var keys <-chan scroll
+	if c.Terminal.interpretsEscapes() {
+		view = &frameView{}
+		keys = c.readScrollKeys(ctx, cancel)
+	}
+	show := func(block string, problems []string) error {
+		if view == nil {
+			return c.appendFrame(block, problems, first)
 		}
+		view.set(escape.Text(title)+"  "+time.Now().Format(time.TimeOnly), block, problems)
+		return c.overwriteFrame(view)
+	}
+	for ; ; first = false {
 		if err := draw(ctx, show); err != nil {
 			return err
 		}
-		select {
-		case <-time.After(interval):
-		case <-ctx.Done():
-			if c.Terminal != nil {
-				io.WriteString(c.Stdout, "\n")
+		next := time.After(interval)
+		for waiting := true; waiting; {
+			select {
+			case <-next:
+				waiting = false
+			case move := <-keys:
+				_, height := c.Terminal.Size()
+				view.move(move, height)
+				if err := c.overwriteFrame(view); err != nil {
+					return err
+				}
+			case <-ctx.Done():
+				if c.Terminal != nil {
+					io.WriteString(c.Stdout, "\n")
+				}
+				if cause := context.Cause(ctx); cause == errQuit || errors.Is(cause, ErrInterrupted) {
+					return nil
+				}
+				return ctx.Err()
 			}
-			if errors.Is(context.Cause(ctx), ErrInterrupted) {
-				return nil
-			}
-			return ctx.Err()
 		}
 	}
 }
@@ -59,25 +80,12 @@ func (c *Console) appendFrame(block string, problems []string, first bool) error
 }
 
 // overwriteFrame writes a frame over the previous one, cut to the size of the terminal.
-func (c *Console) overwriteFrame(header, block string, problems []string, first bool) error {
-	width, height := c.Terminal.Size()
-	cut := func(line string) string {
-		if width > 0 {
-			return runewidth.Truncate(line, width, "…")
-		}
-		return line
-	}
-	lines := append([]string{cut(header), ""}, strings.Split(strings.TrimSuffix(block, "\n"), "\n")...)
-	for _, problem := range problems {
-		lines = append(lines, cut("nomadctld: "+escape.Text(problem)))
-	}
-	if height > 2 && len(lines) > height {
-		more := len(lines) - height + 1
-		lines = append(lines[:height-1], cut(fmt.Sprintf("... %d more lines", more)))
-	}
+func (c *Console) overwriteFrame(view *frameView) error {
+	lines := view.visible(c.Terminal.Size())
 	frame := "\x1b[H" + strings.Join(lines, "\x1b[K\n") + "\x1b[K\x1b[J"
-	if first {
+	if !view.shown {
 		frame = "\x1b[2J" + frame
+		view.shown = true
 	}
 	_, err := io.WriteString(c.Stdout, frame)
 	return err

@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"regexp"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -66,9 +68,75 @@ func TestRedraw_CutToTerminal(t *testing.T) {
 			}
 			return show("a\nb\nc\nd\n", nil)
 		})
-		want := "\x1b[2J\x1b[Hevery 1s:…\x1b[K\n\x1b[K\na\x1b[K\nb\x1b[K\n... 2 mor…\x1b[K\x1b[J"
+		want := "\x1b[2J\x1b[Hevery 1s:…\x1b[K\n\x1b[K\na\x1b[K\nb\x1b[K\nlines 1-2…\x1b[K\x1b[J"
 		if err != failed || stdout.String() != want {
 			t.Errorf("got %v, %q, want %q", err, stdout.String(), want)
+		}
+	})
+}
+
+// TestRedraw_Keys scrolls a frame of nine lines on a terminal that shows two of them, and quits.
+func TestRedraw_Keys(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var stdout bytes.Buffer
+		stdin, keyboard := io.Pipe()
+		defer keyboard.Close()
+		c := &Console{Stdin: stdin, Stdout: &stdout, Terminal: NewTerminal("xterm", 80, 5)}
+		go func() {
+			for _, key := range []string{"j", "\x1b[B", "\x1b", "[6~", "k", "G", "\x1b[1;5x", " ", "b", "g", "k", "q"} {
+				time.Sleep(time.Second)
+				io.WriteString(keyboard, key)
+			}
+		}()
+		draw := func(_ context.Context, show ShowFrame) error { return show("1\n2\n3\n4\n5\n6\n7\n8\n9\n", nil) }
+		if err := c.Redraw(t.Context(), time.Hour, "ps", draw); err != nil {
+			t.Errorf("after q: got %v, want no error", err)
+		}
+		var got []string
+		for _, found := range regexp.MustCompile(`lines (\d)-`).FindAllStringSubmatch(stdout.String(), -1) {
+			got = append(got, found[1])
+		}
+		if want := "1 2 3 5 4 8 8 6 1 1"; strings.Join(got, " ") != want {
+			t.Errorf("first visible lines: got %s, want %s", strings.Join(got, " "), want)
+		}
+	})
+}
+
+func TestRedraw_QuitsWhileDrawing(t *testing.T) {
+	for key, name := range map[string]string{"q": "q", "\x03": "Ctrl-C"} {
+		synctest.Test(t, func(t *testing.T) {
+			stdin, keyboard := io.Pipe()
+			defer keyboard.Close()
+			c := &Console{Stdin: stdin, Stdout: io.Discard, Terminal: NewTerminal("xterm", 80, 5)}
+			go io.WriteString(keyboard, key)
+			err := c.Redraw(t.Context(), time.Second, "ps", func(ctx context.Context, _ ShowFrame) error {
+				<-ctx.Done()
+				return nil
+			})
+			if err != nil {
+				t.Errorf("%s: got %v, want no error", name, err)
+			}
+		})
+	}
+}
+
+func TestConsole_DumbTerminal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var stdout bytes.Buffer
+		c := &Console{Stdout: &stdout, Terminal: NewTerminal("dumb", 80, 24)}
+		if style := c.Style(); style.Color || style.Width != 80 {
+			t.Errorf("got style %+v, want no color and 80 columns", style)
+		}
+		ctx, cancel := context.WithCancelCause(t.Context())
+		time.AfterFunc(3*time.Second, func() { cancel(ErrInterrupted) })
+		draw := func(_ context.Context, show ShowFrame) error { return show("frame\n", nil) }
+		err := c.Redraw(ctx, 2*time.Second, "ps", draw)
+		c.NewProgressLine().Transientf("1 of 2")
+		done := c.ShowActivity("waiting")
+		time.Sleep(2 * time.Second)
+		done()
+		if err != nil || strings.ContainsAny(stdout.String(), "\x1b\r") {
+			t.Errorf("got %v and %q, want no escape sequences", err, stdout.String())
 		}
 	})
 }

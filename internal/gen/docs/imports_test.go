@@ -29,7 +29,7 @@ backends/nomad: backends internal/procscript internal/safego internal/signals
 commands: backends internal/childjobs internal/cmdline internal/completion
 	internal/console internal/escape internal/jobrelease internal/monitor internal/ops
 	internal/parse internal/pattern internal/phrase internal/render internal/restart
-	internal/safego internal/tasklog router
+	internal/safego internal/suggest internal/tasklog internal/jobstate router
 config: internal/cmdline internal/dockerhost internal/suggest internal/tlsfiles
 internal/audit: internal/escape internal/linequeue
 internal/childjobs: backends internal/monitor internal/phrase
@@ -45,6 +45,7 @@ internal/gateway: acl backends backends/docker backends/nomad commands config
 internal/gen/docs: commands config router
 internal/gen/picture: internal/demo
 internal/jobrelease: backends internal/ops internal/phrase
+internal/jobstate: backends
 internal/logjoin: backends
 internal/logshare: backends internal/safego
 internal/monitor: backends internal/phrase
