@@ -14,7 +14,7 @@ import (
 	"nomadctld/internal/cmdline"
 	"nomadctld/internal/console"
 	"nomadctld/internal/escape"
-	"nomadctld/internal/phrase"
+	"nomadctld/internal/jobstate"
 	"nomadctld/router"
 )
 
@@ -139,10 +139,10 @@ func notRunningError(req *router.Request, err error) error {
 	if err == backends.ErrTaskNotRunning { // Nomad's response does not name the task
 		err = fmt.Errorf("task %s of %s is not running", t.Name, a.Name)
 	}
-	if why := phrase.WhyNotRunning(a, t, time.Now()); why != "" {
-		return fmt.Errorf("%w: it %s (see: logs %s)", err, why, t.ExecID)
+	if a.Runs(t) { // it has stopped since the lookup
+		return fmt.Errorf("%w (see: info %s)", err, t.ExecID)
 	}
-	return fmt.Errorf("%w (see: info %s)", err, t.ExecID)
+	return fmt.Errorf("%w: it %s (see: logs %s)", err, jobstate.Task(a, t, nil, time.Now()).Clause(), t.ExecID)
 }
 
 // omitVars returns the variables in all whose names are not in env.
