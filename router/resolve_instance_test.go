@@ -75,8 +75,8 @@ func TestResolve_WhyNotRunning(t *testing.T) {
 	w := newTestGateway()
 	w.production.jobs = []backends.Job{crashing, unplaced, stopped}
 	for selector, want := range map[string]string{
-		"p-team1-crash": "no task of p-team1-crash is running: g[0]/app exited with code 2 2m ago (see: info p-team1-crash)",
-		"p-team1-crash/g/proxy": "no task of p-team1-crash/g/proxy is running: g[0]/proxy exited with code 3 10m ago " +
+		"p-team1-crash": "no task of p-team1-crash is running: g[0]/app exited 2m ago with code 2 (see: info p-team1-crash)",
+		"p-team1-crash/g/proxy": "no task of p-team1-crash/g/proxy is running: g[0]/proxy exited 10m ago with code 3 " +
 			"(see: info p-team1-crash)",
 		"p-team1-crash/g/init": "no task of p-team1-crash/g/init is running (see: ps --all p-team1-crash)",
 		"p-team1-unplaced": "no task of p-team1-unplaced is running: Nomad cannot place web: memory exhausted on 1 node " +

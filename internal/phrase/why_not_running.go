@@ -10,7 +10,7 @@ import (
 )
 
 // WhyNotRunning returns why a task is not running and what Nomad does about it, as a clause without a subject: "exited
-// with code 2 4s ago, and Nomad restarts it in 12s". It returns "" if Nomad has recorded no reason.
+// 4s ago with code 2, and Nomad restarts it in 12s". It returns "" if Nomad has recorded no reason.
 func WhyNotRunning(a backends.Allocation, t backends.Task, now time.Time) string {
 	if a.Status == "lost" {
 		return "is lost, because its node is down"
@@ -36,9 +36,9 @@ func causeOf(e backends.Event, now time.Time) string {
 		case e.Details["oom_killed"] == "true" || strings.Contains(e.Message, "OOM"):
 			return "was OOM-killed" + ago
 		case signal != "" && signal != "0":
-			return "was killed by signal " + signal + ago
+			return "was killed" + ago + " by signal " + signal
 		case e.Details["exit_code"] != "":
-			return "exited with code " + e.Details["exit_code"] + ago
+			return "exited" + ago + " with code " + e.Details["exit_code"]
 		}
 		return "exited" + ago
 	case "Template":

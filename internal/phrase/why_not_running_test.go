@@ -28,22 +28,22 @@ func TestWhyNotRunning(t *testing.T) {
 		{backends.Allocation{Status: "pending"}, nil, ""},
 		{backends.Allocation{Status: "pending"}, []backends.Event{event(time.Second, "Received", "")}, ""},
 		{backends.Allocation{Status: "lost"}, nil, "is lost, because its node is down"},
-		{backends.Allocation{}, []backends.Event{exited}, "exited with code 2 4s ago"},
+		{backends.Allocation{}, []backends.Event{exited}, "exited 4s ago with code 2"},
 		{
 			backends.Allocation{},
 			[]backends.Event{exited, event(4*time.Second, "Restarting", "", "start_delay", "16000000000")},
-			"exited with code 2 4s ago, and Nomad restarts it in 12s",
+			"exited 4s ago with code 2, and Nomad restarts it in 12s",
 		},
 		{
 			backends.Allocation{},
 			[]backends.Event{exited, event(4*time.Second, "Restarting", "", "start_delay", "0")},
-			"exited with code 2 4s ago, and Nomad is restarting it",
+			"exited 4s ago with code 2, and Nomad is restarting it",
 		},
-		{failed, []backends.Event{exited, notRestarting}, "exited with code 2 4s ago, and Nomad does not restart it"},
+		{failed, []backends.Event{exited, notRestarting}, "exited 4s ago with code 2, and Nomad does not restart it"},
 		{
 			rescheduled,
 			[]backends.Event{exited, notRestarting},
-			"exited with code 2 4s ago, and Nomad will replace the allocation",
+			"exited 4s ago with code 2, and Nomad will replace the allocation",
 		},
 		{
 			failed,
@@ -53,7 +53,7 @@ func TestWhyNotRunning(t *testing.T) {
 		{
 			failed,
 			[]backends.Event{event(26*time.Hour, "Terminated", "", "exit_code", "0", "signal", "9")},
-			"was killed by signal 9 1d ago",
+			"was killed 1d ago by signal 9",
 		},
 		{
 			failed,
