@@ -115,7 +115,8 @@ func Job(job backends.Job) State {
 	case wanted == 0 && batch:
 		return State{Word: job.Status}
 	}
-	switch failed := slices.ContainsFunc(job.Allocations, currentlyFailed); {
+	failed := slices.ContainsFunc(job.Allocations, currentlyFailed) || job.DeploymentStatus == "failed"
+	switch {
 	case running == wanted:
 	case running == 0 && (failed || len(job.Unplaced) > 0):
 		s.Level = Bad

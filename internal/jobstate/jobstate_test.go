@@ -223,9 +223,10 @@ func TestTask_Words(t *testing.T) {
 		"missing image": {
 			backends.Allocation{Status: "failed", Next: "n"},
 			backends.Task{State: "dead", Failed: true, Events: events{
-				event(9, "Driver Failure", "Failed to pull `x:1`: Error response from daemon: no such host"),
+				event(9, "Driver Failure", "Failed to pull `x:1`: Error response from daemon: "+
+					"Get \"https://x/v2/\": dial tcp: lookup x on 10.0.0.1:53: no such host"),
 			}},
-			nil, "failed", "Failed to pull `x:1`: no such host, replaced", false,
+			nil, "failed", "Failed to pull `x:1`: lookup x: no such host, replaced", false,
 		},
 		"stopped": {
 			backends.Allocation{Status: "complete", Desired: "stop"},
