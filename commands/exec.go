@@ -49,9 +49,9 @@ The program gets its arguments unchanged, and the shell gets the text after -c
 unchanged. On a terminal (ssh -t), exec behaves like a local shell. Otherwise
 stdin, stdout and stderr are separate and are passed on byte for byte.
 
-If you disconnect, the program gets HUP, then TERM, then KILL. Its input ends only
-if you send EOF, if you disconnect and the task has no shell, or if the gateway
-dies or loses its connection to the task. The gateway finds the program by
+If you disconnect, the program gets HUP, then TERM, then KILL. If the task has no
+shell, its input ends instead. Otherwise its input ends only if you send EOF, or if
+the gateway dies or loses its connection to the task. The gateway finds it by
 ` + backends.SessionVariable + ` in its environment, so do not unset it.
 
 The exit code is the program's, or 128+n if signal n killed it. Otherwise:

@@ -78,7 +78,8 @@ func TestResolve_WhyNotRunning(t *testing.T) {
 	w := newTestGateway()
 	w.production.jobs = []backends.Job{crashing, unplaced, stopped}
 	for selector, want := range map[string]string{
-		"p-team1-crash": "no task of p-team1-crash is running: g[0]/app is restarting: exit 2, restarts now (see: info p-team1-crash)",
+		"p-team1-crash": "no task of p-team1-crash is running: g[0]/app is restarting: exit 2, restarts now " +
+			"(see: info p-team1-crash)",
 		"p-team1-crash/g/proxy": "no task of p-team1-crash/g/proxy is running: g[0]/proxy is pending: exit 3 " +
 			"(see: info p-team1-crash)",
 		"p-team1-crash/g/init": "no task of p-team1-crash/g/init is running (see: ps --all p-team1-crash)",
