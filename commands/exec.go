@@ -126,7 +126,7 @@ func (e *exec) Run(ctx context.Context, req *router.Request) error {
 		err = notRunningError(req, err)
 	case errors.Is(err, backends.ErrProgramNotFound) && looksLikeShellLine(words):
 		err = fmt.Errorf("%w; to run a shell command: exec %s -c %s",
-			err, req.Args[0], shellQuoted(strings.Join(words, " ")))
+			err, selectorWords(req), shellQuoted(strings.Join(words, " ")))
 	case err == nil:
 		suggestShell(req, words, code)
 	}
