@@ -262,3 +262,15 @@ func TestAge(t *testing.T) {
 		}
 	}
 }
+
+func TestState_Clause(t *testing.T) {
+	for want, s := range map[string]State{
+		"is restarting: exit 2, restarts in 12s": {Word: "restarting", Reasons: []string{"exit 2", "restarts in 12s"}},
+		"has failed: exit 1, gave up":            {Word: "failed", Reasons: []string{"exit 1", "gave up"}},
+		"is complete":                            {Word: "complete"},
+	} {
+		if got := s.Clause(); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
