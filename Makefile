@@ -5,6 +5,7 @@ TOOL = go tool -modfile=tools/go.mod
 
 VERSION := $(or $(VERSION),$(shell git describe --tags --always --abbrev=12 --dirty 2>/dev/null),unknown)
 ARCHES = amd64 arm64
+BINARY = ./nomadctld
 IMAGE = nomadctld:$(VERSION)
 
 # The packages with tests that use real programs. A test checks this list.
@@ -22,10 +23,13 @@ RELEASE = CGO_ENABLED=0 GOOS=linux GOAMD64=v1 GOARM64=v8.0 GOFLAGS= GOEXPERIMENT
 .PHONY: $(ARCHES:%=dist/nomadctld-linux-%)
 
 build: ## build the binary
-	go build -ldflags "$(STAMP)" -o nomadctld .
+	go build -ldflags "$(STAMP)" -o $(BINARY) .
 
+# On a terminal, "sh -m" makes the demo the only process that gets Ctrl-C. Otherwise make would get it too, and fail.
 demo: ## start a gateway to three simulated clusters; with ARGS="ps mattermost", run one command and exit
-	@go run . demo $(ARGS)
+	@echo "building nomadctld (the first time takes a minute or two)" >&2
+	@go build -ldflags "$(STAMP)" -o $(BINARY) .
+	@if [ -t 0 ]; then exec sh -mc '"$$0" demo "$$@"' $(BINARY) $(ARGS); else exec $(BINARY) demo $(ARGS); fi
 
 test: ## run the tests that need only Go and ssh
 	go test -short -parallel 4 ./...

@@ -125,7 +125,7 @@ func TestScope_OwnsByRoot(t *testing.T) {
 	} {
 		job := backends.JobRef{Tier: "production", Namespace: "default", ID: tc.id, Root: tc.root}
 		if got := u.Scope("ps", tiers).Owns(job); got != tc.want {
-			t.Errorf("%s, root %s: the scope has %v, want %v", tc.id, tc.root, got, tc.want)
+			t.Errorf("%s, root %s: the scope owns it: %v, want %v", tc.id, tc.root, got, tc.want)
 		}
 		if got := u.Decide("ps", job, tiers)[0].Allowed; got != tc.want {
 			t.Errorf("%s, root %s: the decision is %v, want %v", tc.id, tc.root, got, tc.want)
@@ -201,7 +201,7 @@ func TestDecide_Reason(t *testing.T) {
 				tier = tc.want.Tier
 			}
 			if got := u.Scope(tc.right, tiers).Owns(rootRef(tier, max(tc.namespace, "eu"), tc.root)); got != tc.want.Allowed {
-				t.Errorf("%s %s: the decision is %v, the scope has %v", tc.right, tc.root, tc.want.Allowed, got)
+				t.Errorf("%s %s: the decision is %v, the scope owns it: %v", tc.right, tc.root, tc.want.Allowed, got)
 			}
 		}
 	}

@@ -16,10 +16,11 @@ type Decision struct {
 	Reason  string // one line; denials of several groups are joined
 }
 
-// Decide reports whether the user has a right on the job. The ID of its root decides. It returns one decision for each
-// tier for which a prefix of the tier and a prefix of the user match the ID, in the order of tiers. If there is none,
-// it returns a single denial. An empty tier or namespace of the job means any. Decide sends no request, so it reveals
-// neither which jobs exist nor which tiers other teams' jobs run in.
+// Decide reports whether the user has a right on the job. For a child job, the ID of its parent decides (see
+// backends.Job.Root). It returns one decision for each tier for which a prefix of the tier and a prefix of the user
+// match the ID, in the order of tiers. If there is none, it returns a single denial. An empty tier or namespace of the
+// job means any. Decide sends no request, so it reveals neither which jobs exist nor which tiers other teams' jobs run
+// in.
 func (u User) Decide(right string, job backends.JobRef, tiers []Tier) []Decision {
 	var decisions []Decision
 	for _, tier := range tiers {

@@ -45,7 +45,7 @@ func (u User) Scope(right string, tiers []Tier) Scope {
 	return s
 }
 
-// Owns reports whether the job is in the scope. The ID of its root decides.
+// Owns reports whether the job is in the scope. For a child job, the ID of its parent decides (see backends.Job.Root).
 func (s Scope) Owns(job backends.JobRef) bool {
 	return slices.ContainsFunc(s.grants[job.Tier], func(g grant) bool {
 		inNamespace := g.namespaces == nil || slices.Contains(g.namespaces, job.Namespace)

@@ -88,8 +88,11 @@ func (a *attach) Run(ctx context.Context, req *router.Request) error {
 		}
 	}
 	code, err := req.Access.Runtime.Attach(ctx, at)
-	if errors.Is(err, backends.ErrDetached) {
+	switch {
+	case errors.Is(err, backends.ErrDetached):
 		return nil
+	case errors.Is(err, backends.ErrTaskNotRunning):
+		err = notRunningError(req, err)
 	}
 	return router.ProgramResult(code, err)
 }

@@ -109,7 +109,7 @@ func fillMeta(job backends.JobDetail, meta map[string]string, login string) erro
 	required, optional := job.Schedule.MetaRequired, job.Schedule.MetaOptional
 	if slices.Contains(required, callerMeta) || slices.Contains(optional, callerMeta) {
 		if _, ok := meta[callerMeta]; ok {
-			return fmt.Errorf("leave out the meta %s: the gateway sets it to your login", callerMeta)
+			return fmt.Errorf("leave out the meta key %s: the gateway sets it to your login", callerMeta)
 		}
 		meta[callerMeta] = login
 	}
@@ -130,7 +130,7 @@ func fillMeta(job backends.JobDetail, meta map[string]string, login string) erro
 	case len(missing) > 0:
 		return fmt.Errorf("%s needs -m %s=VALUE (%s)", job.ID, strings.Join(missing, "=VALUE -m "), keys)
 	case len(unknown) > 0:
-		return fmt.Errorf("%s does not accept the meta %s (%s)", job.ID, strings.Join(unknown, ", "), keys)
+		return fmt.Errorf("%s does not accept the meta keys %s (%s)", job.ID, strings.Join(unknown, ", "), keys)
 	}
 	return nil
 }

@@ -14,7 +14,7 @@ import (
 	"nomadctld/internal/cmdline"
 	"nomadctld/internal/console"
 	"nomadctld/internal/escape"
-	"nomadctld/internal/phrase"
+	"nomadctld/internal/jobstate"
 	"nomadctld/router"
 )
 
@@ -49,9 +49,9 @@ The program gets its arguments unchanged, and the shell gets the text after -c
 unchanged. On a terminal (ssh -t), exec behaves like a local shell. Otherwise
 stdin, stdout and stderr are separate and are passed on byte for byte.
 
-If you disconnect, the program gets HUP, then TERM, then KILL. Its input ends only
-if you send EOF, if you disconnect and the task has no shell, or if the gateway
-dies or loses its connection to the task. The gateway finds the program by
+If you disconnect, the program gets HUP, then TERM, then KILL. If the task has no
+shell, its input ends instead. Otherwise its input ends only if you send EOF, or if
+the gateway dies or loses its connection to the task. The gateway finds it by
 ` + backends.SessionVariable + ` in its environment, so do not unset it.
 
 The exit code is the program's, or 128+n if signal n killed it. Otherwise:
@@ -126,7 +126,7 @@ func (e *exec) Run(ctx context.Context, req *router.Request) error {
 		err = notRunningError(req, err)
 	case errors.Is(err, backends.ErrProgramNotFound) && looksLikeShellLine(words):
 		err = fmt.Errorf("%w; to run a shell command: exec %s -c %s",
-			err, req.Args[0], shellQuoted(strings.Join(words, " ")))
+			err, selectorWords(req), shellQuoted(strings.Join(words, " ")))
 	case err == nil:
 		suggestShell(req, words, code)
 	}
@@ -139,10 +139,10 @@ func notRunningError(req *router.Request, err error) error {
 	if err == backends.ErrTaskNotRunning { // Nomad's response does not name the task
 		err = fmt.Errorf("task %s of %s is not running", t.Name, a.Name)
 	}
-	if why := phrase.WhyNotRunning(a, t, time.Now()); why != "" {
-		return fmt.Errorf("%w: it %s (see: logs %s)", err, why, t.ExecID)
+	if a.Runs(t) { // it has stopped since the lookup
+		return fmt.Errorf("%w (see: info %s)", err, t.ExecID)
 	}
-	return fmt.Errorf("%w (see: info %s)", err, t.ExecID)
+	return fmt.Errorf("%w: it %s (see: logs %s)", err, jobstate.Task(a, t, nil, time.Now()).Clause(), t.ExecID)
 }
 
 // omitVars returns the variables in all whose names are not in env.

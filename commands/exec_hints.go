@@ -81,10 +81,18 @@ func suggestShell(req *router.Request, words []string, code int) {
 		word := req.Expanded[span[0]:span[1]]
 		if isPipe(word) || code != 0 && isRedirection(word) {
 			printNotice(req, "note: %s got %s as an argument; to run a shell command: exec %s -c %s",
-				words[0], word, req.Args[0], shellQuoted(req.Expanded[spans[0][0]:]))
+				words[0], word, selectorWords(req), shellQuoted(req.Expanded[spans[0][0]:]))
 			return
 		}
 	}
+}
+
+// selectorWords returns the words that select the task, for a suggested command line.
+func selectorWords(req *router.Request) string {
+	if req.Any {
+		return "--any " + req.Args[0]
+	}
+	return req.Args[0]
 }
 
 // isPipe reports whether an unquoted word joins two commands.

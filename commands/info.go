@@ -162,6 +162,7 @@ func writeTask(
 	checks []backends.Check,
 ) {
 	text.Line(t.ExecID, a.Status, humanize.Time(ageStart(a, t)), strings.Trim(a.Group+"/"+t.Name, "/"))
+	text.Line("", "Allocation", strings.TrimPrefix(a.Name, a.JobID+"."), a.ID)
 	cpu, memory := usageText(a, t, map[string]backends.Usage{t.ExecID: u})
 	text.Line("", cmp.Or(a.Node, "no node yet"), cpu+" MHz", memory)
 	if a.Status == "unknown" {

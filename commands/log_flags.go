@@ -35,7 +35,7 @@ func (l *logFlags) bind(f *pflag.FlagSet) {
 	f.BoolVar(&l.split, "split", false, "print the task's stderr to stderr; loses the order")
 	f.StringVar(&l.since, "since", "", "`TIME` all newer lines: 10m, 3d or '2026-11-22 14:05' UTC")
 	f.BoolVarP(&l.times, "timestamps", "t", false, "print the time before each line, if known")
-	f.StringVar(&l.grep, "grep", "", "`REGEXP` only matching lines among those of -n and --since")
+	f.StringVar(&l.grep, "grep", "", "`REGEXP` of these lines, print only the matching ones")
 	l.flagSet = f
 }
 
@@ -89,7 +89,7 @@ func (l *logFlags) followLogs(ctx context.Context, req *router.Request) error {
 	req.Access.AllowCached(tasklog.PollInterval * 9 / 10)
 	err = view.Follow(ctx, req.Access.Cluster)
 	if errors.Is(context.Cause(ctx), console.ErrInterrupted) {
-		return nil // Ctrl-C is the usual way to end it
+		return nil // users stop following with Ctrl-C
 	}
 	return logError(err)
 }

@@ -18,8 +18,11 @@ type psLine struct {
 	id, name, state string
 	level           jobstate.Level
 	cells           [psMiddle]string // allocation, node, uptime, CPU, memory
-	reason          string
+	reasons         []string         // on a line each if they do not fit on the line of the task or job
 }
+
+// reason returns the reasons as one text.
+func (p psLine) reason() string { return strings.Join(p.reasons, "; ") }
 
 const (
 	psMiddle    = 5  // the columns between the state and the reason
@@ -102,7 +105,7 @@ func (l psLayout) fits(lines []psLine) bool {
 				}
 			}
 		}
-		reason := runewidth.StringWidth(line.reason)
+		reason := runewidth.StringWidth(line.reason())
 		if least+reason <= l.width && start+reason > l.width {
 			return false
 		}
@@ -114,21 +117,24 @@ func (l psLayout) fits(lines []psLine) bool {
 func writePsTerminal(w io.Writer, lines []psLine, style render.Style, wide bool) error {
 	for i := range lines {
 		line := &lines[i]
-		line.name, line.reason = escape.Text(line.name), escape.Text(line.reason)
+		line.name = escape.Text(line.name)
+		for j := range line.reasons {
+			line.reasons[j] = escape.Text(line.reasons[j])
+		}
 		for j := range line.cells {
 			line.cells[j] = escape.Text(line.cells[j])
 		}
 	}
 	l := newPsLayout(lines, style.Width, wide)
 	var b strings.Builder
-	header := psLine{id: "Exec ID", name: "Job/Task", state: "State", cells: psMiddleHeader, reason: "Extra"}
+	header := psLine{id: "Exec ID", name: "Job/Task", state: "State", cells: psMiddleHeader, reasons: []string{"Extra"}}
 	for i, w := range l.middle {
 		if w == 0 {
 			header.cells[i] = ""
 		}
 	}
 	if !l.fits([]psLine{header}) {
-		header.reason = ""
+		header.reasons = nil
 	}
 	l.write(&b, header, render.Style{})
 	for _, line := range lines {
@@ -139,7 +145,7 @@ func writePsTerminal(w io.Writer, lines []psLine, style render.Style, wide bool)
 }
 
 // write writes a line. A cell that is too long shifts those after it. The reason extends over empty cells. If it does
-// not fit, it has a line of its own below.
+// not fit, it is below.
 func (l psLayout) write(b *strings.Builder, line psLine, style render.Style) {
 	column, at := 0, 0 // the column of the next cell, and the width of the line so far
 	start := func() int {
@@ -183,16 +189,32 @@ func (l psLayout) write(b *strings.Builder, line psLine, style render.Style) {
 	if line.level == jobstate.Good {
 		color = ""
 	}
-	switch width := runewidth.StringWidth(line.reason); {
-	case line.reason == "":
+	switch width := runewidth.StringWidth(line.reason()); {
+	case width == 0:
 	case l.width == 0 || l.wide || start()+width <= l.width:
-		put(line.reason, width, color)
+		put(line.reason(), width, color)
 	default:
 		const indent = psIDWidth + psGap
-		b.WriteString("\n" + strings.Repeat(" ", indent) +
-			style.Colorize(color, runewidth.Truncate(line.reason, max(l.width-indent, 1), "…")))
+		for _, reason := range line.reasons {
+			for _, text := range foldReason(reason, max(l.width-indent, 1)) {
+				b.WriteString("\n" + strings.Repeat(" ", indent) + style.Colorize(color, text))
+			}
+		}
 	}
 	b.WriteString("\n")
+}
+
+// foldReason returns a reason in at most two lines. It cuts a longer one, and adds an ellipsis.
+func foldReason(reason string, width int) []string {
+	if runewidth.StringWidth(reason) <= width {
+		return []string{reason}
+	}
+	first := runewidth.Truncate(reason, width, "")
+	rest := reason[len(first):]
+	if at := strings.LastIndexByte(first, ' '); at > 0 && !strings.HasPrefix(rest, " ") {
+		first, rest = first[:at], reason[at:]
+	}
+	return []string{first, runewidth.Truncate(strings.TrimLeft(rest, " "), width, "…")}
 }
 
 // shorten removes the middle of a name that does not leave room for the state.

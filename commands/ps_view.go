@@ -53,6 +53,9 @@ func newPsView(
 				j.tasks = append(j.tasks, psTaskView{a, task, jobstate.Task(a, task, checks[a.ID], now), u, measured})
 			}
 		}
+		if j.state.Level == jobstate.Good && j.keep(func(t psTaskView) bool { return t.state.Problem }) {
+			j.state.Level = jobstate.Warn // not a green 2/2 above a task that crashes
+		}
 		v.jobs = append(v.jobs, j)
 	}
 	return v
@@ -182,11 +185,11 @@ func (v *psView) lines() []psLine {
 	for _, j := range v.jobs {
 		reasons := slices.Concat(j.where, j.state.Reasons)
 		lines = append(lines, psLine{
-			job: true, name: j.job.ID, state: j.state.Word, level: j.state.Level, reason: strings.Join(reasons, "; "),
+			job: true, name: j.job.ID, state: j.state.Word, level: j.state.Level, reasons: reasons,
 		})
 		for _, t := range j.tasks {
 			line := psLine{
-				id: t.task.ExecID, name: t.name(), state: t.state.Word, level: t.state.Level, reason: t.state.Reason(),
+				id: t.task.ExecID, name: t.name(), state: t.state.Word, level: t.state.Level, reasons: nonEmptyReason(t),
 			}
 			line.cells = [psMiddle]string{phrase.ShortID(t.allocation.ID), t.allocation.Node, v.uptime(t)}
 			if t.allocation.Runs(t.task) {
@@ -196,6 +199,13 @@ func (v *psView) lines() []psLine {
 		}
 	}
 	return lines
+}
+
+func nonEmptyReason(t psTaskView) []string {
+	if reason := t.state.Reason(); reason != "" {
+		return []string{reason}
+	}
+	return nil
 }
 
 // name returns the group and index, and the task if the allocation has several. It is part of a selector.

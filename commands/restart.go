@@ -119,7 +119,7 @@ func (r *restartCommand) Run(ctx context.Context, req *router.Request) error {
 	return followOp(ctx, req, op, unit)
 }
 
-// prepareFull prompts for what --full may do, and returns the work of the operation.
+// prepareFull prompts if several allocations are running, and returns the work of the operation.
 func (r *restartCommand) prepareFull(
 	ctx context.Context, req *router.Request, job backends.JobDetail,
 ) (work func(context.Context, ops.Operation) error, err error) {
@@ -135,7 +135,7 @@ func (r *restartCommand) prepareFull(
 	return (&restart.Full{Job: job, Timeout: r.timeout}).Run, nil
 }
 
-// prepareRolling prompts for what a rolling restart may do, and returns the work of the operation.
+// prepareRolling prompts before it registers the job twice, and returns the work of the operation.
 func (r *restartCommand) prepareRolling(
 	ctx context.Context, req *router.Request, job backends.JobDetail,
 ) (work func(context.Context, ops.Operation) error, err error) {

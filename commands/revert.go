@@ -68,7 +68,7 @@ func (r *revert) Run(ctx context.Context, req *router.Request) error {
 	if err != nil {
 		return err
 	}
-	// An operation that has stopped the job registers it again.
+	// A running operation may register the job again, which would undo this change.
 	if err := req.Access.Operations.CheckNoPendingRestore(); err != nil {
 		return err
 	}
@@ -172,7 +172,11 @@ func (r *revert) chooseCounts(
 		}
 		return len(counts) > 0, nil
 	}
-	req.Console.Statusf("version %d of %s also changes %s", then.Number, req.Target.Job.ID, text)
+	also := "also "
+	if onlyCounts {
+		also = ""
+	}
+	req.Console.Statusf("version %d of %s %schanges %s", then.Number, req.Target.Job.ID, also, text)
 	if onlyCounts || len(counts) == 0 {
 		return false, confirm(ctx, req, false, "Revert %s in tier %s to version %d?",
 			req.Target.Job.ID, req.Target.Job.Tier, then.Number)

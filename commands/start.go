@@ -63,7 +63,7 @@ func (s *start) Run(ctx context.Context, req *router.Request) error {
 		return err
 	}
 	job, err := currentJob(ctx, req)
-	// An operation that has stopped the job registers it again.
+	// A running operation may register the job again, which would undo this change.
 	if err := req.Access.Operations.CheckNoneRunning(); err != nil {
 		return err
 	}

@@ -81,7 +81,7 @@ func (s *stop) Run(ctx context.Context, req *router.Request) error {
 	if err != nil {
 		return notStopped(req, err)
 	}
-	// An operation that has stopped the job registers it again.
+	// A running operation may register the job again, which would undo this change.
 	if err := req.Access.Operations.CheckNoPendingRestore(); err != nil {
 		return err
 	}
@@ -191,7 +191,7 @@ func (s *stop) stopJob(ctx context.Context, req *router.Request, job backends.Jo
 		done = "stopped and purged"
 	}
 	if len(left) > 0 {
-		running = "; " + childjobs.Are(len(left)) + " still running"
+		running = "; " + childjobs.CountAre(len(left)) + " still running"
 	}
 	return printResult(req, "%s %s%s%s%s",
 		done, req.Args[0], stoppedText(ctx, req, job, ""), running, evaluationSuffix(result))
@@ -352,6 +352,6 @@ func (s *stop) stopChildren(
 func printChildren(req *router.Request, job backends.JobDetail, children []backends.Job) {
 	if len(children) > 0 {
 		printNotice(req, "%s still running: %s (stop them too: stop --children %s)",
-			childjobs.Are(len(children)), childjobs.List(children), job.ID)
+			childjobs.CountAre(len(children)), childjobs.List(children), job.ID)
 	}
 }

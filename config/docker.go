@@ -51,7 +51,7 @@ func (l *loader) docker(t *table) Docker {
 	v := t.text("host", `host = "tcp://{address}:2376"`)
 	d.Host = v.text
 	host, err := dockerhost.Parse(v.text)
-	scheme := "https" // of an invalid address, so that no other message is about the scheme
+	scheme := "https" // assumed for an invalid address, so that nothing else is reported about the scheme
 	if err != nil {
 		l.errorf(v.at,
 			`write "tcp://{address}:2376" or "unix:///var/run/docker.sock" (placeholders: {node}, {address})`,

@@ -100,9 +100,9 @@ func (l *loader) load(t *table) {
 }
 
 // warnCase warns of a name with uppercase letters. The original changed every key to lowercase.
-func (l *loader) warnCase(n *node, use string) {
+func (l *loader) warnCase(n *node, noun string) {
 	if lower := strings.ToLower(n.name); lower != n.name {
-		l.warnf(n.key, "write "+quote(lower)+" to keep that "+use,
+		l.warnf(n.key, "write "+quote(lower)+" to keep that "+noun,
 			"%s is case-sensitive, but the original nomadctld read it as %s", n.path(), quote(lower))
 	}
 }

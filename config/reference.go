@@ -179,8 +179,8 @@ var Reference = []Section{
 		{
 			fmt.Sprintf("unauthenticated = %d", defaultUnauthenticated), false,
 			"Connections that have not authenticated. One IPv4 address or one IPv6 /64 may have a quarter of them. " +
-				"A quarter is reserved for addresses from which a user has logged in within 12 hours. From 10% of the " +
-				"unreserved slots in use, a new connection closes an older one with a probability of 30%, rising to 100% " +
+				"A quarter is reserved for addresses from which a user has logged in within 12 hours. When 10% of the " +
+				"unreserved slots are in use, a new connection closes an older one with a probability of 30%. It rises to 100% " +
 				"when all are in use, as with sshd's MaxStartups. The older one is from the address with the most connections.",
 		},
 		{
@@ -201,7 +201,7 @@ var Reference = []Section{
 		{
 			fmt.Sprintf("programs = %d", defaultUserPrograms), false,
 			"Programs of exec and attach on one cluster. Through Nomad, a cluster has 24 slots for programs. A user " +
-				"may use a third of them while any are free, and more only while a third stays free. A request waits up to " +
+				"gets up to a third of them, and more only while another third is free. A request waits up to " +
 				"5 seconds; waiting requests are served round robin by user.",
 		},
 		{

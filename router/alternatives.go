@@ -103,7 +103,7 @@ var alternativeHints = func() map[string]int {
 	return hints
 }()
 
-// isAlternative reports whether a program or command has a hint, for some users.
+// isAlternative reports whether a program or command has a hint. Not every user may see it (see alternativeFor).
 func isAlternative(program string) bool {
 	_, ok := alternativeHints[path.Base(program)]
 	return ok

@@ -9,9 +9,9 @@ import (
 	"nomadctld/internal/audit"
 )
 
-// auditRequest writes the end event of each request. A refused request has no other event. auditStart writes the start
-// event. If required is set, a command does not run unless its start event is written. If log.Ready fails then, no
-// event is written, and the refusal is logged.
+// auditRequest writes the end event of every request. auditStart writes the start event of an accepted one, so the end
+// event is the only event of a refused one. If required is set, a command does not run unless its start event is
+// written; if log.Ready fails, no event is written, and the gateway's log records the refusal.
 func auditRequest(log *audit.Log, required bool, aliases map[string]string) Middleware {
 	return func(next Handler) Handler {
 		return func(ctx context.Context, req *Request) (err error) {

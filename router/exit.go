@@ -53,7 +53,8 @@ func ProgramResult(code int, err error) error {
 // SessionExitCode returns e.Code. *console.InterruptError has this method too.
 func (e *ExitError) SessionExitCode() int { return e.Code }
 
-// exitCoder is an error that has an exit code. Errors of os/exec must not implement it.
+// exitCoder is an error that has an exit code. The method is not named ExitCode, because *exec.ExitError has that
+// method.
 type exitCoder interface{ SessionExitCode() int }
 
 func hasExitCode(err error) bool {

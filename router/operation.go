@@ -103,7 +103,7 @@ func (o *Operations) DeleteDefinition(saved ops.SavedDefinition) error {
 	if !o.owns(saved.Job) {
 		return errNotOwned
 	}
-	return o.runner.operations.DropByID(saved.ID)
+	return o.runner.operations.DeleteByID(saved.ID)
 }
 
 // owns reports whether the job is in the scope of the command.

@@ -143,7 +143,7 @@ func (g Gateway) tryKillOrphan(ctx context.Context, e audit.Event) (found bool, 
 		}
 	}
 	if errs == nil && !stopped && r.skipped != nil && !errors.Is(r.skipped, backends.ErrDeclined) {
-		// The preferred runtime may have started it, and the others do not find programs that it has started.
+		// The preferred runtime may have started the program, and only that runtime can find it.
 		errs = &unconfirmedExitError{r.skipped}
 	}
 	return found, errs

@@ -28,7 +28,7 @@ type Request struct {
 	writeStartEvent func(durable bool) error // auditRequest: writes the start event
 }
 
-// Session is who sent a command line, from where.
+// Session describes the client that sent the command line.
 type Session struct {
 	Login       string // SSH user name, authenticated together with the key
 	Key         string // public key in SSH wire format, authenticated

@@ -33,7 +33,7 @@ func resolve(ctx context.Context, req *Request, target TargetKind) error {
 		jobs = append(jobs, req.Access.Operations.savedJobs(jobs, req.Selection)...)
 	}
 	owned := req.Access.Cluster.(*scopedCluster).owned
-	unavailable := err // unreachable tiers or namespaces that may contain matches
+	unavailable := err // of unreachable tiers, which may contain matches; nil if only namespaces cannot be read
 	if err != nil && onlyNamespaceErrors(err) {
 		unavailable = nil
 	}

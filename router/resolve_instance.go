@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"nomadctld/backends"
+	"nomadctld/internal/jobstate"
 	"nomadctld/internal/phrase"
 )
 
@@ -36,6 +37,7 @@ func whyNotRunning(job backends.Job, selector string, now time.Time) (why string
 		return "the job is stopped"
 	}
 	var latest time.Time
+	problem := false
 	selected := latestAllocations([]backends.Job{job}, func(a backends.Allocation, t backends.Task) bool {
 		group := a.JobID + "/" + a.Group
 		return selector == a.JobID || selector == group || selector == group+"/"+t.Name || namesInstance(selector, a, t)
@@ -49,9 +51,10 @@ func whyNotRunning(job backends.Job, selector string, now time.Time) (why string
 		if n := len(t.Events); n > 0 {
 			at = t.Events[n-1].Time
 		}
-		if reason := phrase.WhyNotRunning(a, t, now); reason != "" && (why == "" || at.After(latest)) {
-			latest = at
-			why = strings.TrimPrefix(a.Name, a.JobID+".") + "/" + t.Name + " " + reason
+		state := jobstate.Task(a, t, nil, now)
+		if why == "" || state.Problem && !problem || state.Problem == problem && at.After(latest) {
+			latest, problem = at, state.Problem
+			why = strings.TrimPrefix(a.Name, a.JobID+".") + "/" + t.Name + " " + state.Clause()
 		}
 	}
 	if why == "" && len(job.Unplaced) > 0 {

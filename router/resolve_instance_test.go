@@ -67,6 +67,9 @@ func TestResolve_WhyNotRunning(t *testing.T) {
 	tasks := crashing.Allocations[0].Tasks // app, init, proxy
 	tasks[0].Events, tasks[1].Events, tasks[2].Events = exited(130*time.Second, "2"), exited(time.Second, "0"),
 		exited(10*time.Minute, "3")
+	tasks[0].Events = append(tasks[0].Events, backends.Event{
+		Time: time.Now().Add(-time.Second), Type: "Restarting", Details: map[string]string{"start_delay": "0"},
+	})
 	unplaced := job("production", "default", "p-team1-unplaced")
 	unplaced.Allocations = nil
 	unplaced.Unplaced = []backends.UnplacedGroup{{Group: "web", Reasons: []string{"memory exhausted on 1 node"}}}
@@ -75,8 +78,9 @@ func TestResolve_WhyNotRunning(t *testing.T) {
 	w := newTestGateway()
 	w.production.jobs = []backends.Job{crashing, unplaced, stopped}
 	for selector, want := range map[string]string{
-		"p-team1-crash": "no task of p-team1-crash is running: g[0]/app exited with code 2 2m ago (see: info p-team1-crash)",
-		"p-team1-crash/g/proxy": "no task of p-team1-crash/g/proxy is running: g[0]/proxy exited with code 3 10m ago " +
+		"p-team1-crash": "no task of p-team1-crash is running: g[0]/app is restarting: exit 2, restarts now " +
+			"(see: info p-team1-crash)",
+		"p-team1-crash/g/proxy": "no task of p-team1-crash/g/proxy is running: g[0]/proxy is pending: exit 3 " +
 			"(see: info p-team1-crash)",
 		"p-team1-crash/g/init": "no task of p-team1-crash/g/init is running (see: ps --all p-team1-crash)",
 		"p-team1-unplaced": "no task of p-team1-unplaced is running: Nomad cannot place web: memory exhausted on 1 node " +

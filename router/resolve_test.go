@@ -211,12 +211,12 @@ func TestResolve_AllocationStates(t *testing.T) {
 		{TargetTask, "p-team1-rolling", "eeee2222-0000", ""},
 		{TargetTask, "p-team1-ending", "ffff1111-0000", ""},
 		{
-			TargetTask, "p-team1-nodelost", "", "no task of p-team1-nodelost is running: g[0]/web is lost, " +
-				"because its node is down (see: info p-team1-nodelost)",
+			TargetTask, "p-team1-nodelost", "", "no task of p-team1-nodelost is running: g[0]/web is lost: " +
+				"node down (see: info p-team1-nodelost)",
 		},
 		{
-			TargetTask, "p-team1-nodelost/g", "", "no task of p-team1-nodelost/g is running: g[0]/web is lost, " +
-				"because its node is down (see: info p-team1-nodelost)",
+			TargetTask, "p-team1-nodelost/g", "", "no task of p-team1-nodelost/g is running: g[0]/web is lost: " +
+				"node down (see: info p-team1-nodelost)",
 		},
 		{TargetTask, id("12341111-0000"), "12341111-0000", ""},
 		{TargetTask, "56781111", "56781111-0000", ""}, // the exited task does not match

@@ -88,8 +88,8 @@ func (t *boundRuntime) withNodeAddress(
 	return task, nil
 }
 
-// daemonRetryInterval is how long a daemon that did not respond is not tried again. Connecting to one behind a
-// firewall takes seconds to fail.
+// daemonRetryInterval is the time until a daemon that did not respond is tried again. Behind a firewall, an attempt
+// takes seconds to fail.
 const daemonRetryInterval = 30 * time.Second
 
 // daemonKey identifies the daemon of a container runtime on a node.

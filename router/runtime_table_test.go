@@ -27,7 +27,8 @@ func newThreeRuntimes() *threeRuntimes {
 	return r
 }
 
-// exec runs a program in a task and returns the names of the runtimes that were used.
+// exec runs a program in a task. It returns one letter for each program that ran, sorted: d for docker, n for nomad and
+// p for podman.
 func (r *threeRuntimes) exec(t *testing.T, task string) (used string, err error) {
 	t.Helper()
 	r.docker.programs, r.podman.programs, r.nomad.programs = 0, 0, 0

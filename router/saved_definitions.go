@@ -17,7 +17,7 @@ func (r *operationRunner) deleteOutdatedSaved(listed []backends.Job) {
 	if r.operations == nil {
 		return
 	}
-	r.operations.DropOutdated(listed, func(saved ops.SavedDefinition, err error) {
+	r.operations.DeleteOutdated(listed, func(saved ops.SavedDefinition, err error) {
 		r.log.Warn("cannot delete the saved definition of a job that was registered again",
 			"job", saved.Job.ID, "error", err)
 	})

@@ -163,7 +163,7 @@ func (t *boundRuntime) checkDriver(ctx context.Context) error {
 // Log reads the container's log joined with log files, which outlive the container, or only what is available.
 func (t *boundRuntime) Log(ctx context.Context, q backends.LogQuery, each func(backends.LogChunk) error) error {
 	return t.readLog(ctx, func(source backends.LogSource, task backends.TaskRef) error {
-		// Log files refuse a query that needs a container. Its error must not end a stream that others have joined.
+		// Log files refuse a query that needs a container. Its error would end a shared stream for all viewers.
 		if _, files := source.(backends.LogFiles); !q.Follow || files && q.NeedsContainer() {
 			return source.Log(ctx, task, q, each)
 		}

@@ -82,8 +82,8 @@ const maxListed = 10
 // Count returns "1 child job", "2 child jobs".
 func Count(n int) string { return phrase.Count(n, "child job") }
 
-// Are returns "1 child job is", "2 child jobs are".
-func Are(n int) string {
+// CountAre returns "1 child job is", "2 child jobs are".
+func CountAre(n int) string {
 	if n == 1 {
 		return Count(n) + " is"
 	}

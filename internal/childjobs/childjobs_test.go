@@ -12,8 +12,8 @@ import (
 	"nomadctld/backends"
 )
 
-// parent is a cluster with the child jobs of the periodic job import.
-type parent struct {
+// fakeCluster is a cluster with the child jobs of the periodic job import.
+type fakeCluster struct {
 	backends.Cluster
 	backends.ClusterWriter
 	jobs     []backends.Job
@@ -22,15 +22,15 @@ type parent struct {
 	stopping map[string]time.Time
 }
 
-func newParent(jobs ...backends.Job) *parent {
-	return &parent{jobs: jobs, stopErr: map[string]error{}, stopping: map[string]time.Time{}}
+func newParent(jobs ...backends.Job) *fakeCluster {
+	return &fakeCluster{jobs: jobs, stopErr: map[string]error{}, stopping: map[string]time.Time{}}
 }
 
 func child(id, status string) backends.Job {
 	return backends.Job{ID: id, Parent: "import", Namespace: "default", Status: status}
 }
 
-func (p *parent) Jobs(context.Context, backends.Selection) ([]backends.Job, error) {
+func (p *fakeCluster) Jobs(context.Context, backends.Selection) ([]backends.Job, error) {
 	jobs := slices.Clone(p.jobs)
 	for i, j := range jobs {
 		_, jobs[i].Stopped = p.stopping[j.ID]
@@ -38,7 +38,7 @@ func (p *parent) Jobs(context.Context, backends.Selection) ([]backends.Job, erro
 	return jobs, nil
 }
 
-func (p *parent) Job(_ context.Context, job backends.Job) (detail backends.JobDetail, err error) {
+func (p *fakeCluster) Job(_ context.Context, job backends.Job) (detail backends.JobDetail, err error) {
 	detail.Job = job
 	if time.Since(p.stopping[job.ID]) < p.stopTime {
 		detail.Allocations = []backends.Allocation{{Status: "running"}}
@@ -46,7 +46,7 @@ func (p *parent) Job(_ context.Context, job backends.Job) (detail backends.JobDe
 	return detail, nil
 }
 
-func (p *parent) Stop(_ context.Context, job backends.Job, _ bool) (backends.WriteResult, error) {
+func (p *fakeCluster) Stop(_ context.Context, job backends.Job, _ bool) (backends.WriteResult, error) {
 	if err := p.stopErr[job.ID]; err != nil {
 		return backends.WriteResult{}, err
 	}
@@ -67,9 +67,9 @@ func ids(jobs []backends.Job) (all []string) {
 }
 
 func TestRunning(t *testing.T) {
-	other, foreign, stopped := child("x1", "running"), child("x2", "running"), child("x3", "running")
-	other.Parent, foreign.Namespace, stopped.Stopped = "export", "dev", true
-	p := newParent(child("1", "running"), child("2", "pending"), child("3", "dead"), other, foreign)
+	other, otherNamespace, stopped := child("x1", "running"), child("x2", "running"), child("x3", "running")
+	other.Parent, otherNamespace.Namespace, stopped.Stopped = "export", "dev", true
+	p := newParent(child("1", "running"), child("2", "pending"), child("3", "dead"), other, otherNamespace)
 	got, err := Running(t.Context(), p, importJob())
 	if want := []string{"1", "2"}; err != nil || !slices.Equal(ids(got), want) {
 		t.Errorf("got %q, %v, want %q", ids(got), err, want)
@@ -150,7 +150,7 @@ func TestList_AtMostTen(t *testing.T) {
 	if got := List(children); got != "0, 1, 2, 3, 4, 5, 6, 7, 8, 9, and 2 more" {
 		t.Errorf("got %q", got)
 	}
-	if got := Are(1) + " and " + Are(2); got != "1 child job is and 2 child jobs are" {
+	if got := CountAre(1) + " and " + CountAre(2); got != "1 child job is and 2 child jobs are" {
 		t.Errorf("got %q", got)
 	}
 }

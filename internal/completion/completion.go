@@ -47,7 +47,7 @@ func Tasks(jobs []backends.Job, last string, acceptsJobs bool) (all []Candidate)
 	}
 	eachTask(jobs, func(a backends.Allocation, task backends.Task) {
 		rank, matches := a.Rank(task)
-		wanted := !acceptsJobs // the shortest unique selector; otherwise the job is already offered
+		wanted := !acceptsJobs // offer the shortest unique selector, unless Jobs has already offered the job
 		for i, name := range selectorsOf(a, task) {
 			typed := i > 0 && strings.HasPrefix(last, selectorsOf(a, task)[i-1]+"/")
 			if matches && best[name] == (fit{rank, 1}) && (wanted || typed) {

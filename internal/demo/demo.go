@@ -76,7 +76,7 @@ func Start(dir string) (*Demo, error) {
 		return nil, err
 	}
 	d.Address = g.Addr().String()
-	if err := d.dir.WriteConfig(d.Address, d.keys[hostKey], users...); err != nil {
+	if err := d.dir.WriteGatewayConfig(d.Address, d.keys[hostKey], users...); err != nil {
 		d.stop()
 		return nil, err
 	}

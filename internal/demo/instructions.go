@@ -5,21 +5,28 @@ import (
 	"strings"
 )
 
-// Instructions returns example commands for another terminal.
+// Instructions returns a line that makes ssh use the demo in another terminal, example commands, and what the demo does
+// not simulate.
 func (d *Demo) Instructions() string {
-	file := d.dir.Path("ssh_config")
 	return fmt.Sprintf(`A gateway to three simulated clusters is listening on %s.
-Paste into another terminal:
+Paste this line into another terminal:
 
-  ssh -F %[2]s wim                         # what wim may do (wim owns every job)
-  ssh -F %[2]s wim ps                      # list jobs and tasks
-  ssh -F %[2]s ann ps                      # what team 1 sees of the same clusters
-  ssh -t -F %[2]s wim exec 45fed1138a      # a shell in a task: a process on this machine, as you
-  ssh -t -F %[2]s ann tail p-team1-web     # the logs of all tasks of a job, until Ctrl-C
-  ssh -F %[2]s wim ps --json | head        # for scripts
+  alias ssh='ssh -F %s'
+
+There, the host gw is the gateway. All examples of the README work unchanged:
+
+  ssh gw                       # what you may do; you are wim
+  ssh gw ps                    # list jobs and tasks; wim owns all jobs
+  ssh -t gw exec 45fed1138a    # a shell in a task: a process on this machine
+  ssh -t gw tail p-team1-web   # the logs of all tasks of a job, until Ctrl-C
+  ssh gw ps --json | head      # for scripts
+  ssh ann ps                   # what team 1 sees of the same clusters
+
+Other hosts keep the settings of your ~/.ssh/config. Not simulated: Docker (di,
+attach, exec -u) and the nomad binary (raw).
 
 Ctrl-C ends the demo and removes its keys.
-`, d.Address, file)
+`, d.Address, d.dir.Path("ssh_config"))
 }
 
 // quote joins words to a command line that the gateway splits into the same words.

@@ -13,8 +13,8 @@ import (
 )
 
 // Saved returns the release that the gateway has saved for a job. now is the job's current version. ok is false
-// if saved belongs to an earlier job with the same ID. release.CreateIndex is that of the definition. It is older than
-// now's if Nomad had deleted the job before it was registered again.
+// if nothing is saved, or only for an earlier job with the same ID. release.CreateIndex is the CreateIndex in the
+// definition. It is lower than now.CreateIndex if Nomad deleted the job and Relink assigned the release to the new one.
 func Saved(
 	definitions ops.SavedDefinitions, now backends.Version,
 ) (release backends.Version, saved ops.SavedDefinition, ok bool, err error) {
@@ -40,9 +40,9 @@ func Saved(
 // expire.
 const resaveInterval = 24 * time.Hour
 
-// Save is called before a command adds versions to a job, because Nomad then deletes the oldest versions. It
-// saves the last release that differs from the current one. A saved release stays unless Nomad has a better one. If
-// the release cannot be saved and would be lost, Save returns a warning.
+// Save is called before a command adds versions to a job, because Nomad then deletes the oldest versions. It saves the
+// last release that differs from the current one. A saved release stays unless lastRelease prefers one that Nomad has.
+// If the release cannot be saved and would be lost, Save returns a warning.
 func Save(
 	ctx context.Context, cluster backends.Cluster, definitions ops.SavedDefinitions, job backends.JobDetail, added int,
 ) (warning string, err error) {

@@ -33,6 +33,18 @@ type State struct {
 // Reason returns the reasons as one text.
 func (s State) Reason() string { return strings.Join(s.Reasons, ", ") }
 
+// Clause returns the state with its reasons as a clause without a subject: "is restarting: exit 2, restarts in 12s".
+func (s State) Clause() string {
+	clause := "is " + s.Word
+	if s.Word == "failed" {
+		clause = "has failed"
+	}
+	if len(s.Reasons) > 0 {
+		clause += ": " + s.Reason()
+	}
+	return clause
+}
+
 // Count returns how many of the wanted allocations are running. It counts an instance of a group once, before and after
 // it was replaced, and does not count canaries.
 func Count(job backends.Job) (running, wanted int) {
@@ -115,7 +127,8 @@ func Job(job backends.Job) State {
 	case wanted == 0 && batch:
 		return State{Word: job.Status}
 	}
-	switch failed := slices.ContainsFunc(job.Allocations, currentlyFailed); {
+	failed := slices.ContainsFunc(job.Allocations, currentlyFailed) || job.DeploymentStatus == "failed"
+	switch {
 	case running == wanted:
 	case running == 0 && (failed || len(job.Unplaced) > 0):
 		s.Level = Bad

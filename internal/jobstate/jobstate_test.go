@@ -223,9 +223,10 @@ func TestTask_Words(t *testing.T) {
 		"missing image": {
 			backends.Allocation{Status: "failed", Next: "n"},
 			backends.Task{State: "dead", Failed: true, Events: events{
-				event(9, "Driver Failure", "Failed to pull `x:1`: Error response from daemon: no such host"),
+				event(9, "Driver Failure", "Failed to pull `x:1`: Error response from daemon: "+
+					"Get \"https://x/v2/\": dial tcp: lookup x on 10.0.0.1:53: no such host"),
 			}},
-			nil, "failed", "Failed to pull `x:1`: no such host, replaced", false,
+			nil, "failed", "Failed to pull `x:1`: lookup x: no such host, replaced", false,
 		},
 		"stopped": {
 			backends.Allocation{Status: "complete", Desired: "stop"},
@@ -258,6 +259,18 @@ func TestAge(t *testing.T) {
 	} {
 		if got := Age(d); got != want {
 			t.Errorf("%v: got %s, want %s", d, got, want)
+		}
+	}
+}
+
+func TestState_Clause(t *testing.T) {
+	for want, s := range map[string]State{
+		"is restarting: exit 2, restarts in 12s": {Word: "restarting", Reasons: []string{"exit 2", "restarts in 12s"}},
+		"has failed: exit 1, gave up":            {Word: "failed", Reasons: []string{"exit 1", "gave up"}},
+		"is complete":                            {Word: "complete"},
+	} {
+		if got := s.Clause(); got != want {
+			t.Errorf("got %q, want %q", got, want)
 		}
 	}
 }

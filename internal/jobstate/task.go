@@ -77,9 +77,9 @@ func retry(a backends.Allocation, reasons []string, now time.Time) []string {
 		return reasons
 	case a.RescheduleAt.After(now):
 		reasons = append(reasons, "replaced in "+Age(a.RescheduleAt.Sub(now).Round(time.Second)))
-	case a.ReschedulePending:
-		reasons = append(reasons, "waits for its replacement")
-	default:
+	case !a.RescheduleAt.IsZero():
+		reasons = append(reasons, "replaced now")
+	default: // also if its evaluation has finished, because Nomad replaces nothing after a failed deployment
 		reasons = append(reasons, "gave up")
 	}
 	if n := len(a.Rescheduled); n > 0 {
@@ -314,6 +314,11 @@ func templateText(text string) string {
 	return text
 }
 
+var (
+	registryRequest = regexp.MustCompile(`: Get "[^"]*": (dial tcp: )?`)
+	lookupAddress   = regexp.MustCompile(`lookup (\S+) on [0-9.:]+: `)
+)
+
 // driverText removes the prefixes of a driver's error.
 func driverText(text string) string {
 	for _, prefix := range []string{
@@ -321,7 +326,9 @@ func driverText(text string) string {
 	} {
 		text = strings.TrimPrefix(text, prefix)
 	}
-	return strings.Replace(text, ": Error response from daemon: ", ": ", 1)
+	text = strings.Replace(text, ": Error response from daemon: ", ": ", 1)
+	text = lookupAddress.ReplaceAllString(text, "lookup $1: ")
+	return registryRequest.ReplaceAllString(text, ": ")
 }
 
 func firstLine(text string) string {

@@ -178,7 +178,7 @@ func TestPoll_Stalled(t *testing.T) {
 			func(e time.Duration) bool { return e != 3*time.Second },
 			3*time.Second + idleGrace + 2*pollInterval,
 		},
-		"only shortly": {func(e time.Duration) bool { return e < idleGrace }, 0},
+		"for a short time": {func(e time.Duration) bool { return e < idleGrace }, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

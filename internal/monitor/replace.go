@@ -45,8 +45,12 @@ func ReplacedStatus(
 			missing = append(missing, phrase.Allocation(a))
 		case b.Status == "failed" || b.Status == "lost":
 			id := phrase.ShortID(b.ID)
-			return "", true, fmt.Errorf("allocation %s, which replaces %s, is %s (see: info %s, logs %s)",
-				id, phrase.ShortID(a.ID), b.Status, id, id)
+			state := "is lost"
+			if b.Status == "failed" {
+				state = "has failed"
+			}
+			return "", true, fmt.Errorf("allocation %s, which replaces %s, %s (see: info %s, logs %s)",
+				id, phrase.ShortID(a.ID), state, id, id)
 		case b.Status == "running" && isStarted(b, poststop), b.Status == "complete" && b.Desired == "run":
 			running++
 		}

@@ -48,7 +48,7 @@ func TestReplacedStatus(t *testing.T) {
 		"pending":           {replacement("pending"), waiting, false, ""},
 		"complete":          {replacement("complete"), "", true, ""},
 		"complete, stopped": {replacement("complete", desired("stop")), waiting, false, ""},
-		"failed too":        {replacement("failed"), "", true, "allocation b2b2b2b2, which replaces a1a1a1a1, is failed"},
+		"failed too":        {replacement("failed"), "", true, "allocation b2b2b2b2, which replaces a1a1a1a1, has failed"},
 		"lost":              {replacement("lost"), "", true, "allocation b2b2b2b2, which replaces a1a1a1a1, is lost"},
 		"other index": {
 			replacement("running", func(a *backends.Allocation) { a.Name = "web.web[1]" }), waiting,
@@ -92,7 +92,7 @@ func TestWaitUntilReplaced_RunsOrFails(t *testing.T) {
 	}
 	for status, want := range map[string]string{
 		"running": "",
-		"failed":  "allocation b2b2b2b2, which replaces a1a1a1a1, is failed",
+		"failed":  "allocation b2b2b2b2, which replaces a1a1a1a1, has failed",
 		"lost":    "allocation b2b2b2b2, which replaces a1a1a1a1, is lost",
 	} {
 		synctest.Test(t, func(t *testing.T) {

@@ -104,15 +104,21 @@ func (p *processCluster) changeJob(job string) {
 func (p *processCluster) close() {
 	p.Helper()
 	p.c.Close()
+	p.wantNoProcesses()
+}
+
+// wantNoProcesses checks that all recorded processes were killed.
+func (p *processCluster) wantNoProcesses() {
+	p.Helper()
 	for _, pid := range p.seen {
 		if alive(pid) {
-			p.Errorf("process %d is still running after Close", pid)
+			p.Errorf("process %d is still running", pid)
 		}
 	}
 }
 
-// TestAddJob_ProcessesFollowWritesInEveryState has jobs after failures, updates and a rescheduling.
-func TestAddJob_ProcessesFollowWritesInEveryState(t *testing.T) {
+// TestProcesses_FollowWritesInEveryState has jobs after failures, updates and a rescheduling.
+func TestProcesses_FollowWritesInEveryState(t *testing.T) {
 	t.Parallel()
 	at := time.Now().Add(-time.Hour)
 	oom := []Event{
@@ -134,7 +140,7 @@ func TestAddJob_ProcessesFollowWritesInEveryState(t *testing.T) {
 		})
 	}
 	c := New()
-	defer c.Close()
+	t.Cleanup(c.Close) // after the parallel subtests
 	c.SetStepInterval(5 * time.Millisecond)
 	c.AddToken("root", Rights{Management: true})
 	c.HoldTasks()
@@ -153,12 +159,16 @@ func TestAddJob_ProcessesFollowWritesInEveryState(t *testing.T) {
 		}
 	}
 	c.RunTasks()
-	p := &processCluster{T: t, c: c}
 	for job, allocations := range jobs {
-		waitUntil(t, job+" runs", func() bool { return len(c.processIDs(job)) == 2*allocations })
-		p.changeJob(job)
+		t.Run(job, func(t *testing.T) {
+			t.Parallel()
+			waitUntil(t, job+" runs", func() bool { return len(c.processIDs(job)) == 2*allocations })
+			p := &processCluster{T: t, c: c}
+			t.Cleanup(p.wantNoProcesses)
+			p.changeJob(job)
+			c.Purge("default", job)
+		})
 	}
-	p.close()
 }
 
 func TestAddJob_ProcessesFollowWrites(t *testing.T) {

@@ -125,8 +125,7 @@ var errJobNotFound = jobspec.NotFound("job not found")
 
 // forJob returns a query handler for one job. The job is nil if it does not exist. The response has the index of the
 // table, unless lookup sets another.
-func forJob(t store.Table, lookup func(q *query, j *store.Job) (any, error)) func(*Cluster, *store.State, *query) (any,
-	error) {
+func forJob(t store.Table, lookup func(q *query, j *store.Job) (any, error)) lookupFunc {
 	return func(c *Cluster, st *store.State, q *query) (any, error) {
 		if !q.token.rights.allows(q.namespace, "read-job") {
 			return nil, jobspec.ErrDenied

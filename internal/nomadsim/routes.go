@@ -112,9 +112,12 @@ func (c *Cluster) serve(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// read returns the handler of a query, which may block until the state changes. lookup runs in a transaction. It
-// must return only stored records or newly created values.
-func read(lookup func(c *Cluster, st *store.State, q *query) (any, error)) handler {
+// lookupFunc returns the response to a query. It runs in a transaction, and must return only stored records or newly
+// created values.
+type lookupFunc func(c *Cluster, st *store.State, q *query) (any, error)
+
+// read returns the handler of a query, which may block until the state changes.
+func read(lookup lookupFunc) handler {
 	return func(c *Cluster, w http.ResponseWriter, r *http.Request, id string) {
 		q, err := parseQuery(r, id)
 		if err != nil {

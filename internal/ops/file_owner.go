@@ -19,9 +19,9 @@ func checkFolder(path string) error {
 		return err
 	}
 	if !info.IsDir() {
-		return fmt.Errorf("%q is not a folder, but %s", path, fileType(info))
+		return fmt.Errorf("%q is not a directory, but %s", path, fileType(info))
 	}
-	return checkOwner(fmt.Sprintf("the folder %q", path), info)
+	return checkOwner(fmt.Sprintf("the directory %q", path), info)
 }
 
 // checkOwner returns an error unless a file or folder belongs to the gateway's user and no other user may write to it.
@@ -82,7 +82,7 @@ func fileType(info fs.FileInfo) string {
 	case mode.IsRegular():
 		return "a file"
 	case mode.IsDir():
-		return "a folder"
+		return "a directory"
 	case mode&fs.ModeSymlink != 0:
 		return "a symbolic link"
 	case mode&fs.ModeNamedPipe != 0:

@@ -25,7 +25,7 @@ func (o *Op) SaveDefinition(definition json.RawMessage, version uint64) error {
 }
 
 // DeleteDefinition deletes the definition that SaveDefinition saved, when there is nothing left to restore.
-func (o *Op) DeleteDefinition() error { return o.registry.DropByID(o.ID) }
+func (o *Op) DeleteDefinition() error { return o.registry.DeleteByID(o.ID) }
 
 // DefinitionPath returns the path of the definition that SaveDefinition saved.
 func (o *Op) DefinitionPath() string { return filepath.Join(o.registry.folder, o.ID+fileSuffix) }

@@ -163,11 +163,11 @@ func TestSaveDefinition_SurvivesRestart(t *testing.T) {
 	if g, _ := json.Marshal(got); string(g) == "null" || !slices.Equal(g, must(json.Marshal(want))) {
 		t.Errorf("got %s, want %s", g, definition)
 	}
-	if err := again.DropByID(o.ID); err != nil {
+	if err := again.DeleteByID(o.ID); err != nil {
 		t.Fatal(err)
 	}
 	if left := open(t, folder).Restorable(); len(left) != 0 {
-		t.Errorf("still there after DropByID: %+v", left)
+		t.Errorf("still there after DeleteByID: %+v", left)
 	}
 	if files, _ := os.ReadDir(folder); len(files) != 0 {
 		t.Errorf("got files %v, want none", files)

@@ -59,7 +59,7 @@ func (r *Registry) Save(
 		return "", err
 	}
 	if err := r.evictOld(s); err != nil {
-		return "", errors.Join(fmt.Errorf("an earlier definition cannot be removed: %w", err), r.DropByID(s.ID))
+		return "", errors.Join(fmt.Errorf("an earlier definition cannot be removed: %w", err), r.DeleteByID(s.ID))
 	}
 	return s.ID, nil
 }
@@ -85,7 +85,7 @@ func (r *Registry) evictOld(newest SavedDefinition) error {
 	}
 	r.mu.Unlock()
 	for _, s := range old {
-		if err := r.DropByID(s.ID); err != nil && s.Kind == newest.Kind && r.SameJob(s.Job, newest.Job) {
+		if err := r.DeleteByID(s.ID); err != nil && s.Kind == newest.Kind && r.SameJob(s.Job, newest.Job) {
 			return err
 		}
 	}
@@ -94,7 +94,7 @@ func (r *Registry) evictOld(newest SavedDefinition) error {
 		if total <= r.maxSavedBytes {
 			break
 		}
-		if r.DropByID(s.ID) != nil {
+		if r.DeleteByID(s.ID) != nil {
 			continue
 		}
 		total -= s.fileSize
@@ -140,7 +140,7 @@ func (r *Registry) LoadSaved(kind Kind, job backends.JobRef) (s SavedDefinition,
 		loaded, err := r.loadFile(s.ID, filepath.Join(r.folderOf(kind), s.ID+fileSuffix))
 		switch {
 		case errors.Is(err, fs.ErrNotExist): // a newer definition may have replaced it
-			if err := r.DropByID(s.ID); err != nil {
+			if err := r.DeleteByID(s.ID); err != nil {
 				return SavedDefinition{}, false, err
 			}
 		case err == nil && (loaded.Kind != kind || loaded.Job != s.Job):
@@ -151,14 +151,14 @@ func (r *Registry) LoadSaved(kind Kind, job backends.JobRef) (s SavedDefinition,
 	}
 }
 
-// DropSaved removes the saved definition of a job and a kind.
-func (r *Registry) DropSaved(kind Kind, job backends.JobRef) error {
+// DeleteSaved removes the saved definition of a job and a kind.
+func (r *Registry) DeleteSaved(kind Kind, job backends.JobRef) error {
 	for {
 		s, ok := r.FindSaved(kind, job)
 		if !ok {
 			return nil
 		}
-		if err := r.DropByID(s.ID); err != nil {
+		if err := r.DeleteByID(s.ID); err != nil {
 			return err
 		}
 	}

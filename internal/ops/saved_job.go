@@ -37,15 +37,15 @@ func (s SavedDefinitions) Load(kind Kind) (entry SavedDefinition, ok bool, err e
 }
 
 // DeleteByID deletes the definition that Save saved under an ID, unless a newer one has replaced it.
-func (s SavedDefinitions) DeleteByID(id string) error { return s.registry.DropByID(id) }
+func (s SavedDefinitions) DeleteByID(id string) error { return s.registry.DeleteByID(id) }
 
 // Delete deletes the saved definition of a kind.
-func (s SavedDefinitions) Delete(kind Kind) error { return s.registry.DropSaved(kind, s.job) }
+func (s SavedDefinitions) Delete(kind Kind) error { return s.registry.DeleteSaved(kind, s.job) }
 
-// DropOutdated deletes the saved definitions of stopped jobs that have been registered again since. listed are jobs as
-// Nomad lists them. A definition that was saved after the listing was made stays. failed is called for each definition
-// that cannot be deleted.
-func (r *Registry) DropOutdated(listed []backends.Job, failed func(SavedDefinition, error)) {
+// DeleteOutdated deletes the saved definitions of stopped jobs that have been registered again since. listed are jobs
+// as Nomad lists them. A definition that was saved after the listing was made stays. failed is called for each
+// definition that cannot be deleted.
+func (r *Registry) DeleteOutdated(listed []backends.Job, failed func(SavedDefinition, error)) {
 	saved := r.ListSaved(Stopped)
 	if len(saved) == 0 {
 		return
@@ -63,7 +63,7 @@ func (r *Registry) DropOutdated(listed []backends.Job, failed func(SavedDefiniti
 		if !started {
 			continue
 		}
-		if err := r.DropByID(entry.ID); err != nil {
+		if err := r.DeleteByID(entry.ID); err != nil {
 			failed(entry, err)
 		}
 	}

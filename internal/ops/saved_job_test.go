@@ -83,7 +83,7 @@ func TestDropOutdated(t *testing.T) {
 			if _, err := saved.Save(Released, definition, 3, 1); err != nil {
 				t.Fatal(err)
 			}
-			r.DropOutdated(listed(tc.change), func(_ SavedDefinition, err error) { t.Error(err) })
+			r.DeleteOutdated(listed(tc.change), func(_ SavedDefinition, err error) { t.Error(err) })
 			if _, ok := saved.Find(Stopped); ok != tc.want {
 				t.Errorf("saved: %v, want %v", ok, tc.want)
 			}
@@ -106,7 +106,7 @@ func TestDropOutdated_ReportsFailure(t *testing.T) {
 		t.Fatal(err)
 	}
 	failed := 0
-	r.DropOutdated([]backends.Job{{Tier: web.Tier, Namespace: web.Namespace, ID: web.ID, ModifyIndex: 1 << 40}},
+	r.DeleteOutdated([]backends.Job{{Tier: web.Tier, Namespace: web.Namespace, ID: web.ID, ModifyIndex: 1 << 40}},
 		func(s SavedDefinition, err error) {
 			if failed++; s.Job != web || err == nil {
 				t.Errorf("got %+v, %v", s, err)

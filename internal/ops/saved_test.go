@@ -49,12 +49,12 @@ func TestSave_OnePerKind(t *testing.T) {
 	if s, ok := r.FindSaved(Stopped, other); ok {
 		t.Errorf("another namespace gets %+v", s)
 	}
-	if err := r.DropByID(s.ID); err != nil {
+	if err := r.DeleteByID(s.ID); err != nil {
 		t.Fatal(err)
 	}
 	r = open(t, folder)
 	if s, ok := r.FindSaved(Stopped, web); ok {
-		t.Errorf("still there after DropByID: %+v", s)
+		t.Errorf("still there after DeleteByID: %+v", s)
 	}
 	if s, ok := r.FindSaved(Released, web); !ok || s.Version != 1 {
 		t.Errorf("got %+v, %v", s, ok)

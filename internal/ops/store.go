@@ -34,7 +34,7 @@ type SavedDefinition struct {
 func (s SavedDefinition) IsOutdated(index uint64) bool { return index > s.modifyIndex }
 
 // ErrNoFolder is returned if the registry has no folder to save definitions.
-var ErrNoFolder = errors.New("the gateway has no folder for job definitions")
+var ErrNoFolder = errors.New("the gateway has no directory for job definitions")
 
 const (
 	fileSuffix = ".json"
@@ -79,7 +79,7 @@ func (r *Registry) loadFolder(kind Kind) (problems []error) {
 		path := filepath.Join(folder, id+fileSuffix)
 		s, err := r.loadFile(id, path)
 		if err == nil && r.folderOf(s.Kind) != folder {
-			err = errors.New("the file is in the wrong folder")
+			err = errors.New("the file is in the wrong directory")
 		}
 		if err != nil {
 			problems = append(problems, fmt.Errorf("saved definition %q: %w", path, err))
@@ -87,7 +87,7 @@ func (r *Registry) loadFolder(kind Kind) (problems []error) {
 		}
 		r.add(s)
 		if s.expired() {
-			if err := r.DropByID(id); err != nil {
+			if err := r.DeleteByID(id); err != nil {
 				problems = append(problems, fmt.Errorf("saved definition %q has expired and cannot be removed: %w", path, err))
 			}
 		}
@@ -226,8 +226,8 @@ func syncFolder(path string) error {
 	return folder.Sync()
 }
 
-// DropByID removes a saved definition. It does nothing if there is none with this ID.
-func (r *Registry) DropByID(id string) error {
+// DeleteByID removes a saved definition. It does nothing if there is none with this ID.
+func (r *Registry) DeleteByID(id string) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s, ok := r.saved[id]

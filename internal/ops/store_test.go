@@ -48,7 +48,7 @@ func TestOpen_RejectsFile(t *testing.T) {
 		},
 		"no signature": {
 			append(bytes.Clone(good), '\n'),
-			"not signed: it was written by an earlier release or not by the gateway; users cannot restore it: check it, " +
+			"not signed: an earlier release wrote it, or the gateway did not write it; ops --restore refuses it; check it, " +
 				"register the job with",
 		},
 		"no line": {good, "not signed"},
@@ -56,7 +56,7 @@ func TestOpen_RejectsFile(t *testing.T) {
 		"another key": {
 			sign(good, Key{2}),
 			"the signature does not match: the file was changed, or the host key of the gateway that wrote it is not " +
-				"configured; users cannot restore it",
+				"configured; ops --restore refuses it",
 		},
 		"no hex":          {append(append(bytes.Clone(good), '\n'), "HMAC-SHA256 xyz\n"...), "the signature does not match"},
 		"empty signature": {append(append(bytes.Clone(good), '\n'), "HMAC-SHA256 \n"...), "the signature does not match"},
@@ -142,7 +142,7 @@ func TestOpen_FileTypeAndOwner(t *testing.T) {
 		},
 		"folder": {
 			func(file string) error { return os.Mkdir(file, 0o700) },
-			"not a regular file, but a folder; remove it",
+			"not a regular file, but a directory; remove it",
 		},
 		"device": {func(file string) error {
 			return syscall.Mknod(file, syscall.S_IFCHR|0o600, 1<<8|5) // /dev/zero, which has no end
@@ -197,13 +197,13 @@ func TestOpen_FolderOwner(t *testing.T) {
 				return err
 			}
 			return os.Symlink(folder+"2", folder)
-		}, "is not a folder, but a symbolic link"},
+		}, "is not a directory, but a symbolic link"},
 		"file": {func(folder string) error {
 			if err := os.RemoveAll(folder); err != nil {
 				return err
 			}
 			return os.WriteFile(folder, nil, 0o600)
-		}, "is not a folder, but a file"},
+		}, "is not a directory, but a file"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			folder := filepath.Join(t.TempDir(), "jobs")

@@ -45,7 +45,7 @@ type durationFlag time.Duration
 func (d *durationFlag) Set(text string) error {
 	parsed, ok := Duration(text)
 	if !ok {
-		return errors.New("not a duration such as 30s or 5m")
+		return errors.New("not a duration (write 30s or 5m)")
 	}
 	*d = durationFlag(parsed)
 	return nil

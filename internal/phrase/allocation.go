@@ -31,7 +31,7 @@ func Replacements(replaced, replacements []backends.Allocation) string {
 	var all []string
 	for i, a := range replaced {
 		if i < len(replacements) {
-			all = append(all, Allocation(a)+" by "+ShortID(replacements[i].ID))
+			all = append(all, Allocation(a)+" -> "+ShortID(replacements[i].ID))
 		}
 	}
 	return strings.Join(all, ", ")

@@ -1,5 +1,5 @@
-// Package phrase words what messages say about jobs and allocations: counts, lists, short IDs, and errors with the next
-// step. Its functions are pure. They do not escape untrusted text; the code that prints a message does.
+// Package phrase formats the parts of messages that describe jobs and allocations: counts, lists, short IDs, and errors
+// with the next step. Its functions are pure. They do not escape untrusted text; the code that prints a message does.
 package phrase
 
 import (

@@ -26,7 +26,7 @@ func TestAllocation_SystemJob(t *testing.T) {
 	if got := Allocations([]backends.Allocation{a, b}); got != "api[2] 12345678, api on n1 abc" {
 		t.Errorf("got %q", got)
 	}
-	if got := Replacements([]backends.Allocation{a, b}, []backends.Allocation{b}); got != "api[2] 12345678 by abc" {
+	if got := Replacements([]backends.Allocation{a, b}, []backends.Allocation{b}); got != "api[2] 12345678 -> abc" {
 		t.Errorf("replacements: got %q", got)
 	}
 }

@@ -203,7 +203,7 @@ func recoveryError(op ops.Operation, job backends.JobDetail, definition json.Raw
 	op.Note("%s", definition)
 	if readErr == nil && !now.Stop {
 		return fmt.Errorf("%s was stopped, and another job with its name is running now: %w "+
-			"(the definition stays saved until: ops --forget %s)", job.ID, err, op.ID)
+			"(delete the saved definition: ops --forget %s)", job.ID, err, op.ID)
 	}
 	return fmt.Errorf("%s may be stopped and could not be registered again: %w (bring it back: ops --restore %s)",
 		job.ID, err, op.ID)

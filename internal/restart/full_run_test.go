@@ -95,7 +95,7 @@ func (s *stoppableCluster) Register(
 	return backends.WriteResult{ModifyIndex: s.job.ModifyIndex}, nil
 }
 
-// operation starts an operation with a folder for saved definitions, or without one.
+// operation starts an operation with a directory for saved definitions, or without one.
 func (s *stoppableCluster) operation(t *testing.T, folder string) ops.Operation {
 	t.Helper()
 	registry, _ := ops.Open(folder, ops.Key{1})
@@ -157,9 +157,9 @@ func TestFull_RefusesBeforeStop(t *testing.T) {
 			}, true,
 			"web was changed by somebody else and is now at version 4; nothing was done",
 		},
-		"no folder": {
+		"no directory": {
 			func(*stoppableCluster, ops.Operation) {}, false,
-			"the gateway has no folder for job definitions, so restart --full is refused",
+			"the gateway has no directory for job definitions, so restart --full is refused",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

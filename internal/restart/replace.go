@@ -26,8 +26,8 @@ func checkReplaceable(job backends.JobDetail, unreschedulable []backends.Allocat
 	for _, a := range unreschedulable {
 		groups[a.Group] = true
 	}
-	return fmt.Errorf("%s of %s cannot be replaced: the reschedule block of %s allows no attempts, and changing it "+
-		"makes Nomad also rerun the allocations of a %s job that are complete (rerun all: restart --full %s; "+
+	return fmt.Errorf("%s of %s cannot be replaced: the reschedule block of %s allows no attempts, and if it "+
+		"changes, Nomad also reruns the complete allocations of this %s job (rerun all: restart --full %s; "+
 		"restart a running allocation: restart ID)",
 		phrase.FailedOrStopped(unreschedulable), job.ID, groupsText(groups), job.Type, job.ID)
 }
@@ -40,7 +40,8 @@ func (r *Rolling) replaceFailed(ctx context.Context, op ops.Operation) error {
 	}
 	op.Note("replacing %s of %s: %s", phrase.FailedOrStopped(replaced), r.Job.ID, phrase.Allocations(replaced))
 	if others := r.alsoReplaced(replaced); len(others) > 0 {
-		op.Note("Nomad replaces all failed or stopped allocations at once, also: %s", phrase.Allocations(others))
+		op.Note("Nomad replaces all failed or stopped allocations at once; not selected, but also replaced: %s",
+			phrase.Allocations(others))
 	}
 	if err := op.HaltReason(); err != nil {
 		return err
@@ -87,7 +88,7 @@ func (r *Rolling) alsoReplaced(replaced []backends.Allocation) []backends.Alloca
 
 // allowRescheduling registers the job with one attempt to reschedule in the groups of the unreschedulable
 // allocations, calls replace, and registers the original definition again, even if replace failed. Nomad updates the
-// running allocations in place, because both versions run the same. The original definition is on disk for ops
+// running allocations in place, because both versions run the same tasks. The original definition is on disk for ops
 // --restore from before the first registration until after the second one.
 func (r *Rolling) allowRescheduling(ctx context.Context, op ops.Operation,
 	replace func(backends.JobDetail) error,

@@ -20,8 +20,8 @@ import (
 	"nomadctld/internal/safego"
 )
 
-// Rolling restarts the allocations of a job one batch at a time. Before that, it replaces failed allocations and has
-// missing allocations placed. It stops at the first batch that does not become healthy.
+// Rolling restarts the allocations of a job one batch at a time. Before that, it makes Nomad replace failed allocations
+// and create missing ones. It stops at the first batch that does not become healthy.
 type Rolling struct {
 	Plan
 	BatchSize    int
@@ -279,8 +279,10 @@ func (r *Rolling) notReady(
 		return "being replaced", nil
 	case !ok:
 		return "", fmt.Errorf("allocation %s no longer exists", phrase.ShortID(t.ID))
-	case a.Status == "failed" || a.Status == "lost":
-		return "", fmt.Errorf("allocation %s is %s (see: info %s)", phrase.ShortID(a.ID), a.Status, phrase.ShortID(a.ID))
+	case a.Status == "failed":
+		return "", fmt.Errorf("allocation %s has failed (see: info %s)", phrase.ShortID(a.ID), phrase.ShortID(a.ID))
+	case a.Status == "lost":
+		return "", fmt.Errorf("allocation %s is lost (see: info %s)", phrase.ShortID(a.ID), phrase.ShortID(a.ID))
 	case a.Status == "complete" && a.Desired == "run": // a batch job that is done
 		return "", nil
 	case a.Status == "pending":

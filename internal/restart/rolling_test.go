@@ -278,7 +278,7 @@ func TestRolling_NotReady(t *testing.T) {
 		}, "task nginx of allocation 00000000 has failed (see: logs e1)", 0},
 		"allocation fails": {
 			func(a *backends.Allocation) { a.Status = "failed" },
-			"allocation 00000000 is failed (see: info 00000000)", 0,
+			"allocation 00000000 has failed (see: info 00000000)", 0,
 		},
 		"node is down":         {func(a *backends.Allocation) { a.Status = "lost" }, "allocation 00000000 is lost", 0},
 		"stopped elsewhere":    {func(a *backends.Allocation) { a.Desired = "stop" }, "was stopped during this restart", 0},
@@ -491,7 +491,7 @@ func TestRolling_Reschedule(t *testing.T) {
 		"service":   {func(*backends.Allocation) {}, true, ""},
 		"batch job": {func(*backends.Allocation) {}, false, ""},
 		"unhealthy": {func(a *backends.Allocation) { a.Healthy = &unhealthy }, true, "allocation 99999999 is unhealthy"},
-		"fails":     {func(a *backends.Allocation) { a.Status = "failed" }, true, "allocation 99999999 is failed"},
+		"fails":     {func(a *backends.Allocation) { a.Status = "failed" }, true, "allocation 99999999 has failed"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -552,7 +552,7 @@ func TestRolling_ReplacesFailedFirst(t *testing.T) {
 		}
 		checkRun(t, newRolling(s, Part{}), s, "", []string{"evaluate", "0 3s"}, []string{
 			"replacing 1 failed allocation of web: web[1] 11111111",
-			"replaced 1 failed allocation of web: web[1] 11111111 by 99999999",
+			"replaced 1 failed allocation of web: web[1] 11111111 -> 99999999",
 			"restarting 1 allocation of web, 1 at a time",
 			"1 of 1 restarted: web[0] 00000000",
 			"restarted 1 allocation of web",

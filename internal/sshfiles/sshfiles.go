@@ -56,12 +56,34 @@ func (d Dir) WriteConfig(address string, host ssh.Signer, users ...string) error
 	if err := os.WriteFile(d.Path("known_hosts"), []byte(known), 0o600); err != nil {
 		return err
 	}
+	return os.WriteFile(d.Path("ssh_config"), []byte(d.configText(ip, port, "*", users)), 0o600)
+}
+
+// WriteGatewayConfig is like WriteConfig, for a file that replaces ~/.ssh/config in a shell. The host gw is another
+// name for the first user's host. All other hosts have the settings of ~/.ssh/config.
+func (d Dir) WriteGatewayConfig(address string, host ssh.Signer, users ...string) error {
+	if err := d.WriteConfig(address, host, users...); err != nil {
+		return err
+	}
+	ip, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return err
+	}
+	hosts := append([]string{"gw"}, users...)
+	text := fmt.Sprintf("Host gw\n  User %s\n  IdentityFile %q\n\n", users[0], d.Path(users[0])) +
+		d.configText(ip, port, strings.Join(hosts, " "), users) +
+		"\nHost * !" + strings.Join(hosts, " !") + "\n  Include ~/.ssh/config\n"
+	return os.WriteFile(d.Path("ssh_config"), []byte(text), 0o600)
+}
+
+// configText returns an ssh_config with a host for each user, and the settings of a gateway for the hosts.
+func (d Dir) configText(ip, port, hosts string, users []string) string {
 	var b strings.Builder
 	for _, user := range users {
 		fmt.Fprintf(&b, "Host %s\n  User %s\n  IdentityFile %q\n\n", user, user, d.Path(user))
 	}
-	fmt.Fprintf(&b, "Host *\n  HostName %s\n  Port %s\n  IdentitiesOnly yes\n  IdentityAgent none\n", ip, port)
+	fmt.Fprintf(&b, "Host %s\n  HostName %s\n  Port %s\n  IdentitiesOnly yes\n  IdentityAgent none\n", hosts, ip, port)
 	fmt.Fprintf(&b, "  UserKnownHostsFile %q\n  GlobalKnownHostsFile /dev/null\n", d.Path("known_hosts"))
 	b.WriteString("  StrictHostKeyChecking yes\n  LogLevel ERROR\n")
-	return os.WriteFile(d.Path("ssh_config"), []byte(b.String()), 0o600)
+	return b.String()
 }

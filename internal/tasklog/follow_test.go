@@ -37,7 +37,7 @@ func runsUntil(end time.Duration) func(time.Duration) (backends.Job, error) {
 	}
 }
 
-// noNext is the read of the log of a later container if there is none.
+// noNext waits for a later container that never starts.
 var noNext = pause(time.Hour)
 
 const finished = "nomadctld: nginx of web.web[0] has finished at 1970-01-01T00:33:20Z with exit code 3\n"

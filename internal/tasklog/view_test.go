@@ -10,7 +10,7 @@ import (
 	"nomadctld/backends"
 )
 
-// readFunc reads a log. It prints with each.
+// readFunc reads a log. It passes the chunks to each.
 type readFunc func(ctx context.Context, q backends.LogQuery, each func(backends.LogChunk) error) error
 
 // fakeLog is the log of a task. Each call takes the next function, and further calls take the last one.
@@ -51,12 +51,12 @@ func steps(all ...readFunc) readFunc {
 	}
 }
 
-// lines returns a read that prints text.
+// lines returns a read that passes text to each.
 func lines(text string) readFunc {
 	return chunk(backends.LogChunk{Data: []byte(text)})
 }
 
-// chunk returns a read that prints a chunk.
+// chunk returns a read that passes a chunk to each.
 func chunk(c backends.LogChunk) readFunc {
 	return func(_ context.Context, _ backends.LogQuery, each func(backends.LogChunk) error) error { return each(c) }
 }
@@ -66,7 +66,7 @@ func caughtUp(container string) readFunc {
 	return chunk(backends.LogChunk{CaughtUp: true, Container: container})
 }
 
-// pause returns a read that waits, or until the context ends.
+// pause returns a read that waits for d, or until the context is done.
 func pause(d time.Duration) readFunc {
 	return func(ctx context.Context, _ backends.LogQuery, _ func(backends.LogChunk) error) error {
 		select {

@@ -3,12 +3,12 @@
 package agent
 
 import (
-	"bytes"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // setSession runs a process in a session and process group of its own, so that its descendants there can be killed. If
@@ -21,18 +21,18 @@ func setSession(cmd *exec.Cmd, terminal bool) {
 // group of its own, so killing the group is not enough. Without /proc, only the group is killed.
 func killSession(leader int) {
 	syscall.Kill(-leader, syscall.SIGKILL)
-	files, _ := filepath.Glob("/proc/[0-9]*/stat")
-	for _, file := range files {
-		stat, err := os.ReadFile(file)
+	proc, err := os.Open("/proc")
+	if err != nil {
+		return
+	}
+	defer proc.Close()
+	names, _ := proc.Readdirnames(-1)
+	for _, name := range names {
+		pid, err := strconv.Atoi(name)
 		if err != nil {
 			continue
 		}
-		// The name is in parentheses and may contain any character. State, parent, group and session follow it.
-		fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
-		if len(fields) < 4 || string(fields[3]) != strconv.Itoa(leader) {
-			continue
-		}
-		if pid, err := strconv.Atoi(filepath.Base(filepath.Dir(file))); err == nil {
+		if session, err := unix.Getsid(pid); err == nil && session == leader {
 			syscall.Kill(pid, syscall.SIGKILL)
 		}
 	}

@@ -63,12 +63,8 @@ func (ag *Agents) launchTasks(st *store.State, a *store.Allocation, tasks []jobs
 			st.AfterStep(func(st *store.State) { ag.exitTask(st, a.ID, t, 0) })
 		}
 	}
-	st.AfterStep(func(st *store.State) {
-		st.AfterStep(func(st *store.State) {
-			ag.servers.MarkHealthy(st,
-				a.ID)
-		})
-	}) // after tasks that fail immediately
+	// The second step is after that of tasks that fail immediately.
+	st.AfterStep(func(st *store.State) { st.AfterStep(func(st *store.State) { ag.servers.MarkHealthy(st, a.ID) }) })
 }
 
 // report reports an updated allocation to the servers.
