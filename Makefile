@@ -32,20 +32,19 @@ demo: ## start a gateway to three simulated clusters; with ARGS="ps mattermost",
 	@if [ -t 0 ]; then exec sh -mc '"$$0" demo "$$@"' $(BINARY) $(ARGS); else exec $(BINARY) demo $(ARGS); fi
 
 test: ## run the tests that need only Go and ssh
-	go test -short ./...
+	go test -short -parallel 4 ./...
 
 e2e: ## run the tests with SSH clients, Docker, and Nomad if NOMADCTLD_TEST_NOMAD or PATH names it
-	go test -p 1 -timeout 20m $(E2E)
+	go test -parallel 6 -timeout 20m $(E2E)
 
 release-test: ## test the release files and the image
 	NOMADCTLD_TEST=release go test -timeout 20m ./internal/release
 
-soak: ## run the tests that take minutes
-	NOMADCTLD_TEST=soak go test -p 1 -timeout 2h -run Soak ./...
+soak: ## run the tests that take minutes; one at a time, because they use all processors
+	NOMADCTLD_TEST=soak go test -p 1 -parallel 1 -timeout 2h -run Soak ./...
 
 check: lint ## run the checks of CI
-	@# Few tests in parallel, because the race detector is slow and the tests use real daemons.
-	go test -p 1 -parallel 2 -race -timeout 40m ./...
+	go test -parallel 4 -race -timeout 20m ./...
 	$(MAKE) test e2e release-test
 
 lint:
