@@ -209,7 +209,8 @@ func TestJobs_IgnoresSummaryForQueued(t *testing.T) {
 	}
 }
 
-// TestJobs_RescheduleAt has a failed allocation that Nomad will replace, and one whose follow-up evaluation has finished.
+// TestJobs_RescheduleAt has a failed allocation that Nomad will replace, and one whose follow-up evaluation has
+// finished.
 func TestJobs_RescheduleAt(t *testing.T) {
 	at := time.Date(2026, 12, 1, 1, 0, 0, 0, time.UTC)
 	failed := func(name, evaluation string) map[string]any {
