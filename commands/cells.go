@@ -108,8 +108,9 @@ func numberCells(ns ...int) []string {
 }
 
 // taskFlags returns the column Extra with the letters of the original nomadctld: F or P for a failed or pending
-// allocation, or lost, complete or unknown. Then a code for each of these events, oldest first: T terminated, O
-// terminated for running out of memory, NR not restarting, KV killed because of Vault, U unhealthy.
+// allocation, or lost, complete or unknown. In a running allocation, P and complete are the state of the task. Then
+// a code for each of these events, oldest first: T terminated, O terminated for running out of memory, NR not
+// restarting, KV killed because of Vault, U unhealthy.
 func taskFlags(a backends.Allocation, t backends.Task) []string {
 	flags := []string{}
 	switch a.Status {
@@ -119,6 +120,13 @@ func taskFlags(a backends.Allocation, t backends.Task) []string {
 		flags = append(flags, "P")
 	case "lost", "complete", "unknown":
 		flags = append(flags, a.Status)
+	case "running":
+		switch { // a task that runs before or after the others
+		case t.State == "pending":
+			flags = append(flags, "P")
+		case t.State == backends.StateDead && !t.Failed:
+			flags = append(flags, "complete")
+		}
 	}
 	for _, e := range t.Events {
 		switch e.Type {

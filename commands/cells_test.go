@@ -2,6 +2,7 @@ package commands
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"nomadctld/backends"
@@ -36,9 +37,18 @@ func TestTaskFlags_OrderOfEvents(t *testing.T) {
 			[]string{"F", "T", "NR"},
 		},
 		{"pending", "pending", nil, []string{"P"}},
+		{
+			"finished prestart task", "running", []backends.Event{
+				{Type: "Terminated", Details: map[string]string{"exit_code": "0"}},
+			}, []string{"complete"},
+		},
 		{"stopped by a user", "running", []backends.Event{event("Killing", "Sent interrupt")}, []string{}},
 	} {
-		got := taskFlags(backends.Allocation{Status: tc.status}, backends.Task{Events: tc.events})
+		task := backends.Task{Events: tc.events}
+		if strings.HasPrefix(tc.name, "finished") {
+			task.State = backends.StateDead
+		}
+		got := taskFlags(backends.Allocation{Status: tc.status}, task)
 		if !slices.Equal(got, tc.want) {
 			t.Errorf("%s: got %q, want %q", tc.name, got, tc.want)
 		}
