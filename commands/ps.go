@@ -66,7 +66,7 @@ replaced. FORMAT json or wide is the same as --json or --wide. Fields:
 			f.BoolVar(&p.problems, "problems", false, "list only jobs and tasks that need attention")
 			f.StringVar(&p.sort, "sort", "", "`KEY` sort by cpu, mem, restarts or age, largest first")
 			f.BoolVar(&p.wide, "wide", false, "on a terminal, show all columns and cut nothing")
-			f.StringVarP(&p.format, "format", "o", "", "`FORMAT` print a line for each task in this format")
+			f.StringVarP(&p.format, "format", "o", "", "`FORMAT` print a line in this format for each task")
 			f.BoolVar(&p.json, "json", false, "print JSON")
 			f.BoolVarP(&p.quiet, "quiet", "q", false, "print only exec IDs, one on each line")
 			f.BoolVar(&p.noStats, "no-stats", false, "do not query CPU, memory and service checks")
@@ -125,6 +125,9 @@ func (p *ps) draw(ctx context.Context, req *router.Request, out io.Writer) error
 		}
 	}
 	view := newPsView(jobs, usage, checks, time.Now())
+	if terminal {
+		view.startedFirst()
+	}
 	if terminal && !p.all {
 		view.hideSuperseded()
 	}

@@ -74,6 +74,7 @@ func TestPsScreen_Problems(t *testing.T) {
 		}
 		for _, size := range [][2]int{{80, 24}, {120, 40}} {
 			shown := view(named)
+			shown.startedFirst()
 			base := name
 			if name == "" { // everything, without --all
 				base = "all"
@@ -179,6 +180,24 @@ func TestPsScreen_Colors(t *testing.T) {
 	if strings.Count(got.String(), "\x1b") != 4 || !strings.Contains(got.String(), good+"1/1\x1b[0m") ||
 		!strings.Contains(got.String(), good+"running\x1b[0m") {
 		t.Errorf("got %q", got.String())
+	}
+}
+
+func TestPsScreen_SystemJobNamesNodes(t *testing.T) {
+	job := backends.Job{ID: "p-agent", Type: "system", Submitted: time.Unix(1, 0)}
+	for _, node := range []string{"a-node-with-a-long-name.example.org", "b-node-with-a-long-name.example.org"} {
+		job.Allocations = append(job.Allocations, backends.Allocation{
+			ID: node, Status: "running", Name: "p-agent.agent[0]", Node: node, NodeID: node, JobType: "system",
+			Tasks: []backends.Task{{Name: "agent", ExecID: "0123456789", State: "running", Started: time.Unix(1, 0)}},
+		})
+	}
+	for _, width := range []int{80, 120} {
+		got := screen(t, newPsView([]backends.Job{job}, nil, nil, time.Now()), width, 24)
+		for _, a := range job.Allocations {
+			if strings.Count(got, a.Node) != 1 {
+				t.Errorf("%d columns: want %s once:\n%s", width, a.Node, got)
+			}
+		}
 	}
 }
 

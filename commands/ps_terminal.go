@@ -15,6 +15,7 @@ import (
 // psLine is a line of the table that ps prints on a terminal: a job or a task.
 type psLine struct {
 	job             bool
+	system          bool // a task of a system job: only the node distinguishes its allocations
 	id, name, state string
 	level           jobstate.Level
 	cells           [psMiddle]string // allocation, node, uptime, CPU, memory
@@ -25,6 +26,7 @@ type psLine struct {
 func (p psLine) reason() string { return strings.Join(p.reasons, "; ") }
 
 const (
+	psNode      = 1  // the index of the node in psLine.cells
 	psMiddle    = 5  // the columns between the state and the reason
 	psIDWidth   = 10 // of an exec ID
 	psGap       = 2  // between columns
@@ -126,6 +128,11 @@ func writePsTerminal(w io.Writer, lines []psLine, style render.Style, wide bool)
 		}
 	}
 	l := newPsLayout(lines, style.Width, wide)
+	for i := range lines {
+		if line := &lines[i]; line.system && l.middle[psNode] == 0 {
+			line.reasons = append([]string{"on " + line.cells[psNode]}, line.reasons...)
+		}
+	}
 	var b strings.Builder
 	header := psLine{id: "Exec ID", name: "Job/Task", state: "State", cells: psMiddleHeader, reasons: []string{"Extra"}}
 	for i, w := range l.middle {

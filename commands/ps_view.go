@@ -61,6 +61,27 @@ func newPsView(
 	return v
 }
 
+// startedFirst sorts the tasks of each allocation, those that have started first: a prestart task that has failed comes
+// before the tasks that it prevented from starting.
+func (v *psView) startedFirst() {
+	started := func(t psTaskView) int {
+		if t.task.Started.IsZero() {
+			return 1
+		}
+		return 0
+	}
+	for _, j := range v.jobs {
+		for first := 0; first < len(j.tasks); {
+			n := 1
+			for first+n < len(j.tasks) && j.tasks[first+n].allocation.ID == j.tasks[first].allocation.ID {
+				n++
+			}
+			slices.SortStableFunc(j.tasks[first:first+n], func(a, b psTaskView) int { return started(a) - started(b) })
+			first += n
+		}
+	}
+}
+
 // hideSuperseded removes failed allocations that Nomad has replaced, and jobs of which nothing else is left.
 func (v *psView) hideSuperseded() {
 	v.jobs = slices.DeleteFunc(v.jobs, func(j psJobView) bool {
@@ -191,6 +212,7 @@ func (v *psView) lines() []psLine {
 			line := psLine{
 				id: t.task.ExecID, name: t.name(), state: t.state.Word, level: t.state.Level, reasons: nonEmptyReason(t),
 			}
+			line.system = j.job.Type == "system" || j.job.Type == "sysbatch"
 			line.cells = [psMiddle]string{phrase.ShortID(t.allocation.ID), t.allocation.Node, v.uptime(t)}
 			if t.allocation.Runs(t.task) {
 				line.cells[3], line.cells[4] = cpuText(t.usage.CPU), t.memoryText()

@@ -16,6 +16,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"nomadctld/backends"
 )
@@ -205,6 +206,33 @@ func TestJobs_IgnoresSummaryForQueued(t *testing.T) {
 	if u := jobs[0].Unplaced; len(u) != 1 ||
 		!slices.Equal(u[0].Reasons, []string{"no nodes in datacenter dc9 are ready"}) || jobs[0].Counts.Queued != 1 {
 		t.Errorf("got %+v, %d queued", u, jobs[0].Counts.Queued)
+	}
+}
+
+// TestJobs_RescheduleAt has a failed allocation that Nomad will replace, and one whose follow-up evaluation has
+// finished.
+func TestJobs_RescheduleAt(t *testing.T) {
+	at := time.Date(2026, 12, 1, 1, 0, 0, 0, time.UTC)
+	failed := func(name, evaluation string) map[string]any {
+		return map[string]any{
+			"ID": name, "Name": name, "Namespace": "default", "JobID": "p-a", "ClientStatus": "failed",
+			"DesiredStatus": "run", "FollowupEvalID": evaluation,
+		}
+	}
+	_, client := newFakeLists(t, map[string]any{
+		"/v1/jobs":        []map[string]any{jobStub("p-a", "", "pending", nil)},
+		"/v1/allocations": []map[string]any{failed("p-a.g[0]", "waits"), failed("p-a.g[1]", "finished")},
+		"/v1/evaluations": []map[string]any{
+			{"ID": "waits", "Namespace": "default", "JobID": "p-a", "Status": "pending", "WaitUntil": at},
+			{"ID": "new", "Namespace": "default", "JobID": "p-a", "Status": "pending"},
+		},
+	})
+	jobs, err := client.Jobs(context.Background(), backends.Selection{})
+	if err != nil || len(jobs) != 1 || len(jobs[0].Allocations) != 2 || len(jobs[0].Unplaced) != 0 {
+		t.Fatalf("got %+v, %v", jobs, err)
+	}
+	if a := jobs[0].Allocations; !a[0].RescheduleAt.Equal(at) || !a[1].RescheduleAt.IsZero() {
+		t.Errorf("got %v and %v, want %v and none", a[0].RescheduleAt, a[1].RescheduleAt, at)
 	}
 }
 

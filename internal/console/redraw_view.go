@@ -61,26 +61,60 @@ func (v *frameView) clamp(rows int) { v.offset = max(min(v.offset, len(v.body)-r
 
 // visible returns the lines that a terminal of this size shows.
 func (v *frameView) visible(width, height int) []string {
-	cut := func(line string) string {
-		if width > 0 {
-			return runewidth.Truncate(line, width, "…")
-		}
-		return line
-	}
+	cut := func(line string) string { return cutColored(line, width) }
 	rows, position := v.rows(height)
 	v.clamp(rows)
 	lines := []string{cut(v.title), ""}
 	for _, line := range v.body[v.offset : v.offset+rows] {
-		if strings.HasPrefix(line, "nomadctld: ") { // the other lines fit, and may contain colors
-			line = cut(line)
-		}
-		lines = append(lines, line)
+		lines = append(lines, cut(line))
 	}
 	if position {
 		lines = append(lines, cut(fmt.Sprintf("lines %d-%d of %d; arrow keys scroll, q quits",
 			v.offset+1, v.offset+rows, len(v.body))))
 	}
 	return lines
+}
+
+// cutColored cuts a line to a width; 0 is unlimited. Escape sequences for colors have no width.
+func cutColored(line string, width int) string {
+	var plain strings.Builder
+	for rest := line; rest != ""; {
+		n := sequenceLength(rest)
+		if n == 0 {
+			n = 1
+			plain.WriteByte(rest[0])
+		}
+		rest = rest[n:]
+	}
+	if width == 0 || runewidth.StringWidth(plain.String()) <= width {
+		return line
+	}
+	left := len(runewidth.Truncate(plain.String(), width-1, ""))
+	var b strings.Builder
+	for rest := line; rest != ""; {
+		n := sequenceLength(rest)
+		if n == 0 {
+			if left == 0 {
+				break
+			}
+			n, left = 1, left-1
+		}
+		b.WriteString(rest[:n])
+		rest = rest[n:]
+	}
+	b.WriteString("…")
+	if plain.Len() < len(line) {
+		b.WriteString("\x1b[0m")
+	}
+	return b.String()
+}
+
+// sequenceLength returns the length of the escape sequence for a color at the start of s, or 0.
+func sequenceLength(s string) int {
+	if !strings.HasPrefix(s, "\x1b[") {
+		return 0
+	}
+	return strings.IndexByte(s, 'm') + 1
 }
 
 // scroll is a movement in a frame.

@@ -28,7 +28,7 @@ func (t *Terminal) SetModes(encoded string) (err error) {
 }
 
 // interpretsEscapes reports whether there is a terminal that interprets escape sequences for colors and the cursor.
-func (t *Terminal) interpretsEscapes() bool { return t != nil && t.Name != "" && t.Name != "dumb" }
+func (t *Terminal) interpretsEscapes() bool { return t != nil && t.Name != "dumb" }
 
 // Size returns the current columns and rows; 0 means unknown.
 func (t *Terminal) Size() (width, height int) {
