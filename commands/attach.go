@@ -100,16 +100,16 @@ func (a *attach) Run(ctx context.Context, req *router.Request) error {
 // notice returns the line that reports that the user is attached and how to detach. tty reports whether the task has a
 // terminal.
 func (a *attach) notice(req *router.Request, tty bool) string {
-	detach := "Ctrl-C detaches"
+	detach := "Ctrl-C"
 	switch {
 	case !a.stdin || req.Console.Terminal == nil:
 	case tty && a.keys != "":
-		detach = a.keys + " detaches"
+		detach = a.keys
 	case tty:
-		detach = "Enter ~ . detaches"
+		detach = "Enter ~ ."
 	case a.keys != "":
-		detach = a.keys + " or Ctrl-C detaches"
+		detach = a.keys + " or Ctrl-C"
 	}
-	return escape.Text(fmt.Sprintf("attached to %s of %s; %s, the task keeps running",
+	return escape.Text(fmt.Sprintf("attached to %s of %s; press %s to detach (the task keeps running)",
 		req.Target.Task.Name, req.Target.Allocation.Name, detach)) + "\n"
 }

@@ -51,8 +51,8 @@ stdin, stdout and stderr are separate and are passed on byte for byte.
 
 If you disconnect, the program gets HUP, then TERM, then KILL. If the task has no
 shell, its input ends instead. Otherwise its input ends only if you send EOF, or if
-the gateway dies or loses its connection to the task. The gateway finds it by
-` + backends.SessionVariable + ` in its environment, so do not unset it.
+the gateway dies or loses its connection to the task. The gateway finds the
+program by the variable ` + backends.SessionVariable + `: do not unset it.
 
 The exit code is the program's, or 128+n if signal n killed it. Otherwise:
   75   a limit of the gateway refused the command; try again later

@@ -48,11 +48,11 @@ registers the definition that was saved before the restart.`,
 		Examples: []router.Example{
 			{Line: "ops", Comment: "list restarts"},
 			{Line: "ops 3f9c2d71", Comment: "follow one"},
-			{Line: "ops --cancel 3f9c2d71", Comment: "stop it after the current batch"},
+			{Line: "ops --cancel 3f9c2d71", Comment: "stop it after the current step"},
 			{Line: "ops --restore 3f9c2d71", Comment: "restore the job after an interruption"},
 		},
 		Flags: func(f *pflag.FlagSet) {
-			f.BoolVar(&o.cancel, "cancel", false, "stop the restart after the current batch")
+			f.BoolVar(&o.cancel, "cancel", false, "stop the restart after the current batch or step")
 			f.BoolVar(&o.restore, "restore", false, "register the job again with its saved definition")
 			f.BoolVar(&o.forget, "forget", false, "delete the saved definition without registering the job")
 			f.BoolVar(&o.json, "json", false, "print the list as JSON")
@@ -165,7 +165,7 @@ func cancelOp(req *router.Request, op *ops.Op) error {
 		return printNotice(req, "operation %s has already finished", op.ID)
 	}
 	op.Halt("cancelled by " + req.User.Login)
-	return printResult(req, "operation %s on %s stops after the current batch (see: ops %s)", op.ID, op.Job.ID, op.ID)
+	return printResult(req, "operation %s on %s stops after the current step (see: ops %s)", op.ID, op.Job.ID, op.ID)
 }
 
 // restoreOrForget registers the saved definition of the target's job again unless somebody has done that, or deletes it

@@ -45,14 +45,14 @@ count 0, and complete, lost and replaced allocations. "batch" lists schedules.
 
 ` + filterHelp + `
 
-A job has the number of running allocations, of how many are wanted, and the
-state of its deployment unless that was successful. Select a task by its exec ID
-or its name: JOB/web[1], or JOB/web[1]/TASK. Uptime stops when the task stops.
+The line of a job shows how many of its wanted allocations are running, as in 2/3,
+and the state of its deployment unless that was successful. Select a task by its
+exec ID or its name: JOB/web[1], or JOB/web[1]/TASK.
 "-" is unknown. Extra describes problems. In a pipe, OK and FAIL are the state of
 the latest deployment, and stderr explains the letters in Extra.
 
 FORMAT is a list of fields such as job,name,state, or text in which {{.Job}} is
-replaced. "json" and "wide" are the flags. Fields:
+replaced. FORMAT json or wide is the same as --json or --wide. Fields:
 ` + psFieldNames(),
 		Examples: []router.Example{
 			{Line: "ps --problems mattermost", Comment: "jobs with mattermost in their IDs that need attention"},
@@ -92,7 +92,7 @@ func (p *ps) checkFlags() error {
 	case p.quiet && p.json:
 		return errors.New("--quiet and --json are mutually exclusive")
 	case p.format != "" && (p.quiet || p.json):
-		return errors.New("--format excludes --quiet and --json")
+		return errors.New("--format cannot be combined with --quiet or --json")
 	case !slices.Contains([]string{"", "cpu", "mem", "restarts", "age"}, p.sort):
 		return fmt.Errorf("cannot sort by %s; the keys are cpu, mem, restarts and age", p.sort)
 	case p.noStats && (p.sort == "cpu" || p.sort == "mem"):

@@ -102,7 +102,7 @@ func parsePsFormat(text string) (f psFormat, err error) {
 	}
 	f.text = append(f.text, rest)
 	if strings.Contains(strings.Join(f.text, "\n"), "{{") {
-		return f, fmt.Errorf("a field is {{.Name}}: %s", text)
+		return f, fmt.Errorf("write a field as {{.Name}}: cannot parse %s", text)
 	}
 	return f, nil
 }

@@ -21,7 +21,7 @@ type (
 		Status     string   `json:"status" doc:"pending, running or dead"`
 		Deployment string   `json:"deployment" doc:"Nomad's status of the latest deployment; empty: none"`
 		State      string   `json:"state" doc:"running/wanted allocations as in 2/3, or stopped, complete, failed..."`
-		Running    int      `json:"running" doc:"running allocations of the wanted ones"`
+		Running    int      `json:"running" doc:"how many of the wanted allocations are running"`
 		Wanted     int      `json:"wanted" doc:"allocations that the job wants"`
 		Stopped    bool     `json:"stopped"`
 		Problem    bool     `json:"problem" doc:"the job or one of its tasks needs attention"`

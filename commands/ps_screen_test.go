@@ -153,7 +153,7 @@ func TestPsFormat(t *testing.T) {
 	for format, want := range map[string]string{
 		"id,nosuch":       `no field "nosuch"; the fields are id, `,
 		"{{.Nosuch}}":     `no field "Nosuch"; `,
-		"{{range .Jobs}}": "a field is {{.Name}}: ",
+		"{{range .Jobs}}": "write a field as {{.Name}}: cannot parse ",
 		"":                `no field ""; `,
 	} {
 		if _, err := parsePsFormat(format); err == nil || !strings.HasPrefix(err.Error(), want) {

@@ -146,8 +146,9 @@ var Reference = []Section{
 		},
 	}},
 	{Table: "audit", About: "The gateway saves job definitions in two directories: audit.jobs, and one with -saved " +
-		"appended to that name, for stopped jobs and earlier versions. It deletes files of the second one after 30 days, " +
-		"and the oldest beyond 256 MiB. Both must persist across restarts of the gateway, belong to its user, and not be " +
+		"appended to that name, for stopped jobs and earlier versions. It deletes files in the second one after 30 days, " +
+		"and the oldest files if it exceeds 256 MiB. " +
+		"Both must persist across restarts of the gateway, belong to its user, and not be " +
 		"writable by anybody else. The files are signed with a key that is derived from the first host key. To replace " +
 		"that host key, list the old key after the new one and start the gateway once: it signs the files again. " +
 		"Otherwise they can no longer be used.", Keys: []Key{

@@ -28,7 +28,7 @@ func TestDeployConfig_HasEveryKey(t *testing.T) {
 		t.Errorf("got keys\n%q, want\n%q", got, want)
 	}
 	if len(keysIn(t, example)) == len(want) {
-		t.Error("no key is missing without the commented keys, so the test cannot fail")
+		t.Error("the example has no commented keys, so this test cannot fail")
 	}
 }
 

@@ -1,5 +1,6 @@
 # Two gateways on the machines of the Nomad servers. Their configuration and secrets are in one Nomad variable, which
-# the tasks of this job can read without a token. To replace an existing variable, add -force.
+# the tasks of this job can read without a token. To replace an existing variable, add
+# -force to nomad var put.
 #
 # No test runs these commands: they need your image and your cluster. deploy_test.go validates the job.
 #

@@ -55,7 +55,7 @@ var policyCases = []struct{ line, want string }{
 // policyExec is the case for exec. Its task uses raw_exec, which runs on every machine.
 var policyExec = struct{ line, want string }{"exec p-team3-shell/shell/box -c 'echo inside'", "inside"}
 
-// policyExempt has the reasons why other commands need nothing in the policy.
+// policyExempt has the reasons why the other commands have no case.
 var policyExempt = map[string]string{
 	"attach":   "needs the Docker daemon of a node",
 	"di":       "needs the Docker daemon of a node",

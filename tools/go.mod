@@ -1,4 +1,4 @@
-// The tools of make check, apart from the gateway's own dependencies.
+// The development tools, separate from the gateway's own dependencies.
 module nomadctld/tools
 
 go 1.26.0

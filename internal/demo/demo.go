@@ -1,4 +1,4 @@
-// Package demo runs a whole gateway for trying out: three simulated tiers, two users and throw-away keys, only on
+// Package demo runs a complete gateway to try out: three simulated tiers, two users and throw-away keys, only on
 // 127.0.0.1. Like a real gateway, it starts from a configuration file. It keeps all of its files in one directory,
 // which the caller removes.
 package demo

@@ -36,7 +36,7 @@ func TestExec_StreamsAndExitCodes(t *testing.T) {
 			{`exec p-team1-box -- sh -c 'exit 255'`, "", "", "", 255},
 			{`exec p-team1-box`, "echo one; exit 3\n", "one\n", "", 3},
 			{`exec --shell /bin/sh p-team1-box -c 'echo $0'`, "", "/bin/sh\n", "", 0},
-			// ends with a dot, so that it is not a prefix of session 10
+			// A session ID ends with a dot, so that 1 is not a prefix of 10.
 			{`exec p-team1-box sh -c 'echo ${NOMADCTLD_SESSION#*-}'`, "", "1.\n", "", 0},
 			{`exec p-team1-box sh -c 'kill -TERM $$'`, "", "", "", 143},
 			{`exec p-team1-box sh -c 'exec 0<&-; sleep 0.2; echo done'`, strings.Repeat("x", 1<<20), "done\n", "", 0},

@@ -31,8 +31,8 @@ func dockerLog(t *testing.T, container string) string {
 	return out.String()
 }
 
-// TestLogs_DockerCap uses a task that writes 5 MB. The docker driver limits Docker's log to 4 MB, and Nomad stores all
-// of it.
+// TestLogs_DockerCap uses a task that writes 5 MB. The docker driver limits Docker's log to 4 MB, but Nomad's log
+// files have all 5 MB.
 func TestLogs_DockerCap(t *testing.T) {
 	t.Parallel()
 	testenv.NeedSSH(t)

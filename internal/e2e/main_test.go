@@ -92,7 +92,8 @@ func simulatedFor(env *testscript.Env) (nomadtest.Cluster, error) {
 	return cluster, err
 }
 
-// scriptParams returns the parameters for the scripts in dir. choose returns the cluster of a script. kind is its kind.
+// scriptParams returns the parameters for the scripts in dir. choose returns the cluster of a script. kind is the kind
+// of that cluster: sim or real.
 func scriptParams(dir, kind string, choose func(*testscript.Env) (nomadtest.Cluster, error)) testscript.Params {
 	return testscript.Params{
 		Dir:                 dir,

@@ -23,7 +23,7 @@ import (
 	"nomadctld/internal/testenv/nomadtest"
 )
 
-// TestMemory_HostileReader has the attacks that read nothing and so wait.
+// TestMemory_HostileReader runs the attacks whose clients never read, so that their commands block.
 func TestMemory_HostileReader(t *testing.T) { testAttacks(t, false) }
 
 // TestMemory_HostileReaderSoak has the attacks that read, and repeat their commands. They use all processors.

@@ -172,12 +172,12 @@ func TestNomadctl_ConnectionErrors(t *testing.T) {
 		os.Symlink(t.TempDir(), folder)
 		want("linked directory", 2, `^nomadctl: .*/nomadctl is a link or writable by other users; .*\n$`, "ps")
 		os.Remove(folder)
-		want("private directory", 0, `^$`, "ps")
+		want("private directory", 0, `^$`, "whoami")
 
 		// If the path is too long for a socket, the connection is not shared, but commands work.
 		c.env["XDG_RUNTIME_DIR"] = filepath.Join(t.TempDir(), strings.Repeat("x", 80))
 		os.Mkdir(c.env["XDG_RUNTIME_DIR"], 0o700)
-		want("too long for a socket", 0, `^$`, "ps")
+		want("too long for a socket", 0, `^$`, "whoami")
 
 		if len(c.shell) == 1 {
 			c.shell[0], _ = exec.LookPath(c.shell[0])

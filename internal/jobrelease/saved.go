@@ -113,7 +113,7 @@ func SaveStopped(
 		return "", "", nil // another stop of the same version has saved it
 	}
 	err = errors.Join(err, definitions.Delete(ops.Stopped))
-	return "", fmt.Sprintf("%s: start %s works only until Nomad deletes the stopped job, "+
+	return "", fmt.Sprintf("%s: \"start %s\" works only until Nomad deletes the stopped job, "+
 		"by default 4 hours after the stop", unsavedReason("the definition of "+job.ID, err), job.ID), nil
 }
 
@@ -146,7 +146,7 @@ func Relink(
 		_, err = definitions.Save(ops.Released, saved.Definition, saved.Version, now.CreateIndex)
 	}
 	if err != nil {
-		return fmt.Errorf("revert %s cannot use the release that the gateway saved: %w", job.ID, err)
+		return fmt.Errorf("\"revert %s\" cannot use the release that the gateway saved: %w", job.ID, err)
 	}
 	return nil
 }

@@ -209,7 +209,7 @@ func TestSaveStopped_FailureRemovesOlder(t *testing.T) {
 	}
 	cluster.versions = []backends.Version{savedVersion(t, 1, 1, "b", true)}
 	_, warning, err := SaveStopped(t.Context(), cluster, saved, cluster.detail())
-	if err != nil || !strings.Contains(warning, "start web works only until Nomad deletes the stopped job") {
+	if err != nil || !strings.Contains(warning, `"start web" works only until Nomad deletes the stopped job`) {
 		t.Errorf("got %q, %v", warning, err)
 	}
 	if s, ok := saved.Find(ops.Stopped); ok {

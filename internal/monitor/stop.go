@@ -110,5 +110,9 @@ func DisconnectedText(job backends.JobDetail, group string) string {
 	if n == 0 {
 		return ""
 	}
-	return fmt.Sprintf("; %s on a disconnected node may still be running", phrase.Count(n, "allocation"))
+	node := "a disconnected node"
+	if n > 1 {
+		node = "disconnected nodes"
+	}
+	return fmt.Sprintf("; %s on %s may still be running", phrase.Count(n, "allocation"), node)
 }

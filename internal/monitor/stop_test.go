@@ -107,7 +107,7 @@ func TestStoppedText(t *testing.T) {
 			before, unknown, "web",
 			": 1 allocation; 1 allocation on a disconnected node may still be running",
 		},
-		"all unknown":    {before, allUnknown, "web", ": 2 allocations on a disconnected node may still be running"},
+		"all unknown":    {before, allUnknown, "web", ": 2 allocations on disconnected nodes may still be running"},
 		"unknown before": {unknown, unknown, "", ": 1 allocation on a disconnected node may still be running"},
 	} {
 		if got := StoppedText(tc.before, tc.now, tc.group); got != tc.want {

@@ -35,7 +35,7 @@ func (b Binary) account() (account, error) {
 	}
 	if uid == 0 {
 		return account{}, fmt.Errorf(
-			"raw.user: %s is root; set an unprivileged user, or an empty one to run nomad as root", quoted(b.User))
+			`raw.user: %s has user ID 0; set an unprivileged user, or "" to run nomad as root`, quoted(b.User))
 	}
 	return account{switchUser: true, uid: uint32(uid), gid: uint32(gid)}, nil
 }

@@ -18,7 +18,8 @@ func jsonFromStdin(c command) error {
 	hasValue := slices.ContainsFunc(c.values["json"], func(v string) bool { return v != "" })
 	if len(c.args) != 1 || c.args[0] != "-" || len(c.values["json"]) == 0 || hasValue {
 		return fmt.Errorf(`nomad %s accepts a job only as "nomad %[1]s -json -", from stdin: `+
-			`otherwise nomad would read files and URLs on the gateway's machine, and an HCL job can include its files`, c.path)
+			`otherwise nomad would read files and fetch URLs from the gateway's machine, `+
+			`and an HCL job can include files of it`, c.path)
 	}
 	return nil
 }

@@ -23,10 +23,11 @@ func (c *Cluster) AddNode(n jobspec.Node) {
 }
 
 // AddJob adds a job to the cluster in the described state. The index advances as in a real cluster: each version is
-// registered and planned, failed allocations are rescheduled, and clients report. A job with the same namespace and ID
-// is replaced, and keeps its CreateIndex. So do allocations with the same ID. Namespaces and nodes are added if they
-// are missing. Tasks with a Command are started if they are described as running, and the other processes of the job
-// that it replaces are killed. The caller must not change the maps of the description after the call.
+// registered and planned, failed allocations are rescheduled, and clients report. It replaces a job with the same
+// namespace and ID. The job keeps its CreateIndex, and so does each allocation with the same ID. Namespaces and nodes
+// are added if they are missing. Tasks with a Command are started if they are described as running, and the other
+// processes of the job that it replaces are killed. The caller must not change the maps of the description after the
+// call.
 func (c *Cluster) AddJob(spec Job) {
 	c.syncProcesses(func(st *store.State) []*store.Allocation { return st.AddJob(spec) })
 }

@@ -179,8 +179,8 @@ func TestExec_StdinEOFClosesTerminal(t *testing.T) {
 	}
 	sendFrames(t, conn, stdinEOF)
 	got := readFrames(conn)
-	// The terminal is closed when copyOutput does not read it: immediately, or when the shell has written b. Then the
-	// shell may get a SIGHUP before it exits.
+	// The close takes effect while copyOutput is not reading: immediately, or after the shell has written b. Then the
+	// shell may get SIGHUP before it exits.
 	if got[0] == `{"exited":true,"result":{"exit_code":129}}` {
 		got = append([]string{`{"stdout":{"data":"Yg0K"}}`}, got...)
 	}

@@ -35,7 +35,7 @@ func newExecStream(host context.Context, conn *websocket.Conn) *execStream {
 }
 
 // read forwards the client's frames until the client disconnects or sends an invalid frame. The program does not
-// notice that: see send.
+// notice that: see Send.
 func (s *execStream) read() {
 	for {
 		_, message, err := s.conn.ReadMessage()

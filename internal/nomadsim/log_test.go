@@ -118,7 +118,7 @@ func TestLogs_FrameOffsets(t *testing.T) {
 		}
 		got = append(got, fmt.Sprint(len(f.Data), " ", f.Offset))
 	}
-	// These are measured offsets, although the file has only 200000 bytes.
+	// A real Nomad sends the same offsets, even though they exceed the 200000 bytes of the file.
 	wantList(t, "frames", got, []string{"65536 131072", "65536 196608", "3392 262144"})
 }
 

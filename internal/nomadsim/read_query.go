@@ -69,11 +69,11 @@ func parseQuery(r *http.Request, id string) (*query, error) {
 	return q, nil
 }
 
-// flag returns a boolean parameter, or otherwise if it is missing.
-func (q *query) flag(name string, otherwise bool) (bool, error) {
+// flag returns a boolean parameter, or fallback if it is missing.
+func (q *query) flag(name string, fallback bool) (bool, error) {
 	s := q.values.Get(name)
 	if s == "" {
-		return otherwise, nil
+		return fallback, nil
 	}
 	b, err := strconv.ParseBool(s)
 	if err != nil {

@@ -45,7 +45,7 @@ func stopAllocation(c *Cluster, st *store.State, req *writeRequest) (any, error)
 // clientHandler returns the handler of a write request that the client of an allocation executes.
 func clientHandler(apply func(c *Cluster, st *store.State, req *writeRequest, a *store.Allocation) error) handler {
 	return func(c *Cluster, w http.ResponseWriter, r *http.Request, id string) {
-		c.askClient(r, id, "alloc-lifecycle") // an error is returned below
+		c.askClient(r, id, "alloc-lifecycle") // only for the delay; the check below returns the error
 		write(func(c *Cluster, st *store.State, req *writeRequest) (any, error) {
 			a, _, err := c.reachableAllocationIn(st, r, id, "alloc-lifecycle")
 			if err != nil {

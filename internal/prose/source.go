@@ -162,7 +162,7 @@ func words(name string) string {
 	return strings.Join(strings.FieldsFunc(b.String(), func(r rune) bool { return r == ' ' || r == '_' }), " ")
 }
 
-// inlineCode is text of the program in a Markdown document. It is checked where it comes from.
+// inlineCode matches code in a Markdown document. It is not checked here, because its source file is.
 var inlineCode = regexp.MustCompile("`[^`\n]+`")
 
 func readMarkdown(source string) ([]text, error) {

@@ -134,7 +134,8 @@ func copySource(t *testing.T, to string) {
 			}
 			return os.MkdirAll(filepath.Join(to, path), 0o700)
 		}
-		if path == "nomadctld" || strings.HasSuffix(path, "_test.go") || !entry.Type().IsRegular() {
+		// In a worktree, .git is a file, and a copy would be the same repository.
+		if path == ".git" || path == "nomadctld" || strings.HasSuffix(path, "_test.go") || !entry.Type().IsRegular() {
 			return nil
 		}
 		content, err := os.ReadFile(path)

@@ -26,8 +26,8 @@ func checkReplaceable(job backends.JobDetail, unreschedulable []backends.Allocat
 	for _, a := range unreschedulable {
 		groups[a.Group] = true
 	}
-	return fmt.Errorf("%s of %s cannot be replaced: the reschedule block of %s allows no attempts, and if it "+
-		"changes, Nomad also reruns the complete allocations of this %s job (rerun all: restart --full %s; "+
+	return fmt.Errorf("%s of %s cannot be replaced: the reschedule block of %s allows no attempts, and "+
+		"changing it would also rerun the completed allocations of this %s job (rerun all: restart --full %s; "+
 		"restart a running allocation: restart ID)",
 		phrase.FailedOrStopped(unreschedulable), job.ID, groupsText(groups), job.Type, job.ID)
 }

@@ -113,7 +113,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, grace time.Duration)
 			return nil
 		}
 		if waited >= grace+s.Limits.StopGrace+closeGrace {
-			s.Log.Error("stopped while sessions were still running", "left", left)
+			s.Log.Error("stopped while sessions were still running", "sessions", left)
 			return nil
 		}
 		time.Sleep(interval)

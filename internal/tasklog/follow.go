@@ -237,10 +237,10 @@ func (f *follower) followTask(ctx context.Context, t Task, q backends.LogQuery, 
 			}
 			continue // without a pause: the next container may exit soon
 		case errors.Is(err, backends.ErrNoLog):
-			reportWait(err, "waiting for one")
+			reportWait(err, "waiting for a new log")
 		case q.AfterContainer != "" && errors.Is(err, backends.ErrNoTimestamps):
 			// Nomad's files do not show which lines are new.
-			reportWait(errors.New("Docker does not respond"), "waiting for it")
+			reportWait(errors.New("Docker does not respond"), "waiting for Docker")
 			failing = time.Time{}
 		case errors.Is(err, backends.ErrLimitReached):
 			reportWait(err, "waiting for a free slot")

@@ -77,7 +77,7 @@ func TestFollow_AcrossRestarts(t *testing.T) {
 			t.Error(err)
 		}
 		out.check(t, "first\nincompl\nsecond\n",
-			"nomadctld: log of nginx of web.web[0]: log not found (see: info e0); waiting for one\n"+finished)
+			"nomadctld: log of nginx of web.web[0]: log not found (see: info e0); waiting for a new log\n"+finished)
 		if q := log.queries[1]; q.AfterContainer != "c1" || q.Lines != -1 || !q.Follow {
 			t.Errorf("after the first container: got %+v", q)
 		}

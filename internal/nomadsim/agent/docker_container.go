@@ -19,8 +19,8 @@ type Container struct {
 }
 
 // dockerLog returns the log driver and the log options for a task's config block. Without a logging block, or with an
-// empty one, the default of the plugin configuration applies: Docker keeps 2 files of 2 MB, while Nomad keeps 10
-// files of 10 MB. A block with a type and without options has no limit.
+// empty one, the default of the plugin configuration applies: Docker's log has 2 files of 2 MB. (Nomad's own log
+// files are separate: 10 of 10 MB.) A block with a type and without options has no limit.
 func dockerLog(config map[string]any) (driver string, options map[string]string) {
 	for _, logging := range blocks(config["logging"]) {
 		for _, key := range []string{"driver", "type"} { // type takes precedence

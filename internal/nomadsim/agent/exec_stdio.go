@@ -21,7 +21,7 @@ func (x *execProcess) copyStdin(stdin *os.File, terminal bool) {
 		case in, ok := <-input:
 			switch {
 			case !ok:
-				input, done = nil, x.exited // stdin stays open, see send
+				input, done = nil, x.exited // stdin stays open: see execStream.Send
 			case in.Stdin != nil:
 				_, err := stdin.Write(in.Stdin.Data)
 				closes := in.Stdin.Close

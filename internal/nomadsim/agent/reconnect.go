@@ -40,7 +40,7 @@ func (ag *Agents) Reconnect(st *store.State, id string) {
 	}
 }
 
-// resumeAllocation makes an unknown allocation running again and stops its replacement.
+// resumeAllocation sets an unknown allocation back to running and stops its replacement.
 func (ag *Agents) resumeAllocation(st *store.State, old *store.Allocation) {
 	now := time.Now()
 	next := old.NextAllocation

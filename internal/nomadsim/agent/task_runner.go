@@ -202,7 +202,7 @@ func (ag *Agents) Drop(all []*store.Allocation) {
 	}
 }
 
-// Hold makes the agents start no processes until run is called.
+// Hold makes the agents start no processes until Run is called.
 func (ag *Agents) Hold(*store.State) { ag.processesOff = true }
 
 // ExitedTask is a task that has run and exited.
@@ -211,7 +211,7 @@ type ExitedTask struct {
 	Events           []jobspec.Event
 }
 
-// Run starts the processes that hold has held back. It returns the tasks that are described as having exited.
+// Run starts the processes that Hold has held back. It returns the tasks that are described as having exited.
 func (ag *Agents) Run(st *store.State) (exited []ExitedTask) {
 	ag.processesOff = false
 	ag.SyncProcesses(st, st.Allocations)

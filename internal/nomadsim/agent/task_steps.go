@@ -63,7 +63,7 @@ func (ag *Agents) launchTasks(st *store.State, a *store.Allocation, tasks []jobs
 			st.AfterStep(func(st *store.State) { ag.exitTask(st, a.ID, t, 0) })
 		}
 	}
-	// The second step is after that of tasks that fail immediately.
+	// Two steps, so that tasks that fail immediately have exited before the health is set.
 	st.AfterStep(func(st *store.State) { st.AfterStep(func(st *store.State) { ag.servers.MarkHealthy(st, a.ID) }) })
 }
 

@@ -44,7 +44,7 @@ func (j *Registration) UpdateStrategy(g Group) *Update {
 	return cmp.Or(g.Update, &Update{})
 }
 
-// SameSpec reports whether two versions run the same.
+// SameSpec reports whether two versions have the same normalized spec.
 func (j *Registration) SameSpec(other *Registration) bool {
 	return reflect.DeepEqual(j.NormalizedSpec(), other.NormalizedSpec())
 }

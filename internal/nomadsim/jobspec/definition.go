@@ -152,7 +152,7 @@ func (j *Registration) NormalizedSpec() object {
 		"ParameterizedJob": j.ParameterizedJob,
 	})
 	if j.Tag != nil {
-		all["VersionTag"] = j.Tag // Nomad considers a tagged version that is registered without its tag as changed
+		all["VersionTag"] = j.Tag // to Nomad, registering a tagged version without its tag is a change
 	}
 	return prune(JSONValue(all)).(object)
 }

@@ -146,7 +146,7 @@ func (p *plan) addFollowup(a *store.Allocation, trigger, description string, aft
 	return e
 }
 
-// replaceLost replaces at most missing lost allocations, and returns the number of allocations that are still missing.
+// replaceLost replaces lost allocations, but not more than the number missing. It returns how many are still missing.
 func (p *plan) replaceLost(g jobspec.Group, missing int, canaries bool, used map[int]bool) int {
 	lost := slices.Clone(p.lost[g.Name])
 	slices.SortFunc(lost, func(a, b *store.Allocation) int { return cmp.Compare(a.Index(), b.Index()) })

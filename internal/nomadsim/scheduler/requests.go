@@ -50,7 +50,7 @@ func (sc *Scheduler) Reevaluate(st *store.State, j *store.Job, force bool) *stor
 	return sc.Evaluate(st, j, "job-register", index, j.ModifyIndex)
 }
 
-// Dispatch describes a child of a parameterized job. Zero fields are those of the parent.
+// Dispatch describes a child of a parameterized job. Without Payload or Meta, the child has those of the parent.
 type Dispatch struct {
 	Prefix   string // of the part of the child's ID after "dispatch-"
 	Payload  []byte

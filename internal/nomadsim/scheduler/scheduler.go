@@ -1,6 +1,6 @@
-// Package scheduler simulates the servers' part that decides: it processes evaluations into plans, watches deployments
-// and nodes, and reschedules failed allocations. Its functions run in transactions of the store. It must not run or
-// stop tasks itself; the client agents do that.
+// Package scheduler simulates the part of the servers that makes decisions: it processes evaluations into plans,
+// watches deployments and nodes, and reschedules failed allocations. Its functions run in transactions of the store. It
+// must not run or stop tasks itself; the client agents do that.
 package scheduler
 
 import (

@@ -9,7 +9,7 @@ import (
 	"nomadctld/internal/nomadsim/store"
 )
 
-// testClients starts and stops allocations in no time. It records both.
+// testClients starts and stops allocations one step later. It records both.
 type testClients struct {
 	scheduler        *Scheduler
 	started, stopped []string

@@ -35,7 +35,7 @@ type Allocation struct {
 	Scheduled          bool                            `json:"-"` // created by the scheduler, not by a description
 	ReplaceNow         bool                            `json:"-"` // failed or unknown, and to be replaced now
 	StatusHistory      []AllocState                    `json:"-"`
-	PlanIndex          uint64                          `json:"-"` // of the last plan that changed it; 0: the first one
+	PlanIndex          uint64                          `json:"-"` // of the last plan that changed it; 0: none
 }
 
 func (a *Allocation) key() key { return key{a.Namespace, a.ID, a.CreateIndex} }

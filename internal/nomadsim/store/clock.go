@@ -8,7 +8,7 @@ import (
 // defaultStepInterval is the initial step interval.
 const defaultStepInterval = 20 * time.Millisecond
 
-// maxDelaySteps limits the delays of restart and reschedule policies when no real process runs, so that a test does not
+// maxDelaySteps limits reschedule delays, and the restart delays of tasks without a process, so that a test does not
 // wait for half a minute.
 const maxDelaySteps = 10
 
@@ -18,7 +18,7 @@ type step struct {
 	do  func(st *State)
 }
 
-// AfterStep waits until these channels are closed, then for one step, and calls do in another transaction. If the store
+// AfterStep schedules do: it is called in another transaction, one step after these channels are closed. If the store
 // is closed first, do is not called. Steps run in the order in which they are due, even on a busy machine.
 func (st *State) AfterStep(do func(st *State), exited ...<-chan struct{}) {
 	st.AfterDelay(st.stepInterval, do, exited...)

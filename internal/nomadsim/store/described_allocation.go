@@ -72,7 +72,7 @@ func (st *State) createAllocation(j *Job, g jobspec.Group, i, later int, spec jo
 	return a
 }
 
-// NodeFor returns the node with this name or, without a name, the next node by turn.
+// NodeFor returns the node with this name or, without a name, the ready node with the number turn, modulo their count.
 func (st *State) NodeFor(name string, turn int) *Node {
 	if name == "" {
 		ready := slices.DeleteFunc(slices.Clone(st.Nodes), func(n *Node) bool { return n.Status != "ready" })

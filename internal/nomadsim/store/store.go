@@ -46,7 +46,7 @@ func (s *Store) Update(change func(st *State)) {
 	change(&s.state)
 }
 
-// Acquire reports whether the store is open. If so, close waits until release is called.
+// Acquire acquires the store and returns true, unless it is closed. Close then waits until Release is called.
 func (s *Store) Acquire() bool {
 	s.life.Lock()
 	defer s.life.Unlock()

@@ -46,7 +46,7 @@ func TestRunNextStep_InOrder(t *testing.T) {
 		}
 	})
 	if !slices.IsSorted(ran) || len(ran) != 100 {
-		t.Errorf("got the order %v, want that of the times, and of the calls for equal times", ran)
+		t.Errorf("got %v, want them sorted by time, and in call order for equal times", ran)
 	}
 }
 

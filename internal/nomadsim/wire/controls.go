@@ -5,8 +5,8 @@ package wire
 
 import "net/http"
 
-// Controls are the means of tests to disturb and to observe the requests to a cluster. The cluster embeds them, so what
-// only the API calls is a function and not a method.
+// Controls let tests inject failures and observe the requests to a cluster. The cluster embeds them, so their methods
+// are for tests. Operations that only the API needs are functions.
 type Controls struct {
 	patterns []string // of all routes
 	journal  journal

@@ -14,7 +14,7 @@ func testControls() *Controls {
 	return New([]string{"/v1/jobs", "/v1/job/{id...}/plan", "/v1/node/{id}"})
 }
 
-// serve sends a request to a handler that counts how often it runs and responds with text.
+// serve sends a request to a handler that responds with text, and reports whether the handler ran.
 func serve(c *Controls, method, path, pattern string) (w *httptest.ResponseRecorder, executed, aborted bool) {
 	w = httptest.NewRecorder()
 	defer func() { aborted = recover() == http.ErrAbortHandler }()

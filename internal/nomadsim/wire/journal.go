@@ -14,7 +14,7 @@ type Write struct {
 	Method  string // PUT (including POST) or DELETE
 	Path    string
 	Query   string          // unchanged
-	Body    json.RawMessage // unchanged; nil if there was none
+	Body    json.RawMessage // as received; empty if there was none
 	Status  int             // of the response; 0: the connection was closed without one
 	Applied bool            // the request succeeded, even if its response was lost
 }

@@ -40,7 +40,7 @@ func addScenario(c *nomadsim.Cluster, now time.Time) {
 			},
 		},
 	})
-	// The event of a docker task, because the tables of the original show it.
+	// The docker driver's exit event, because the tables of the original nomadctld show it.
 	exit := func(after time.Duration) nomadsim.Event { return jobspec.DockerTerminated(started.Add(after), 3, "") }
 	start := func(after time.Duration) nomadsim.Event { return jobspec.Started(started.Add(after)) }
 	c.AddJob(nomadsim.Job{

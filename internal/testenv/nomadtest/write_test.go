@@ -94,7 +94,7 @@ func (c jobWatcher) wantVersions(step string, want ...string) {
 func TestVersions_SameOnEveryCluster(t *testing.T) {
 	forEachCluster(t, func(t *testing.T, cluster Cluster, client *api.Client) {
 		if cluster.OlderThan(t, 1, 10) {
-			t.Skip("this Nomad knows no tags of versions")
+			t.Skip("this Nomad does not support version tags")
 		}
 		c := jobWatcher{t, client, "p-team6-versions"}
 		register := func(mode string) {
