@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -182,11 +183,12 @@ func TestExamples_CoverEveryCommand(t *testing.T) {
 	if want := (map[string]string{
 		"p-es-log-curator": "complete", "p-iss-frontend-sync": "failed", "p-team1-import": "failed",
 	}); !maps.Equal(last, want) {
-		t.Errorf("last launches: got %v, want %v", last, want)
+		t.Errorf("last child jobs: got %v, want %v", last, want)
 	}
 }
 
-// processCount returns the number of allocations of the cluster that have processes.
+// processCount returns the number of allocations of the cluster that have processes. It counts only children of the
+// test, because another demo on the machine has the same allocation IDs.
 func processCount(t *testing.T, list []*api.AllocationListStub) (n int) {
 	t.Helper()
 	files, err := filepath.Glob("/proc/[0-9]*/environ")
@@ -195,6 +197,11 @@ func processCount(t *testing.T, list []*api.AllocationListStub) (n int) {
 	}
 	var environments []byte
 	for _, file := range files {
+		stat, _ := os.ReadFile(filepath.Join(filepath.Dir(file), "stat"))
+		fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:])) // state, parent, ...
+		if len(fields) < 2 || fields[1] != strconv.Itoa(os.Getpid()) {
+			continue
+		}
 		if text, err := os.ReadFile(file); err == nil {
 			environments = append(environments, text...)
 		}
