@@ -15,7 +15,7 @@ import (
 // Errors: ErrNotFound, if the job or allocation does not exist any more. *ChangedError, if the job has been changed
 // since it was read. *MissingCapabilityError, if the gateway's token lacks a capability. *RejectedError, with Nomad's
 // reason. ErrOutcomeUnknown, if Nomad's response was lost. ErrUnreachable, if Nomad or the node cannot be reached. The
-// cause of ctx.
+// cause of ctx, if ctx is done first.
 type ClusterWriter interface {
 	// Stop deregisters a job. With purge, Nomad deletes it.
 	Stop(ctx context.Context, job Job, purge bool) (WriteResult, error)

@@ -43,8 +43,8 @@ func batchJSON(jobs []backends.Job, schedules []backends.Schedule, last map[back
 		if !s.Next.IsZero() {
 			one.Next = &s.Next
 		}
-		if launch := last[keyOf(job)]; launch != nil {
-			one.LastLaunch, one.LastOutcome = &launch.Submitted, childState(launch)
+		if child := last[keyOf(job)]; child != nil {
+			one.LastLaunch, one.LastOutcome = &child.Submitted, childState(child)
 		}
 		out.Jobs = append(out.Jobs, one)
 	}

@@ -225,9 +225,9 @@ func allDisconnected(all []backends.Allocation) bool {
 func failedNotReplaced(a backends.Allocation) bool { return a.Status == "failed" && a.Next == "" }
 
 // childOutcome returns the state and the age of a child job.
-func childOutcome(launch *backends.Job) string {
-	if launch == nil {
+func childOutcome(child *backends.Job) string {
+	if child == nil {
 		return "-"
 	}
-	return childState(launch) + " " + humanize.Time(launch.Submitted)
+	return childState(child) + " " + humanize.Time(child.Submitted)
 }

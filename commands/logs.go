@@ -38,8 +38,8 @@ in the order written, and for a job they are sorted by time. On a terminal (ssh 
 control characters are made visible, except colors.
 
 Lines that Docker does not have come from Nomad's log files. These files have no
-times: for each task, stdout is printed first, then stderr. A note on stderr reports
-if only part of a log comes from these files, or if its start is lost. The exit code
+times: for each task, stdout is printed first, then stderr. If only part of a log
+comes from these files, or if the start of the log is lost, stderr has a note. The exit code
 is 75 if a limit of the gateway refused the command.`,
 		Examples: []router.Example{
 			{Line: "logs p-team1-web", Comment: "all tasks of a job"},

@@ -48,11 +48,11 @@ count 0, and complete, lost and replaced allocations. "batch" lists schedules.
 The line of a job shows how many of its wanted allocations are running, as in 2/3,
 and the state of its deployment unless that was successful. Select a task by its
 exec ID or its name: JOB/web[1], or JOB/web[1]/TASK.
-"-" is unknown. Extra describes problems. In a pipe, OK and FAIL are the state of
+"-" means that a value is not available. Extra describes problems. In a pipe, OK and FAIL are the state of
 the latest deployment, and stderr explains the letters in Extra.
 
-FORMAT is a list of fields such as job,name,state, or text in which {{.Job}} is
-replaced. FORMAT json or wide is the same as --json or --wide. Fields:
+FORMAT is a list of fields (job,name,state), or text with fields in braces
+({{.Job}}/{{.Name}}). json and wide are the same as --json and --wide. Fields:
 ` + psFieldNames(),
 		Examples: []router.Example{
 			{Line: "ps --problems mattermost", Comment: "jobs with mattermost in their IDs that need attention"},

@@ -85,10 +85,11 @@ func newPsLayout(lines []psLine, width int, wide bool) psLayout {
 	return l
 }
 
-// fits reports whether the columns fit, and every reason next to them that would fit without them.
+// fits reports whether the columns fit the terminal, and whether every reason that fits on a line without the middle
+// columns also fits next to them.
 func (l psLayout) fits(lines []psLine) bool {
-	least := psIDWidth + psGap + l.name + psGap + l.state + psGap
-	end := least // of the columns
+	minEnd := psIDWidth + psGap + l.name + psGap + l.state + psGap
+	end := minEnd // of the columns
 	for _, w := range l.middle {
 		if w > 0 {
 			end += w + psGap
@@ -98,8 +99,8 @@ func (l psLayout) fits(lines []psLine) bool {
 		return false
 	}
 	for _, line := range lines {
-		start := least
-		for i, end := 0, least; i < psMiddle; i++ {
+		start := minEnd
+		for i, end := 0, minEnd; i < psMiddle; i++ {
 			if l.middle[i] > 0 {
 				end += l.middle[i] + psGap
 				if line.cells[i] != "" {
@@ -108,7 +109,7 @@ func (l psLayout) fits(lines []psLine) bool {
 			}
 		}
 		reason := runewidth.StringWidth(line.reason())
-		if least+reason <= l.width && start+reason > l.width {
+		if minEnd+reason <= l.width && start+reason > l.width {
 			return false
 		}
 	}
@@ -152,7 +153,7 @@ func writePsTerminal(w io.Writer, lines []psLine, style render.Style, wide bool)
 }
 
 // write writes a line. A cell that is too long shifts those after it. The reason extends over empty cells. If it does
-// not fit, it is below.
+// not fit, it is written on the next lines.
 func (l psLayout) write(b *strings.Builder, line psLine, style render.Style) {
 	column, at := 0, 0 // the column of the next cell, and the width of the line so far
 	start := func() int {

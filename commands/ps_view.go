@@ -53,7 +53,7 @@ func newPsView(
 				j.tasks = append(j.tasks, psTaskView{a, task, jobstate.Task(a, task, checks[a.ID], now), u, measured})
 			}
 		}
-		if j.state.Level == jobstate.Good && j.keep(func(t psTaskView) bool { return t.state.Problem }) {
+		if j.state.Level == jobstate.Good && j.hasTask(func(t psTaskView) bool { return t.state.Problem }) {
 			j.state.Level = jobstate.Warn // not a green 2/2 above a task that crashes
 		}
 		v.jobs = append(v.jobs, j)
@@ -85,7 +85,7 @@ func (v *psView) startedFirst() {
 // hideSuperseded removes failed allocations that Nomad has replaced, and jobs of which nothing else is left.
 func (v *psView) hideSuperseded() {
 	v.jobs = slices.DeleteFunc(v.jobs, func(j psJobView) bool {
-		return !j.keep(func(t psTaskView) bool {
+		return !j.hasTask(func(t psTaskView) bool {
 			return !jobstate.Superseded(t.allocation)
 		}) && len(j.job.Unplaced) == 0
 	})
@@ -96,14 +96,14 @@ func (v *psView) hideSuperseded() {
 	}
 }
 
-func (j psJobView) keep(wanted func(psTaskView) bool) bool {
+func (j psJobView) hasTask(wanted func(psTaskView) bool) bool {
 	return slices.ContainsFunc(j.tasks, wanted)
 }
 
 // keepProblems removes all jobs and tasks that need no attention.
 func (v *psView) keepProblems() {
 	problem := func(t psTaskView) bool { return t.state.Problem }
-	v.jobs = slices.DeleteFunc(v.jobs, func(j psJobView) bool { return !j.state.Problem && !j.keep(problem) })
+	v.jobs = slices.DeleteFunc(v.jobs, func(j psJobView) bool { return !j.state.Problem && !j.hasTask(problem) })
 	for i := range v.jobs {
 		v.jobs[i].tasks = slices.DeleteFunc(v.jobs[i].tasks, func(t psTaskView) bool { return !problem(t) })
 	}
@@ -118,9 +118,9 @@ func (v *psView) sort(key string) {
 	value := func(t psTaskView) float64 {
 		switch key {
 		case "cpu":
-			return pointed(t.usage.CPU)
+			return valueOrZero(t.usage.CPU)
 		case "mem":
-			return float64(pointed(t.usage.Memory))
+			return float64(valueOrZero(t.usage.Memory))
 		case "restarts":
 			return float64(t.task.Restarts)
 		}
@@ -142,7 +142,7 @@ func (v *psView) sort(key string) {
 	slices.SortStableFunc(v.jobs, func(a, b psJobView) int { return cmp.Compare(total(b), total(a)) })
 }
 
-func pointed[T any](p *T) (v T) {
+func valueOrZero[T any](p *T) (v T) {
 	if p != nil {
 		v = *p
 	}

@@ -65,8 +65,8 @@ func fetchUsage(
 // maxCheckedAllocations limits the allocations of which a listing reads the service checks.
 const maxCheckedAllocations = 200
 
-// fetchUsageAndChecks returns what fetchUsage returns and, if withChecks is set, the service checks of the running
-// allocations, those first that are not healthy.
+// fetchUsageAndChecks returns what fetchUsage returns and, if withChecks is set, the service checks of running
+// allocations. Over maxCheckedAllocations, allocations that are not healthy take precedence.
 func fetchUsageAndChecks(ctx context.Context, req *router.Request, jobs []backends.Job, skip, withChecks bool) (
 	usage map[string]backends.Usage, checks map[string][]backends.Check, err error,
 ) {

@@ -194,7 +194,7 @@ func (r *restartCommand) check(req *router.Request) error {
 	case r.reschedule && (req.Target.Job.Type == "system" || req.Target.Job.Type == "sysbatch"):
 		return fmt.Errorf("Nomad does not replace stopped allocations of a %s job: leave out --reschedule",
 			req.Target.Job.Type)
-	case r.wait < 0 || r.timeout <= 0:
+	case r.timeout <= 0:
 		return errors.New("--timeout takes a duration above 0, such as 30s")
 	}
 	_, err := batchSize(r.batch, 1)

@@ -42,8 +42,8 @@ added by restart, stop, start or scale displaced it in Nomad, revert uses the
 definition that the gateway saved.
 
 If counts or scaling blocks differ, revert shows them and prompts. Without a
-terminal, it keeps the current counts and applies the scaling blocks of that
-version. If only counts differ, it fails.`,
+terminal or with --keep-counts, it keeps the current counts and applies the
+scaling blocks of that version, and fails if only counts differ.`,
 		Examples: []router.Example{
 			{Line: "revert p-team1-web", Comment: "to the last release"},
 			{Line: "revert p-team1-web 3", Comment: "to version 3"},
@@ -165,7 +165,7 @@ func (r *revert) chooseCounts(
 	case r.keepCounts || req.Console.Terminal == nil:
 		report := req.Console.NewProgressLine()
 		if len(counts) > 0 {
-			report.Printf("keeping the current counts; version %d has others (%s)", then.Number, strings.Join(counts, ", "))
+			report.Printf("keeping the current counts; those of version %d differ (%s)", then.Number, strings.Join(counts, ", "))
 		}
 		if len(scaling) > 0 {
 			report.Printf("version %d also changes the scaling: %s", then.Number, strings.Join(scaling, ", "))

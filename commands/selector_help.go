@@ -10,7 +10,7 @@ be web[1]. ID is an exec ID or an allocation ID, or at least its first 4 digits.
 // jobOrTaskHelp explains taskArg for commands that accept a job and finished tasks too.
 const jobOrTaskHelp = `JOB selects all tasks of the job. JOB/GROUP and JOB/GROUP/TASK must match one
 running task or, if none is running, one task of the newest allocation. GROUP
-may be web[1]. ID is an exec ID or an allocation ID, or at least 4 digits of it.`
+may be web[1]. ID is an exec ID or an allocation ID, or at least its first 4 digits.`
 
 // finishedHelp continues jobOrTaskHelp for commands that skip a job's complete, lost and replaced allocations.
 const finishedHelp = `

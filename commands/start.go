@@ -42,8 +42,8 @@ it is running. For a group with a count of 0, use scale.
 If Nomad has deleted the job, start uses the definition that the gateway saved when
 "stop" stopped the job. Only the gateway instance that ran "stop" has it, for 30
 days. On a terminal, start shows the version, the user and the time of that stop,
-and prompts, because somebody may have registered a newer version since then,
-which Nomad has deleted too. If the job exists again, start changes nothing and
+and prompts: somebody may have registered a newer version since then, and Nomad
+may have deleted that version too. If the job exists again, start changes nothing and
 reports that.
 
 If a system job is not stopped, start replaces its stopped and failed allocations.`,
@@ -166,7 +166,7 @@ func (s *start) finishStart(
 // startRunning handles a job that is not stopped. It replaces the stopped allocations of a system job. For a group
 // with a count of 0, it returns an error with the command to scale it.
 func (s *start) startRunning(ctx context.Context, req *router.Request, job backends.JobDetail) error {
-	if err := req.Access.Operations.Saved().Delete(ops.Stopped); err != nil { // the job was registered since it was saved
+	if err := req.Access.Operations.Saved().Delete(ops.Stopped); err != nil { // the job has been registered again
 		req.Console.Statusf("warning: the gateway cannot remove the saved definition of %s: %v", job.ID, err)
 	}
 	if stopped := stoppedSystemAllocations(job); len(stopped) > 0 {

@@ -58,19 +58,19 @@ func (s *status) Run(ctx context.Context, req *router.Request) error {
 		if err != nil {
 			return phrase.JobError(req.Target.Job, err)
 		}
-		var launched []backends.Job
+		var children []backends.Job
 		if job.Children != nil {
 			jobs, err := req.Access.Cluster.Jobs(ctx, backends.Selection{Tier: job.Tier, Namespace: job.Namespace})
 			if err != nil {
 				return err
 			}
-			launched = slices.DeleteFunc(jobs, func(j backends.Job) bool { return j.Parent != job.ID })
+			children = slices.DeleteFunc(jobs, func(j backends.Job) bool { return j.Parent != job.ID })
 		}
 		done()
 		if s.json {
 			return render.JSON(out, jobJSON(job, nil, nil))
 		}
-		_, err = io.WriteString(out, statusText(job, launched, req.Console.Style()))
+		_, err = io.WriteString(out, statusText(job, children, req.Console.Style()))
 		return err
 	})
 }
@@ -78,7 +78,7 @@ func (s *status) Run(ctx context.Context, req *router.Request) error {
 // maxRecent is the maximum number of evaluations, and of complete and lost allocations, in the output of status.
 const maxRecent = 10
 
-func statusText(job backends.JobDetail, launched []backends.Job, style render.Style) string {
+func statusText(job backends.JobDetail, children []backends.Job, style render.Style) string {
 	var b strings.Builder
 	facts := func(pairs ...string) {
 		width := 0
@@ -126,8 +126,8 @@ func statusText(job backends.JobDetail, launched []backends.Job, style render.St
 			heading = "Dispatched Jobs"
 		}
 		rows := [][]string{{"ID", "Status", "Outcome"}}
-		for _, launch := range launched {
-			rows = append(rows, []string{launch.ID, launch.Status, childOutcome(&launch)})
+		for _, child := range children {
+			rows = append(rows, []string{child.ID, child.Status, childOutcome(&child)})
 		}
 		if len(rows) == 1 {
 			rows = [][]string{{"No child jobs in Nomad"}}

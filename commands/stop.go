@@ -243,8 +243,8 @@ func (s *stop) stopDeleted(req *router.Request, notFound error) error {
 	case !ok:
 		return notFound
 	case !s.purge:
-		return printNotice(req, "%s is already stopped, and Nomad has deleted it; start %s brings it back until %s",
-			req.Target.Job.ID, req.Target.Job.ID, saved.Time.Add(ops.Retention).Format("2006-01-02 15:04Z"))
+		return printNotice(req, "%s is already stopped, and Nomad has deleted it (bring it back until %s: start %s)",
+			req.Target.Job.ID, saved.Time.Add(ops.Retention).Format("2006-01-02 15:04Z"), req.Target.Job.ID)
 	}
 	if err := jobrelease.DeleteSaved(req.Access.Operations.Saved(), req.Target.Job.ID); err != nil {
 		return err

@@ -29,7 +29,7 @@ func (s Spec) commonFlags(flags *pflag.FlagSet, req *Request) {
 	}
 	namespaceUsage := "`NAME` only this Nomad namespace"
 	flags.StringVar(&req.Selection.Tier, "tier", "", "`TIER` only this tier")
-	if strings.HasPrefix(s.Args, "TIER") { // the command rejects it
+	if strings.HasPrefix(s.Args, "TIER") { // raw rejects --tier with a message of its own
 		flags.MarkHidden("tier")
 		namespaceUsage = "`NAME` sets NOMAD_NAMESPACE"
 	}

@@ -195,8 +195,8 @@ func notFoundError(jobs []backends.Job, selector string, target TargetKind) erro
 	return noTaskError(selector, jobs)
 }
 
-// mayContain reports whether one of the tiers that failed with err may contain a job whose ID is a prefix of the
-// selector.
+// mayContain reports whether one of the tiers that failed with err may contain the selected job: the selector starts
+// with one of the user's prefixes in that tier.
 func mayContain(owned acl.Scope, err error, selector string) bool {
 	var tier *backends.TierError
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {

@@ -56,7 +56,7 @@ func ExpandGrants(granted []string) []string {
 	return names
 }
 
-// checkRights panics with the command's name if a right is in no set.
+// checkRights panics with the command's name if its rights are invalid.
 func (s Spec) checkRights() {
 	valid := func(set RightSet) bool { return set == Read || set == Enter || set == Operate || set == Admin }
 	if !valid(s.RightSet) && s.RightSet != Public {

@@ -16,11 +16,11 @@ func nonMutating(specs []Spec) []Spec {
 // UnknownCommand returns the error for an unknown command. It names the command to use instead, if the user may use
 // that. Otherwise it suggests commands with similar names that change nothing.
 func UnknownCommand(name string, allowed []Spec) error {
-	hint := alternativeFor(name, allowed)
+	hint := hintFor(name, allowed)
 	switch {
 	case hint != "":
 		hint = ": " + hint
-	case !isAlternative(name):
+	case !hasHint(name):
 		hint = didYouMean(name, specNames(nonMutating(allowed)))
 	}
 	return Exit(2, fmt.Errorf("no command %s%s (see: help)", name, hint))
@@ -28,7 +28,7 @@ func UnknownCommand(name string, allowed []Spec) error {
 
 // unknownSubsystem returns the error for an SSH subsystem; the gateway has none.
 func unknownSubsystem(name string, allowed []Spec) error {
-	if hint := alternativeFor(name, allowed); hint != "" {
+	if hint := hintFor(name, allowed); hint != "" {
 		return fmt.Errorf("no subsystem %s: %s", name, hint)
 	}
 	return fmt.Errorf("no subsystem %s (see: help)", name)

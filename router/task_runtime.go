@@ -23,7 +23,7 @@ type TaskRuntime interface {
 	Attach(ctx context.Context, a backends.Attachment) (code int, err error)
 
 	// Log is backends.Runtime.Log of this task. With q.Follow, all viewers of the same log share one stream. It
-	// returns backends.ErrLogDisabled if the task has no log.
+	// returns backends.ErrLogDisabled if the job disables the task's log.
 	Log(ctx context.Context, q backends.LogQuery, each func(backends.LogChunk) error) error
 
 	// PreviousLog is Log for the output before the task's last restart. It returns backends.ErrRunsNotSeparable if

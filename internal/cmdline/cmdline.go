@@ -45,7 +45,7 @@ func Split(line string) ([]string, error) {
 }
 
 // ErrNoCommand reports an alias without a command.
-var ErrNoCommand = errors.New("it contains no command")
+var ErrNoCommand = errors.New("the alias contains no command")
 
 // SplitAlias returns the words of the command line that an alias stands for. A line that starts with # contains no
 // command: somebody has commented it out.

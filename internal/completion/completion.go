@@ -26,8 +26,8 @@ func Jobs(jobs []backends.Job) (all []Candidate) {
 // shortest one, and a longer one only if the user has already typed its start. last is the word to complete. If the
 // command accepts jobs, Tasks returns them, too, and the exec IDs of all tasks.
 func Tasks(jobs []backends.Job, last string, acceptsJobs bool) (all []Candidate) {
-	type fit struct{ rank, tasks int } // the best rank, and the number of tasks that have it
-	best := map[string]fit{}           // by JOB, JOB/GROUP and JOB/GROUP/TASK
+	type bestMatch struct{ rank, tasks int } // the best rank, and the number of tasks that have it
+	best := map[string]bestMatch{}           // by JOB, JOB/GROUP and JOB/GROUP/TASK
 	eachTask(jobs, func(a backends.Allocation, task backends.Task) {
 		rank, matches := a.Rank(task)
 		if !matches {
@@ -36,9 +36,9 @@ func Tasks(jobs []backends.Job, last string, acceptsJobs bool) (all []Candidate)
 		for _, name := range selectorsOf(a, task) {
 			switch f, known := best[name]; {
 			case !known || rank < f.rank:
-				best[name] = fit{rank, 1}
+				best[name] = bestMatch{rank, 1}
 			case rank == f.rank:
-				best[name] = fit{rank, f.tasks + 1}
+				best[name] = bestMatch{rank, f.tasks + 1}
 			}
 		}
 	})
@@ -50,7 +50,7 @@ func Tasks(jobs []backends.Job, last string, acceptsJobs bool) (all []Candidate)
 		wanted := !acceptsJobs // offer the shortest unique selector, unless Jobs has already offered the job
 		for i, name := range selectorsOf(a, task) {
 			typed := i > 0 && strings.HasPrefix(last, selectorsOf(a, task)[i-1]+"/")
-			if matches && best[name] == (fit{rank, 1}) && (wanted || typed) {
+			if matches && best[name] == (bestMatch{rank, 1}) && (wanted || typed) {
 				all = append(all, Candidate{name, task.ExecID + " on " + a.Node})
 				wanted = false
 			}

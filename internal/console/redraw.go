@@ -14,13 +14,13 @@ import (
 // ShowFrame writes a block of text and a line for each error.
 type ShowFrame func(block string, problems []string) error
 
-// errQuit is the cause of the end of Redraw when the user has pressed q.
+// errQuit cancels Redraw when the user presses q.
 var errQuit = errors.New("the user quit")
 
-// Redraw calls draw at once and then at the interval, until it fails or ctx is done. draw passes a frame to show,
-// which writes it: as one frame that overwrites the previous one on a terminal, otherwise to stdout and stderr. On a
-// terminal, keys scroll the frame and q quits. Redraw returns nil after q and after Ctrl-C. The title and the errors
-// may be untrusted text.
+// Redraw calls draw at once and then at the interval, until it fails or ctx is done. draw calls its ShowFrame argument
+// with each frame. On a terminal, a frame overwrites the previous one. Otherwise it goes to stdout and its errors to
+// stderr. On a terminal, keys scroll the frame and q quits. Redraw returns nil after q and after Ctrl-C. The title and
+// the errors may be untrusted text.
 func (c *Console) Redraw(ctx context.Context, interval time.Duration, title string,
 	draw func(context.Context, ShowFrame) error,
 ) error {

@@ -195,9 +195,9 @@ func (s *State) addDeployment(job backends.Job) {
 			case g.Healthy < g.Canaries:
 				s.Reasons = append(s.Reasons, fmt.Sprintf("%d of %d canaries of %s healthy", g.Healthy, g.Canaries, g.Group))
 			case g.AutoPromote || strings.Contains(d.Description, "automatic promotion"):
-				s.Reasons = append(s.Reasons, "canary is healthy, promotes automatically")
+				s.Reasons = append(s.Reasons, "canaries healthy, Nomad promotes them")
 			default:
-				s.Reasons, s.Problem = append(s.Reasons, "needs promote: canary is healthy (see: promote "+job.ID+")"), true
+				s.Reasons, s.Problem = append(s.Reasons, "needs promotion: canaries healthy (see: promote "+job.ID+")"), true
 			}
 			return
 		}

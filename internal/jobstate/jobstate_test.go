@@ -109,7 +109,7 @@ func TestJob_Words(t *testing.T) {
 		"canary": {backends.Job{ID: "j", Type: "service", Allocations: running, LatestDeployment: &backends.Deployment{
 			Status: "running", Description: "Deployment is running but requires manual promotion",
 			Groups: []backends.DeploymentGroup{{Group: "web", Desired: 1, Canaries: 1, Healthy: 1}},
-		}}, "1/1", "needs promote: canary is healthy (see: promote j)", true},
+		}}, "1/1", "needs promotion: canaries healthy (see: promote j)", true},
 	} {
 		tc.job.Submitted = submitted
 		got := Job(tc.job)

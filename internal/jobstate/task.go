@@ -11,8 +11,8 @@ import (
 	"nomadctld/backends"
 )
 
-// recentCrash is how long after a crash a running task needs attention.
-const recentCrash = 10 * time.Minute
+// crashInterval is how long after a crash a running task needs attention.
+const crashInterval = 10 * time.Minute
 
 // Task returns the state of a task of an allocation. t is the zero Task if the client agent has not started the
 // allocation. checks are the allocation's service checks, as far as they are known.
@@ -24,7 +24,7 @@ func Task(a backends.Allocation, t backends.Task, checks []backends.Check, now t
 	case a.Status == "lost":
 		return State{Word: "lost", Reasons: []string{"node down"}, Level: Bad}
 	case t.Name == "" && a.Status == "failed":
-		return State{Word: "failed", Reasons: retry(a, nil, now), Level: Bad, Problem: !Superseded(a)}
+		return State{Word: "failed", Reasons: withReplacement(a, nil, now), Level: Bad, Problem: !Superseded(a)}
 	case t.Name == "":
 		return State{Word: a.Status, Reasons: []string{"waits for its node to start it"}, Level: Warn}
 	case a.TaskState(t) == backends.StateDead:
@@ -44,7 +44,7 @@ func deadTask(a backends.Allocation, t backends.Task, now time.Time) State {
 		if cause == "" {
 			cause = "failed"
 		}
-		return State{Word: "failed", Reasons: retry(a, []string{cause}, now), Level: Bad, Problem: !Superseded(a)}
+		return State{Word: "failed", Reasons: withReplacement(a, []string{cause}, now), Level: Bad, Problem: !Superseded(a)}
 	case t.Failed && !stopped:
 		return State{Word: "failed", Reasons: nonEmpty(cause), Level: Bad, Problem: true}
 	case stopped:
@@ -68,8 +68,8 @@ func nonEmpty(text string) []string {
 	return []string{text}
 }
 
-// retry appends to the reasons how a failed allocation continues.
-func retry(a backends.Allocation, reasons []string, now time.Time) []string {
+// withReplacement appends to the reasons whether and when Nomad replaces a failed allocation.
+func withReplacement(a backends.Allocation, reasons []string, now time.Time) []string {
 	switch {
 	case a.Next != "":
 		return append(reasons, "replaced")
@@ -78,7 +78,7 @@ func retry(a backends.Allocation, reasons []string, now time.Time) []string {
 	case a.RescheduleAt.After(now):
 		reasons = append(reasons, "replaced in "+Age(a.RescheduleAt.Sub(now).Round(time.Second)))
 	case !a.RescheduleAt.IsZero():
-		reasons = append(reasons, "replaced now")
+		reasons = append(reasons, "being replaced")
 	default: // also if its evaluation has finished, because Nomad replaces nothing after a failed deployment
 		reasons = append(reasons, "gave up")
 	}
@@ -112,7 +112,7 @@ func runningTask(a backends.Allocation, t backends.Task, checks []backends.Check
 	}
 	if text, at := crashes(t); text != "" {
 		s.Reasons = append(s.Reasons, text+", "+Age(now.Sub(at))+" ago")
-		if now.Sub(at) < recentCrash {
+		if now.Sub(at) < crashInterval {
 			s.Level, s.Problem = Warn, true
 		}
 	}
@@ -200,8 +200,8 @@ func crashes(t backends.Task) (text string, last time.Time) {
 	return repeated(all, latest.what, t.Restarts), latest.at
 }
 
-// repeated returns what happened, with the number of times. Nomad retains only the last events, so it counts restarts
-// if all events are alike.
+// repeated returns what happened, with the number of times. Nomad retains only the last events. If all
+// retained terminations are alike, the number is that of the restarts, if that is higher.
 func repeated(all []termination, what string, restarts int) string {
 	n := 0
 	for _, e := range all {

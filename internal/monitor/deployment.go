@@ -37,13 +37,13 @@ func IsActive(d backends.Deployment) bool {
 // continue by itself.
 func DeploymentStatus(job backends.Job, d backends.Deployment) (message string, done bool, err error) {
 	healthy, desired := 0, 0
-	unhealthyCanaries, healthyCanaries := 0, 0 // in groups that wait for a promotion
+	healthyCanaries, waiting := 0, false // in groups that need a promotion; waiting: some canaries are not healthy yet
 	for _, g := range d.Groups {
 		healthy, desired = healthy+g.Healthy, desired+g.Desired
 		switch {
 		case g.Canaries == 0 || g.Promoted || g.AutoPromote:
 		case g.Healthy < g.Canaries:
-			unhealthyCanaries += g.Canaries
+			waiting = true
 		default:
 			healthyCanaries += g.Canaries
 		}
@@ -53,7 +53,7 @@ func DeploymentStatus(job backends.Job, d backends.Deployment) (message string, 
 	case "successful":
 		return "", true, nil
 	case "running", "pending", "initializing", "unblocking", "blocked":
-		if healthyCanaries > 0 && unhealthyCanaries == 0 {
+		if healthyCanaries > 0 && !waiting {
 			return "", true, fmt.Errorf("%s is waiting for promotion: %s healthy (promote it: promote %s; fail it: fail %s)",
 				name, canariesAre(healthyCanaries), job.ID, job.ID)
 		}

@@ -40,7 +40,8 @@ func (e stalledError) Error() string { return string(e) }
 // Poll polls a job until status is done or returns an error. It tolerates errors of the cluster for responseTimeout. If
 // ctx is done first, it returns the cause.
 func Poll(ctx context.Context, cluster backends.Cluster, job backends.Job, progress Progress, status Status) error {
-	var failing, stalled time.Time // since when the cluster does not respond, or Nomad does nothing; zero: neither
+	var failing time.Time // when the cluster stopped responding; zero: it responds
+	var stalled time.Time // when Nomad first appeared to do nothing; zero: it is working
 	for {
 		now, err := cluster.Job(ctx, job)
 		switch {

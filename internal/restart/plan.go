@@ -38,7 +38,7 @@ type Target struct {
 // NewPlan returns the plan for a part of a job.
 func NewPlan(job backends.JobDetail, part Part) Plan {
 	plan := Plan{Job: job, Targets: part.targets(job), Skipped: part.skipped(job)}
-	plan.Failed, plan.Unreschedulable = monitor.FailedAllocations(job, part.replaces)
+	plan.Failed, plan.Unreschedulable = monitor.FailedAllocations(job, part.selectsForReplacement)
 	if part.AllocationID == "" && part.Task == "" {
 		plan.Missing = monitor.MissingAllocations(job, part.Group)
 	}
@@ -78,9 +78,9 @@ func (p Part) contains(a backends.Allocation) bool {
 	return (p.Group == "" || a.Group == p.Group) && (p.AllocationID == "" || a.ID == p.AllocationID)
 }
 
-// replaces reports whether an allocation is replaced if it is not running: the named allocation, or a failed one of the
-// job or group.
-func (p Part) replaces(a backends.Allocation) bool {
+// selectsForReplacement reports whether the restart replaces the allocation if it has failed or was stopped. A job or
+// group selects only failed allocations, an ID also a stopped one.
+func (p Part) selectsForReplacement(a backends.Allocation) bool {
 	return p.contains(a) && (p.AllocationID != "" || a.Status == "failed")
 }
 

@@ -53,7 +53,8 @@ func (r *Rolling) replaceFailed(ctx context.Context, op ops.Operation) error {
 			return phrase.JobError(job.Job, err)
 		}
 		ctx, cancel := context.WithTimeoutCause(ctx, r.Timeout,
-			fmt.Errorf("not replaced within %s; Nomad is still working on it (see: status %s)", r.Timeout, job.ID))
+			fmt.Errorf("the allocations were not replaced within %s; Nomad is still working on it (see: status %s)",
+				r.Timeout, job.ID))
 		defer cancel()
 		ctx, stop := cancelOnHalt(ctx, op)
 		defer stop()
@@ -218,7 +219,8 @@ func (r *Rolling) placeMissing(ctx context.Context, op ops.Operation) error {
 		return phrase.JobError(r.Job.Job, err)
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, r.Timeout,
-		fmt.Errorf("not placed within %s; Nomad is still working on it (see: status %s)", r.Timeout, r.Job.ID))
+		fmt.Errorf("the missing allocations were not placed within %s; Nomad is still working on it (see: status %s)",
+			r.Timeout, r.Job.ID))
 	defer cancel()
 	ctx, stop := cancelOnHalt(ctx, op)
 	defer stop()

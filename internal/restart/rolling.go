@@ -33,7 +33,7 @@ type Rolling struct {
 	restarted   []Target // restarted and healthy
 	unconfirmed []Target // of the current batch: restarted, but not yet healthy
 
-	nextTarget int // index of the first target of the current batch
+	batchStart int // index of the first target of the current batch
 }
 
 const (
@@ -69,7 +69,7 @@ func (r *Rolling) Run(ctx context.Context, op ops.Operation) error {
 		if err != nil {
 			return r.explainStop(op, err)
 		}
-		r.nextTarget += r.BatchSize
+		r.batchStart += r.BatchSize
 		if len(batch) > 0 {
 			r.restarted = append(r.restarted, batch...)
 			op.Note("%d of %d restarted: %s", len(r.restarted), len(r.Targets), targetNames(batch))
@@ -89,7 +89,7 @@ func (r *Rolling) explainStop(op ops.Operation, err error) error {
 	if len(r.unconfirmed) > 0 {
 		op.Note("restarted but not confirmed healthy: %s", targetNames(r.unconfirmed))
 	}
-	op.Note("not restarted: %s", targetNames(slices.DeleteFunc(slices.Clone(r.Targets[r.nextTarget:]), func(t Target) bool {
+	op.Note("not restarted: %s", targetNames(slices.DeleteFunc(slices.Clone(r.Targets[r.batchStart:]), func(t Target) bool {
 		return slices.ContainsFunc(r.unconfirmed, func(u Target) bool { return u.ID == t.ID })
 	})))
 	return fmt.Errorf("the restart of %s stopped after %d of %d allocations: %w",

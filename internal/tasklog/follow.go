@@ -220,7 +220,7 @@ func (f *follower) followTask(ctx context.Context, t Task, q backends.LogQuery, 
 			case err == nil:
 			case container != "":
 				log.note("the last lines of %s may be missing: the connection to its container's log was lost", t.name())
-			case !errors.Is(err, context.Canceled) && !errors.Is(err, backends.ErrNoLog): // after these, the log is complete
+			case !errors.Is(err, context.Canceled) && !errors.Is(err, backends.ErrNoLog): // with these, no lines are missing
 				log.note("the last lines of %s may be missing: %s", t.name(), escape.Text(err.Error()))
 			}
 			return f.noteFinished(t, log)

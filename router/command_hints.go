@@ -15,9 +15,9 @@ const (
 	hintExec  = "run a program in a task with exec ID PROGRAM"
 )
 
-// alternatives are the programs that clients run on the remote side, that users expect on the gateway, or that are
+// commandHints are the programs that clients run on the remote side, that users expect on the gateway, or that are
 // commands of docker, nomad and kubectl. Each has a hint that names commands of the gateway.
-var alternatives = []struct {
+var commandHints = []struct {
 	words string
 	needs string // the command without which the hint is of no use; empty: none
 	hint  string
@@ -92,10 +92,10 @@ var alternatives = []struct {
 	{"port-forward", "", "ports are not forwarded"},
 }
 
-// alternativeHints maps each word to its entry in alternatives.
-var alternativeHints = func() map[string]int {
+// hintByWord maps each word to its entry in commandHints.
+var hintByWord = func() map[string]int {
 	hints := map[string]int{}
-	for i, a := range alternatives {
+	for i, a := range commandHints {
 		for _, word := range strings.Fields(a.words) {
 			hints[word] = i
 		}
@@ -103,21 +103,21 @@ var alternativeHints = func() map[string]int {
 	return hints
 }()
 
-// isAlternative reports whether a program or command has a hint. Not every user may see it (see alternativeFor).
-func isAlternative(program string) bool {
-	_, ok := alternativeHints[path.Base(program)]
+// hasHint reports whether a program or command has a hint. Not every user may see it (see hintFor).
+func hasHint(program string) bool {
+	_, ok := hintByWord[path.Base(program)]
 	return ok
 }
 
-// alternativeFor returns the hint for a program or command, or "" if there is none or the user may not use it.
-func alternativeFor(program string, allowed []Spec) string {
-	i, ok := alternativeHints[path.Base(program)]
+// hintFor returns the hint for a program or command, or "" if there is none or the user may not use it.
+func hintFor(program string, allowed []Spec) string {
+	i, ok := hintByWord[path.Base(program)]
 	if !ok {
 		return ""
 	}
-	needs := alternatives[i].needs
+	needs := commandHints[i].needs
 	if needs != "" && !slices.ContainsFunc(allowed, func(s Spec) bool { return s.Name == needs }) {
 		return ""
 	}
-	return alternatives[i].hint
+	return commandHints[i].hint
 }

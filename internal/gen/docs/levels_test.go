@@ -11,9 +11,9 @@ import (
 	"testing/fstest"
 )
 
-// TestTiers_E2EPackagesListed checks that E2E in the Makefile lists exactly the packages with tests that use real
-// programs. A test that is skipped with -short runs in no tier if its package is not in the list.
-func TestTiers_E2EPackagesListed(t *testing.T) {
+// TestLevels_E2EPackagesListed checks that E2E in the Makefile lists exactly the packages with tests that use real
+// programs. A test that is skipped with -short runs in no level if its package is not in the list.
+func TestLevels_E2EPackagesListed(t *testing.T) {
 	t.Chdir("../../..")
 	makefile, err := os.ReadFile("Makefile")
 	if err != nil {
@@ -30,7 +30,7 @@ func TestTiers_E2EPackagesListed(t *testing.T) {
 		}
 	}
 	using := packagesWith(t, os.DirFS("."), realProgram)
-	using = slices.DeleteFunc(using, func(dir string) bool { return dir == "internal/release" }) // a tier of its own
+	using = slices.DeleteFunc(using, func(dir string) bool { return dir == "internal/release" }) // a level of its own
 	if !slices.Equal(listed, using) {
 		t.Errorf("the Makefile lists %q, but the tests of %q use real programs", listed, using)
 	}

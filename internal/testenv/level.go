@@ -1,4 +1,4 @@
-// Package testenv is for tests: it decides to which tier a test belongs, and has what the tests of several packages
+// Package testenv is for tests: it decides to which level a test belongs, and has what the tests of several packages
 // need. The packages below it provide real programs: an SSH gateway, Nomad, Docker.
 package testenv
 
