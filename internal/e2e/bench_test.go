@@ -245,3 +245,5 @@ func medianOf(all []time.Duration) time.Duration {
 	slices.Sort(all)
 	return all[len(all)/2]
 }
+
+func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

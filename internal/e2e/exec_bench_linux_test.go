@@ -382,5 +382,3 @@ func BenchmarkTails(b *testing.B) {
 	b.ReportMetric(tails-idle, "KiB-beyond-an-idle-session")
 	b.ReportMetric(0, "ns/op")
 }
-
-func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
