@@ -12,6 +12,7 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -83,8 +84,9 @@ func TestExec_TLS(t *testing.T) {
 	}
 }
 
-// TestExec_OneRequest checks that the library does not look up the node or connect to it.
-func TestExec_OneRequest(t *testing.T) {
+// TestExec_NoNodeLookup checks that the library does not look up the node or connect to it. On a busy machine there may
+// be a second exec, which kills the shell if the websocket is not finished in time.
+func TestExec_NoNodeLookup(t *testing.T) {
 	t.Parallel()
 	for _, cluster := range nomadtest.Clusters(t) {
 		t.Run(cluster.Kind, func(t *testing.T) {
@@ -106,8 +108,9 @@ func TestExec_OneRequest(t *testing.T) {
 			}
 			mu.Lock()
 			defer mu.Unlock()
-			if want := "/v1/client/allocation/" + in.Allocation.ID + "/exec"; len(paths) != 1 || paths[0] != want {
-				t.Errorf("got requests %q, want %q", paths, want)
+			want := "/v1/client/allocation/" + in.Allocation.ID + "/exec"
+			if len(paths) == 0 || len(slices.Compact(paths)) != 1 || paths[0] != want {
+				t.Errorf("got requests %q, want only %q", paths, want)
 			}
 		})
 	}
