@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -368,19 +369,35 @@ func TestExec_StdoutFailsAfterExit(t *testing.T) {
 	t.Parallel()
 	for _, cluster := range nomadtest.Clusters(t) {
 		t.Run(cluster.Kind, func(t *testing.T) {
-			c, in := clusterTask(t, cluster, "p-team3-shell", "box")
+			_, in := clusterTask(t, cluster, "p-team3-shell", "box")
+			target, _ := url.Parse(cluster.URL)
+			proxy := httputil.NewSingleHostReverseProxy(target)
+			var execs atomic.Int32
+			killing, failed := make(chan struct{}), make(chan struct{})
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if strings.HasSuffix(r.URL.Path, "/exec") && execs.Add(1) == 2 { // kills the shell
+					close(killing)
+					select {
+					case <-failed:
+					case <-r.Context().Done():
+					}
+				}
+				proxy.ServeHTTP(w, r)
+			}))
+			defer server.Close()
+			c := open(t, Tier{URL: server.URL, TokenFile: nomadtest.TokenFile(t)})
 			full := errors.New("full")
-			open, end := io.Pipe()
+			stdin, end := io.Pipe()
 			defer end.Close()
 			code, err := c.Exec(context.Background(), in, backends.Program{
-				Argv: []string{"sh", "-c", "sleep 2 & echo x"}, Session: randomHex(), Stdin: open, Stderr: io.Discard,
+				Argv: []string{"sh", "-c", "sleep 2 & echo x"}, Session: randomHex(), Stdin: stdin, Stderr: io.Discard,
 				Stdout: writerFunc(func([]byte) (int, error) {
-					for start := time.Now(); c.conns.signalSlots.InUse() == 0; time.Sleep(100 * time.Microsecond) {
-						if time.Since(start) > 30*time.Second {
-							t.Error("the shell is not killed")
-							break
-						}
+					select {
+					case <-killing:
+					case <-time.After(30 * time.Second):
+						t.Error("the shell is not killed")
 					}
+					close(failed)
 					return 0, full
 				}),
 			})
