@@ -35,13 +35,13 @@ test: ## run the tests that need only Go and ssh
 	go test -short -parallel 4 ./...
 
 e2e: ## run the tests with SSH clients, Docker, and Nomad if NOMADCTLD_TEST_NOMAD or PATH names it
-	go test -parallel 6 -timeout 20m $(E2E)
+	go test -count 1 -parallel 6 -timeout 20m $(E2E)
 
 release-test: ## test the release files and the image
-	NOMADCTLD_TEST=release go test -timeout 20m ./internal/release
+	NOMADCTLD_TEST=release go test -count 1 -timeout 20m ./internal/release
 
 soak: ## run the tests that take minutes; one at a time, because they use all processors
-	NOMADCTLD_TEST=soak go test -p 1 -parallel 1 -timeout 2h -run Soak ./...
+	NOMADCTLD_TEST=soak go test -count 1 -p 1 -parallel 1 -timeout 2h -run Soak ./...
 
 check: lint ## run the checks of CI
 	go test -parallel 4 -race -timeout 20m ./...
