@@ -90,6 +90,8 @@ limits {
 }
 client {
   network_interface = "lo"
+  # Above this number, the client agent deletes the logs of finished tasks.
+  gc_max_allocs     = 1000
   options = {
     "fingerprint.denylist" = "env_aws,env_gce,env_azure,env_digitalocean"
   }
