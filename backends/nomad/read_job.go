@@ -46,7 +46,9 @@ func readObject[T any](
 	return value, explain(err)
 }
 
-// Job reads the job, its summary, allocations, deployment and evaluations concurrently.
+// Job reads the definition and the evaluations of the job, and after them its summary, allocations and deployment. Nomad
+// completes an evaluation after it has stored its results. So if an evaluation is complete, the allocations and the
+// deployment that it created are in the result.
 func (c *Client) Job(ctx context.Context, job backends.Job) (backends.JobDetail, error) {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
@@ -61,12 +63,20 @@ func (c *Client) Job(ctx context.Context, job backends.Job) (backends.JobDetail,
 	g, gctx := errgroup.WithContext(ctx)
 	start := func(f func() error) { g.Go(func() error { return safego.Protect(f) }) }
 	start(func() (err error) {
+		evaluations, err = c.evaluations(gctx, job)
+		return err
+	})
+	start(func() (err error) {
 		definition, err = c.definition(gctx, job)
 		if err == nil && canHaveChildren(definition) {
 			children, err = c.children(gctx, job)
 		}
 		return err
 	})
+	if err := g.Wait(); err != nil {
+		return backends.JobDetail{}, err
+	}
+	g, gctx = errgroup.WithContext(ctx)
 	start(func() (err error) {
 		summary, err = readObject(gctx, c, job.Namespace, capReadJob,
 			func(q *api.QueryOptions) (*api.JobSummary, *api.QueryMeta, error) {
@@ -86,10 +96,6 @@ func (c *Client) Job(ctx context.Context, job backends.Job) (backends.JobDetail,
 			func(q *api.QueryOptions) (*api.Deployment, *api.QueryMeta, error) {
 				return c.reads.Jobs().LatestDeployment(job.ID, q)
 			})
-		return err
-	})
-	start(func() (err error) {
-		evaluations, err = c.evaluations(gctx, job)
 		return err
 	})
 	if err := g.Wait(); err != nil {

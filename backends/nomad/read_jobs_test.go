@@ -9,16 +9,21 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"nomadctld/backends"
+	"nomadctld/internal/testenv/nomadtest"
 )
 
 // fakeLists is a Nomad with constant responses. Lists of some namespaces are forbidden.
@@ -297,5 +302,39 @@ func TestSchedules_NamespaceThatCannotBeRead(t *testing.T) {
 	var namespace *backends.NamespaceError
 	if len(got) != 2 || got[1].Payload != "required" || !errors.As(err, &namespace) || namespace.Namespace != "secret" {
 		t.Errorf("got %+v and %v, want the other's schedule and that secret cannot be read", got, err)
+	}
+}
+
+// TestJob_EvaluationsFirst checks that the results of an evaluation are read after the evaluation. Otherwise a complete
+// evaluation could be returned without the deployment that it created.
+func TestJob_EvaluationsFirst(t *testing.T) {
+	t.Parallel()
+	cluster := nomadtest.Simulated(t)
+	target, err := url.Parse(cluster.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy := httputil.NewSingleHostReverseProxy(target)
+	var evaluated atomic.Bool
+	proxy.ModifyResponse = func(r *http.Response) error {
+		if path.Base(r.Request.URL.Path) == "evaluations" {
+			evaluated.Store(true)
+		}
+		return nil
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		name := path.Base(r.URL.Path)
+		if (name == "deployment" || name == "allocations" || name == "summary") && !evaluated.Load() {
+			t.Errorf("%s was read before the evaluations", name)
+		}
+		proxy.ServeHTTP(w, r)
+	}))
+	defer server.Close()
+	c := open(t, Tier{URL: server.URL, TokenFile: nomadtest.TokenFile(t)})
+	if _, err := c.Job(t.Context(), backends.Job{ID: "p-team1-web", Namespace: "default"}); err != nil {
+		t.Fatal(err)
+	}
+	if !evaluated.Load() {
+		t.Error("the evaluations were not read")
 	}
 }
