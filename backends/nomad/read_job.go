@@ -46,9 +46,9 @@ func readObject[T any](
 	return value, explain(err)
 }
 
-// Job reads the definition and the evaluations of the job, and after them its summary, allocations and deployment. Nomad
-// completes an evaluation after it has stored its results. So if an evaluation is complete, the allocations and the
-// deployment that it created are in the result.
+// Job reads the definition and the evaluations of the job, and after them its summary, allocations and deployment.
+// Nomad completes an evaluation after it has stored its results. So if an evaluation is complete, the allocations and
+// the deployment that it created are in the result.
 func (c *Client) Job(ctx context.Context, job backends.Job) (backends.JobDetail, error) {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
