@@ -106,12 +106,15 @@ type (
 
 // Task is a task of a group.
 type Task struct {
-	Name    string
-	Driver  string // default docker
-	CPU     int    // MHz; default 100
-	Memory  int    // MiB; default 64
-	Sidecar bool
-	Config  map[string]any // nil: an image or a command, depending on the driver
+	Name   string
+	Driver string // default docker
+	CPU    int    // MHz; default 100
+	Memory int    // MiB; default 64
+	// MemoryMax is memory_max in MiB; 0: none.
+	MemoryMax int
+	Hook      string // of the lifecycle block: "prestart", "poststart" (default of a sidecar), "poststop"; "" is a main task
+	Sidecar   bool
+	Config    map[string]any // nil: an image or a command, depending on the driver
 	// Command runs as a process on this machine, in a temporary directory, while the task is running. When it exits, the
 	// restart policy of the group applies. If it is nil, the task has no process.
 	Command     []string
