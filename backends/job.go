@@ -21,7 +21,7 @@ type Job struct {
 
 	Parent        string    // the parent's ID if this is a child job
 	Submitted     time.Time // when this version was registered
-	ModifyIndex   uint64    // Nomad's JobModifyIndex. Changes send it, so that Nomad can detect a conflict
+	ModifyIndex   uint64    // Nomad's JobModifyIndex: a change is refused if the job has another one
 	Periodic      bool
 	Parameterized bool
 	Stopped       bool
