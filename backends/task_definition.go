@@ -58,7 +58,7 @@ func (t TaskDefinition) Lifecycle() string {
 	return t.Hook
 }
 
-// StartOrder returns the position of the task's lifecycle in the order in which Nomad starts the tasks of an allocation.
+// StartOrder returns the position of the task's lifecycle in the order in which Nomad starts tasks.
 func (t TaskDefinition) StartOrder() int {
 	switch t.Hook {
 	case "prestart":

@@ -130,9 +130,10 @@ func (s *scopedCluster) Checks(ctx context.Context, allocations []backends.Alloc
 func (s *scopedCluster) NodeStates(
 	ctx context.Context, allocations []backends.Allocation,
 ) map[string]backends.NodeState {
-	return collectByTier(s, allocations, func(c backends.Cluster, own []backends.Allocation) map[string]backends.NodeState {
-		return c.NodeStates(ctx, own)
-	})
+	return collectByTier(s, allocations,
+		func(c backends.Cluster, own []backends.Allocation) map[string]backends.NodeState {
+			return c.NodeStates(ctx, own)
+		})
 }
 
 // collectByTier queries each tier about the user's allocations in it, and merges the responses.

@@ -47,7 +47,7 @@ func allocationDetail(full *api.Allocation) backends.AllocationDetail {
 	return d
 }
 
-// assignedPorts returns the ports of an allocation. Allocations from before Nomad 0.12 have them only in their networks.
+// assignedPorts returns the ports of an allocation. Allocations of Nomad before 0.12 have them only in their networks.
 func assignedPorts(r *api.AllocatedResources) (mode string, ports []backends.Port) {
 	if r == nil {
 		return "", nil

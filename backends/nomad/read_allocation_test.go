@@ -11,44 +11,44 @@ import (
 	"nomadctld/backends"
 )
 
-func pointer[T any](v T) *T { return &v }
-
 func TestAllocationDetail(t *testing.T) {
 	lifecycle := func(hook string, sidecar bool) *api.TaskLifecycle {
 		return &api.TaskLifecycle{Hook: hook, Sidecar: sidecar}
 	}
 	group := &api.TaskGroup{
-		Name: pointer("web"), MaxRunDuration: pointer(time.Hour),
+		Name: new("web"), MaxRunDuration: new(time.Hour),
 		RestartPolicy: &api.RestartPolicy{
-			Attempts: pointer(3), Interval: pointer(time.Minute), Delay: pointer(time.Second), Mode: pointer("delay"),
+			Attempts: new(3), Interval: new(time.Minute), Delay: new(time.Second), Mode: new("delay"),
 		},
 		ReschedulePolicy: &api.ReschedulePolicy{
-			Unlimited: pointer(true), Delay: pointer(time.Second), MaxDelay: pointer(time.Hour),
+			Unlimited: new(true), Delay: new(time.Second), MaxDelay: new(time.Hour),
 		},
 		Volumes: map[string]*api.VolumeRequest{"data": {Type: "host", Source: "shared", ReadOnly: true}},
 		Tasks: []*api.Task{
 			{Name: "cleanup", Lifecycle: lifecycle("poststop", false)},
 			{Name: "warm", Lifecycle: lifecycle("poststart", false)},
 			{
-				Name: "web", Driver: "docker", RestartPolicy: &api.RestartPolicy{Mode: pointer("fail")},
-				Resources:    &api.Resources{CPU: pointer(50), MemoryMB: pointer(64), MemoryMaxMB: pointer(128)},
-				VolumeMounts: []*api.VolumeMount{{Volume: pointer("data"), Destination: pointer("/data")}},
+				Name: "web", Driver: "docker", RestartPolicy: &api.RestartPolicy{Mode: new("fail")},
+				Resources:    &api.Resources{CPU: new(50), MemoryMB: new(64), MemoryMaxMB: new(128)},
+				VolumeMounts: []*api.VolumeMount{{Volume: new("data"), Destination: new("/data")}},
 			},
 			{Name: "proxy", Lifecycle: lifecycle("prestart", true)},
-			{Name: "agent", LogConfig: &api.LogConfig{Disabled: pointer(true)}, Resources: &api.Resources{Cores: pointer(2)}},
+			{Name: "agent", LogConfig: &api.LogConfig{Disabled: new(true)}, Resources: &api.Resources{Cores: new(2)}},
 			{Name: "migrate", Lifecycle: lifecycle("prestart", false)},
 		},
 	}
 	full := &api.Allocation{
-		TaskGroup: "web", CreateTime: 1, DesiredTransition: api.DesiredTransition{Migrate: pointer(true)},
-		Job: &api.Job{Type: pointer("batch"), TaskGroups: []*api.TaskGroup{group}},
+		TaskGroup: "web", CreateTime: 1, DesiredTransition: api.DesiredTransition{Migrate: new(true)},
+		Job: &api.Job{Type: new("batch"), TaskGroups: []*api.TaskGroup{group}},
 		AllocatedResources: &api.AllocatedResources{
 			Shared: api.AllocatedSharedResources{
 				DiskMB: 300, Networks: []*api.NetworkResource{{Mode: "bridge", DynamicPorts: []api.Port{{Label: "http"}}}},
 				Ports: []api.PortMapping{{Label: "http", HostIP: "192.0.2.1", Value: 20001, To: 80}},
 			},
 			Tasks: map[string]*api.AllocatedTaskResources{
-				"web":   {Networks: []*api.NetworkResource{{IP: "192.0.2.1", ReservedPorts: []api.Port{{Label: "old", Value: 8080}}}}},
+				"web": {Networks: []*api.NetworkResource{
+					{IP: "192.0.2.1", ReservedPorts: []api.Port{{Label: "old", Value: 8080}}},
+				}},
 				"agent": nil,
 			},
 		},
@@ -88,7 +88,7 @@ func TestAllocationDetail(t *testing.T) {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 
-	full.Job.Type = pointer("service")
+	full.Job.Type = new("service")
 	full.AllocatedResources.Shared.Ports = nil // as of Nomad 0.11
 	got = allocationDetail(full)
 	if !got.Deadline.IsZero() || len(got.Ports) != 2 || got.Ports[0].Label != "http" {
@@ -114,7 +114,8 @@ func TestSortTasks(t *testing.T) {
 func TestNodeState(t *testing.T) {
 	at := time.Unix(100, 0)
 	got := nodeState(&api.Node{
-		Status: "ready", Drain: true, SchedulingEligibility: "ineligible", DrainStrategy: &api.DrainStrategy{ForceDeadline: at},
+		Status: "ready", Drain: true, SchedulingEligibility: "ineligible",
+		DrainStrategy: &api.DrainStrategy{ForceDeadline: at},
 	})
 	want := backends.NodeState{Status: "ready", Ineligible: true, Draining: true, DrainForced: at.UTC()}
 	if got != want {

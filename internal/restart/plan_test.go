@@ -40,7 +40,8 @@ func withTask(name, state string) func(*backends.Allocation) {
 // newService returns a service with a group web.
 func newService(allocations ...backends.Allocation) (job backends.JobDetail) {
 	job.ID, job.Type, job.Version, job.ModifyIndex = "web", "service", 3, 7
-	job.Groups = []backends.Group{{Name: "web", Count: len(allocations), Reschedule: backends.ReschedulePolicy{Unlimited: true}}}
+	always := backends.ReschedulePolicy{Unlimited: true}
+	job.Groups = []backends.Group{{Name: "web", Count: len(allocations), Reschedule: always}}
 	job.Allocations = allocations
 	return job
 }
