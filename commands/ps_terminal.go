@@ -44,8 +44,8 @@ type psLayout struct {
 	middle [psMiddle]int
 }
 
-// newPsLayout chooses the columns. Node and uptime are dropped first, after the allocation. A name that is much longer
-// than the others does not widen the column.
+// newPsLayout chooses the columns. Columns that do not fit are dropped in this order: allocation, node, uptime, CPU. A
+// name that is wider than 24 columns and than a quarter of the terminal does not widen its column.
 func newPsLayout(lines []psLine, width int, wide bool) psLayout {
 	l := psLayout{width: width, wide: wide, state: len("State")}
 	limit := max(psNameWidth, width/4)

@@ -26,7 +26,7 @@ func (raw) Spec() router.Spec {
 Run the nomad CLI against a tier, with the tier's token. raw is not restricted to
 your prefixes: it can do everything that the token can.
 
-TIER is a tier. "all" (or "alles") is the tier of the job that the command names.
+TIER is a tier. "all" (or "alles") stands for one tier: that of the job in ARG.
 Requests go to the address of the tier only, and redirects are not followed.
 
 Commands that could reach the gateway's host, another cluster or the token are

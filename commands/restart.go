@@ -45,8 +45,9 @@ Restart the tasks of a job, group, task or allocation in place, one batch at a
 time. ID is an exec ID for one task, or an allocation ID for all of its tasks.
 
 Each batch starts when all tasks of the previous batch are running and the checks of
-their Nomad services pass (Consul checks are ignored). The restart stops at the first batch that does not become
-healthy and reports which allocations were restarted.
+their Nomad services pass (Consul checks and readiness checks are ignored). The
+restart stops at the first batch that does not become healthy and reports which
+allocations were restarted.
 
 First, failed allocations are replaced and missing ones are placed. If the
 reschedule block allows no attempt, the gateway prompts on a terminal and

@@ -79,7 +79,8 @@ func (r *resumePoint) takeUnseen(p backends.LogChunk) (_ backends.LogChunk, lost
 		case p.Time.Equal(output.knownUntil):
 			n := min(output.knownBytes, int64(len(p.Data)))
 			p.Data, output.knownBytes = p.Data[n:], output.knownBytes-n
-			for i := range r.outputs { // older chunks may be missing
+			// The log still has chunks of this time. Older ones were sent before; Docker may have deleted them.
+			for i := range r.outputs {
 				if !r.outputs[i].knownUntil.After(p.Time) {
 					r.outputs[i].pending = false
 				}

@@ -65,8 +65,8 @@ func (l *logReader) countTail(ctx context.Context, wanted *logRequest) error {
 				return nil
 			}
 			l.stored = storedLog{}
-			// Read from the start: otherwise Docker does not report damage, and the count may have started in the
-			// middle.
+			// Read from the start: reading from the end, Docker stops at damage without reporting it, so the count may
+			// cover only the part after the damage.
 			return l.scanAll(ctx)
 		case enough, anyEnough && r.tail >= max(maxTailSearch, tailGrowth*l.query.Lines):
 			// Request more entries than were counted, for lines written in between. l.from decides which lines are
