@@ -87,7 +87,7 @@ func matchText(pattern, text string) bool {
 	return strings.Trim(pattern[p:], "*") == ""
 }
 
-// ParseNetwork parses an address or a network such as 10.0.0.0/8. Like sshd, it refuses a network whose address has bits
+// ParseNetwork parses an address or a network such as 10.0.0.0/8. Like sshd, it refuses an address with bits
 // that the mask does not cover.
 func ParseNetwork(text string) (netip.Prefix, error) {
 	if address, err := netip.ParseAddr(text); err == nil && address.Zone() == "" {

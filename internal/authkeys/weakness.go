@@ -11,7 +11,7 @@ const (
 	weakRSA = "is an RSA key with fewer than 2048 bits"
 )
 
-// Weakness returns why a key is not safe, or "". The reason follows the subject, as in "is a DSA key". The weakness of a
+// Weakness returns why a key is not safe, or "". The reason follows the subject: "is a DSA key". The weakness of a
 // certificate is that of its key.
 func Weakness(key ssh.PublicKey) string {
 	if cert, ok := key.(*ssh.Certificate); ok {

@@ -76,8 +76,8 @@ func revoke(t testing.TB, dir, ca string, lines ...string) []byte {
 	return readFile(t, dir, "krl")
 }
 
-// queryAll returns the output of ssh-keygen -Q: a line "FILE (COMMENT): REVOKED" or "...: ok" for each key, here without
-// the comments.
+// queryAll returns the output of ssh-keygen -Q: a line "FILE: REVOKED" or "FILE: ok" for each key. It removes the
+// comments of the keys.
 func queryAll(dir string, names []string) string {
 	args := []string{"-Q", "-f", "krl"}
 	for _, name := range names {
