@@ -26,23 +26,28 @@ func TestColumns_Narrow(t *testing.T) {
 		"pipe": {0, []string{"ID|Task Group", "a|" + strings.Repeat("x", 90)}, "ID  Task Group\na   " + strings.Repeat("x", 90) + "\n"},
 		"fits": {14, []string{"ID|Task Group", "a|web"}, "ID  Task Group\na   web\n"},
 		"headings wrap": {
-			24, []string{"Task Group|Auto Revert|Healthy", "web|true|1"},
+			24,
+			[]string{"Task Group|Auto Revert|Healthy", "web|true|1"},
 			"Task   Auto\nGroup  Revert  Healthy\nweb    true    1\n",
 		},
 		"only the headings wrap that must": {
-			30, []string{"Task Group|Auto Revert|Healthy", "web|true|1"},
+			30,
+			[]string{"Task Group|Auto Revert|Healthy", "web|true|1"},
 			"            Auto\nTask Group  Revert  Healthy\nweb         true    1\n",
 		},
 		"last column wraps": {
-			32, []string{"ID|State|Description", "a|failed|the deployment has failed", "b|ok|yes"},
+			32,
+			[]string{"ID|State|Description", "a|failed|the deployment has failed", "b|ok|yes"},
 			"ID  State   Description\na   failed  the deployment has\n            failed\nb   ok      yes\n",
 		},
 		"long cells are shortened": {
-			40, []string{"ID|Node|Desired|State", "a|a-node-with-a-long-name.example.org|run|running"},
+			40,
+			[]string{"ID|Node|Desired|State", "a|a-node-with-a-long-name.example.org|run|running"},
 			"ID  Node                Desired  State\na   a-node-with-…e.org  run      running\n",
 		},
 		"other columns below": {
-			19, []string{"ID|Desired|Placed|Healthy", "a|1|2|3", "b|4|5|6"},
+			19,
+			[]string{"ID|Desired|Placed|Healthy", "a|1|2|3", "b|4|5|6"},
 			"ID  Desired  Placed\na   1        2\nb   4        5\nID  Healthy\na   3\nb   6\n",
 		},
 		"untrusted": {30, []string{"A|B", "x\x1b[2J|y\n"}, "A         B\nx\\x1b[2J  y\\n\n"},
