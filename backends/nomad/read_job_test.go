@@ -12,8 +12,8 @@ import (
 
 func TestJobDetail_ActionsAndLimits(t *testing.T) {
 	definition := &api.Job{
-		ID: new("web"), Name: new("web"), Type: new("batch"), Version: new(uint64(0)), Stop: new(false), Status: new("running"),
-		DispatchIdempotencyToken: new("once"),
+		ID: new("web"), Name: new("web"), Type: new("batch"), Version: new(uint64(0)), Stop: new(false),
+		Status: new("running"), DispatchIdempotencyToken: new("once"),
 		TaskGroups: []*api.TaskGroup{{
 			Name: new("api"), MaxRunDuration: new(time.Hour),
 			Tasks: []*api.Task{{Name: "app", Actions: []*api.Action{{Name: "flush"}, {Name: "dump"}}}},

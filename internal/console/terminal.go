@@ -27,8 +27,8 @@ func (t *Terminal) SetModes(encoded string) (err error) {
 	return err
 }
 
-// interpretsEscapes reports whether there is a terminal that interprets escape sequences for colors and the cursor. Of a
-// terminal without a name, nothing is known.
+// interpretsEscapes reports whether there is a terminal that interprets escape sequences for colors and the cursor. It
+// is false for a terminal without a name, of which nothing is known.
 func (t *Terminal) interpretsEscapes() bool { return t != nil && t.Name != "" && t.Name != "dumb" }
 
 // Size returns the current columns and rows; 0 means unknown.

@@ -23,7 +23,11 @@ func TestColumns_Narrow(t *testing.T) {
 		rows  []string
 		want  string
 	}{
-		"pipe": {0, []string{"ID|Task Group", "a|" + strings.Repeat("x", 90)}, "ID  Task Group\na   " + strings.Repeat("x", 90) + "\n"},
+		"pipe": {
+			0,
+			[]string{"ID|Task Group", "a|" + strings.Repeat("x", 90)},
+			"ID  Task Group\na   " + strings.Repeat("x", 90) + "\n",
+		},
 		"fits": {14, []string{"ID|Task Group", "a|web"}, "ID  Task Group\na   web\n"},
 		"headings wrap": {
 			24,

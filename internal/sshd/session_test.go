@@ -133,7 +133,9 @@ func TestErrors_OneSafeLineEach(t *testing.T) {
 }
 
 func TestErrors_WrappedOnTerminal(t *testing.T) {
-	s := startServer(t, Limits{}, func(context.Context, *router.Request) error { return errors.New("no job web (see: ps)") })
+	s := startServer(t, Limits{}, func(context.Context, *router.Request) error {
+		return errors.New("no job web (see: ps)")
+	})
 	session, err := s.annsClient(t).NewSession()
 	if err != nil {
 		t.Fatal(err)
