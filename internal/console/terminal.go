@@ -28,7 +28,7 @@ func (t *Terminal) SetModes(encoded string) (err error) {
 }
 
 // interpretsEscapes reports whether there is a terminal that interprets escape sequences for colors and the cursor. It
-// is false for a terminal without a name, of which nothing is known.
+// is false for a terminal without a name, because nothing is known about it.
 func (t *Terminal) interpretsEscapes() bool { return t != nil && t.Name != "" && t.Name != "dumb" }
 
 // Size returns the current columns and rows; 0 means unknown.
