@@ -44,8 +44,8 @@ func TestDemo_ShellUsesTerminal(t *testing.T) {
 	}
 }
 
-// TestDemo_PastedReadmeWorks starts make demo, pastes its alias and the transcript of README.md into a shell, and ends the
-// demo with Ctrl-C.
+// TestDemo_PastedReadmeWorks starts make demo, pastes its alias and the transcript of README.md into a shell, and ends
+// the demo with Ctrl-C.
 func TestDemo_PastedReadmeWorks(t *testing.T) {
 	t.Parallel()
 	testenv.NeedSSH(t)
