@@ -8,8 +8,9 @@ import (
 	"nomadctld/backends"
 )
 
-// resumePoint remembers how much of a log was sent, so that an interrupted log can be resumed. Times never decrease
-// within an output, but the two outputs may be slightly out of order, and the parts of a long line have the same time.
+// resumePoint remembers how much of a log was sent, so that an interrupted log can be resumed. Unless the clock was set
+// back, times never decrease within an output. The two outputs may be slightly out of order, and the parts of a long
+// line have the same time.
 type resumePoint struct {
 	mayRepeat bool  // the log files rotate, so chunks may come again
 	bytes     int64 // sent so far

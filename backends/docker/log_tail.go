@@ -10,13 +10,13 @@ import (
 
 const (
 	tailGrowth    = 4      // the growth of the next request if there were too few lines
-	maxTailSearch = 20_000 // entries; the search for lines of a rarely written output stops here
+	maxTailSearch = 20_000 // entries to search, or tailGrowth*lines if more, for lines of a rarely written output
 )
 
 // countTail determines how many entries to request, and how many lines of each output to skip, so that the last
 // query.Lines lines of each output remain. The daemon counts entries of both outputs together, and a long line has
-// several entries, so it cannot count lines. If one output has enough lines, the search for lines of the other,
-// rarely written one stops after maxTailSearch entries.
+// several entries, so it cannot count lines. If one output has enough lines, maxTailSearch bounds the search for lines
+// of the other, rarely written one.
 func (l *logReader) countTail(ctx context.Context, wanted *logRequest) error {
 	r := *wanted
 	r.stdout, r.stderr, r.follow, r.times = true, true, false, true
