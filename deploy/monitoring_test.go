@@ -32,13 +32,13 @@ func TestDeployAlerts_Fire(t *testing.T) {
 	t.Parallel()
 	program := promtool(t)
 	for _, args := range [][]string{
-		{"check", "rules", "nomadctld-alerts.yml"}, {"test", "rules", "testdata/alerts.test.yml"},
+		{"check", "rules", "nomadctld-alerts.yml"}, {"test", "rules", "../testdata/alerts/alerts.test.yml"},
 	} {
 		if out, err := exec.Command(program, args...).CombinedOutput(); err != nil {
 			t.Errorf("promtool %s: %v: %s", strings.Join(args, " "), err, out)
 		}
 	}
-	cases := testenv.ReadFile(t, "testdata/alerts.test.yml")
+	cases := testenv.ReadFile(t, "../testdata/alerts/alerts.test.yml")
 	for _, alert := range regexp.MustCompile(`- alert: (\S+)`).FindAllStringSubmatch(
 		testenv.ReadFile(t, "nomadctld-alerts.yml"), -1) {
 		if !strings.Contains(cases, "alertname: "+alert[1]+"\n") || !strings.Contains(cases, "alertname: "+alert[1]+",") {
@@ -148,7 +148,7 @@ func TestDeployMetrics_Exist(t *testing.T) {
 	docs := testenv.ReadFile(t, "../docs/operations.md")
 	for name, text := range map[string]string{
 		"the alerts": testenv.ReadFile(t, "nomadctld-alerts.yml"), "operations.md": docs,
-		"the tests of the alerts": testenv.ReadFile(t, "testdata/alerts.test.yml"),
+		"the tests of the alerts": testenv.ReadFile(t, "../testdata/alerts/alerts.test.yml"),
 		"the dashboard":           testenv.ReadFile(t, "nomadctld-dashboard.json"),
 	} {
 		if names := missing(text); len(names) > 0 {
