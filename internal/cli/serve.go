@@ -30,6 +30,7 @@ func serve(file string) int {
 	if err != nil {
 		return fail(1, "%v", err)
 	}
+	g.Metrics.SetVersion(version())
 	log.Info("serving", "address", g.Addr().String(), "config", c.Path, "loaded", c.Summary(), "version", version())
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
