@@ -62,14 +62,15 @@ func (b *batch) Run(ctx context.Context, req *router.Request) error {
 }
 
 func (b *batch) draw(ctx context.Context, req *router.Request, out io.Writer) error {
-	jobs, err := listJobs(ctx, req, false)
+	listed, err := listJobs(ctx, req, false)
 	if !canShow(err) {
 		return err
 	}
-	last := latestChildren(jobs)
-	jobs = slices.DeleteFunc(filterJobs(req, jobs), func(j backends.Job) bool {
+	last := latestChildren(listed)
+	scheduled := slices.DeleteFunc(listed, func(j backends.Job) bool {
 		return j.Parent != "" || !j.Periodic && !j.Parameterized
 	})
+	jobs := filterJobs(req, slices.Clone(scheduled))
 	schedules, serr := req.Access.Cluster.Schedules(ctx, jobs)
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -77,6 +78,12 @@ func (b *batch) draw(ctx context.Context, req *router.Request, out io.Writer) er
 	err = errors.Join(err, serr)
 	if b.json {
 		return cmp.Or(render.JSON(out, batchJSON(jobs, schedules, last)), err)
+	}
+	if len(jobs) == 0 && err == nil {
+		printNote(req, out, false, noneText("periodic or parameterized job", strings.Join(req.Args, " "), scheduled))
+		if req.Console.Terminal != nil {
+			return nil
+		}
 	}
 	table := render.NewTable("Job ID", "Next", "", "Config", "Last").DropWhenNarrow(2, 4)
 	where := qualifiers(jobs)
