@@ -43,6 +43,7 @@ type Gateway struct {
 	orphans  audit.Orphans // programs that an earlier gateway left running
 	server   *sshd.Server
 	listener net.Listener
+	hostKeys []HostKey
 }
 
 // parts are the components that depend only on the configuration.
@@ -55,10 +56,14 @@ type parts struct {
 	jobKeys  []ops.Key // one for each host key
 }
 
-// Check returns an error if no gateway can be built from c. It makes no connections and changes no files.
-func Check(c *config.Config) error {
-	_, err := build(c, nil)
-	return err
+// Check returns the host keys of a gateway that is built from c, or an error if none can be built. It makes no
+// connections and changes no files.
+func Check(c *config.Config) ([]HostKey, error) {
+	p, err := build(c, nil)
+	if err != nil {
+		return nil, err
+	}
+	return describeHostKeys(c.General.HostKeys, p.hostKeys), nil
 }
 
 // build creates the parts. It makes no connections. The parts store the logger, which may be nil.
@@ -128,7 +133,7 @@ func Listen(c *config.Config, log *slog.Logger) (*Gateway, error) {
 		Clusters: p.clusters, Runtimes: p.runtimes, Writers: p.writers, Ops: registry, Raw: p.raw,
 		Audit: events, AuditRequired: c.Audit.Required, Log: log,
 	}
-	listener, err := net.Listen("tcp", c.General.Bind)
+	listener, err := listen(c.General.Bind)
 	if err != nil {
 		return nil, err
 	}
@@ -137,7 +142,7 @@ func Listen(c *config.Config, log *slog.Logger) (*Gateway, error) {
 		log.Warn(orphansNotSearched, "error", err)
 	}
 	return &Gateway{
-		listener: listener, ops: registry, audit: events, requests: requests, orphans: orphans,
+		listener: listener, hostKeys: describeHostKeys(c.General.HostKeys, p.hostKeys), ops: registry, audit: events, requests: requests, orphans: orphans,
 		server: &sshd.Server{
 			HostKeys: p.hostKeys, Users: users, Handler: requests.Handler(), Log: log, Record: events.Record,
 			Limits: sshd.Limits{
@@ -148,6 +153,9 @@ func Listen(c *config.Config, log *slog.Logger) (*Gateway, error) {
 		},
 	}, nil
 }
+
+// HostKeys returns the host keys, in the order of the configuration.
+func (g *Gateway) HostKeys() []HostKey { return g.hostKeys }
 
 // Addr returns the address that the gateway listens on.
 func (g *Gateway) Addr() net.Addr { return g.listener.Addr() }

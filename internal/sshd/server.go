@@ -40,6 +40,8 @@ type Server struct {
 	mu    sync.Mutex // guards the fields below
 	conns map[*connection]struct{}
 	usage map[string]*userUsage // by login
+
+	stopAt time.Time // when running commands are canceled; zero: the server is not stopping
 }
 
 // Limits bounds the resources of clients. A zero value means the default in brackets, if there is one. The
@@ -82,7 +84,7 @@ func setDefault[T comparable](v *T, value T) {
 }
 
 // Serve accepts connections on l until ctx ends. Then it closes idle connections, gives running commands a grace
-// period, cancels them with router.ErrGatewayStopping and finally closes their connections. It returns nil afterwards,
+// period and prints that, cancels them with router.ErrGatewayStopping and finally closes their connections. It returns nil afterwards,
 // or the error of Accept. Commands that do not stop are logged and abandoned.
 func (s *Server) Serve(ctx context.Context, l net.Listener, grace time.Duration) error {
 	s.Limits.setDefaults()
@@ -100,6 +102,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, grace time.Duration)
 	if err := s.accept(l); ctx.Err() == nil {
 		return err
 	}
+	s.announceStop(grace)
 	const (
 		interval   = 20 * time.Millisecond
 		closeGrace = time.Second // for commands whose connection was closed
