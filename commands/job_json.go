@@ -99,7 +99,7 @@ type (
 		CPU       *float64      `json:"cpu_mhz" doc:"null: not measured; status --json never measures it"`
 		Memory    *uint64       `json:"memory_bytes" doc:"null: not measured; status --json never measures it"`
 		MemoryMax *uint64       `json:"memory_max_bytes" doc:"the peak; null: not measured; status --json never measures it"`
-		Flags     []string      `json:"flags" doc:"the column Extra of ps"`
+		Flags     []string      `json:"flags" doc:"the column Extra of ps in a pipe"`
 		Events    []eventOutput `json:"events" doc:"oldest first"`
 	}
 	eventOutput struct {

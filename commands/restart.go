@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/pflag"
 
 	"nomadctld/backends"
-	"nomadctld/internal/escape"
 	"nomadctld/internal/jobrelease"
 	"nomadctld/internal/monitor"
 	"nomadctld/internal/ops"
@@ -44,8 +43,9 @@ Restart the tasks of a job, group, task or allocation in place, one batch at a
 time. ID is an exec ID for one task, or an allocation ID for all of its tasks.
 
 Each batch starts when all tasks of the previous batch are running and the checks of
-their Nomad services pass (Consul checks are ignored). The restart stops at the first batch that does not become
-healthy and reports which allocations were restarted.
+their Nomad services pass (Consul checks and readiness checks are ignored). The
+restart stops at the first batch that does not become healthy and reports which
+allocations were restarted.
 
 First, failed allocations are replaced and missing ones are placed. If the
 reschedule block allows no attempt, the gateway prompts on a terminal and
@@ -108,7 +108,7 @@ func (r *restartCommand) Run(ctx context.Context, req *router.Request) error {
 		return err
 	}
 	if r.background {
-		fmt.Fprintf(req.Console.Stderr, "restarting %s in the background (see: ops %s)\n", escape.Text(req.Args[0]), op.ID)
+		printNotice(req, "restarting %s in the background (see: ops %s)", req.Args[0], op.ID)
 		return printResult(req, "%s", op.ID)
 	}
 	unit := "batch"

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// alwaysKnownRights are commands and sets that a group may always name. Load gets the names of the other commands from
-// its caller.
+// alwaysKnownRights are commands, rights of flags, and sets that a group may always name. Load gets the names of the
+// other commands from its caller.
 var alwaysKnownRights = strings.Fields("ps batch pstree info status inspect di logs tail exec exec-user attach stop " +
 	"restart raw purge @read @enter @operate @admin")
 

@@ -28,7 +28,7 @@ type value struct {
 
 // A list is the strings of a list, or of a single string if a key accepts both.
 type list struct {
-	value // the list as a whole, without text
+	value // the list as a whole; it has a text only if it is a single string
 	items []value
 }
 

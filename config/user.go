@@ -7,7 +7,7 @@ import (
 	"slices"
 )
 
-// loginPattern matches valid login names. Users type them after ssh -l, and they are part of the names of recordings.
+// loginPattern matches valid login names. Users type them after ssh -l, and they have to be usable in file names.
 var loginPattern = regexp.MustCompile(`^[\p{L}\p{N}_][\p{L}\p{N}._+-]{0,63}$`)
 
 // keyOwner is the user who first listed a key.

@@ -31,7 +31,7 @@ func (t *boundRuntime) selectRuntime(ctx context.Context) (selectedRuntime, erro
 			}
 			t.detail = &detail
 		}
-		t.task.Driver = t.detail.Drivers[t.task.Task]
+		t.task.Driver = t.detail.Task(t.task.Task).Driver
 	}
 	return t.selectFrom(ctx, t.candidates(t.task.Driver))
 }

@@ -69,8 +69,9 @@ func (f fakeFiles) LogBefore(context.Context, backends.TaskRef, [2]backends.Reta
 
 // Allocation returns a driver for each of the tasks web, raw and pod.
 func (c *fakeCluster) Allocation(context.Context, backends.Allocation) (backends.AllocationDetail, error) {
-	drivers := map[string]string{"web": "docker", "raw": "raw_exec", "pod": "podman"}
-	return backends.AllocationDetail{Drivers: drivers}, nil
+	return backends.AllocationDetail{Tasks: []backends.TaskDefinition{
+		{Name: "web", Driver: "docker"}, {Name: "raw", Driver: "raw_exec"}, {Name: "pod", Driver: "podman"},
+	}}, nil
 }
 
 func (c *fakeCluster) NodeAddress(context.Context, backends.Allocation) (string, error) {

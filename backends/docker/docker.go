@@ -40,7 +40,7 @@ type timeouts struct {
 	logRetry      time.Duration // how long an interrupted log is retried
 	firstLogRetry time.Duration // pause before the first retry
 	exit          time.Duration // the daemon may report the exit of a program after it closed the streams
-	streamClose   time.Duration // output may have no reader
+	streamClose   time.Duration // for a stream to close; without a reader of the output, it does not
 }
 
 var defaultTimeouts = timeouts{

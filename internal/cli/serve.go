@@ -36,6 +36,7 @@ func serve(file string) int {
 	for _, key := range g.HostKeys() {
 		log.Info("host key", "fingerprint", key.Fingerprint, "type", key.Type, "file", key.File)
 	}
+	g.Metrics.SetVersion(version())
 	log.Info("serving", "address", g.Addr().String(), "config", c.Path, "loaded", c.Summary(), "version", version())
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()

@@ -79,7 +79,7 @@ func withReplacement(a backends.Allocation, reasons []string, now time.Time) []s
 		reasons = append(reasons, "replaced in "+Age(a.RescheduleAt.Sub(now).Round(time.Second)))
 	case !a.RescheduleAt.IsZero():
 		reasons = append(reasons, "being replaced")
-	default: // also if its evaluation has finished, because Nomad replaces nothing after a failed deployment
+	default: // no evaluation is waiting; one that has finished replaced nothing, as after a failed deployment
 		reasons = append(reasons, "gave up")
 	}
 	if n := len(a.Rescheduled); n > 0 {

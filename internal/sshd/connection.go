@@ -288,8 +288,8 @@ func (c *connection) writeSession(w io.Writer, p []byte) (int, error) {
 }
 
 const (
-	maxRefused = 8  // remembered attempts; x/crypto allows 6
-	maxLogin   = 64 // bytes; no user's login is longer
+	maxRefused = 8   // remembered attempts; x/crypto allows 6
+	maxLogin   = 256 // bytes; config allows 64 characters
 )
 
 // newLoginAttempt returns an attempt of an unauthenticated client. It truncates the login.

@@ -17,6 +17,7 @@ import (
 
 	"nomadctld/acl"
 	"nomadctld/internal/audit"
+	"nomadctld/internal/metrics"
 	"nomadctld/router"
 )
 
@@ -28,6 +29,7 @@ type Server struct {
 	Limits   Limits
 	Log      *slog.Logger
 	Record   func(audit.Event) // logins, failed logins and disconnects; nil: not recorded
+	Metrics  *metrics.Recorder // may be nil
 
 	ssh        *ssh.Server
 	commandCtx context.Context // canceled to stop all commands
@@ -88,7 +90,9 @@ func setDefault[T comparable](v *T, value T) {
 // or the error of Accept. Commands that do not stop are logged and abandoned.
 func (s *Server) Serve(ctx context.Context, l net.Listener, grace time.Duration) error {
 	s.Limits.setDefaults()
+	s.mu.Lock() // Connections may be called before Serve
 	s.conns, s.usage = map[*connection]struct{}{}, map[string]*userUsage{}
+	s.mu.Unlock()
 	s.backlog = newInputBacklog()
 	s.admission = newAdmission(s.Limits.Unauthenticated)
 	s.loginLog = newLoginLog(s)
@@ -220,6 +224,7 @@ func (s *Server) handshake(
 	}()
 	client, init, err := c.exchangeVersions()
 	if err != nil {
+		s.Metrics.LoginFailed(metrics.NoHandshake)
 		return nil, nil, nil, err
 	}
 	ciphers := offeredCiphers(gossh.SupportedAlgorithms().Ciphers, client, init)
