@@ -86,8 +86,8 @@ func setDefault[T comparable](v *T, value T) {
 }
 
 // Serve accepts connections on l until ctx ends. Then it closes idle connections, gives running commands a grace
-// period and prints that, cancels them with router.ErrGatewayStopping and finally closes their connections. It returns nil afterwards,
-// or the error of Accept. Commands that do not stop are logged and abandoned.
+// period and prints that, cancels them with router.ErrGatewayStopping and finally closes their connections. It returns
+// nil afterwards, or the error of Accept. Commands that do not stop are logged and abandoned.
 func (s *Server) Serve(ctx context.Context, l net.Listener, grace time.Duration) error {
 	s.Limits.setDefaults()
 	s.mu.Lock() // Connections may be called before Serve
