@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"nomadctld/backends"
 	"nomadctld/internal/audit"
 )
 
@@ -66,6 +67,9 @@ func endEvent(event audit.Event, err error) audit.Event {
 	event.Kind = audit.End
 	event.Duration = time.Since(event.Time).Seconds()
 	event.ExitCode = ExitCode(err)
+	if errors.Is(err, backends.ErrLimitReached) { // of programs or logs, which the command reaches while it runs
+		event.Decision = audit.Failed
+	}
 	if len(ErrorLines(err)) > 0 {
 		event.Error = err.Error()
 	}

@@ -22,7 +22,7 @@ func authenticate(users *acl.Directory, tiers []acl.Tier) Middleware {
 			}
 			req.User = User{user, tiers}
 			if req.Session.LimitErr != nil {
-				req.Event.Decision = audit.Denied
+				req.Event.Decision = audit.Failed
 				return req.Session.LimitErr
 			}
 			return next(backends.WithUser(ctx, user.Login), req)

@@ -120,12 +120,16 @@ func (l *loginLog) recordRefused(c *connection, t *logThrottle, event string, tr
 	if t == l.forgedLogins {
 		logEvent = l.server.Log.Warn
 	}
+	decision := audit.Denied
+	if errors.Is(why, errTooManyConnections) {
+		decision = audit.Failed
+	}
 	text := truncateText(why.Error())
 	logEvent(event, "remote", c.remote(), "login", tried.login, "key", tried.key, "error", text)
 	l.server.record(audit.Event{
 		Kind: audit.LoginRefused, Time: c.start.UTC(), Connection: c.id,
 		User: tried.login, Key: tried.key, Remote: c.remote(), Command: []string{},
-		Decision: audit.Denied, Error: event + ": " + text,
+		Decision: decision, Error: event + ": " + text,
 	})
 }
 
@@ -168,7 +172,7 @@ func (s *Server) recordLogin(c *connection, conn *gossh.ServerConn) (disconnecte
 		Command: []string{}, Decision: audit.Allowed,
 	}
 	if why := c.sessionLimitError(); why != nil {
-		event.Decision, event.Error = audit.Denied, why.Error()
+		event.Decision, event.Error = audit.Failed, why.Error() // a limit
 	}
 	s.record(event)
 	return func() {
