@@ -26,7 +26,12 @@ func TestScope_Covers(t *testing.T) {
 		{"namespace removed", []Group{group("p-", "eu", "us")}, []Group{group("p-", "eu")}, all, false},
 		{"namespaces split", []Group{group("p-", "eu", "us")}, []Group{group("p-", "us"), group("p-", "eu")}, all, true},
 		{"namespaces lifted", []Group{group("p-", "eu")}, []Group{group("p-")}, all, true},
-		{"another prefix in the namespace", []Group{group("p-x-", "eu")}, []Group{group("p-y-", "eu"), group("p-x-", "us")}, all, false},
+		{
+			"another prefix in the namespace",
+			[]Group{group("p-x-", "eu")},
+			[]Group{group("p-y-", "eu"), group("p-x-", "us")},
+			all, false,
+		},
 		{"right removed", []Group{group("p-")}, []Group{{Prefixes: []string{"p-"}, Rights: []string{"logs"}}}, all, false},
 		{"nothing before", nil, nil, all, true},
 	} {

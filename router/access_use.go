@@ -27,10 +27,14 @@ type use struct {
 }
 
 // onScope records that a right on a scope is used. It returns an error if the latest configuration does not grant it.
-func (a *access) onScope(right string, scope acl.Scope) error { return a.add(use{right: right, scope: scope}) }
+func (a *access) onScope(right string, scope acl.Scope) error {
+	return a.add(use{right: right, scope: scope})
+}
 
 // onJob records that a right on a job is used. It returns an error if the latest configuration does not grant it.
-func (a *access) onJob(right string, job backends.JobRef) error { return a.add(use{right: right, job: &job}) }
+func (a *access) onJob(right string, job backends.JobRef) error {
+	return a.add(use{right: right, job: &job})
+}
 
 func (a *access) add(u use) error {
 	if a == nil {

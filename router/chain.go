@@ -1,7 +1,7 @@
 // Package router runs the command line of an authenticated user. It owns the command table, the request, and the
 // middleware that every request passes in the same order: recoverPanics, auditRequest, authenticate, expandAlias,
-// route, trackAccess, handleInterrupts, limitResults, authorize, auditStart. Commands must not reach a cluster except through the
-// Access that authorize sets.
+// route, trackAccess, handleInterrupts, limitResults, authorize, auditStart. Commands must not reach a cluster except
+// through the Access that authorize sets.
 package router
 
 import (

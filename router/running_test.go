@@ -16,7 +16,9 @@ var changes = []struct {
 	lost map[string]string // by command line: the error; others continue
 }{
 	{"nothing", func() *testGateway { return newTestGateway(team1("probe")) }, nil},
-	{"more rights", func() *testGateway { return newTestGateway(team1("probe", "other"), acl.Group{Prefixes: []string{"x-"}}) }, nil},
+	{"more rights", func() *testGateway {
+		return newTestGateway(team1("probe", "other"), acl.Group{Prefixes: []string{"x-"}})
+	}, nil},
 	{"user removed", func() *testGateway {
 		w := newTestGateway()
 		w.Users = acl.NewDirectory()
