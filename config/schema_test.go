@@ -18,8 +18,8 @@ func TestLoad_EveryKey(t *testing.T) {
 	got, diagnostics := loadText(t, string(text))
 	notImplemented := slices.DeleteFunc(slices.Clone(diagnostics),
 		func(d config.Diagnostic) bool { return !strings.Contains(d.Message, "has no effect in this version") })
-	if len(notImplemented) != 3 || len(diagnostics) != 3 {
-		t.Fatalf("got diagnostics, want three warnings about keys without effect:\n%s", formatDiagnostics(diagnostics))
+	if len(notImplemented) != 2 || len(diagnostics) != 2 {
+		t.Fatalf("got diagnostics, want two warnings about keys without effect:\n%s", formatDiagnostics(diagnostics))
 	}
 	tls := tlsfiles.Files{CA: "ca.pem", Cert: "client.pem", Key: "client-key.pem", ServerName: "server.global.nomad"}
 	dockerTLS := tls
