@@ -9,6 +9,7 @@ import (
 	"math/big"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -45,6 +46,10 @@ var files = sync.OnceValue(func() map[string]string {
 		"hostkey-rsa1024": pemText("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(rsaKey(1024))),
 		"hostkey.pub":     public,
 		"user_ca.pub":     "# the signers\n\n" + public + public,
+		"revoked":         "# lost\nSHA256:" + strings.Repeat("A", 43) + "\n",
+		"wim.keys":        "no-pty,expiry-time=\"20301231Z\" " + public,
+		"keys-wim":        "cert-authority " + public,
+		"bad.keys":        "environment=\"A=b\" " + public + "from=\"*.example.com\" " + public + public + "permitopen=\"h:1\" x\n",
 		"token-p":         "a-token\n",
 		"token-q":         "a-token",
 		"token-t":         "a-token\r\n",

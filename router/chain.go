@@ -1,7 +1,7 @@
 // Package router runs the command line of an authenticated user. It owns the command table, the request, and the
-// middleware that every request passes in the same order: recoverPanics, auditRequest, authenticate, expandAlias,
-// route, handleInterrupts, limitResults, authorize, auditStart. Commands must not reach a cluster except through the
-// Access that authorize sets.
+// middleware that every request passes in the same order: recoverPanics, auditRequest, authenticate, onlyCommand,
+// expandAlias, route, handleInterrupts, limitResults, authorize, auditStart. Commands must not reach a cluster except
+// through the Access that authorize sets.
 package router
 
 import (
@@ -50,6 +50,7 @@ func (g Gateway) Handler() Handler {
 		recoverPanics(g.Log),
 		auditRequest(g.Audit, g.AuditRequired, g.Aliases),
 		authenticate(g.Users, g.Tiers),
+		onlyCommand(g.Aliases),
 		expandAlias(g.Aliases),
 		route,
 		handleInterrupts,

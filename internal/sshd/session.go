@@ -34,6 +34,9 @@ func (s *Server) session(ctx context.Context, c *connection, conn *gossh.ServerC
 		NewChannel: newChannel, conn: c, sshConn: conn, id: c.nextSessionID(),
 		recoverPanic: s.recoverPanic, commandDone: make(chan struct{}),
 	}
+	if login, err := s.currentLogin(conn); err == nil { // otherwise the command is refused
+		ch.noTerminal = login.NoTerminal
+	}
 	// Do not inherit the connection's context: it is canceled without a cause, and the channel has its own.
 	ch.ctx, ch.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
 	defer ch.cancel(nil)
@@ -66,6 +69,9 @@ func (s *Server) handle(sess ssh.Session) {
 	stdout, stderr := &outputStream{w: sess, cancel: ch.cancel}, &outputStream{w: sess.Stderr(), cancel: ch.cancel}
 	ch.setStdout(stdout)
 	text := textWriter{stderr, terminal != nil}
+	if why := ch.terminalRefusal(); why != "" {
+		io.WriteString(text, "nomadctld: no terminal: "+escape.Text(why)+"\n")
+	}
 	err := s.runCommand(ch, &router.Request{
 		Session: router.Session{
 			Connection: ch.conn.id, ID: ch.id, Remote: sess.RemoteAddr().String(),
@@ -96,7 +102,8 @@ func (s *Server) runCommand(ch *channel, req *router.Request) (err error) {
 	if unproven != nil {
 		return unproven
 	}
-	req.Session.Login, req.Session.Key, req.Session.Fingerprint = login, key, fingerprint(key)
+	req.Session.Login, req.Session.Key = login, key
+	req.Session.Fingerprint, req.Session.Certificate = describeKey(key)
 	leave, refused := s.acquireSession(ch.conn, login)
 	defer leave()
 	req.Session.LimitErr = refused
