@@ -72,30 +72,64 @@ func TestFindCertificate(t *testing.T) {
 
 		{"expired", "ann", "ca", []string{"-V", "20260501:20260601"}, "expired at 2026-06-01T00:00:00Z", nil},
 		{"expires now", "ann", "ca", []string{"-V", "20260501:20260601120000"}, "expired at 2026-06-01T12:00:00Z", nil},
-		{"not yet valid", "ann", "ca", []string{"-V", "20260602:20260603"}, "not valid before 2026-06-02T00:00:00Z", nil},
+		{
+			"not yet valid", "ann", "ca",
+			[]string{"-V", "20260602:20260603"},
+			"not valid before 2026-06-02T00:00:00Z", nil,
+		},
 		{"wrong CA", "ann", "evil", nil, "is signed by an unknown CA, SHA256:", nil},
 		{"CA of another user", "ann", "other", nil, "is signed by an unknown CA, SHA256:", nil},
-		{"wrong principal", "ann", "ca", []string{"-n", "bob,eve"}, `"ann" is not a principal of the certificate, which has "bob", "eve"`, nil},
+		{
+			"wrong principal", "ann", "ca",
+			[]string{"-n", "bob,eve"},
+			`"ann" is not a principal of the certificate, which has "bob", "eve"`, nil,
+		},
 		{"no principals", "ann", "ca", []string{"-n", ""}, "has no principals", nil},
 		{"host certificate", "ann", "ca", []string{"-h"}, "is for hosts, not for users", nil},
-		{"user without cert = true", "bob", "ca", []string{"-n", "bob,oncall"}, "does not allow certificates (cert = true)", nil},
+		{
+			"user without cert = true", "bob", "ca",
+			[]string{"-n", "bob,oncall"},
+			"does not allow certificates (cert = true)", nil,
+		},
 		{"login that is no principal", "zoe", "ca", []string{"-n", "oncall"}, `"zoe" is not a principal`, nil},
 		{"principal without groups", "zoe", "ca", []string{"-n", "zoe"}, "the user is in no prefix group", nil},
 		{"login that is not valid", "x@y", "ca", []string{"-n", "x@y"}, "no such user", nil},
-		{"unknown option", "ann", "ca", []string{"-O", "critical:shiny\x1b=1"}, `unknown critical option "shiny\x1b"`, nil},
+		{
+			"unknown option", "ann", "ca",
+			[]string{"-O", "critical:shiny\x1b=1"},
+			`unknown critical option "shiny\x1b"`, nil,
+		},
 		{"verify-required", "ann", "ca", []string{"-O", "verify-required"}, "(verify-required)", nil},
 		{"empty force-command", "ann", "ca", []string{"-O", "critical:force-command= "}, "force-command is empty", nil},
-		{"source address", "ann", "ca", []string{"-O", "source-address=192.0.2.0/24,10.0.0.0/8"}, "", []string{"team1"}},
+		{
+			"source address", "ann", "ca",
+			[]string{"-O", "source-address=192.0.2.0/24,10.0.0.0/8"},
+			"",
+			[]string{"team1"},
+		},
 		{"other source address", "ann", "ca", []string{"-O", "source-address=10.0.0.0/8"}, "(source-address)", nil},
-		{"bad source address", "ann", "ca", []string{"-O", "critical:source-address=192.0.2.7,gw"}, `source-address "gw" is not`, nil},
+		{
+			"bad source address", "ann", "ca",
+			[]string{"-O", "critical:source-address=192.0.2.7,gw"},
+			`source-address "gw" is not`, nil,
+		},
 		{"empty source address", "ann", "ca", []string{"-O", "critical:source-address="}, "damaged or forged", nil},
 		{"unknown extension", "ann", "ca", []string{"-O", "extension:login@github.com=ann"}, "", []string{"team1"}},
 
 		{"own CA, wrong principal", "dora", "other", []string{"-n", "ann"}, `"dora" is not a principal`, nil},
 		{"own CA, expired", "dora", "other", []string{"-n", "ci", "-V", "20260501:20260601"}, "expired at", nil},
 		{"own CA grants no principal groups", "dora", "other", []string{"-n", "ci,oncall"}, "", []string{"team1"}},
-		{"own CA, other command", "eva", "other", []string{"-n", "eva", "-O", "force-command=stop x"}, "differs from the command=", nil},
-		{"own CA, same command", "eva", "other", []string{"-n", "eva", "-O", "force-command=ps"}, "", []string{"team1"}},
+		{
+			"own CA, other command", "eva", "other",
+			[]string{"-n", "eva", "-O", "force-command=stop x"},
+			"differs from the command=", nil,
+		},
+		{
+			"own CA, same command", "eva", "other",
+			[]string{"-n", "eva", "-O", "force-command=ps"},
+			"",
+			[]string{"team1"},
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			dir := keygentest.In(t, dir.Path)
@@ -346,7 +380,8 @@ func FuzzFind(f *testing.F) {
 		f.Fatal(err)
 	}
 	d := NewDirectory(Rules{
-		CAs: []ssh.PublicKey{dir.Public("ca")}, Accounts: []Account{{User: User{Login: "ann", Groups: groups}, Certificates: true}},
+		CAs:      []ssh.PublicKey{dir.Public("ca")},
+		Accounts: []Account{{User: User{Login: "ann", Groups: groups}, Certificates: true}},
 	})
 	good := string(dir.Public("cert").Marshal())
 	for _, name := range []string{"cert", "evilcert", "a", "ca"} {

@@ -71,7 +71,7 @@ type Login struct {
 var ErrNoSuchUser = errors.New("no such user with that key")
 
 // Find returns what a proof grants, or why it is refused. The error is for the gateway's logs. A client must not see it
-// before the login, because it depends on what the configuration says about the user.
+// before the login, because it depends on the configuration of the user.
 func (d *Directory) Find(p Proof) (Login, error) {
 	key, err := ssh.ParsePublicKey([]byte(p.Key))
 	if err != nil || !loginname.Valid(p.Login) {

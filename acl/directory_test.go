@@ -125,7 +125,8 @@ func TestFind_From(t *testing.T) {
 	t.Parallel()
 	dir := keygentest.New(t)
 	dir.NewKeys("a")
-	here, away := []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}, []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
+	here := []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}
+	away := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
 	team2 := Group{Name: "team2", Prefixes: []string{"p-team2-"}, Rights: []string{"ps"}}
 	from := func(g Group, networks []netip.Prefix) Group { g.From = networks; return g }
 	for _, tc := range []struct {
@@ -157,8 +158,8 @@ func TestFind_From(t *testing.T) {
 	}
 }
 
-// TestFind_Require checks that rights which require a certificate or a security key are not granted without it, and that
-// the decision states why.
+// TestFind_Require checks that rights which require a certificate or a security key are not granted without it, and
+// that the decision states why.
 func TestFind_Require(t *testing.T) {
 	t.Parallel()
 	group := groups[0]
@@ -195,7 +196,8 @@ func TestFind_Require(t *testing.T) {
 	open := groups[0]
 	open.Name = "open"
 	u := User{Groups: []Group{group, open}}.restrict(home, nil)
-	if !u.May("stop") || u.Locked("stop") != "" || !u.Decide("stop", rootRef("production", "", "p-team1-x"), tiers)[0].Allowed {
+	decision := u.Decide("stop", rootRef("production", "", "p-team1-x"), tiers)[0]
+	if !u.May("stop") || u.Locked("stop") != "" || !decision.Allowed {
 		t.Error("another group grants stop without a certificate, but it is locked")
 	}
 }

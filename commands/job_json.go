@@ -24,6 +24,7 @@ type (
 		Next        *time.Time       `json:"next_launch" doc:"next run of a periodic job; null: none"`
 		Groups      []groupOutput    `json:"groups" doc:"sorted by name"`
 		Deployment  deployOutput     `json:"deployment" doc:"the latest deployment; empty id: none"`
+		Actions     []actionOutput   `json:"actions" doc:"the actions that the job defines for its tasks"`
 		NotPlaced   []unplacedOutput `json:"not_placed" doc:"groups that cannot be placed, sorted by name"`
 		Evaluations []evalOutput     `json:"evaluations" doc:"newest first"`
 		Allocations []allocOutput    `json:"allocations" doc:"sorted by group and index, newest first"`
@@ -47,13 +48,20 @@ type (
 		Groups      []rolloutOutput `json:"groups"`
 	}
 	rolloutOutput struct {
-		Group     string `json:"group"`
-		Desired   int    `json:"desired"`
-		Placed    int    `json:"placed"`
-		Healthy   int    `json:"healthy"`
-		Unhealthy int    `json:"unhealthy"`
-		Canaries  int    `json:"canaries"`
-		Promoted  bool   `json:"promoted"`
+		Group      string     `json:"group"`
+		Desired    int        `json:"desired"`
+		Placed     int        `json:"placed"`
+		Healthy    int        `json:"healthy"`
+		Unhealthy  int        `json:"unhealthy"`
+		Canaries   int        `json:"canaries"`
+		Promoted   bool       `json:"promoted"`
+		AutoRevert bool       `json:"auto_revert" doc:"Nomad returns to the last stable version if it fails"`
+		Deadline   *time.Time `json:"progress_deadline" doc:"the deployment fails if nothing becomes healthy before it"`
+	}
+	actionOutput struct {
+		Action string `json:"action"`
+		Group  string `json:"group"`
+		Task   string `json:"task"`
 	}
 	unplacedOutput struct {
 		Group   string   `json:"group"`
@@ -115,7 +123,8 @@ func jobJSON(job backends.JobDetail, usage map[string]backends.Usage, checks map
 		Tier: job.Tier, Namespace: job.Namespace, Job: job.ID, Name: job.Name, Type: job.Type, Status: job.Status,
 		Stopped: job.Stopped, Version: job.Version, Priority: job.Priority,
 		Datacenters: append([]string{}, job.Datacenters...), NodePool: job.NodePool, Submitted: job.Submitted,
-		Groups: []groupOutput{}, NotPlaced: []unplacedOutput{}, Evaluations: []evalOutput{}, Allocations: []allocOutput{},
+		Groups: []groupOutput{}, Actions: []actionOutput{}, NotPlaced: []unplacedOutput{},
+		Evaluations: []evalOutput{}, Allocations: []allocOutput{},
 		Deployment: deployOutput{Groups: []rolloutOutput{}},
 	}
 	if !job.Schedule.Next.IsZero() {
@@ -129,6 +138,9 @@ func jobJSON(job backends.JobDetail, usage map[string]backends.Usage, checks map
 	}
 	if d := job.LatestDeployment; d != nil {
 		out.Deployment = deploymentJSON(*d)
+	}
+	for _, a := range job.Actions {
+		out.Actions = append(out.Actions, actionOutput{a.Name, a.Group, a.Task})
 	}
 	for _, u := range job.Unplaced {
 		out.NotPlaced = append(out.NotPlaced, unplacedOutput{u.Group, append([]string{}, u.Reasons...)})
@@ -169,7 +181,8 @@ func deploymentJSON(d backends.Deployment) deployOutput {
 	out := deployOutput{d.ID, d.Version, d.Status, d.Description, []rolloutOutput{}}
 	for _, g := range d.Groups {
 		out.Groups = append(out.Groups, rolloutOutput{
-			g.Group, g.Desired, g.Placed, g.Healthy, g.Unhealthy, g.Canaries, g.Promoted,
+			g.Group, g.Desired, g.Placed, g.Healthy, g.Unhealthy, g.Canaries, g.Promoted, g.AutoRevert,
+			timeOrNull(g.ProgressDeadline),
 		})
 	}
 	return out

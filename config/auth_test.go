@@ -73,7 +73,8 @@ keysfile = "%u.keys"
 	for _, u := range cfg.Users {
 		counts = append(counts, len(u.Keys))
 	}
-	if want := []int{2, 1, 2}; cfg.Users[2].Keys[0].Line != 0 || !slices.Equal(counts, want) { // wim.keys is in the fixture
+	want := []int{2, 1, 2} // wim.keys is in the fixture
+	if cfg.Users[2].Keys[0].Line != 0 || !slices.Equal(counts, want) {
 		t.Errorf("got %v keys of ann, bob and wim, want %v", counts, want)
 	}
 	if !cfg.Users[1].Keys[0].NoTerminal {
@@ -87,13 +88,12 @@ func TestLoad_KeysFileWarnings(t *testing.T) {
 	keys.Write("a.keys", "from=\"10.0.0.0/8\" "+wim+"\n")
 	keys.Write("b.keys", "no-pty "+keys.Line("bob")+"\n")
 	for lines, want := range map[string]string{
-		"keysfile = \"a.keys\"\n": `users.wim.keysfile: file "a.keys": line 1 is the same as another key of this user, ` +
+		"keysfile = 'a.keys'": `users.wim.keysfile: file "a.keys": line 1 is the same as another key of this user, ` +
 			"which has no options; remove one of them",
-		"keysfile = \"b.keys\"\n[users.bob]\nkeysfile = \"b.keys\"\nprefix = [\"lnx\"]\n": `file "b.keys": line 1 is also a ` +
-			"key of users.wim, line 11",
-		"[auth.principals]\noncall = [\"lnx\"]\n":               "auth.principals has no effect, because auth.userca is not set",
-		"[auth]\nmaxvalidity = \"24h\"\n":                       "auth.maxvalidity has no effect, because auth.userca is not set",
-		"[prefix.x]\nprefix = [\"p-\"]\nrequire = [\"cert\"]\n": "requires a certificate, but no CA is trusted",
+		"keysfile = 'b.keys'\n[users.bob]\nkeysfile = 'b.keys'\nprefix = ['lnx']": "line 1 is also a key of users.wim",
+		"[auth.principals]\noncall = ['lnx']":                                     "auth.principals has no effect",
+		"[auth]\nmaxvalidity = '24h'":                                             "auth.maxvalidity has no effect",
+		"[prefix.x]\nprefix = ['p-']\nrequire = ['cert']":                         "but no CA is trusted",
 	} {
 		cfg, got := authConfig(t, keys, lines)
 		if cfg == nil || !strings.Contains(got, want) || strings.Count(got, "\n") != 1 {
@@ -126,7 +126,8 @@ func TestLoad_WritableAuthFile(t *testing.T) {
 		}
 		write(t, "nomadctld.toml", []byte(validConfig+line))
 		cfg, diagnostics := load("nomadctld.toml")
-		if got := formatDiagnostics(diagnostics); cfg != nil || !strings.Contains(got, "is writable by every user of this machine") {
+		got := formatDiagnostics(diagnostics)
+		if cfg != nil || !strings.Contains(got, "is writable by every user of this machine") {
 			t.Errorf("%s: got %v and:\n%s", line, cfg, got)
 		}
 	}

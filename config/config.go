@@ -60,7 +60,7 @@ type Group struct {
 	Namespaces []string // nil: all namespaces
 
 	From    []netip.Prefix      // networks in which the grants apply; nil: everywhere
-	Require map[string][]string // what a login must have proven (cert, sk), by right or set; "" is every right
+	Require map[string][]string // factors that a login must prove (cert, sk), by right or set; "" is every right
 }
 
 // User is one login.
@@ -123,7 +123,7 @@ type UserLimits struct {
 
 // Metrics configures the plain HTTP listener.
 type Metrics struct {
-	Bind string // host:port; empty: off
+	Bind string // host:port, or unix: and a path; empty: off
 }
 
 // Summary is one line for the log: "3 tiers (production, quality, test), 2 users, 2 prefix groups".

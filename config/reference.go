@@ -110,8 +110,8 @@ var Reference = []Section{
 		},
 		{
 			`require = ["cert"]`, true,
-			`What a login must have used: "cert" is a certificate, "sk" is a FIDO security key. With both, it is a ` +
-				`certificate for a security key. For some of the commands: require = { "@operate" = ["cert"] }.`,
+			`Grant the commands only to logins with a certificate ("cert"), with a FIDO security key ("sk"), or with ` +
+				`a certificate for a security key (both). For some of the commands: require = { "@operate" = ["cert"] }.`,
 		},
 	}},
 	{Table: "users.ann", About: "A user. ann is the login: ssh ann@gw, with one of the keys.", Keys: []Key{
@@ -263,11 +263,12 @@ var Reference = []Section{
 			"Allowed nomad commands. Default: all commands that are known to be safe.",
 		},
 	}},
-	{Table: "metrics", About: "", Keys: []Key{
+	{Table: "metrics", About: "Metrics and health over plain HTTP: see operations.md.", Keys: []Key{
 		{
 			`bind = "127.0.0.1:9122"`, true,
-			"Listen address for metrics over HTTP. Default: off. The value is checked, but metrics are not " +
-				"supported yet.",
+			"Listen address of /metrics, /healthz and /readyz. A port without a host, such as :9122, means loopback. " +
+				"unix:/run/nomadctld/metrics.sock is a unix socket, to which the gateway's group can connect. Anyone who " +
+				"can connect can read the metrics. They contain no users, jobs or addresses. Default: off.",
 		},
 	}},
 }

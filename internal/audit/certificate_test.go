@@ -28,8 +28,8 @@ func TestCertificate_Fields(t *testing.T) {
 	t.Parallel()
 	ca := newPublicKey(t)
 	line, err := escape.JSON(NewCertificate(&ssh.Certificate{
-		Key: newPublicKey(t), SignatureKey: ca, Serial: 1<<64 - 1, KeyId: "ann\x1b[2J", ValidPrincipals: []string{"ann", "oncall"},
-		ValidBefore: 1893456000,
+		Key: newPublicKey(t), SignatureKey: ca, Serial: 1<<64 - 1, KeyId: "ann\x1b[2J",
+		ValidPrincipals: []string{"ann", "oncall"}, ValidBefore: 1893456000,
 	}), "")
 	want := `{"serial":"18446744073709551615","key_id":"ann\u001b[2J","ca":"` + ssh.FingerprintSHA256(ca) +
 		`","principals":["ann","oncall"],"expires":"2030-01-01T00:00:00Z"}`

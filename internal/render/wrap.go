@@ -1,6 +1,7 @@
 package render
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/mattn/go-runewidth"
@@ -53,3 +54,21 @@ func Indented(text string, indent, width int) string {
 
 // minWrapWidth is the minimum width of a wrapped column. On a terminal that is even narrower, lines are too wide.
 const minWrapWidth = 10
+
+// Shorten replaces the middle of escaped text with an ellipsis if it is wider than width columns. The ends of names
+// distinguish them more often than their middles.
+func Shorten(text string, width int) string {
+	if width <= 0 || runewidth.StringWidth(text) <= width {
+		return text
+	}
+	head := runewidth.Truncate(text, width*2/3, "")
+	left := width - runewidth.StringWidth(head) - 1
+	tail := ""
+	for _, r := range slices.Backward([]rune(text)) {
+		if left -= runewidth.RuneWidth(r); left < 0 {
+			break
+		}
+		tail = string(r) + tail
+	}
+	return head + "…" + tail
+}

@@ -104,7 +104,8 @@ func (s *Server) currentLogin(conn *gossh.ServerConn) (acl.Login, error) {
 	return s.Users.Find(s.newProof(conn, key))
 }
 
-// provenIdentity returns the login and the public key or certificate (SSH wire format) that the client of conn has proven.
+// provenIdentity returns the login and the public key or certificate (SSH wire format) that the client of conn has
+// proven.
 func provenIdentity(conn *gossh.ServerConn) (login, key string, err error) {
 	if conn.Permissions == nil {
 		return "", "", errNoSuchUser
