@@ -30,6 +30,7 @@ type Config struct {
 	Limits  Limits            // [limits]
 	Metrics Metrics           // [metrics]
 	Raw     Raw               // [raw]
+	Source  Source            // the files that it was loaded from
 }
 
 // General has the settings of the original nomadctld, the program that this one replaces (docs/migrating.md).

@@ -41,7 +41,9 @@ func (l *loader) keysFiles(u *User, t *table, own value) {
 	}
 	if pattern := l.cfg.Auth.KeysFile; pattern != "" {
 		path := strings.ReplaceAll(pattern, userToken, u.Name)
-		if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+			l.recordMissing(path)
+		} else {
 			l.addKeysFile(u, t, value{name: t.name + ": auth.keysfile", text: path, at: t.node.key, given: true, ok: true})
 		}
 	}

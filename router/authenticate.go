@@ -17,12 +17,9 @@ import (
 func authenticate(users *acl.Directory, tiers []acl.Tier) Middleware {
 	return func(next Handler) Handler {
 		return func(ctx context.Context, req *Request) error {
-			remote, _ := netip.ParseAddrPort(req.Session.Remote) // an unknown address is in no network
-			login, err := users.Find(acl.Proof{
-				Login: req.Session.Login, Key: req.Session.Key, Remote: remote.Addr(), Time: time.Now(),
-			})
+			login, err := req.Session.login(users, time.Now())
 			if err != nil {
-				return req.Deny(NoLongerAccepted(err))
+				return req.Deny(err)
 			}
 			req.User, req.onlyCommand = User{login.User, tiers}, login.Command
 			if req.Session.LimitErr != nil {
@@ -31,6 +28,16 @@ func authenticate(users *acl.Directory, tiers []acl.Tier) Middleware {
 			return next(backends.WithUser(ctx, login.User.Login), req)
 		}
 	}
+}
+
+// login returns what the session's key or certificate grants at a time, or why it is no longer accepted.
+func (s Session) login(users *acl.Directory, at time.Time) (acl.Login, error) {
+	remote, _ := netip.ParseAddrPort(s.Remote) // an unknown address is in no network
+	login, err := users.Find(acl.Proof{Login: s.Login, Key: s.Key, Remote: remote.Addr(), Time: at})
+	if err != nil {
+		return acl.Login{}, NoLongerAccepted(err)
+	}
+	return login, nil
 }
 
 // NoLongerAccepted returns the error for a client that has logged in, but would be refused now. reason is the error of

@@ -25,6 +25,7 @@ type Request struct {
 	Any       bool               // route: --any, for a command with Spec.PicksInstance
 
 	onlyCommand     *string                  // authenticate: the only command line that the login may run; nil: all
+	access          *access                  // trackAccess
 	redacted        redactedLine             // auditRequest: the command line without secrets
 	writeStartEvent func(durable bool) error // auditRequest: writes the start event
 }
@@ -63,7 +64,7 @@ func (r *Request) AllowedCommands() []Spec {
 func (r *Request) Require(right string) error {
 	job := r.Target.Job
 	if r.User.scope(right).Owns(job.Ref()) {
-		return nil
+		return r.access.onJob(right, job.Ref())
 	}
 	return r.Deny(fmt.Errorf("you do not have the right %s on %s (see: can-i %s %s)", right, job.ID, right, job.ID))
 }
