@@ -168,7 +168,7 @@ func checkForm(cert *ssh.Certificate) error {
 
 // checkSignature checks that the CA has signed the certificate. Like sshd, it refuses signatures with SHA-1.
 func checkSignature(cert *ssh.Certificate) error {
-	if format := cert.Signature.Format; format == ssh.KeyAlgoRSA || format == ssh.InsecureKeyAlgoDSA {
+	if format := cert.Signature.Format; format == ssh.KeyAlgoRSA || format == "ssh-dss" {
 		return fmt.Errorf("the CA has signed the certificate with %s, which is no longer safe", format)
 	}
 	if weakness := authkeys.Weakness(cert.SignatureKey); weakness != "" {
