@@ -301,7 +301,8 @@ func matchID(jobs []backends.Job, id string) (found []Target) {
 	return found
 }
 
-var idPattern = regexp.MustCompile(`^[0-9a-fA-F][0-9a-fA-F-]{3,35}$`) // an exec ID, an allocation ID, or a prefix of one
+// idPattern matches exec IDs, allocation IDs and their prefixes.
+var idPattern = regexp.MustCompile(`^[0-9a-fA-F][0-9a-fA-F-]{3,35}$`)
 
 var shortIDPattern = regexp.MustCompile(`^[0-9a-fA-F]{1,3}$`) // shorter than minIDPrefix
 

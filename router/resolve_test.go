@@ -145,7 +145,8 @@ func TestResolve(t *testing.T) {
 			continue
 		}
 		decision := audit.Failed // the user owns what the selector names
-		if strings.HasPrefix(tc.err, "no job") || strings.HasPrefix(tc.err, "no task") && !strings.Contains(tc.err, "running") {
+		unknown := !strings.Contains(tc.err, " is running")
+		if strings.HasPrefix(tc.err, "no job") || strings.HasPrefix(tc.err, "no task") && unknown {
 			decision = audit.Denied
 		}
 		if err == nil || !strings.HasPrefix(err.Error(), tc.err) || got != "" || ExitCode(err) != 1 ||

@@ -113,7 +113,7 @@ func TestTierState_NoConnection(t *testing.T) {
 	}
 }
 
-// TestTierState_TimedOut tells a caller that did not wait long from a cluster that does not respond.
+// TestTierState_TimedOut expects that only a read that waited long shows that the tier is down.
 func TestTierState_TimedOut(t *testing.T) {
 	for timeout, want := range map[time.Duration]TierState{2 * time.Second: "", readTimeout: TierDown} {
 		synctest.Test(t, func(t *testing.T) {

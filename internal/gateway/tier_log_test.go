@@ -12,7 +12,7 @@ import (
 	"nomadctld/backends/nomad"
 )
 
-// TestTierLog_EachChangeOnce observes many reads, some of which finish late.
+// TestTierLog_EachChangeOnce observes many reads. Some of them finish late.
 func TestTierLog_EachChangeOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
@@ -40,14 +40,14 @@ func TestTierLog_EachChangeOnce(t *testing.T) {
 		for range 2 {
 			production(nomad.TierUp, time.Now(), nil)
 			production(nomad.TierDown, late, refused)
-			quality(nomad.TierTokenMissing, time.Now(), errors.New("the gateway cannot read its token file: file does not exist"))
+			quality(nomad.TierTokenMissing, time.Now(), errors.New("no such file"))
 		}
 		quality(nomad.TierTokenRefused, time.Now(), errors.New("403"))
 		time.Sleep(time.Second)
 		quality(nomad.TierUp, time.Now(), nil)
 		const want = `level=WARN msg="tier is down" tier=production url=https://p:4646 error="no response: connection refused"
 level=INFO msg="tier is back" tier=production url=https://p:4646 was=down for=1m3s
-level=WARN msg="the token file of a tier cannot be read" tier=quality url=https://q:4646 error="the gateway cannot read its token file: file does not exist"
+level=WARN msg="the token file of a tier cannot be read" tier=quality url=https://q:4646 error="no such file"
 level=WARN msg="tier refuses the gateway's token" tier=quality url=https://q:4646 error=403
 level=INFO msg="tier is back" tier=quality url=https://q:4646 was="token refused" for=1s
 `
