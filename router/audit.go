@@ -80,3 +80,12 @@ func endEvent(event audit.Event, err error) audit.Event {
 	}
 	return event
 }
+
+// RefusalDecision returns the decision for a client that has logged in, but may not run commands: failed if that is
+// because of a limit.
+func RefusalDecision(err error) audit.Decision {
+	if ExitCode(err) == CodeTryLater {
+		return audit.Failed
+	}
+	return audit.Denied
+}

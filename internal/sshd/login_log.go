@@ -14,6 +14,7 @@ import (
 	"nomadctld/acl"
 	"nomadctld/internal/audit"
 	"nomadctld/internal/metrics"
+	"nomadctld/router"
 )
 
 // loginLog records failed logins in the log and the audit log. Client data is truncated and records are throttled, so
@@ -197,7 +198,7 @@ func (s *Server) recordLogin(c *connection, conn *gossh.ServerConn) (disconnecte
 		Command: []string{}, Decision: audit.Allowed,
 	}
 	if why := c.sessionLimitError(); why != nil {
-		event.Decision, event.Error = audit.Failed, why.Error() // a limit
+		event.Decision, event.Error = router.RefusalDecision(why), why.Error()
 	}
 	s.record(event)
 	return func() {
