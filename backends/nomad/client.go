@@ -84,7 +84,7 @@ func Reopen(earlier map[string]*Client, tiers ...Tier) (map[string]*Client, erro
 			return nil, fmt.Errorf("tier %s: %w", tier.Name, err)
 		}
 		known = append(known, conns)
-		if same := earlier[tier.Name]; same != nil && same.tier == tier && same.cluster == conns {
+		if same := earlier[tier.Name]; same != nil && same.tier.sameSettings(tier) && same.cluster == conns {
 			clients[tier.Name] = same
 			continue
 		}
@@ -93,6 +93,11 @@ func Reopen(earlier map[string]*Client, tiers ...Tier) (map[string]*Client, erro
 		}
 	}
 	return clients, nil
+}
+
+// sameSettings reports whether two tiers are reached in the same way.
+func (t Tier) sameSettings(other Tier) bool {
+	return t.Name == other.Name && t.URL == other.URL && t.TokenFile == other.TokenFile && t.TLS == other.TLS
 }
 
 func newClient(tier Tier, conns *clusterConns) (*Client, error) {
