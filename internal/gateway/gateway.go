@@ -3,9 +3,11 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"os"
 	"slices"
@@ -46,6 +48,7 @@ type Gateway struct {
 	orphans  audit.Orphans // programs that an earlier gateway left running
 	server   *sshd.Server
 	listener net.Listener
+	hostKeys []HostKey
 
 	monitoring *monitoring
 }
@@ -61,15 +64,19 @@ type parts struct {
 	slots    func() []metrics.Slots
 }
 
-// Check returns an error if no gateway can be built from c. It makes no connections and changes no files.
-func Check(c *config.Config) error {
-	_, err := build(c, nil, nil)
-	return err
+// Check returns the host keys of a gateway that is built from c, or an error if none can be built. It makes no
+// connections and changes no files.
+func Check(c *config.Config) ([]HostKey, error) {
+	p, err := build(c, nil, nil)
+	if err != nil {
+		return nil, err
+	}
+	return describeHostKeys(c.General.HostKeys, p.hostKeys), nil
 }
 
 // build creates the parts. It makes no connections. The parts store the logger and the recorder, which may be nil.
 func build(c *config.Config, log *slog.Logger, m *metrics.Recorder) (p parts, err error) {
-	clients, err := nomad.Open(nomadTiers(c.Tiers, m)...)
+	clients, err := nomad.Open(nomadTiers(c.Tiers, m, log)...)
 	if err != nil {
 		return p, err
 	}
@@ -137,7 +144,7 @@ func Listen(c *config.Config, log *slog.Logger) (*Gateway, error) {
 		Clusters: p.clusters, Runtimes: p.runtimes, Writers: p.writers, Ops: registry, Raw: p.raw,
 		Audit: events, AuditRequired: c.Audit.Required, Log: log, Metrics: m,
 	}
-	listener, err := net.Listen("tcp", c.General.Bind)
+	listener, err := listen(c.General.Bind)
 	if err != nil {
 		return nil, err
 	}
@@ -152,7 +159,8 @@ func Listen(c *config.Config, log *slog.Logger) (*Gateway, error) {
 	}
 	g := &Gateway{
 		Metrics: m, monitoring: monitoring, listener: m.Listener(listener),
-		ops: registry, audit: events, requests: requests, orphans: orphans,
+		hostKeys: describeHostKeys(c.General.HostKeys, p.hostKeys),
+		ops:      registry, audit: events, requests: requests, orphans: orphans,
 		server: &sshd.Server{
 			HostKeys: p.hostKeys, Users: users, Handler: requests.Handler(), Log: log, Record: events.Record, Metrics: m,
 			Limits: sshd.Limits{
@@ -167,6 +175,9 @@ func Listen(c *config.Config, log *slog.Logger) (*Gateway, error) {
 	m.Started()
 	return g, nil
 }
+
+// HostKeys returns the host keys, in the order of the configuration.
+func (g *Gateway) HostKeys() []HostKey { return g.hostKeys }
 
 // Addr returns the address that the gateway listens on.
 func (g *Gateway) Addr() net.Addr { return g.listener.Addr() }
@@ -216,14 +227,6 @@ func (g *Gateway) killOrphans(ctx context.Context) {
 }
 
 const orphansNotSearched = "cannot search for programs that an earlier gateway left running"
-
-func nomadTiers(tiers []config.Tier, m *metrics.Recorder) []nomad.Tier {
-	var all []nomad.Tier
-	for _, t := range tiers {
-		all = append(all, nomad.Tier{Name: t.Name, URL: t.URL, TokenFile: t.TokenFile, TLS: t.TLS, Metrics: m})
-	}
-	return all
-}
 
 // clusterOf returns a function that identifies the cluster of a tier. Several tiers may share a cluster.
 func clusterOf(tiers []config.Tier) func(tier string) string {
@@ -275,25 +278,52 @@ func aclGroup(g config.Group) acl.Group {
 	if g.Raw && !slices.Contains(rights, "raw") {
 		rights = append(rights, "raw")
 	}
-	return acl.Group{Name: g.Name, Prefixes: g.Prefixes, Rights: rights, Granted: g.Commands, Namespaces: g.Namespaces}
+	return acl.Group{
+		Name: g.Name, Prefixes: g.Prefixes, Rights: rights, Granted: g.Commands, Namespaces: g.Namespaces,
+		From: g.From, Require: aclRequire(g.Require),
+	}
+}
+
+// aclRequire returns what a login must prove, by right.
+func aclRequire(require map[string][]string) map[string][]acl.Factor {
+	all := map[string][]acl.Factor{}
+	for name, factors := range require {
+		rights := router.ExpandGrants([]string{name})
+		if name == "" {
+			rights = slices.Collect(maps.Keys(router.Rights()))
+		}
+		for _, right := range rights {
+			for _, factor := range factors {
+				all[right] = append(all[right], acl.Factor(factor))
+			}
+		}
+	}
+	for right := range all {
+		slices.Sort(all[right])
+		all[right] = slices.Compact(all[right])
+	}
+	return all
 }
 
 func aclDirectory(c *config.Config) *acl.Directory {
-	d := acl.NewDirectory()
-	for _, u := range c.Users {
-		user := acl.User{Login: u.Name, Name: u.FullName}
-		if user.Name == "" {
-			user.Name = u.Name
-		}
-		for _, name := range u.Groups {
-			g := c.Groups[name]
-			user.Groups = append(user.Groups, aclGroup(g))
-		}
-		var keys []string
-		for _, key := range u.Keys {
-			keys = append(keys, string(key.Marshal()))
-		}
-		d.Add(user, keys...)
+	rules := acl.Rules{
+		CAs: c.Auth.CAs, Revoked: c.Auth.Revoked, MaxValidity: c.Auth.MaxValidity,
+		Principals: map[string][]acl.Group{},
 	}
-	return d
+	groups := func(names []string) (all []acl.Group) {
+		for _, name := range names {
+			all = append(all, aclGroup(c.Groups[name]))
+		}
+		return all
+	}
+	for principal, names := range c.Auth.Principals {
+		rules.Principals[principal] = groups(names)
+	}
+	for _, u := range c.Users {
+		rules.Accounts = append(rules.Accounts, acl.Account{
+			User: acl.User{Login: u.Name, Name: cmp.Or(u.FullName, u.Name), Groups: groups(u.Groups)},
+			Keys: u.Keys, Certificates: u.Cert, From: u.From,
+		})
+	}
+	return acl.NewDirectory(rules)
 }

@@ -31,6 +31,7 @@ type Server struct {
 	Record   func(audit.Event) // logins, failed logins and disconnects; nil: not recorded
 	Metrics  *metrics.Recorder // may be nil
 
+	now        func() time.Time // for the validity of keys and certificates; nil: time.Now
 	ssh        *ssh.Server
 	commandCtx context.Context // canceled to stop all commands
 
@@ -42,6 +43,8 @@ type Server struct {
 	mu    sync.Mutex // guards the fields below
 	conns map[*connection]struct{}
 	usage map[string]*userUsage // by login
+
+	stopAt time.Time // when running commands are canceled; zero: the server is not stopping
 }
 
 // Limits bounds the resources of clients. A zero value means the default in brackets, if there is one. The
@@ -84,8 +87,8 @@ func setDefault[T comparable](v *T, value T) {
 }
 
 // Serve accepts connections on l until ctx ends. Then it closes idle connections, gives running commands a grace
-// period, cancels them with router.ErrGatewayStopping and finally closes their connections. It returns nil afterwards,
-// or the error of Accept. Commands that do not stop are logged and abandoned.
+// period and prints that, cancels them with router.ErrGatewayStopping and finally closes their connections. It returns
+// nil afterwards, or the error of Accept. Commands that do not stop are logged and abandoned.
 func (s *Server) Serve(ctx context.Context, l net.Listener, grace time.Duration) error {
 	s.Limits.setDefaults()
 	s.mu.Lock() // Connections may be called before Serve
@@ -104,6 +107,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, grace time.Duration)
 	if err := s.accept(l); ctx.Err() == nil {
 		return err
 	}
+	s.announceStop(grace)
 	const (
 		interval   = 20 * time.Millisecond
 		closeGrace = time.Second // for commands whose connection was closed
@@ -199,13 +203,14 @@ func (s *Server) serve(c *connection, login *pendingLogin) {
 	defer cancel()
 	disconnected = s.recordLogin(c, conn)
 	s.goRecover("keepalive", c, func() { s.keepAlive(ctx, c, conn) })
+	s.goRecover("login expiry", c, func() { s.watchLogin(ctx, c, conn) })
 	s.goRecover("requests", c, func() { gossh.DiscardRequests(requests) }) // also refuses keepalives, as OpenSSH does
 	for channel := range channels {
 		switch kind := channel.ChannelType(); {
 		case kind == "session":
 			s.goRecover("session", c, func() { s.session(ctx, c, conn, channel) })
 		case slices.Contains(forwardChannels, kind):
-			channel.Reject(gossh.Prohibited, forwardRefusal)
+			channel.Reject(gossh.Prohibited, s.forwardRefusal(conn))
 		default:
 			channel.Reject(gossh.UnknownChannelType, "unsupported channel type")
 		}
