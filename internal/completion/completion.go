@@ -60,7 +60,7 @@ func Tasks(jobs []backends.Job, last string, acceptsJobs bool) (all []Candidate)
 	return append(all, execIDs(jobs, !acceptsJobs)...)
 }
 
-// selector is a name of a task. below is the start of the word for which it is offered although a shorter one is unique.
+// selector is a name of a task. It is offered to a user who has typed below even if a shorter one is unique.
 type selector struct{ name, below string }
 
 // instanceLevel is the position of the name of the allocation among the selectors.

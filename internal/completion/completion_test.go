@@ -73,8 +73,8 @@ func TestTasks_Instances(t *testing.T) {
 	pod.Tasks = append(pod.Tasks, backends.Task{Name: "proxy", ExecID: "4", State: "running"})
 	podTwo := newAllocation("pod", "g", "5", "running")
 	podTwo.Name, podTwo.Tasks = "pod.g[1]", pod.Tasks
-	system := []backends.Allocation{newAllocation("agent", "g", "6", "running"), newAllocation("agent", "g", "7", "running")}
-	jobs := []backends.Job{newJob("web", first, second), newJob("pod", pod, podTwo), newJob("agent", system...)}
+	agent := newJob("agent", newAllocation("agent", "g", "6", "running"), newAllocation("agent", "g", "7", "running"))
+	jobs := []backends.Job{newJob("web", first, second), newJob("pod", pod, podTwo), agent}
 	for _, tc := range []struct {
 		last        string
 		acceptsJobs bool
