@@ -14,7 +14,13 @@ type JobDetail struct {
 	Evaluations []Evaluation // newest first
 	Children    *ChildCounts // of a periodic or parameterized job; nil for others
 	Schedule    Schedule
+	Actions     []Action // in the order of the definition
+
+	IdempotencyToken string // of the dispatch that created the job; empty: none
 }
+
+// Action is a command that the job defines for a task.
+type Action struct{ Name, Group, Task string }
 
 // Group is a task group as the job defines it.
 type Group struct {
@@ -24,7 +30,8 @@ type Group struct {
 	Tasks      []TaskDefinition // in the order in which Nomad starts them
 	Restart    RestartPolicy
 	Reschedule ReschedulePolicy
-	Scaling    *CountRange // nil: any count
+	Scaling    *CountRange   // nil: any count
+	MaxRun     time.Duration // an allocation of a batch or sysbatch job is stopped after it; 0: never
 }
 
 // Task returns the definition of a task. ok is false if the group does not have it.
@@ -92,6 +99,7 @@ type Check struct {
 	Service, Name string
 	Task          string // empty: a check of the group
 	Status        string // success, failure or pending
+	StatusCode    int    // of HTTP; 0: not an HTTP check, or no response
 	Output        string
 	Readiness     bool // a readiness check, not a health check
 	Time          time.Time

@@ -48,7 +48,7 @@ and for each of its tasks, in the order in which Nomad starts them:
   - CPU and memory in use and the limits, volumes
   - restarts and the restart policy, Nomad's service checks
   - all events that Nomad still has, with their messages
-  - if it crashed, the last lines of its stderr or stdout (needs the right: logs)
+  - the last lines of stderr if it crashed (you need the right to use logs)
 
 info JOB leaves out failed allocations that Nomad has replaced. It shows complete and
 lost allocations only if there are no others. Select any by ID.`,
@@ -69,7 +69,7 @@ func (i *info) Run(ctx context.Context, req *router.Request) error {
 	}
 	view := infoView{now: time.Now(), job: job, whole: req.Target.Task == nil}
 	if view.whole {
-		view.selectAllocations()
+		view.selectAllocations(i.json)
 	} else {
 		view.selectTask(*req.Target.Allocation, *req.Target.Task)
 	}
@@ -77,6 +77,10 @@ func (i *info) Run(ctx context.Context, req *router.Request) error {
 		return err
 	}
 	done()
+	if n := len(view.allocations); n > maxDetails {
+		_ = printNotice(req, "only the first %d of %d allocations have addresses, limits and volumes (see: info ID)",
+			maxDetails, n)
+	}
 	if i.json {
 		return render.JSON(req.Console.Stdout, view.json())
 	}

@@ -23,31 +23,31 @@ func (v *infoView) writeAllocation(text *render.Details, a backends.Allocation) 
 			text.ColoredFact("Reason", "", reason, render.Warn)
 		}
 	}
-	text.Fact("Node", cmp.Or(a.Node, "no node yet"), v.nodeText(a, detail))
+	text.Fact("Node", "", v.nodeText(a, detail))
 	if a.Status == "unknown" {
-		text.Fact("Disconnected", v.when(a.Modified),
-			"the node has lost its connection to Nomad; the task may still be running")
+		text.ColoredFact("Disconnected", "", v.when(a.Modified)+
+			": the node has lost its connection to Nomad; the tasks may still be running", render.Warn)
 	}
-	text.Fact("Version", fmt.Sprint(a.Version), v.versionText(a))
+	text.Fact("Version", "", v.versionText(a))
 	if a.Desired != "" && a.Desired != "run" {
-		text.Fact("Desired", a.Desired, a.DesiredReason)
+		text.Fact("Desired", "", strings.TrimSuffix(a.Desired+": "+a.DesiredReason, ": "))
 	}
 	for _, p := range detail.Ports {
 		text.Fact("Address", p.Label, addressText(p, detail.NetworkMode))
 	}
 	if !detail.Deadline.IsZero() && !a.TerminalStatus() {
-		text.Fact("Max run time", v.when(detail.Deadline), "then Nomad stops it")
+		text.Fact("Deadline", "", v.when(detail.Deadline)+" (max_run_duration): then Nomad stops it")
 	}
-	v.writeReplacements(text, a, detail.Reschedule)
+	v.writeReplacements(text, a)
 }
 
-// nodeText returns why the node of an allocation is not as usual.
+// nodeText returns the node of an allocation and, if it is not as usual, its state.
 func (v *infoView) nodeText(a backends.Allocation, detail backends.AllocationDetail) string {
-	var facts []string
+	facts := []string{cmp.Or(a.Node, "none yet")}
 	node, known := v.nodes[a.NodeID]
 	switch {
 	case node.Draining && !node.DrainForced.IsZero():
-		facts = append(facts, "draining, at most until "+v.when(node.DrainForced))
+		facts = append(facts, "draining (deadline "+v.when(node.DrainForced)+")")
 	case node.Draining:
 		facts = append(facts, "draining")
 	case node.Ineligible:
@@ -63,7 +63,7 @@ func (v *infoView) nodeText(a backends.Allocation, detail backends.AllocationDet
 }
 
 func (v *infoView) versionText(a backends.Allocation) string {
-	var facts []string
+	facts := []string{fmt.Sprint(a.Version)}
 	if a.Canary {
 		facts = append(facts, "canary")
 	}
@@ -95,30 +95,33 @@ func addressText(p backends.Port, mode string) string {
 	return text
 }
 
-// writeReplacements writes which failed allocations this one replaces, and whether and when Nomad replaces it.
-func (v *infoView) writeReplacements(text *render.Details, a backends.Allocation, policy backends.ReschedulePolicy) {
+// writeReplacements writes which failed allocation this one replaces, and whether and when Nomad replaces it.
+func (v *infoView) writeReplacements(text *render.Details, a backends.Allocation) {
+	detail, known := v.details[a.ID]
 	if n := len(a.Rescheduled); n > 0 {
 		last := a.Rescheduled[n-1]
-		replaces := "replaces the failed allocation " + phrase.ShortID(last.Previous)
-		if n > 1 {
-			replaces = fmt.Sprintf("the %d. time; %s", n, replaces)
-		}
-		text.Fact("Rescheduled", v.when(last.Time), replaces)
+		text.Fact("Rescheduled", "", fmt.Sprintf("%s, replaces the failed allocation %s (attempt %d)",
+			v.when(last.Time), phrase.ShortID(last.Previous), n))
 	}
+	next := "none"
 	switch {
 	case a.Next != "":
-		text.Fact("Replaced by", phrase.ShortID(a.Next), "")
+		text.Fact("Replaced by", "", phrase.ShortID(a.Next))
+		return
 	case a.Status != "failed" || a.JobType == "system" || a.JobType == "sysbatch":
+		return
 	case a.RescheduleAt.After(v.now):
-		text.Fact("Replacement", v.when(a.RescheduleAt), reschedulePolicyText(policy))
+		next = v.when(a.RescheduleAt)
 	case !a.RescheduleAt.IsZero():
-		text.Fact("Replacement", "now", reschedulePolicyText(policy))
-	default:
-		text.Fact("Replacement", "none", reschedulePolicyText(policy))
+		next = "now"
 	}
+	if known {
+		next += "; policy: " + reschedulePolicyText(detail.Reschedule)
+	}
+	text.Fact("Replacement", "", next)
 }
 
-// reschedulePolicyText describes a reschedule policy. It is empty if the policy is not known.
+// reschedulePolicyText describes a reschedule policy: "5 in 24h, after 30s to 1h".
 func reschedulePolicyText(p backends.ReschedulePolicy) string {
 	delay := ""
 	if p.Delay > 0 {
@@ -129,11 +132,9 @@ func reschedulePolicyText(p backends.ReschedulePolicy) string {
 	}
 	switch {
 	case p.Unlimited:
-		return "policy: unlimited" + delay
+		return "unlimited" + delay
 	case p.Attempts > 0:
-		return fmt.Sprintf("policy: %d in %s%s", p.Attempts, durationText(p.Interval), delay)
-	case p == backends.ReschedulePolicy{}:
-		return ""
+		return fmt.Sprintf("%d in %s%s", p.Attempts, durationText(p.Interval), delay)
 	}
-	return "policy: never"
+	return "never"
 }

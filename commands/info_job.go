@@ -2,6 +2,8 @@ package commands
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,6 +24,9 @@ func (v *infoView) writeJob(text *render.Details) {
 	state := jobstate.Job(job.Job)
 	text.Heading(job.ID, state.Word, "", "", levelColor(state.Level))
 	for _, reason := range state.Reasons {
+		if job.Children != nil {
+			break // they are shown below
+		}
 		text.ColoredFact("Reason", "", reason, levelColor(max(state.Level, jobstate.Warn)))
 	}
 	status := job.Status
@@ -40,13 +45,24 @@ func (v *infoView) writeJob(text *render.Details) {
 	}
 	v.writeSchedule(text)
 	v.writeDeployment(text)
-	if v.replaced > 0 {
-		text.Fact("Earlier", phrase.Count(v.replaced, "failed allocation"),
-			"left out, because Nomad has replaced them (see: ps --all "+job.ID+")")
+	if len(v.leftOut) > 0 {
+		text.Fact("Earlier", "", v.leftOutText()+" (see: ps --all "+job.ID+")")
 	}
-	if v.older > 0 {
-		text.Fact("Earlier", phrase.Count(v.older, "finished allocation"), "left out (see: ps --all "+job.ID+")")
+}
+
+// leftOutText counts the allocations that are left out: "4 failed, 1 lost allocations".
+func (v *infoView) leftOutText() string {
+	var counts []string
+	total := 0
+	for _, status := range slices.Sorted(maps.Keys(v.leftOut)) {
+		counts = append(counts, fmt.Sprintf("%d %s", v.leftOut[status], status))
+		total += v.leftOut[status]
 	}
+	text := strings.Join(counts, ", ") + " allocation"
+	if total > 1 {
+		text += "s"
+	}
+	return text
 }
 
 // writeSchedule writes when a periodic job runs, how a parameterized job is dispatched, and their child jobs.
@@ -72,7 +88,7 @@ func (v *infoView) writeSchedule(text *render.Details) {
 	if c := job.Children; c != nil {
 		text.Fact("Child jobs", "", fmt.Sprintf("%d pending, %d running, %d dead", c.Pending, c.Running, c.Dead))
 		for _, child := range v.children[:min(maxChildren, len(v.children))] {
-			text.Fact(v.when(child.Submitted), childState(&child), child.ID)
+			text.Event(v.when(child.Submitted), childState(&child), child.ID)
 		}
 	}
 }

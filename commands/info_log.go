@@ -2,6 +2,8 @@ package commands
 
 import (
 	"context"
+	"errors"
+	"slices"
 	"strings"
 
 	"golang.org/x/sync/errgroup"
@@ -9,6 +11,7 @@ import (
 	"nomadctld/backends"
 	"nomadctld/internal/jobstate"
 	"nomadctld/internal/safego"
+	"nomadctld/router"
 )
 
 const (
@@ -24,9 +27,6 @@ type logExcerpt struct {
 	Lines  []string // not escaped
 	Failed bool     // the log could not be read in time
 }
-
-// logSource reads a log as backends.LogSource does.
-type logSource = func(context.Context, backends.LogQuery, func(backends.LogChunk) error) error
 
 // crashedTask is a task whose last output info shows.
 type crashedTask struct {
@@ -50,20 +50,20 @@ func (v *infoView) crashedTasks() (crashed []crashedTask) {
 // readExcerpts returns the last lines of tasks, by exec ID. open returns nil for a log that the user may not read. Such
 // tasks are missing in the result.
 func readExcerpts(
-	ctx context.Context, crashed []crashedTask, open func(crashedTask) logSource,
+	ctx context.Context, crashed []crashedTask, open func(crashedTask) router.LogReader,
 ) map[string]logExcerpt {
 	all := make([]logExcerpt, len(crashed))
 	var g errgroup.Group
 	g.SetLimit(maxExcerptReads)
 	for i, t := range crashed {
-		read := open(t)
-		if read == nil {
+		log := open(t)
+		if log == nil {
 			continue
 		}
 		all[i].Failed = true
 		g.Go(func() error {
 			return safego.Protect(func() error {
-				all[i] = readExcerpt(ctx, read)
+				all[i] = readExcerpt(ctx, log, t)
 				return nil
 			})
 		})
@@ -78,31 +78,50 @@ func readExcerpts(
 	return excerpts
 }
 
-func readExcerpt(ctx context.Context, read logSource) logExcerpt {
+// readExcerpt reads the last lines of stderr or, if it is empty, of stdout. If the task is running again, its previous
+// run explains the crash. Otherwise, a new run may have just started.
+func readExcerpt(ctx context.Context, log router.LogReader, t crashedTask) logExcerpt {
+	reads := []logRead{log.Log}
+	if t.task.Restarts > 0 {
+		reads = append(reads, log.PreviousLog)
+	}
+	if t.allocation.Runs(t.task) {
+		slices.Reverse(reads)
+	}
 	for _, output := range []string{"Stderr", "Stdout"} {
-		var text []byte
-		cut := ""
-		stderr := output == "Stderr"
-		query := backends.LogQuery{Stderr: stderr, Stdout: !stderr, Lines: 2 * excerptLines} // some may be blank
-		err := read(ctx, query, func(c backends.LogChunk) error {
-			text = append(text, c.Data...)
-			if over := len(text) - maxExcerptBytes; over > 0 {
-				text, cut = text[over:], "…"
+		for _, read := range reads {
+			lines, err := lastLines(ctx, read, output == "Stderr")
+			switch {
+			case errors.Is(err, backends.ErrRunsNotSeparable):
+			case err != nil:
+				return logExcerpt{Output: output, Failed: true}
+			case len(lines) > 0:
+				return logExcerpt{Output: output, Lines: lines}
 			}
-			return nil
-		})
-		if err != nil {
-			return logExcerpt{Output: output, Failed: true}
-		}
-		var lines []string
-		for line := range strings.Lines(cut + string(text)) {
-			if strings.TrimSpace(line) != "" {
-				lines = append(lines, strings.TrimRight(line, " \t\r\n"))
-			}
-		}
-		if len(lines) > 0 {
-			return logExcerpt{Output: output, Lines: lines[max(0, len(lines)-excerptLines):]}
 		}
 	}
 	return logExcerpt{}
+}
+
+// logRead is a method of router.LogReader.
+type logRead = func(context.Context, backends.LogQuery, func(backends.LogChunk) error) error
+
+// lastLines returns the last lines that are not blank.
+func lastLines(ctx context.Context, read logRead, stderr bool) (lines []string, err error) {
+	query := backends.LogQuery{Stderr: stderr, Stdout: !stderr, Lines: 2 * excerptLines} // some may be blank
+	var text []byte
+	cut := ""
+	err = read(ctx, query, func(c backends.LogChunk) error {
+		text = append(text, c.Data...)
+		if over := len(text) - maxExcerptBytes; over > 0 {
+			text, cut = text[over:], "…"
+		}
+		return nil
+	})
+	for line := range strings.Lines(cut + string(text)) {
+		if strings.TrimSpace(line) != "" {
+			lines = append(lines, strings.TrimRight(line, " \t\r\n"))
+		}
+	}
+	return lines[max(0, len(lines)-excerptLines):], err
 }

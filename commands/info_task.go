@@ -3,11 +3,13 @@ package commands
 import (
 	"fmt"
 	"math"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/dustin/go-humanize"
+	"github.com/mattn/go-runewidth"
 
 	"nomadctld/backends"
 	"nomadctld/internal/jobstate"
@@ -24,36 +26,65 @@ func (v *infoView) writeTask(text *render.Details, a backends.Allocation, t back
 		name += " (" + definition.Lifecycle() + ")"
 	}
 	text.Heading(t.ExecID, state.Word, v.when(ageStart(a, t)), name, levelColor(state.Level))
-	for _, reason := range state.Reasons {
+	if reason := state.Reason(); reason != "" && state.Level != jobstate.Neutral { // Started shows when it finished
 		text.ColoredFact("Reason", "", reason, reasonColor(state.Level))
+	}
+	if !t.Started.IsZero() {
+		text.Fact("Started", "", v.startedText(a, t))
 	}
 	usage, measured := v.usage[t.ExecID]
 	switch runs := a.MayRun(t); {
 	case runs && measured:
 		text.Fact("Usage", "", usageWithLimits(usage, definition))
 	case runs && known:
-		text.Fact("Usage", "not measured", limitsText(definition))
+		text.Fact("Usage", "", "not measured; limits: "+limitsText(definition))
 	case runs:
-		text.Fact("Usage", "not measured", "")
+		text.Fact("Usage", "", "not measured")
 	case known:
 		text.Fact("Limits", "", limitsText(definition))
 	}
-	if t.Restarts > 0 || t.Failed || a.TaskState(t) != backends.StateDead {
-		text.Fact("Restarts", "", restartText(t, definition.Restart, v))
+	if t.Restarts > 0 || known && (t.Failed || a.MayRun(t)) {
+		text.Fact("Restarts", "", v.restartText(t, definition.Restart))
 	}
 	for _, m := range definition.Volumes {
 		text.Fact("Volume", m.Name, volumeText(m))
 	}
 	for _, check := range v.checks[a.ID] {
 		if check.Task == "" || check.Task == t.Name {
-			output := strings.Join(strings.Fields(check.Output), " ")
-			text.Fact("Check", check.Status, check.Service+" "+check.Name+": "+output)
+			text.Fact("Check", check.Status, check.Service+" "+check.Name+": "+checkText(check))
 		}
 	}
 	for _, event := range t.Events {
-		text.Fact(v.when(event.Time), event.Type, event.Message)
+		text.Event(v.when(event.Time), event.Type, event.Message)
 	}
 	v.writeExcerpt(text, t)
+}
+
+// startedText returns when a task started and, if it has stopped, how long it ran.
+func (v *infoView) startedText(a backends.Allocation, t backends.Task) string {
+	text := t.Started.UTC().Format(time.RFC3339)
+	if a.TaskState(t) == backends.StateDead && t.Finished.After(t.Started) {
+		text += ", ran for " + jobstate.Age(t.Finished.Sub(t.Started))
+	}
+	return text
+}
+
+// maxCheckColumns limits the output of a check. JSON has all of it.
+const maxCheckColumns = 160
+
+var htmlTag = regexp.MustCompile(`<[^>]*>`)
+
+// checkText returns the result of a check on one line. Of an HTML page, only the text says something.
+func checkText(c backends.Check) string {
+	output := strings.TrimSpace(c.Output)
+	if strings.HasPrefix(output, "<") {
+		output = htmlTag.ReplaceAllString(output, " ")
+	}
+	output = runewidth.Truncate(strings.Join(strings.Fields(output), " "), maxCheckColumns, "…")
+	if c.StatusCode != 0 {
+		output = strings.TrimSuffix(fmt.Sprintf("HTTP %d, %s", c.StatusCode, output), ", ")
+	}
+	return output
 }
 
 // reasonColor returns the color of a reason. The reason of a good state is not colored.
@@ -129,7 +160,7 @@ func coresText(d backends.TaskDefinition) string {
 
 // restartText returns how often Nomad has restarted a task, and the policy: "139 restarts; policy: 100 in 10m, then
 // delay". It does not count what the policy still permits, because Nomad retains only the last ten events.
-func restartText(t backends.Task, p backends.RestartPolicy, v *infoView) string {
+func (v *infoView) restartText(t backends.Task, p backends.RestartPolicy) string {
 	text := "1 restart"
 	if t.Restarts != 1 {
 		text = fmt.Sprintf("%d restarts", t.Restarts)

@@ -21,8 +21,7 @@ type infoView struct {
 	job         backends.JobDetail    // with all its allocations
 	allocations []backends.Allocation // the selected ones
 	whole       bool                  // a job is shown, not one task
-	replaced    int                   // failed allocations that are left out, because Nomad has replaced them
-	older       int                   // complete and lost allocations that are left out, although others of them are shown
+	leftOut     map[string]int        // numbers of other allocations, by status
 	children    []backends.Job        // of a periodic or parameterized job, newest first
 
 	details  map[string]backends.AllocationDetail // by allocation ID
@@ -35,13 +34,14 @@ type infoView struct {
 // maxFinished is the number of complete and lost allocations that info shows if there are no others.
 const maxFinished = 10
 
-// selectAllocations selects the allocations of the job that matter now, or the latest ones if all are finished.
-func (v *infoView) selectAllocations() {
+// selectAllocations selects the allocations of the job that matter now, or the latest ones if all are finished. Failed
+// allocations that Nomad has replaced are selected only if withReplaced is set.
+func (v *infoView) selectAllocations(withReplaced bool) {
+	v.leftOut = map[string]int{}
 	var finished []backends.Allocation
 	for i, a := range v.job.Allocations {
 		switch {
-		case jobstate.Superseded(a):
-			v.replaced++
+		case jobstate.Superseded(a) && !withReplaced:
 		case !a.HiddenByDefault():
 			v.allocations = append(v.allocations, a)
 		case !slices.ContainsFunc(v.job.Allocations[:i], a.SameInstance): // those of an instance are sorted newest first
@@ -50,7 +50,11 @@ func (v *infoView) selectAllocations() {
 	}
 	if len(v.allocations) == 0 {
 		v.allocations = finished[:min(maxFinished, len(finished))]
-		v.older = len(finished) - len(v.allocations)
+	}
+	for _, a := range v.job.Allocations {
+		if !slices.ContainsFunc(v.allocations, func(b backends.Allocation) bool { return a.ID == b.ID }) {
+			v.leftOut[a.Status]++
+		}
 	}
 }
 
@@ -65,8 +69,10 @@ func (v *infoView) selectTask(a backends.Allocation, task backends.Task) {
 	v.allocations = []backends.Allocation{a}
 }
 
-// maxDetailReads limits concurrent reads of allocations.
-const maxDetailReads = 8
+const (
+	maxDetails     = 200 // allocations of which info reads the details
+	maxDetailReads = 8   // concurrent
+)
 
 // read reads what the job does not contain, as far as it arrives within statsTimeout. It returns an error only if ctx
 // is done.
@@ -81,14 +87,13 @@ func (v *infoView) read(ctx context.Context, req *router.Request, withLogs bool)
 	start(func() { v.checks = cluster.Checks(readCtx, v.allocations) })
 	start(func() { v.usage = cluster.Usage(readCtx, v.allocations) })
 	start(func() { v.nodes = cluster.NodeStates(readCtx, v.allocations) })
-	start(func() { v.details = readDetails(readCtx, cluster, v.allocations) })
+	start(func() {
+		v.details = readDetails(readCtx, cluster, v.allocations[:min(maxDetails, len(v.allocations))])
+	})
 	if withLogs {
 		start(func() {
-			v.excerpts = readExcerpts(readCtx, v.crashedTasks(), func(t crashedTask) logSource {
-				if log := req.Access.LogOf(t.allocation, t.task.Name); log != nil {
-					return log.Log
-				}
-				return nil
+			v.excerpts = readExcerpts(readCtx, v.crashedTasks(), func(t crashedTask) router.LogReader {
+				return req.Access.LogOf(t.allocation, t.task.Name)
 			})
 		})
 	}

@@ -127,22 +127,25 @@ type (
 		Check   string    `json:"check"`
 		Task    string    `json:"task" doc:"empty: the check belongs to the group"`
 		Status  string    `json:"status" doc:"success, failure or pending"`
+		Code    int       `json:"status_code" doc:"of HTTP; 0: not an HTTP check, or no response"`
 		Output  string    `json:"output"`
 		Time    time.Time `json:"time"`
 	}
 	taskOutput struct {
-		ExecID    string        `json:"exec_id"`
-		Task      string        `json:"task"`
-		State     string        `json:"state" doc:"pending, running, dead or unknown (may still be running)"`
-		Started   *time.Time    `json:"started" doc:"the last start; null: not started"`
-		Ended     *time.Time    `json:"ended" doc:"null: not finished, or may still be running"`
-		Restarts  int           `json:"restarts"`
-		Restarted *time.Time    `json:"last_restart" doc:"null: none"`
-		CPU       *float64      `json:"cpu_mhz" doc:"null: not measured; status --json never measures it"`
-		Memory    *uint64       `json:"memory_bytes" doc:"null: not measured; status --json never measures it"`
-		MemoryMax *uint64       `json:"memory_max_bytes" doc:"the peak; null: not measured; status --json never measures it"`
-		Flags     []string      `json:"flags" doc:"the column Extra of ps in a pipe"`
-		Events    []eventOutput `json:"events" doc:"oldest first"`
+		ExecID    string     `json:"exec_id"`
+		Task      string     `json:"task"`
+		State     string     `json:"state" doc:"pending, running, dead or unknown (may still be running)"`
+		Started   *time.Time `json:"started" doc:"the last start; null: not started"`
+		Ended     *time.Time `json:"ended" doc:"null: not finished, or may still be running"`
+		Restarts  int        `json:"restarts"`
+		Restarted *time.Time `json:"last_restart" doc:"null: none"`
+		CPU       *float64   `json:"cpu_mhz" doc:"null: not measured; status --json never measures it"`
+		Memory    *uint64    `json:"memory_bytes" doc:"null: not measured; status --json never measures it"`
+		MemoryMax *uint64    `json:"memory_max_bytes" doc:"the peak; null: not measured; status --json never measures it"`
+		Flags     []string   `json:"flags" doc:"the column Extra of ps in a pipe"`
+
+		Defined *definitionOutput `json:"definition" doc:"null: not known; only info --json has it"`
+		Events  []eventOutput     `json:"events" doc:"oldest first"`
 	}
 	definitionOutput struct {
 		Driver    string         `json:"driver"`
@@ -219,7 +222,7 @@ func jobJSON(job backends.JobDetail, usage map[string]backends.Usage, checks map
 			one.Replaces = append(one.Replaces, r.Previous)
 		}
 		for _, c := range checks[a.ID] {
-			one.Checks = append(one.Checks, checkOutput{c.Service, c.Name, c.Task, c.Status, c.Output, c.Time})
+			one.Checks = append(one.Checks, checkOutput{c.Service, c.Name, c.Task, c.Status, c.StatusCode, c.Output, c.Time})
 		}
 		for _, t := range a.Tasks {
 			u := usage[t.ExecID]

@@ -2,7 +2,6 @@ package commands
 
 import (
 	"io"
-	"slices"
 	"strings"
 
 	"github.com/mattn/go-runewidth"
@@ -231,16 +230,7 @@ func (l psLayout) shorten(name string, indent int, state string) string {
 	if l.width == 0 || l.wide || runewidth.StringWidth(name) <= room {
 		return name
 	}
-	room = max(room, 8)
-	head := runewidth.Truncate(name, room*2/3, "")
-	tail := ""
-	for _, r := range slices.Backward([]rune(name)) {
-		if runewidth.StringWidth(head)+1+runewidth.StringWidth(tail)+runewidth.RuneWidth(r) > room {
-			break
-		}
-		tail = string(r) + tail
-	}
-	return head + "…" + tail
+	return render.Shorten(name, max(room, 8))
 }
 
 func levelColor(level jobstate.Level) render.Color {

@@ -11,7 +11,6 @@ import (
 
 	"nomadctld/backends"
 	"nomadctld/internal/console"
-	"nomadctld/internal/escape"
 	"nomadctld/internal/jobrelease"
 	"nomadctld/internal/monitor"
 	"nomadctld/internal/ops"
@@ -110,7 +109,7 @@ func (r *restartCommand) Run(ctx context.Context, req *router.Request) error {
 		return err
 	}
 	if r.background {
-		fmt.Fprintf(req.Console.Stderr, "restarting %s in the background (see: ops %s)\n", escape.Text(req.Args[0]), op.ID)
+		printNotice(req, "restarting %s in the background (see: ops %s)", req.Args[0], op.ID)
 		return printResult(req, "%s", op.ID)
 	}
 	unit := "batch"

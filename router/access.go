@@ -39,6 +39,7 @@ func (a *Access) RuntimeOf(allocation backends.Allocation, task string) TaskRunt
 // LogReader reads the log of a task. See TaskRuntime.
 type LogReader interface {
 	Log(ctx context.Context, q backends.LogQuery, each func(backends.LogChunk) error) error
+	PreviousLog(ctx context.Context, q backends.LogQuery, each func(backends.LogChunk) error) error
 }
 
 // LogOf returns the log of a task in an allocation of the target's job. It is nil if the user may not run logs on the

@@ -43,11 +43,18 @@ func allocationDetail(full *api.Allocation) backends.AllocationDetail {
 	for i := range d.Tasks {
 		assignLimits(&d.Tasks[i], full.AllocatedResources)
 	}
-	batch := deref(full.Job.Type) == "batch" || deref(full.Job.Type) == "sysbatch"
-	if limit := deref(g.MaxRunDuration); limit > 0 && batch { // Nomad ignores it in other jobs
+	if limit := maxRun(full.Job, g); limit > 0 {
 		d.Deadline = time.Unix(0, full.CreateTime).Add(limit).UTC()
 	}
 	return d
+}
+
+// maxRun returns the group's max_run_duration, or 0 if Nomad ignores it because of the type of the job.
+func maxRun(job *api.Job, g *api.TaskGroup) time.Duration {
+	if kind := deref(job.Type); kind != "batch" && kind != "sysbatch" {
+		return 0
+	}
+	return max(deref(g.MaxRunDuration), 0)
 }
 
 // assignedPorts returns the ports of an allocation. Allocations of Nomad before 0.12 have them only in their networks.

@@ -145,7 +145,7 @@ func jobDetail(
 	d := backends.JobDetail{
 		Job: job, Name: *definition.Name, Version: *definition.Version, Priority: *definition.Priority,
 		Datacenters: definition.Datacenters, NodePool: deref(definition.NodePool),
-		Schedule: scheduleOf(definition),
+		Schedule: scheduleOf(definition), IdempotencyToken: deref(definition.DispatchIdempotencyToken),
 	}
 	d.Type, d.Status, d.Stopped = *definition.Type, *definition.Status, *definition.Stop
 	d.Submitted = time.Unix(0, deref(definition.SubmitTime)).UTC()
@@ -175,7 +175,12 @@ func jobDetail(
 	for _, g := range definition.TaskGroups {
 		group := backends.Group{
 			Name: *g.Name, Count: *g.Count, Tasks: taskDefinitions(g), Restart: restartPolicy(g.RestartPolicy),
-			Reschedule: reschedulePolicy(g.ReschedulePolicy),
+			Reschedule: reschedulePolicy(g.ReschedulePolicy), MaxRun: maxRun(definition, g),
+		}
+		for _, task := range g.Tasks {
+			for _, action := range task.Actions {
+				d.Actions = append(d.Actions, backends.Action{Name: action.Name, Group: *g.Name, Task: task.Name})
+			}
 		}
 		if p := g.Scaling; p != nil {
 			group.Scaling = &backends.CountRange{Min: int(deref(p.Min)), Max: int(deref(p.Max))}

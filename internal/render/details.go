@@ -1,6 +1,7 @@
 package render
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/mattn/go-runewidth"
@@ -17,6 +18,7 @@ type Details struct {
 
 type detailsLine struct {
 	heading bool
+	event   bool
 	cells   [3]string // escaped
 	text    []string  // lines, escaped
 	color   Color     // of the second cell of a heading, and of the text of a fact
@@ -42,6 +44,12 @@ func (d *Details) ColoredFact(label, subject, text string, color Color) {
 	d.lines = append(d.lines, detailsLine{
 		cells: [3]string{"", escapeCell(label), escapeCell(subject)}, text: textLines(text), color: color,
 	})
+}
+
+// Event adds a fact whose label is a time, and is shown even if it equals the one above.
+func (d *Details) Event(age, kind, text string) {
+	d.Fact(age, kind, text)
+	d.lines[len(d.lines)-1].event = true
 }
 
 // textLines returns the lines of an untrusted text that are not blank, escaped.
@@ -122,7 +130,7 @@ func (d *Details) writeTerminal(b *strings.Builder, block []detailsLine) {
 			continue
 		}
 		at := &columnWriter{Builder: b}
-		if line.cells[1] != before {
+		if line.event || line.cells[1] != before {
 			at.put(detailsIndent, line.cells[1], "")
 		}
 		before = line.cells[1]
@@ -131,21 +139,31 @@ func (d *Details) writeTerminal(b *strings.Builder, block []detailsLine) {
 			at.put(start, line.cells[2], d.color(StateColor(line.cells[2])))
 			start += subject + detailsGap
 		}
+		from := max(start, at.column+detailsGap)
+		if at.column == 0 {
+			from = start
+		}
+		if subjects := detailsIndent + label + detailsGap; from > subjects && hasWordWider(line.text, width-from) {
+			from = subjects
+			at.newline()
+		}
 		for i, text := range line.text {
-			from := start
-			if i == 0 && at.column > 0 {
-				from = max(start, at.column+detailsGap)
-			}
 			for j, wrapped := range Wrap(text, max(width-from, minWrapWidth)) {
 				if i+j > 0 {
 					at.newline()
 				}
 				at.put(from, wrapped, d.color(line.color))
 			}
-			start = from
 		}
 		at.newline()
 	}
+}
+
+// hasWordWider reports whether a word is wider than the column, so that it needs to be broken.
+func hasWordWider(lines []string, width int) bool {
+	return slices.ContainsFunc(lines, func(line string) bool {
+		return slices.ContainsFunc(strings.Fields(line), func(word string) bool { return runewidth.StringWidth(word) > width })
+	})
 }
 
 // writeHeading writes the cells of a heading with two spaces between them.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"sync"
 	"sync/atomic"
@@ -12,7 +13,6 @@ import (
 	gossh "golang.org/x/crypto/ssh"
 
 	"nomadctld/internal/console"
-	"nomadctld/internal/escape"
 	"nomadctld/router"
 )
 
@@ -65,22 +65,22 @@ func (s *Server) handle(sess ssh.Session) {
 	terminal, locale, noColor := ch.settings()
 	stdout, stderr := &outputStream{w: sess, cancel: ch.cancel}, &outputStream{w: sess.Stderr(), cancel: ch.cancel}
 	ch.setStdout(stdout)
-	text := textWriter{stderr, terminal != nil}
+	client := &console.Console{
+		Stdin:  sessionInput{sess, sync.OnceValue(ch.confirmEOF)},
+		Stdout: textWriter{stdout, terminal != nil}, Stderr: textWriter{stderr, terminal != nil},
+		ByteOutput: console.ByteOutput{Stdout: stdout, Stderr: stderr},
+		Terminal:   terminal, Signals: ch.signals, NoColor: noColor,
+	}
 	err := s.runCommand(ch, &router.Request{
+		Console: client,
 		Session: router.Session{
 			Connection: ch.conn.id, ID: ch.id, Remote: sess.RemoteAddr().String(),
 			Line: sess.RawCommand(), Subsystem: ch.isSubsystem(), Locale: locale,
 		},
-		Console: &console.Console{
-			Stdin:  sessionInput{sess, sync.OnceValue(ch.confirmEOF)},
-			Stdout: textWriter{stdout, terminal != nil}, Stderr: text,
-			ByteOutput: console.ByteOutput{Stdout: stdout, Stderr: stderr},
-			Terminal:   terminal, Signals: ch.signals, NoColor: noColor,
-		},
 	})
 	if !router.IsQuiet(err) {
 		for _, line := range router.ErrorLines(err) {
-			io.WriteString(text, "nomadctld: "+escape.Text(line)+"\n")
+			fmt.Fprintln(client.Stderr, client.Message("nomadctld: "+line))
 		}
 	}
 	exited = true
