@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/pflag"
 
 	"nomadctld/backends"
-	"nomadctld/internal/console"
 	"nomadctld/internal/jobrelease"
 	"nomadctld/internal/monitor"
 	"nomadctld/internal/ops"
@@ -212,55 +211,4 @@ func batchSize(text string, all int) (int, error) {
 		return max(1, all*n/100), nil
 	}
 	return n, nil
-}
-
-// followOp prints the progress of an operation until it finishes. If the session ends first, or on Ctrl-C, it requests
-// that the operation stops after the current unit (batch or step). A second Ctrl-C detaches from the operation.
-func followOp(ctx context.Context, req *router.Request, op *ops.Op, unit string) error {
-	report := req.Console.NewProgressLine()
-	defer report.Clear()
-	shown := 0 // notes that are not transient
-	err := op.Follow(ctx, func(n ops.Note) error {
-		if !n.Transient {
-			shown++
-		}
-		return report.Print(n.Text, n.Transient)
-	})
-	if op.IsFinished() {
-		return err
-	}
-	if req.Console.Terminal == nil || !errors.Is(err, console.ErrInterrupted) {
-		op.Halt("the client disconnected")
-		return err
-	}
-	code := router.ExitCode(err)
-	op.Halt("cancelled with Ctrl-C")
-	report.Printf("stopping after the current %s; press Ctrl-C again to detach while it finishes in the background "+
-		"(see: ops %s)",
-		unit, op.ID)
-	ctx, detach := context.WithCancelCause(context.WithoutCancel(ctx))
-	defer detach(nil)
-	go func() {
-		for presses := 0; presses < 2; { // the first Ctrl-C has not been read yet
-			key, err := req.Console.Ask(ctx, "")
-			if err != nil {
-				break
-			}
-			if key == console.CtrlC {
-				presses++
-			}
-		}
-		detach(console.ErrInterrupted)
-	}()
-	err = op.Follow(ctx, func(n ops.Note) error {
-		if !n.Transient && shown > 0 {
-			shown--
-			return nil
-		}
-		return report.Print(n.Text, n.Transient)
-	})
-	if err != nil {
-		return router.Exit(code, err)
-	}
-	return nil
 }

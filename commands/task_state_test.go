@@ -125,7 +125,7 @@ func TestInfo_States(t *testing.T) {
 
 func TestStatus_ShowsUnknown(t *testing.T) {
 	job := backends.JobDetail{Job: jobWithAllStates()}
-	got := allocationsText(job.Allocations, render.Style{})
+	got := statusView{job: job, now: time.Now()}.text()
 	for _, state := range []string{"running", "lost", "unknown", "complete", "failed"} {
 		if !strings.Contains(got, " "+state+" ") {
 			t.Errorf("no %s allocation in\n%s", state, got)

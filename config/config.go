@@ -27,6 +27,7 @@ type Config struct {
 	Limits  Limits            // [limits]
 	Metrics Metrics           // [metrics]
 	Raw     Raw               // [raw]
+	Source  Source            // the files that it was loaded from
 }
 
 // General has the settings of the original nomadctld, the program that this one replaces (docs/migrating.md).
@@ -111,7 +112,7 @@ type UserLimits struct {
 
 // Metrics configures the plain HTTP listener.
 type Metrics struct {
-	Bind string // host:port; empty: off
+	Bind string // host:port, or unix: and a path; empty: off
 }
 
 // Summary is one line for the log: "3 tiers (production, quality, test), 2 users, 2 prefix groups".

@@ -79,7 +79,7 @@ func (l *loader) loadUncheckedFile(v value) ([]byte, fs.FileInfo, bool) {
 			"%s contains a secret, not the path of a file", v.name)
 		return nil, nil, false
 	}
-	data, info, p := readFile(v.text)
+	data, info, p := l.read(v.text)
 	if p != nil {
 		l.errorf(v.at, p.hint, "%s: file %s %s", v.name, quote(v.text), p.reason)
 		return nil, nil, false

@@ -3,6 +3,7 @@ package config
 import (
 	"bytes"
 	"io/fs"
+	"maps"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -25,8 +26,19 @@ func Load(path string, commands []string) (cfg *Config, diagnostics []Diagnostic
 	return load(path, commands, currentEnvironment())
 }
 
-func load(path string, commands []string, env environment) (cfg *Config, diagnostics []Diagnostic) {
+// LoadFiles is Load. It also returns the paths of the files that it has read or tried to read, sorted. If one of them
+// changes, the result may be another one.
+func LoadFiles(path string, commands []string) (cfg *Config, diagnostics []Diagnostic, files []string) {
 	r := &report{file: path}
+	cfg, diagnostics = r.load(path, commands, currentEnvironment())
+	return cfg, diagnostics, slices.Sorted(maps.Keys(r.files))
+}
+
+func load(path string, commands []string, env environment) (cfg *Config, diagnostics []Diagnostic) {
+	return (&report{file: path}).load(path, commands, env)
+}
+
+func (r *report) load(path string, commands []string, env environment) (cfg *Config, diagnostics []Diagnostic) {
 	// The authors of the TOML parser declare its API unstable. If it panics, the file is refused, and the process does
 	// not crash.
 	defer func() {
@@ -44,6 +56,7 @@ func load(path string, commands []string, env environment) (cfg *Config, diagnos
 		if root := r.parse(); root != nil {
 			l.load(&table{r: r, node: root})
 			cfg = l.cfg
+			cfg.Source = Source{path, root, r.files}
 		}
 	}
 	if slices.ContainsFunc(r.diagnostics, func(d Diagnostic) bool { return !d.Warning }) {
@@ -54,7 +67,7 @@ func load(path string, commands []string, env environment) (cfg *Config, diagnos
 
 // readConfig returns the text of the config file, without a byte order mark.
 func (r *report) readConfig(path string) ([]byte, fs.FileInfo, bool) {
-	src, info, p := readFile(path)
+	src, info, p := r.read(path)
 	if p != nil {
 		r.errorf(-1, p.hint, "the config file %s", p.reason)
 		return nil, nil, false

@@ -223,11 +223,12 @@ var Reference = []Section{
 			"Allowed nomad commands. Default: all commands that are known to be safe.",
 		},
 	}},
-	{Table: "metrics", About: "", Keys: []Key{
+	{Table: "metrics", About: "Metrics and health over plain HTTP: see operations.md.", Keys: []Key{
 		{
 			`bind = "127.0.0.1:9122"`, true,
-			"Listen address for metrics over HTTP. Default: off. The value is checked, but metrics are not " +
-				"supported yet.",
+			"Listen address of /metrics, /healthz and /readyz. A port without a host, such as :9122, means loopback. " +
+				"unix:/run/nomadctld/metrics.sock is a unix socket, to which the gateway's group can connect. Anyone who " +
+				"can connect can read the metrics. They contain no users, jobs or addresses. Default: off.",
 		},
 	}},
 }

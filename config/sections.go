@@ -218,15 +218,3 @@ func (l *loader) raw(t *table) Raw {
 	}
 	return r
 }
-
-// metrics reads [metrics].
-func (l *loader) metrics(t *table) Metrics {
-	defer t.reportUnknownKeys()
-	v := t.text("bind", `bind = "127.0.0.1:9122"`)
-	before := len(l.diagnostics)
-	m := Metrics{Bind: l.listenAddress(v, "9122")}
-	if len(l.diagnostics) == before {
-		l.notImplemented(v, "metrics are not supported yet")
-	}
-	return m
-}

@@ -2,7 +2,6 @@ package router
 
 import (
 	"context"
-	"errors"
 
 	"nomadctld/acl"
 	"nomadctld/backends"
@@ -15,10 +14,9 @@ import (
 func authenticate(users *acl.Directory, tiers []acl.Tier) Middleware {
 	return func(next Handler) Handler {
 		return func(ctx context.Context, req *Request) error {
-			user, ok := users.Find(req.Session.Login, req.Session.Key)
-			if !ok {
-				req.Event.Decision = audit.Denied
-				return errors.New("your key is no longer accepted; ask the gateway's operator")
+			user, err := req.Session.user(users)
+			if err != nil {
+				return req.Deny(err)
 			}
 			req.User = User{user, tiers}
 			if req.Session.LimitErr != nil {

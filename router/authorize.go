@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"nomadctld/acl"
 	"nomadctld/backends"
 	"nomadctld/internal/audit"
 	"nomadctld/internal/clusterview"
@@ -36,6 +37,7 @@ func authorize(clusters map[string]*clusterview.Shared, runtimes *RuntimeSelecto
 				access.Writer = &scopedWriter{owned: scope.owned, writers: runner.writers, event: &req.Event}
 				access.Operations = &Operations{
 					runner: runner, scope: scope, target: &req.Target, user: req.User.Login, line: req.redacted,
+					access: req.access,
 				}
 			}
 			if spec.RightSet == Admin {
@@ -50,6 +52,9 @@ func authorize(clusters map[string]*clusterview.Shared, runtimes *RuntimeSelecto
 					access.Runtime = runtimes.forTask(scope, *req.Target.Allocation, req.Target.Task.Name)
 				}
 			}
+			if err := trackTarget(req, scope.owned); err != nil {
+				return req.Deny(err)
+			}
 			if access.onResolved != nil {
 				access.onResolved()
 			}
@@ -57,6 +62,18 @@ func authorize(clusters map[string]*clusterview.Shared, runtimes *RuntimeSelecto
 			return next(ctx, req)
 		}
 	}
+}
+
+// trackTarget records what the command uses of the user's access. owned are the jobs on which the user may run it.
+func trackTarget(req *Request, owned acl.Scope) error {
+	spec := req.Command.Spec()
+	if spec.Target >= TargetJob {
+		return req.access.onJob(spec.Name, req.Target.Job.Ref())
+	}
+	if tier, ok := owned.Tier(req.Selection.Tier); ok {
+		owned = owned.Only(tier)
+	}
+	return req.access.onScope(spec.Name, owned)
 }
 
 // clusterFor returns the function for Access.ClusterFor.

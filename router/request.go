@@ -24,6 +24,7 @@ type Request struct {
 	Selection backends.Selection // route: --tier and --namespace, for every command that reaches a cluster; empty: all
 	Any       bool               // route: --any, for a command with Spec.PicksInstance
 
+	access          *access                  // trackAccess
 	redacted        redactedLine             // auditRequest: the command line without secrets
 	writeStartEvent func(durable bool) error // auditRequest: writes the start event
 }
@@ -61,7 +62,7 @@ func (r *Request) AllowedCommands() []Spec {
 func (r *Request) Require(right string) error {
 	job := r.Target.Job
 	if r.User.scope(right).Owns(job.Ref()) {
-		return nil
+		return r.access.onJob(right, job.Ref())
 	}
 	return r.Deny(fmt.Errorf("you do not have the right %s on %s (see: can-i %s %s)", right, job.ID, right, job.ID))
 }

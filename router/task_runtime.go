@@ -167,7 +167,7 @@ func (t *boundRuntime) Log(ctx context.Context, q backends.LogQuery, each func(b
 		if _, files := source.(backends.LogFiles); !q.Follow || files && q.NeedsContainer() {
 			return source.Log(ctx, task, q, each)
 		}
-		return t.viewers.Follow(ctx, source, task, q, each)
+		return t.shared().viewers.Follow(ctx, source, task, q, each)
 	})
 }
 

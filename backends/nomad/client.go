@@ -13,6 +13,7 @@ import (
 	"github.com/hashicorp/nomad/api"
 
 	"nomadctld/backends"
+	"nomadctld/internal/metrics"
 	"nomadctld/internal/terminate"
 	"nomadctld/internal/tlsfiles"
 )
@@ -23,6 +24,7 @@ type Tier struct {
 	URL       string
 	TokenFile string // read for each read, change and exec, so that it can be rotated; empty: no token
 	TLS       tlsfiles.Files
+	Metrics   *metrics.Recorder // may be nil
 }
 
 const (
@@ -46,6 +48,7 @@ type Client struct {
 	reads      *api.Client
 	writes     *api.Client
 	nodeWrites *api.Client
+	budgets    []*connBudget // of these three
 	conns      *streamConns
 	timeouts   writeTimeouts
 
@@ -67,8 +70,11 @@ func Open(tiers ...Tier) (map[string]*Client, error) {
 		url string
 		tls tlsfiles.Files
 	}
-	type transport struct{ reads, writes, nodeWrites *http.Transport }
-	transports := map[address]transport{}
+	type transport struct {
+		*http.Transport
+		budget *connBudget
+	}
+	transports := map[address][3]transport{} // for reads, writes and nodeWrites
 	shared := map[address]*streamConns{}
 	clients := map[string]*Client{}
 	for _, tier := range tiers {
@@ -78,8 +84,10 @@ func Open(tiers ...Tier) (map[string]*Client, error) {
 			if err != nil {
 				return nil, fmt.Errorf("tier %s: %w", tier.Name, err)
 			}
-			transports[at] = transport{
-				reads, writeTransport(reads, maxWriteConns), writeTransport(reads, maxNodeWriteConns),
+			transports[at] = [3]transport{
+				{reads, &connBudget{kind: kindRead, capacity: maxConns}},
+				{writeTransport(reads, maxWriteConns), &connBudget{kind: kindChange, capacity: maxWriteConns}},
+				{writeTransport(reads, maxNodeWriteConns), &connBudget{kind: kindNodeChange, capacity: maxNodeWriteConns}},
 			}
 			shared[at] = newStreamConns(tier.URL, reads.TLSClientConfig)
 		}
@@ -87,16 +95,18 @@ func Open(tiers ...Tier) (map[string]*Client, error) {
 			tier: tier, conns: shared[at], timeouts: defaultWriteTimeouts, retryBackoff: retryBackoff,
 			startPollInterval: startPollInterval, termination: terminate.Default,
 		}
-		for _, part := range []struct {
-			client    **api.Client
-			transport *http.Transport
-			redirect  func(*http.Request, []*http.Request) error
+		for i, part := range []struct {
+			client   **api.Client
+			redirect func(*http.Request, []*http.Request) error
 		}{
-			{&client.reads, transports[at].reads, sameHost},
-			{&client.writes, transports[at].writes, noRedirect},
-			{&client.nodeWrites, transports[at].nodeWrites, noRedirect},
+			{&client.reads, sameHost}, {&client.writes, noRedirect}, {&client.nodeWrites, noRedirect},
 		} {
-			httpClient := &http.Client{Transport: part.transport, CheckRedirect: part.redirect}
+			shared := transports[at][i]
+			client.budgets = append(client.budgets, shared.budget)
+			httpClient := &http.Client{
+				Transport:     &observedTransport{shared.Transport, shared.budget, tier.Name, tier.Metrics},
+				CheckRedirect: part.redirect,
+			}
 			var err error
 			*part.client, err = api.NewClient(&api.Config{Address: tier.URL, HttpClient: httpClient})
 			if err != nil {

@@ -1,5 +1,6 @@
 // Package health checks whether a gateway accepts SSH connections, from the machine or container it runs in. An
-// image without a shell has no other way to do that.
+// image without a shell has no other way to do that. It also serves metrics and the gateway's health over HTTP. It
+// must not serve anything that a client without a login may not see.
 package health
 
 import (

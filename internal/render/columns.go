@@ -11,7 +11,7 @@ import (
 
 const (
 	columnGap        = 2  // between columns
-	minShortenWidth  = 16 // Columns does not shorten cells further
+	minShortenWidth  = 12 // Columns does not shorten cells further
 	minLastTextWidth = 20 // the least width of a last column that is wrapped
 )
 

@@ -12,6 +12,7 @@ import (
 	gossh "golang.org/x/crypto/ssh"
 
 	"nomadctld/internal/audit"
+	"nomadctld/internal/metrics"
 )
 
 // loginLog records failed logins in the log and the audit log. Client data is truncated and records are throttled, so
@@ -56,6 +57,7 @@ func (l *loginLog) flush() {
 
 // recordNoSlot records a connection that was closed because of limits.connections.
 func (l *loginLog) recordNoSlot(c *connection) {
+	l.server.Metrics.ConnectionRefused(metrics.RefusedByLimit)
 	if l.noSlot.allow(c.network) {
 		l.server.Log.Warn("connection refused",
 			"why", "too many connections (limits.connections)", "remote", c.remote())
@@ -64,6 +66,7 @@ func (l *loginLog) recordNoSlot(c *connection) {
 
 // closeDisplaced closes a connection in favour of a newer one, and logs that.
 func (l *loginLog) closeDisplaced(c *connection) {
+	l.server.Metrics.ConnectionRefused(metrics.Displaced)
 	c.Close()
 	if l.displacedConns.allow(c.network) {
 		l.server.Log.Warn("connection closed",
@@ -75,16 +78,22 @@ func (l *loginLog) closeDisplaced(c *connection) {
 // wrong signature for an accepted key is the most serious: somebody presents a user's public key.
 func (l *loginLog) recordFailure(c *connection, err error) {
 	tried, accepted := c.attempts()
+	reason := metrics.NoKeyOffered
+	defer func() { l.server.Metrics.LoginFailed(reason) }()
 	var noCommon *gossh.AlgorithmNegotiationError
 	switch {
 	case accepted != nil && !c.authenticated.Load() && !isDisconnect(err):
+		reason = metrics.ForgedSignature
 		l.recordRefused(c, l.forgedLogins, "login with a forged signature", *accepted, err)
 	case isTooManyConnections(err) && accepted != nil:
+		reason = metrics.UserLimit
 		l.recordRefused(c, l.failedLogins, "login refused", *accepted, errTooManyConnections)
 	case accepted != nil:
+		reason = metrics.NotSigned
 		l.recordRefused(c, l.failedLogins, "login failed", *accepted,
 			errors.New("the client offered a public key but did not sign with the private key"))
 	case len(tried) > 0:
+		reason = metrics.UnknownKey
 		keys := make([]string, len(tried))
 		for i, a := range tried {
 			keys[i] = a.key
@@ -95,6 +104,7 @@ func (l *loginLog) recordFailure(c *connection, err error) {
 		l.recordRefused(c, l.failedLogins, "login failed", tried[0],
 			errors.New("no such user with that key: "+strings.Join(keys, ", ")))
 	case errors.As(err, &noCommon):
+		reason = metrics.NoCommonAlgorithm
 		if l.badHandshakes.allow(c.network) {
 			l.server.Log.Info("handshake failed", "remote", c.remote(), "error", truncateText(err.Error()))
 		}
@@ -151,6 +161,7 @@ func (s *Server) recordLogin(c *connection, conn *gossh.ServerConn) (disconnecte
 	if err != nil {
 		return func() {}
 	}
+	s.Metrics.LoggedIn()
 	event := audit.Event{
 		Kind: audit.Login, Time: time.Now().UTC(), Connection: c.id,
 		User: login, Key: fingerprint(key), Remote: c.remote(),

@@ -71,6 +71,12 @@ func (s *Server) handle(sess ssh.Session) {
 		ByteOutput: console.ByteOutput{Stdout: stdout, Stderr: stderr},
 		Terminal:   terminal, Signals: ch.signals, NoColor: noColor,
 	}
+	if terminal != nil { // as console.StatusWriter
+		ch.setNoticeStream(textWriter{stdout, true})
+	} else {
+		ch.setNoticeStream(textWriter{stderr, false})
+	}
+	s.printStopNotice(ch)
 	err := s.runCommand(ch, &router.Request{
 		Console: client,
 		Session: router.Session{
@@ -78,6 +84,7 @@ func (s *Server) handle(sess ssh.Session) {
 			Line: sess.RawCommand(), Subsystem: ch.isSubsystem(), Locale: locale,
 		},
 	})
+	ch.dropNoticeStream()
 	if !router.IsQuiet(err) {
 		for _, line := range router.ErrorLines(err) {
 			fmt.Fprintln(client.Stderr, client.Message("nomadctld: "+line))
@@ -120,9 +127,11 @@ func (in sessionInput) Read(p []byte) (int, error) {
 
 // outputStream is one output stream of a session. Concurrent writes corrupt an SSH channel, so each stream has a lock.
 type outputStream struct {
-	mu sync.Mutex // held while writing
-	w  io.Writer
+	mu      sync.Mutex // held while writing
+	w       io.Writer
+	midLine bool // the last byte was not a newline; guarded by mu
 
+	notice  atomic.Pointer[stopNotice] // to be written between two writes; nil: none
 	closed  atomic.Bool
 	writing atomic.Bool
 	cancel  context.CancelCauseFunc // called before a failed Write returns, so that the context is already canceled
@@ -130,7 +139,14 @@ type outputStream struct {
 
 func (s *outputStream) Write(p []byte) (int, error) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	n, err := s.write(p)
+	s.mu.Unlock()
+	s.flushNotice()
+	return n, err
+}
+
+// write implements Write. The caller holds s.mu.
+func (s *outputStream) write(p []byte) (int, error) {
 	s.writing.Store(true) // set before closed is read; close also sets before it reads, so at least one sees the other
 	defer s.writing.Store(false)
 	if s.closed.Load() {
@@ -138,6 +154,9 @@ func (s *outputStream) Write(p []byte) (int, error) {
 		return 0, router.ErrOutputClosed
 	}
 	n, err := s.w.Write(p)
+	if n > 0 {
+		s.midLine = p[n-1] != '\n'
+	}
 	if err != nil {
 		if err = router.ErrClientDisconnected; s.closed.Load() {
 			err = router.ErrOutputClosed
@@ -160,11 +179,16 @@ type textWriter struct {
 }
 
 func (t textWriter) Write(p []byte) (int, error) {
-	if !t.crlf {
-		return t.outputStream.Write(p)
-	}
-	if _, err := t.outputStream.Write(bytes.ReplaceAll(p, []byte("\n"), []byte("\r\n"))); err != nil {
+	if _, err := t.outputStream.Write(t.encode(p)); err != nil {
 		return 0, err
 	}
 	return len(p), nil
+}
+
+// encode returns the bytes for a text.
+func (t textWriter) encode(text []byte) []byte {
+	if !t.crlf {
+		return text
+	}
+	return bytes.ReplaceAll(text, []byte("\n"), []byte("\r\n"))
 }
