@@ -25,7 +25,7 @@ type (
 		Ports      []portOutput  `json:"ports" doc:"only info --json has them"`
 		Replaces   []string      `json:"replaces" doc:"IDs of the failed allocations that it replaces, oldest first"`
 		ReplacedBy string        `json:"replaced_by" doc:"an allocation ID"`
-		Reschedule *time.Time    `json:"reschedule_at" doc:"when Nomad replaces it because it failed; null: not known, or never"`
+		Reschedule *time.Time    `json:"reschedule_at" doc:"when Nomad replaces it; null: not known, or never"`
 		Checks     []checkOutput `json:"checks"`
 		Tasks      []taskOutput  `json:"tasks"`
 	}

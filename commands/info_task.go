@@ -74,7 +74,7 @@ const maxCheckColumns = 160
 
 var htmlTag = regexp.MustCompile(`<[^>]*>`)
 
-// checkText returns the result of a check on one line. Of an HTML page, only the text says something.
+// checkText returns the result of a check on one line, without the tags of an HTML page.
 func checkText(c backends.Check) string {
 	output := strings.TrimSpace(c.Output)
 	if strings.HasPrefix(output, "<") {

@@ -72,7 +72,10 @@ func TestInfo_UsageText(t *testing.T) {
 			backends.TaskDefinition{CPU: 100, Memory: 16 * mib, MemoryMax: 32 * mib},
 			"memory 52 KiB/32 MiB, reserved 16 MiB, CPU -/100 MHz",
 		},
-		{backends.Usage{}, backends.TaskDefinition{Memory: 16 * mib, CPU: 5200, Cores: 2}, "memory -/16 MiB, CPU -/5200 MHz (2 reserved cores)"},
+		{
+			backends.Usage{}, backends.TaskDefinition{Memory: 16 * mib, CPU: 5200, Cores: 2},
+			"memory -/16 MiB, CPU -/5200 MHz (2 reserved cores)",
+		},
 		{backends.Usage{CPU: &cpu, Memory: &used}, backends.TaskDefinition{}, "memory 34 MiB, CPU 3 MHz"},
 	} {
 		if got := usageWithLimits(tc.usage, tc.definition); got != tc.want {
@@ -107,7 +110,10 @@ func TestInfo_ReschedulePolicyText(t *testing.T) {
 		policy backends.ReschedulePolicy
 		want   string
 	}{
-		{backends.ReschedulePolicy{Unlimited: true, Delay: 30 * time.Second, MaxDelay: time.Hour}, "unlimited, after 30s to 1h"},
+		{
+			backends.ReschedulePolicy{Unlimited: true, Delay: 30 * time.Second, MaxDelay: time.Hour},
+			"unlimited, after 30s to 1h",
+		},
 		{backends.ReschedulePolicy{Attempts: 5, Interval: 24 * time.Hour, Delay: 90 * time.Second}, "5 in 24h, after 1m30s"},
 		{backends.ReschedulePolicy{Delay: time.Second}, "never"},
 	} {

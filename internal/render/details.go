@@ -162,7 +162,9 @@ func (d *Details) writeTerminal(b *strings.Builder, block []detailsLine) {
 // hasWordWider reports whether a word is wider than the column, so that it needs to be broken.
 func hasWordWider(lines []string, width int) bool {
 	return slices.ContainsFunc(lines, func(line string) bool {
-		return slices.ContainsFunc(strings.Fields(line), func(word string) bool { return runewidth.StringWidth(word) > width })
+		return slices.ContainsFunc(strings.Fields(line), func(word string) bool {
+			return runewidth.StringWidth(word) > width
+		})
 	})
 }
 

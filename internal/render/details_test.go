@@ -55,7 +55,8 @@ func TestDetails_Terminal(t *testing.T) {
 func TestDetails_Colors(t *testing.T) {
 	got := testDetails(Style{Width: 80, Color: true}).String()
 	for _, want := range []string{
-		"p-web  " + string(Warn) + "1/2\x1b[0m\n", "Reason  " + string(Warn) + "db not placed: memory exhausted on 2 nodes\x1b[0m",
+		"p-web  " + string(Warn) + "1/2\x1b[0m\n",
+		"Reason  " + string(Warn) + "db not placed: memory exhausted on 2 nodes\x1b[0m",
 		"0123456789  " + string(Bad) + "failed\x1b[0m  2m ago",
 	} {
 		if !strings.Contains(got, want) {

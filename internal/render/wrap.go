@@ -35,8 +35,8 @@ func Wrap(text string, width int) []string {
 	return lines
 }
 
-// fitting returns the length of the longest prefix that fits the width. It reads no more than that, because a message may
-// have a megabyte.
+// fitting returns the length of the longest prefix that fits the width. It reads no more than that, because a message
+// may have a megabyte.
 func fitting(text string, width int) int {
 	for i, r := range text {
 		if width -= runewidth.RuneWidth(r); width < 0 {
