@@ -73,7 +73,8 @@ func TestInfo_UsageText(t *testing.T) {
 			"memory 52 KiB/32 MiB, reserved 16 MiB, CPU -/100 MHz",
 		},
 		{
-			backends.Usage{}, backends.TaskDefinition{Memory: 16 * mib, CPU: 5200, Cores: 2},
+			backends.Usage{},
+			backends.TaskDefinition{Memory: 16 * mib, CPU: 5200, Cores: 2},
 			"memory -/16 MiB, CPU -/5200 MHz (2 reserved cores)",
 		},
 		{backends.Usage{CPU: &cpu, Memory: &used}, backends.TaskDefinition{}, "memory 34 MiB, CPU 3 MHz"},
