@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -80,7 +81,11 @@ func (b *batch) draw(ctx context.Context, req *router.Request, out io.Writer) er
 		return cmp.Or(render.JSON(out, batchJSON(jobs, schedules, last)), err)
 	}
 	if len(jobs) == 0 && err == nil {
-		printNote(req, out, false, noneText("periodic or parameterized job", strings.Join(req.Args, " "), scheduled))
+		text := "no periodic or parameterized jobs"
+		if filter := strings.Join(req.Args, " "); filter != "" {
+			text = fmt.Sprintf("no periodic or parameterized job matches %s%s", filter, similarName(filter, scheduled))
+		}
+		printNote(req, out, b.json, text)
 		if req.Console.Terminal != nil {
 			return nil
 		}

@@ -11,24 +11,18 @@ import (
 	"nomadctld/router"
 )
 
-// noneText reports that a listing is empty. noun is what it lists, filter is FILTER or "", and jobs are all jobs that
-// the user may list.
-func noneText(noun, filter string, jobs []backends.Job) string {
-	if filter == "" {
-		return "no " + noun + "s"
-	}
-	return "no " + noun + " matches " + filter + similarName(filter, jobs)
-}
-
-// noneRunningText reports that a listing of running jobs is empty, although a number of jobs match the filter.
+// noneRunningText reports that a listing of running jobs is empty. matching is the number of jobs that match the filter
+// and are not running. jobs are all jobs that the user may list.
 func noneRunningText(filter string, matching int, jobs []backends.Job) string {
 	are := fmt.Sprintf("%d are", matching)
 	if matching == 1 {
 		are = "1 is"
 	}
 	switch {
+	case matching == 0 && filter == "":
+		return "no jobs"
 	case matching == 0:
-		return noneText("job", filter, jobs)
+		return fmt.Sprintf("no job matches %s%s", filter, similarName(filter, jobs))
 	case filter == "":
 		return fmt.Sprintf("no job is running, and %s stopped or finished (see: ps --all)", are)
 	}
