@@ -135,8 +135,8 @@ func (c *channel) setStdout(stdout *outputStream) {
 	}
 }
 
-// confirmEOF distinguishes EOF from a lost client. It returns io.EOF if the client is still connected, otherwise the cause
-// of the disconnect.
+// confirmEOF distinguishes EOF from a lost client. It returns io.EOF if the client is still connected, otherwise the
+// cause of the disconnect.
 func (c *channel) confirmEOF() error {
 	if err := c.waitForClient(); err != nil {
 		return err
