@@ -5,11 +5,14 @@ package config
 
 import (
 	"fmt"
+	"net/netip"
 	"strings"
 	"time"
 
 	"golang.org/x/crypto/ssh"
 
+	"nomadctld/internal/authkeys"
+	"nomadctld/internal/krl"
 	"nomadctld/internal/tlsfiles"
 )
 
@@ -56,14 +59,19 @@ type Group struct {
 	Raw        bool     // "raw" was among the prefixes
 	Commands   []string // names and sets; nil: all except those of @admin
 	Namespaces []string // nil: all namespaces
+
+	From    []netip.Prefix      // networks in which the grants apply; nil: everywhere
+	Require map[string][]string // factors that a login must prove (cert, sk), by right or set; "" is every right
 }
 
 // User is one login.
 type User struct {
 	Name     string // the login
 	FullName string
-	Keys     []ssh.PublicKey // empty only if certificates are trusted
-	Groups   []string        // only groups that exist
+	Keys     []authkeys.Key // of the user, and of CAs for this user
+	Cert     bool           // Auth.CAs may sign certificates for this user
+	From     []netip.Prefix // nil: the user may log in from everywhere
+	Groups   []string       // only groups that exist
 }
 
 // Docker configures how the gateway connects to tasks.
@@ -74,9 +82,13 @@ type Docker struct {
 	TLS    tlsfiles.Files
 }
 
-// Auth configures authentication by other means than a listed key.
+// Auth configures authentication by other means than a listed key. The files that it names have been read.
 type Auth struct {
-	UserCA string // a file of OpenSSH public keys; empty: no certificates
+	CAs         []ssh.PublicKey     // sign certificates of users; empty: no certificates
+	Revoked     *krl.List           // nil: nothing is revoked
+	MaxValidity time.Duration       // of certificates; 0: not bounded
+	KeysFile    string              // a path with %u for the login; empty: none
+	Principals  map[string][]string // principal to prefix groups that exist
 }
 
 // Audit configures the audit log, the recordings and the saved jobs.

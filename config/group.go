@@ -59,6 +59,11 @@ func (l *loader) group(t *table) Group {
 		}
 		l.warnEmpty(names)
 	}
+	if from := t.texts("from", `from = ["10.0.0.0/8"]`); from.given {
+		g.From = l.networks(from)
+		l.warnEmpty(from)
+	}
+	g.Require = l.require(t)
 	return g
 }
 

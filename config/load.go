@@ -17,6 +17,7 @@ type loader struct {
 	env           environment
 	nomadBinaryAt int                 // offset of general.nomadbinary
 	keyOwners     map[string]keyOwner // by public key
+	requireCert   []value             // the settings that require a certificate
 }
 
 // Load reads the file at path and every file that it names. The Config is nil if any diagnostic is an error.
@@ -102,6 +103,7 @@ func (l *loader) load(t *table) {
 	c.Groups = l.groups(t.sub("prefix"))
 	c.Auth = l.auth(t.sub("auth"))
 	c.Users = l.users(t.sub("users"))
+	l.checkRequire()
 	c.Docker = l.docker(t.sub("docker"))
 	c.Audit = l.audit(t.sub("audit"))
 	c.Limits = l.limits(t.sub("limits"))

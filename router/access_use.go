@@ -1,9 +1,9 @@
 package router
 
 import (
-	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"nomadctld/acl"
 	"nomadctld/backends"
@@ -15,6 +15,7 @@ type access struct {
 	granted rules   // under which the access was granted
 	session Session // of the user
 	stop    func(error)
+	started time.Time // of an operation, which may outlive its user's certificate; zero: not an operation
 
 	uses []use // guarded by Running.mu
 }
@@ -77,18 +78,23 @@ func (a *access) forOperation(stop func(error)) *access {
 	operation := a.running.track(a.granted, a.session, stop)
 	a.running.mu.Lock()
 	defer a.running.mu.Unlock()
+	operation.started = time.Now()
 	operation.uses = slices.Clone(a.uses)
 	return operation
 }
 
 // check returns an error if the rules do not grant the access. The caller holds Running.mu.
 func (a *access) check(now rules) error {
-	user, err := a.session.user(now.users)
+	at := a.started
+	if at.IsZero() {
+		at = time.Now()
+	}
+	login, err := a.session.login(now.users, at)
 	if err != nil {
 		return err
 	}
 	for _, u := range a.uses {
-		scope := user.Scope(u.right, now.tiers)
+		scope := login.User.Scope(u.right, now.tiers)
 		if u.job != nil {
 			if !scope.Owns(*u.job) {
 				return fmt.Errorf("you no longer have the right %s on %s; ask the gateway's operator", u.right, u.job.ID)
@@ -116,13 +122,4 @@ func (a *access) checkCluster(now rules, tier string) error {
 		return fmt.Errorf("tier %s has another address now; run the command again", tier)
 	}
 	return nil
-}
-
-// user returns the user of the session, or why the session is no longer accepted.
-func (s Session) user(users *acl.Directory) (acl.User, error) {
-	user, ok := users.Find(s.Login, s.Key)
-	if !ok {
-		return acl.User{}, errors.New("your key is no longer accepted; ask the gateway's operator")
-	}
-	return user, nil
 }

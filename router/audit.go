@@ -18,7 +18,8 @@ func auditRequest(log *audit.Log, required bool, aliases map[string]string) Midd
 			req.redacted = redactLine(req.Session.Line, aliases)
 			req.Event = audit.Event{
 				Time: time.Now().UTC(), Connection: req.Session.Connection, Session: req.Session.ID, Remote: req.Session.Remote,
-				User: req.Session.Login, Key: req.Session.Fingerprint, Line: req.redacted.line, Command: []string{},
+				User: req.Session.Login, Key: req.Session.Fingerprint, Certificate: req.Session.Certificate,
+				Line: req.redacted.line, Command: []string{},
 				Decision: audit.Invalid,
 			}
 			if required { // do not query a cluster for a command that cannot run

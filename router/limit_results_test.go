@@ -68,7 +68,7 @@ func TestLimitResults_RefusalIsDenied(t *testing.T) {
 		handler := w.Handler()
 		do := func() error {
 			return handler(t.Context(), &Request{
-				Session: Session{Login: "ann", Key: "key", ID: "c-1", Line: "probe"},
+				Session: Session{Login: "ann", Key: testKey, ID: "c-1", Line: "probe"},
 				Console: w.console(),
 			})
 		}

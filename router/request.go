@@ -24,6 +24,7 @@ type Request struct {
 	Selection backends.Selection // route: --tier and --namespace, for every command that reaches a cluster; empty: all
 	Any       bool               // route: --any, for a command with Spec.PicksInstance
 
+	onlyCommand     *string                  // authenticate: the only command line that the login may run; nil: all
 	access          *access                  // trackAccess
 	redacted        redactedLine             // auditRequest: the command line without secrets
 	writeStartEvent func(durable bool) error // auditRequest: writes the start event
@@ -31,10 +32,11 @@ type Request struct {
 
 // Session describes the client that sent the command line.
 type Session struct {
-	Login       string // SSH user name, authenticated together with the key
-	Key         string // public key in SSH wire format, authenticated
-	Fingerprint string // of Key, SHA256:...
-	Connection  string // ID of the connection
+	Login       string             // SSH user name, authenticated together with the key
+	Key         string             // public key or certificate in SSH wire format, authenticated
+	Fingerprint string             // of the public key, SHA256:...
+	Certificate *audit.Certificate // nil: Key is a public key
+	Connection  string             // ID of the connection
 	ID          string
 	Remote      string   // address and port
 	Line        string   // the command line as received

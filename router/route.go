@@ -52,5 +52,8 @@ func checkAllowed(req *Request, spec Spec) error {
 		return nil
 	}
 	req.Event.Decision = audit.Denied
+	if missing := req.User.Locked(spec.Name); missing != "" {
+		return fmt.Errorf("%s is granted only %s (see: whoami)", spec.Name, missing)
+	}
 	return fmt.Errorf("%s is not among your commands: %s", spec.Name, strings.Join(specNames(req.AllowedCommands()), ", "))
 }

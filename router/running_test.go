@@ -21,7 +21,7 @@ var changes = []struct {
 	}, nil},
 	{"user removed", func() *testGateway {
 		w := newTestGateway()
-		w.Users = acl.NewDirectory()
+		w.Users = acl.NewDirectory(acl.Rules{})
 		return w
 	}, map[string]string{
 		"public":            "your key is no longer accepted; ask the gateway's operator",

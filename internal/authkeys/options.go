@@ -42,15 +42,23 @@ func cutOptions(line string) (options []option, rest string, err error) {
 		case line[0] == ' ' || line[0] == '\t':
 			return options, strings.TrimLeft(line, " \t"), nil
 		default:
-			return nil, "", fmt.Errorf("has text after the value of the option %.40q", o.name)
+			return nil, "", fmt.Errorf("has text after the value of %s", describe(o.name))
 		}
 	}
+}
+
+// describe returns the name of a known option. Other text may be a part of a secret in the wrong file.
+func describe(name string) string {
+	if flagOptions[name] != nil || valueOptions[name] != nil || notEnforced[name] != "" {
+		return "the option " + name
+	}
+	return "an option"
 }
 
 // cutQuoted returns the value in the quotes at the start of s, and the text after them.
 func cutQuoted(s, name string) (value, rest string, err error) {
 	if !strings.HasPrefix(s, `"`) {
-		return "", "", fmt.Errorf("has the option %.40q without quotes around its value", name)
+		return "", "", fmt.Errorf("has %s without quotes around its value", describe(name))
 	}
 	var b strings.Builder
 	for i := 1; i < len(s); i++ {

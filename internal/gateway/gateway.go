@@ -3,9 +3,11 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"os"
 	"slices"
@@ -284,25 +286,52 @@ func aclGroup(g config.Group) acl.Group {
 	if g.Raw && !slices.Contains(rights, "raw") {
 		rights = append(rights, "raw")
 	}
-	return acl.Group{Name: g.Name, Prefixes: g.Prefixes, Rights: rights, Granted: g.Commands, Namespaces: g.Namespaces}
+	return acl.Group{
+		Name: g.Name, Prefixes: g.Prefixes, Rights: rights, Granted: g.Commands, Namespaces: g.Namespaces,
+		From: g.From, Require: aclRequire(g.Require),
+	}
+}
+
+// aclRequire returns what a login must prove, by right.
+func aclRequire(require map[string][]string) map[string][]acl.Factor {
+	all := map[string][]acl.Factor{}
+	for name, factors := range require {
+		rights := router.ExpandGrants([]string{name})
+		if name == "" {
+			rights = slices.Collect(maps.Keys(router.Rights()))
+		}
+		for _, right := range rights {
+			for _, factor := range factors {
+				all[right] = append(all[right], acl.Factor(factor))
+			}
+		}
+	}
+	for right := range all {
+		slices.Sort(all[right])
+		all[right] = slices.Compact(all[right])
+	}
+	return all
 }
 
 func aclDirectory(c *config.Config) *acl.Directory {
-	d := acl.NewDirectory()
-	for _, u := range c.Users {
-		user := acl.User{Login: u.Name, Name: u.FullName}
-		if user.Name == "" {
-			user.Name = u.Name
-		}
-		for _, name := range u.Groups {
-			g := c.Groups[name]
-			user.Groups = append(user.Groups, aclGroup(g))
-		}
-		var keys []string
-		for _, key := range u.Keys {
-			keys = append(keys, string(key.Marshal()))
-		}
-		d.Add(user, keys...)
+	rules := acl.Rules{
+		CAs: c.Auth.CAs, Revoked: c.Auth.Revoked, MaxValidity: c.Auth.MaxValidity,
+		Principals: map[string][]acl.Group{},
 	}
-	return d
+	groups := func(names []string) (all []acl.Group) {
+		for _, name := range names {
+			all = append(all, aclGroup(c.Groups[name]))
+		}
+		return all
+	}
+	for principal, names := range c.Auth.Principals {
+		rules.Principals[principal] = groups(names)
+	}
+	for _, u := range c.Users {
+		rules.Accounts = append(rules.Accounts, acl.Account{
+			User: acl.User{Login: u.Name, Name: cmp.Or(u.FullName, u.Name), Groups: groups(u.Groups)},
+			Keys: u.Keys, Certificates: u.Cert, From: u.From,
+		})
+	}
+	return acl.NewDirectory(rules)
 }

@@ -3,78 +3,16 @@ package krl
 import (
 	"bytes"
 	"encoding/binary"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
 	"testing"
 
 	"golang.org/x/crypto/ssh"
+
+	"nomadctld/internal/testenv/keygentest"
 )
-
-// keygen runs ssh-keygen in a directory.
-func keygen(t testing.TB, dir string, args ...string) string {
-	t.Helper()
-	cmd := exec.Command("ssh-keygen", args...)
-	cmd.Dir = dir
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		t.Fatalf("ssh-keygen %q: %v\n%s", args, err, out)
-	}
-	return string(out)
-}
-
-// newKeys creates key pairs.
-func newKeys(t testing.TB, dir string, names ...string) {
-	t.Helper()
-	for _, name := range names {
-		keygen(t, dir, "-q", "-t", "ed25519", "-N", "", "-C", name, "-f", name)
-	}
-}
-
-// newCert signs NAME.pub and moves the certificate to CERT.pub.
-func newCert(t testing.TB, dir, ca, name, cert string, args ...string) {
-	t.Helper()
-	args = append([]string{"-q", "-s", ca, "-I", "id-" + cert, "-n", "ann"}, args...)
-	keygen(t, dir, append(args, name+".pub")...)
-	if err := os.Rename(filepath.Join(dir, name+"-cert.pub"), filepath.Join(dir, cert+".pub")); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func readKey(t testing.TB, dir, name string) ssh.PublicKey {
-	t.Helper()
-	key, _, _, _, err := ssh.ParseAuthorizedKey(readFile(t, dir, name+".pub"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return key
-}
-
-func readFile(t testing.TB, dir, name string) []byte {
-	t.Helper()
-	data, err := os.ReadFile(filepath.Join(dir, name))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return data
-}
-
-// revoke writes a KRL of ssh-keygen, from lines in its format of KRL specifications.
-func revoke(t testing.TB, dir, ca string, lines ...string) []byte {
-	t.Helper()
-	if err := os.WriteFile(filepath.Join(dir, "spec"), []byte(strings.Join(lines, "\n")+"\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	args := []string{"-q", "-k", "-f", "krl"}
-	if ca != "" {
-		args = append(args, "-s", ca)
-	}
-	keygen(t, dir, append(args, "spec")...)
-	return readFile(t, dir, "krl")
-}
 
 // queryAll returns the output of ssh-keygen -Q: a line "FILE: REVOKED" or "FILE: ok" for each key. It removes the
 // comments of the keys.
@@ -92,24 +30,24 @@ func queryAll(dir string, names []string) string {
 // TestCheck_AgreesWithSSHKeygen compares Check with ssh-keygen -Q for each kind of section.
 func TestCheck_AgreesWithSSHKeygen(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	newKeys(t, dir, "ca", "other", "ann", "bob")
+	dir := keygentest.New(t)
+	dir.NewKeys("ca", "other", "ann", "bob")
 	var all []string
 	for _, serial := range []int{0, 1, 2, 5, 9, 50, 99, 100, 101, 200, 263, 264, 1000} {
 		name := "serial" + strconv.Itoa(serial)
-		newCert(t, dir, "ca", "ann", name, "-z", strconv.Itoa(serial))
+		dir.Sign("ca", "ann", name, "-z", strconv.Itoa(serial))
 		all = append(all, name)
 	}
-	newCert(t, dir, "other", "ann", "other5", "-z", "5")
-	newCert(t, dir, "ca", "bob", "bob7", "-z", "7")
+	dir.Sign("other", "ann", "other5", "-z", "5")
+	dir.Sign("ca", "bob", "bob7", "-z", "7")
 	all = append(all, "other5", "bob7", "ann", "bob", "ca")
 
 	var bits []string // enough near each other for a bitmap
 	for i := 200; i < 264; i += 3 {
 		bits = append(bits, "serial: "+strconv.Itoa(i))
 	}
-	keyLine := strings.TrimSpace(string(readFile(t, dir, "ann.pub")))
-	sha256Line := "hash: " + ssh.FingerprintSHA256(readKey(t, dir, "bob"))
+	keyLine := dir.Line("ann")
+	sha256Line := "hash: " + ssh.FingerprintSHA256(dir.Public("bob"))
 	for _, tc := range []struct {
 		name  string
 		ca    string
@@ -117,20 +55,20 @@ func TestCheck_AgreesWithSSHKeygen(t *testing.T) {
 		want  []string // the revoked ones
 	}{
 		{"nothing", "", nil, nil},
-		{"serials", "ca.pub", []string{"serial: 1", "serial: 5"}, []string{"serial1", "serial5"}},
+		{"serials", "ca", []string{"serial: 1", "serial: 5"}, []string{"serial1", "serial5"}},
 		{
-			"range", "ca.pub",
+			"range", "ca",
 			[]string{"serial: 2-100"},
 			[]string{"serial2", "serial5", "serial9", "serial50", "serial99", "serial100", "bob7"},
 		},
-		{"bitmap", "ca.pub", bits, []string{"serial200", "serial263"}},
+		{"bitmap", "ca", bits, []string{"serial200", "serial263"}},
 		{
-			"serial of the largest size", "ca.pub",
+			"serial of the largest size", "ca",
 			[]string{"serial: 1000-18446744073709551615"},
 			[]string{"serial1000"},
 		},
-		{"key ID", "ca.pub", []string{"id: id-serial9", "id: id-other5"}, []string{"serial9"}},
-		{"another CA", "other.pub", []string{"serial: 5"}, []string{"other5"}},
+		{"key ID", "ca", []string{"id: id-serial9", "id: id-other5"}, []string{"serial9"}},
+		{"another CA", "other", []string{"serial: 5"}, []string{"other5"}},
 		{"key", "", []string{"key: " + keyLine}, []string{
 			"serial0", "serial1", "serial2", "serial5", "serial9", "serial50",
 			"serial99", "serial100", "serial101", "serial200", "serial263", "serial264", "serial1000", "other5", "ann",
@@ -143,7 +81,7 @@ func TestCheck_AgreesWithSSHKeygen(t *testing.T) {
 		{"SHA-256 fingerprint", "", []string{sha256Line}, []string{"bob7", "bob"}},
 		{
 			"CA", "",
-			[]string{"key: " + strings.TrimSpace(string(readFile(t, dir, "ca.pub")))},
+			[]string{"key: " + dir.Line("ca")},
 			[]string{
 				"serial0", "serial1", "serial2", "serial5", "serial9", "serial50", "serial99", "serial100", "serial101",
 				"serial200", "serial263", "serial264", "serial1000", "bob7", "ca",
@@ -151,7 +89,7 @@ func TestCheck_AgreesWithSSHKeygen(t *testing.T) {
 		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			list, err := Parse(revoke(t, dir, tc.ca, tc.lines...))
+			list, err := Parse(dir.Revoke(tc.ca, tc.lines...))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -159,12 +97,12 @@ func TestCheck_AgreesWithSSHKeygen(t *testing.T) {
 			for _, name := range tc.want {
 				revoked[name] = true
 			}
-			if tc.name == "bitmap" && len(list.certs[string(readKey(t, dir, "ca").Marshal())].bitmaps) == 0 {
+			if tc.name == "bitmap" && len(list.certs[string(dir.Public("ca").Marshal())].bitmaps) == 0 {
 				t.Error("ssh-keygen did not write a bitmap")
 			}
-			out := queryAll(dir, all)
+			out := queryAll(dir.Path, all)
 			for _, name := range all {
-				if got := list.Check(readKey(t, dir, name)); (got != "") != revoked[name] {
+				if got := list.Check(dir.Public(name)); (got != "") != revoked[name] {
 					t.Errorf("%s: got %q, want revoked: %v", name, got, revoked[name])
 				}
 				if got := strings.Contains(out, name+".pub: REVOKED"); got != revoked[name] {
@@ -177,16 +115,16 @@ func TestCheck_AgreesWithSSHKeygen(t *testing.T) {
 
 func TestCheck_Reason(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	newKeys(t, dir, "ca", "ann")
-	newCert(t, dir, "ca", "ann", "cert", "-z", "5")
-	cert, ca, key := readKey(t, dir, "cert"), readFile(t, dir, "ca.pub"), readFile(t, dir, "ann.pub")
+	dir := keygentest.New(t)
+	dir.NewKeys("ca", "ann")
+	dir.Sign("ca", "ann", "cert", "-z", "5")
+	cert, ca, key := dir.Public("cert"), []byte(dir.Read("ca.pub")), []byte(dir.Read("ann.pub"))
 	for _, tc := range []struct {
 		data []byte
 		want string
 	}{
-		{revoke(t, dir, "ca.pub", "serial: 5"), "the certificate's serial number 5 is revoked"},
-		{revoke(t, dir, "ca.pub", "id: id-cert"), "the certificate's key ID is revoked"},
+		{dir.Revoke("ca", "serial: 5"), "the certificate's serial number 5 is revoked"},
+		{dir.Revoke("ca", "id: id-cert"), "the certificate's key ID is revoked"},
 		{ca, "the CA's key is revoked"},
 		{key, "the certificate's key is revoked"},
 		{[]byte("# nothing\n\n"), ""},
@@ -208,14 +146,14 @@ func TestCheck_Reason(t *testing.T) {
 // TestParse_EveryCA checks a section without a CA key, which ssh-keygen writes for keys of no particular CA.
 func TestParse_EveryCA(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	newKeys(t, dir, "ca", "ann")
-	newCert(t, dir, "ca", "ann", "cert", "-z", "5")
+	dir := keygentest.New(t)
+	dir.NewKeys("ca", "ann")
+	dir.Sign("ca", "ann", "cert", "-z", "5")
 	list, err := Parse(fixture(section(1, str(""), str(""), section(0x20, u64(5)))))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := list.Check(readKey(t, dir, "cert")); got == "" {
+	if got := list.Check(dir.Public("cert")); got == "" {
 		t.Error("a serial number of every CA: got no reason")
 	}
 }
@@ -246,10 +184,10 @@ func anyCA(parts ...[]byte) []byte {
 func TestParse_Refuses(t *testing.T) {
 	t.Parallel()
 	sshCert := func() string {
-		dir := t.TempDir()
-		newKeys(t, dir, "ca", "ann")
-		newCert(t, dir, "ca", "ann", "cert")
-		return string(readFile(t, dir, "cert.pub"))
+		dir := keygentest.New(t)
+		dir.NewKeys("ca", "ann")
+		dir.Sign("ca", "ann", "cert")
+		return dir.Read("cert.pub")
 	}()
 	certKey, _, _, _, err := ssh.ParseAuthorizedKey([]byte(sshCert))
 	if err != nil {
@@ -322,15 +260,15 @@ func TestParse_SkipsUncriticalExtension(t *testing.T) {
 
 func TestParse_Text(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	newKeys(t, dir, "ann", "bob", "eve")
-	list, err := Parse(cat([]byte("# lost laptops\r\n\n"), readFile(t, dir, "ann.pub"),
-		[]byte("  "+ssh.FingerprintSHA256(readKey(t, dir, "bob"))+" bob's laptop\n")))
+	dir := keygentest.New(t)
+	dir.NewKeys("ann", "bob", "eve")
+	list, err := Parse(cat([]byte("# lost laptops\r\n\n"), []byte(dir.Read("ann.pub")),
+		[]byte("  "+ssh.FingerprintSHA256(dir.Public("bob"))+" bob's laptop\n")))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for name, want := range map[string]string{"ann": "the key is revoked", "bob": "the key is revoked", "eve": ""} {
-		if got := list.Check(readKey(t, dir, name)); got != want {
+		if got := list.Check(dir.Public(name)); got != want {
 			t.Errorf("%s: got %q, want %q", name, got, want)
 		}
 	}
@@ -338,12 +276,12 @@ func TestParse_Text(t *testing.T) {
 
 // FuzzParse checks that no file makes Parse or Check panic.
 func FuzzParse(f *testing.F) {
-	dir := f.TempDir()
-	newKeys(f, dir, "ca", "ann")
-	newCert(f, dir, "ca", "ann", "cert", "-z", "5")
-	cert := readKey(f, dir, "cert")
-	f.Add(revoke(f, dir, "ca.pub", "serial: 1-10", "serial: 12", "serial: 14", "serial: 16", "id: x"))
-	f.Add(revoke(f, dir, "", "sha1: "+string(bytes.TrimSpace(readFile(f, dir, "ann.pub")))))
+	dir := keygentest.New(f)
+	dir.NewKeys("ca", "ann")
+	dir.Sign("ca", "ann", "cert", "-z", "5")
+	cert := dir.Public("cert")
+	f.Add(dir.Revoke("ca", "serial: 1-10", "serial: 12", "serial: 14", "serial: 16", "id: x"))
+	f.Add(dir.Revoke("", "sha1: "+dir.Line("ann")))
 	f.Add(fixture(anyCA(section(0x22, u64(7), str("\x03")), section(0x39, extension("x", 0)))))
 	f.Add([]byte(ed25519Line))
 	f.Fuzz(func(t *testing.T, data []byte) {

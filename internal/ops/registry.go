@@ -26,12 +26,12 @@ type Registry struct {
 	OnEvict func(SavedDefinition)
 
 	folder        string // for saved definitions; empty: none
-	keys          []Key  // the first key signs definitions, and a signature by any key is accepted
 	maxSavedBytes int    // limit on the total size of the definitions saved by Save
 
 	saving sync.Mutex // held by Save, because concurrent calls would remove each other's definitions
 
 	mu     sync.Mutex                 // guards the fields below
+	keys   []Key                      // the first key signs definitions, and a signature by any key is accepted
 	closed bool                       // no operation may start
 	ops    []*Op                      // oldest first
 	saved  map[string]SavedDefinition // by ID; those saved by Save have a nil Definition, to save memory

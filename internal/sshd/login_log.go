@@ -11,6 +11,7 @@ import (
 
 	gossh "golang.org/x/crypto/ssh"
 
+	"nomadctld/acl"
 	"nomadctld/internal/audit"
 	"nomadctld/internal/metrics"
 )
@@ -94,21 +95,40 @@ func (l *loginLog) recordFailure(c *connection, err error) {
 			errors.New("the client offered a public key but did not sign with the private key"))
 	case len(tried) > 0:
 		reason = metrics.UnknownKey
-		keys := make([]string, len(tried))
-		for i, a := range tried {
-			keys[i] = a.key
-			if a.login != tried[0].login {
-				keys[i] += " as " + a.login
-			}
-		}
-		l.recordRefused(c, l.failedLogins, "login failed", tried[0],
-			errors.New("no such user with that key: "+strings.Join(keys, ", ")))
+		attempt, why := describeRefused(tried)
+		l.recordRefused(c, l.failedLogins, "login failed", attempt, why)
 	case errors.As(err, &noCommon):
 		reason = metrics.NoCommonAlgorithm
 		if l.badHandshakes.allow(c.network) {
 			l.server.Log.Info("handshake failed", "remote", c.remote(), "error", truncateText(err.Error()))
 		}
 	}
+}
+
+// describeRefused returns the attempt that explains a failed login best, and the reasons. Clients offer all their keys,
+// so an attempt with a certificate or a known key comes first, with its own reason.
+func describeRefused(tried []loginAttempt) (loginAttempt, error) {
+	unknown := acl.ErrNoSuchUser.Error()
+	var keys, reasons []string
+	best := tried[0]
+	for _, a := range tried {
+		key := a.key
+		if a.login != tried[0].login {
+			key += " as " + a.login
+		}
+		if a.reason == unknown {
+			keys = append(keys, key)
+			continue
+		}
+		if len(reasons) == 0 {
+			best = a
+		}
+		reasons = append(reasons, a.reason+": "+key)
+	}
+	if len(keys) > 0 {
+		reasons = append(reasons, unknown+": "+strings.Join(keys, ", "))
+	}
+	return best, errors.New(strings.Join(reasons, "; "))
 }
 
 // recordRefused writes a refused login to the log and the audit log.
@@ -121,10 +141,14 @@ func (l *loginLog) recordRefused(c *connection, t *logThrottle, event string, tr
 		logEvent = l.server.Log.Warn
 	}
 	text := truncateText(why.Error())
-	logEvent(event, "remote", c.remote(), "login", tried.login, "key", tried.key, "error", text)
+	args := []any{"remote", c.remote(), "login", tried.login, "key", tried.key}
+	if cert := tried.cert; cert != nil {
+		args = append(args, "serial", cert.Serial, "key_id", cert.KeyID, "ca", cert.CA)
+	}
+	logEvent(event, append(args, "error", text)...)
 	l.server.record(audit.Event{
 		Kind: audit.LoginRefused, Time: c.start.UTC(), Connection: c.id,
-		User: tried.login, Key: tried.key, Remote: c.remote(), Command: []string{},
+		User: tried.login, Key: tried.key, Certificate: tried.cert, Remote: c.remote(), Command: []string{},
 		Decision: audit.Denied, Error: event + ": " + text,
 	})
 }
@@ -161,10 +185,11 @@ func (s *Server) recordLogin(c *connection, conn *gossh.ServerConn) (disconnecte
 	if err != nil {
 		return func() {}
 	}
+	fingerprint, cert := describeKey(key)
 	s.Metrics.LoggedIn()
 	event := audit.Event{
 		Kind: audit.Login, Time: time.Now().UTC(), Connection: c.id,
-		User: login, Key: fingerprint(key), Remote: c.remote(),
+		User: login, Key: fingerprint, Certificate: cert, Remote: c.remote(),
 		Command: []string{}, Decision: audit.Allowed,
 	}
 	if why := c.sessionLimitError(); why != nil {

@@ -31,6 +31,7 @@ type Server struct {
 	Record   func(audit.Event) // logins, failed logins and disconnects; nil: not recorded
 	Metrics  *metrics.Recorder // may be nil
 
+	now        func() time.Time // for the validity of keys and certificates; nil: time.Now
 	ssh        *ssh.Server
 	commandCtx context.Context // canceled to stop all commands
 
@@ -202,13 +203,14 @@ func (s *Server) serve(c *connection, login *pendingLogin) {
 	defer cancel()
 	disconnected = s.recordLogin(c, conn)
 	s.goRecover("keepalive", c, func() { s.keepAlive(ctx, c, conn) })
+	s.goRecover("login expiry", c, func() { s.watchLogin(ctx, c, conn) })
 	s.goRecover("requests", c, func() { gossh.DiscardRequests(requests) }) // also refuses keepalives, as OpenSSH does
 	for channel := range channels {
 		switch kind := channel.ChannelType(); {
 		case kind == "session":
 			s.goRecover("session", c, func() { s.session(ctx, c, conn, channel) })
 		case slices.Contains(forwardChannels, kind):
-			channel.Reject(gossh.Prohibited, forwardRefusal)
+			channel.Reject(gossh.Prohibited, s.forwardRefusal(conn))
 		default:
 			channel.Reject(gossh.UnknownChannelType, "unsupported channel type")
 		}

@@ -34,6 +34,9 @@ func (s *Server) session(ctx context.Context, c *connection, conn *gossh.ServerC
 		NewChannel: newChannel, conn: c, sshConn: conn, id: c.nextSessionID(),
 		recoverPanic: s.recoverPanic, commandDone: make(chan struct{}),
 	}
+	if login, err := s.currentLogin(conn); err == nil { // otherwise the command is refused
+		ch.noTerminal = login.NoTerminal
+	}
 	// Do not inherit the connection's context: it is canceled without a cause, and the channel has its own.
 	ch.ctx, ch.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
 	defer ch.cancel(nil)
@@ -76,6 +79,9 @@ func (s *Server) handle(sess ssh.Session) {
 	} else {
 		ch.setNoticeStream(textWriter{stderr, false})
 	}
+	if why := ch.terminalRefusal(); why != "" {
+		fmt.Fprintln(client.Stderr, client.Message("nomadctld: no terminal: "+why))
+	}
 	s.printStopNotice(ch)
 	err := s.runCommand(ch, &router.Request{
 		Console: client,
@@ -103,7 +109,8 @@ func (s *Server) runCommand(ch *channel, req *router.Request) (err error) {
 	if unproven != nil {
 		return unproven
 	}
-	req.Session.Login, req.Session.Key, req.Session.Fingerprint = login, key, fingerprint(key)
+	req.Session.Login, req.Session.Key = login, key
+	req.Session.Fingerprint, req.Session.Certificate = describeKey(key)
 	leave, refused := s.acquireSession(ch.conn, login)
 	defer leave()
 	req.Session.LimitErr = refused

@@ -20,7 +20,7 @@ import (
 // scope.
 var mayImport = importTable(`
 .: internal/cli
-acl: backends
+acl: backends internal/authkeys internal/krl internal/loginname
 backends/backendtest: backends
 backends/docker: backends internal/dockerhost internal/procscript internal/safego
 	internal/signals internal/terminate internal/tlsfiles
@@ -30,7 +30,8 @@ commands: backends internal/childjobs internal/cmdline internal/completion
 	internal/console internal/escape internal/jobrelease internal/monitor internal/ops
 	internal/parse internal/pattern internal/phrase internal/render internal/restart
 	internal/safego internal/suggest internal/tasklog internal/jobstate router
-config: internal/cmdline internal/dockerhost internal/suggest internal/tlsfiles
+config: internal/authkeys internal/cmdline internal/dockerhost internal/krl
+	internal/loginname internal/suggest internal/tlsfiles
 internal/audit: internal/escape internal/linequeue internal/metrics
 internal/childjobs: backends internal/monitor internal/phrase
 internal/cli: config internal/demo internal/gateway internal/health internal/linequeue
