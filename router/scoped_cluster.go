@@ -20,8 +20,8 @@ import (
 )
 
 // scopedCluster queries the clusters of all tiers on behalf of one user and one command. Every method queries only
-// what the user owns, filters the response again, and hides secrets in definitions. It embeds nothing, so that a new method of backends.Cluster
-// does not compile until it is scoped here.
+// what the user owns, filters the response again, and hides secrets in definitions. It embeds nothing, so that a new
+// method of backends.Cluster does not compile until it is scoped here.
 type scopedCluster struct {
 	owned    acl.Scope
 	clusters map[string]*clusterview.Shared

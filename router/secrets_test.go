@@ -173,7 +173,7 @@ func TestSecrets_Container(t *testing.T) {
 		r.docker.inspected = text
 		w := newTestGateway(acl.Group{Prefixes: []string{"p-team1-"}, Rights: []string{"probe", test.right}})
 		runtime, _ := runtimeOfTask(w, &r.selector, "web")
-		user, _ := w.Users.Find("ann", "key")
+		user := acl.User{Groups: []acl.Group{{Prefixes: []string{"p-team1-"}, Rights: []string{test.right}}}}
 		bound := runtime.(*boundRuntime)
 		bound.scope.secrets = secretFilter{owned: User{user, w.Tiers}.scope(SecretsRight)}
 		raw, err := bound.Inspect(t.Context())

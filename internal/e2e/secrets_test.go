@@ -20,7 +20,9 @@ const canary = "canary7x9secret"
 func withSecrets(job *api.Job, version string) *api.Job {
 	secret := canary + version
 	task := job.TaskGroups[0].Tasks[0]
-	task.Env = map[string]string{"DB_PASSWORD": secret, "DATABASE_URL": "postgres://app:" + secret + "@db/x", "MODE": version}
+	task.Env = map[string]string{
+		"DB_PASSWORD": secret, "DATABASE_URL": "postgres://app:" + secret + "@db/x", "MODE": version,
+	}
 	task.Meta = map[string]string{"deploy_key": secret}
 	job.Meta = map[string]string{"api_token": secret}
 	perms, change, data := "0600", "noop", "mode = "+version+"\npassword = "+secret+"\n"
@@ -35,11 +37,14 @@ var secretLines = []string{
 	"info p-team5-canary", "info --json p-team5-canary", "status p-team5-canary", "status --json p-team5-canary",
 	"deployment p-team5-canary", "inspect p-team5-canary", "inspect --version 0 p-team5-canary",
 	"history p-team5-canary", "history --json p-team5-canary", "logs p-team5-canary", "complete - inspect p-team5-canary",
-	"exec p-team5-canary true", "signal p-team5-canary/web/web HUP", "scale p-team5-canary 2", "revert -y p-team5-canary 0",
+	"exec p-team5-canary true", "signal p-team5-canary/web/web HUP", "scale p-team5-canary 2",
+	"revert -y p-team5-canary 0",
 	"stop -y p-team5-canary", "start p-team5-canary", "restart -y p-team5-canary", "restart -y --full p-team5-canary",
-	"ops", "ops --json", "pause p-team5-canary", "resume p-team5-canary", "promote p-team5-canary", "fail p-team5-canary",
+	"ops", "ops --json", "pause p-team5-canary", "resume p-team5-canary", "promote p-team5-canary",
+	"fail p-team5-canary",
 	"run p-team5-canary", "dispatch -m file=" + canary + " --no-payload p-team5-canaryimport",
-	"dispatch -m file=" + canary + " -m nosuch=" + canary + " --no-payload p-team5-canaryimport", "ps p-team5-canaryimport",
+	"dispatch -m file=" + canary + " -m nosuch=" + canary + " --no-payload p-team5-canaryimport",
+	"ps p-team5-canaryimport",
 	"status p-team5-canaryimport", "info p-team5-canaryimport", "inspect p-team5-canaryimport",
 }
 
@@ -50,8 +55,9 @@ var secretExempt = map[string]string{
 	"raw": "has all rights of the tier's token",
 }
 
-// TestSecrets_NoCommandPrintsThem runs every command on a job with secrets, as a user who has every right except secrets
-// and raw, and checks that no output and no audit event contains one. Afterwards, the job still has its secrets.
+// TestSecrets_NoCommandPrintsThem runs every command on a job with secrets, as a user who has every right except
+// secrets and raw, and checks that no output and no audit event contains one. Afterwards, the job still has its
+// secrets.
 func TestSecrets_NoCommandPrintsThem(t *testing.T) {
 	t.Parallel()
 	covered := map[string]bool{}

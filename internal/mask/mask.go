@@ -4,7 +4,9 @@
 package mask
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
 	"regexp"
 	"slices"
 	"strings"
@@ -13,25 +15,34 @@ import (
 // Hidden replaces a value.
 const Hidden = "***"
 
-// JSON returns a job definition, or the description of a container as docker inspect prints it, with its secrets hidden.
-// hidden reports whether there are any. Everything else, the order of the fields included, is unchanged.
+// JSON returns a job definition, or the description of a container as docker inspect prints it, with its secrets
+// hidden. hidden reports whether there are any. Everything else, the order of the fields included, is unchanged. Errors
+// do not quote the text.
 func JSON(text json.RawMessage) (masked json.RawMessage, hidden bool, err error) {
-	return rewrite(text)
+	if !json.Valid(text) {
+		return nil, false, errors.New("cannot hide secrets: not valid JSON")
+	}
+	r := &rewriter{decoder: json.NewDecoder(bytes.NewReader(text))}
+	r.decoder.UseNumber()
+	if _, err := r.value(field{}); err != nil {
+		return nil, false, errors.New("cannot hide secrets: cannot read the JSON")
+	}
+	return r.out.Bytes(), r.hidden, nil
 }
 
-// A place is a part of a definition. It decides which rule applies to the strings in it.
-type place int
+// A section is a part of a definition. It decides which rule applies to the strings in it.
+type section int
 
 const (
-	elsewhere place = iota // hidden if the name or the value is one of a secret
-	pairs                  // environment, meta, headers: shown only if the name and the value are harmless
-	template               // shown line by line
-	registry               // docker's auth block: hidden, except for the address
-	payload                // of a dispatch: hidden
+	elsewhere section = iota // hidden if the name or the value is one of a secret
+	pairs                    // environment, meta, headers: shown only if the name and the value are harmless
+	template                 // shown line by line
+	registry                 // docker's auth block: hidden, except for the address
+	payload                  // of a dispatch: hidden
 )
 
-// placeOf returns the place that a field with this name contains. outer is the place of the field itself.
-func placeOf(name string, outer place) place {
+// sectionOf returns the section that a field with this name contains. outer is the section of the field itself.
+func sectionOf(name string, outer section) section {
 	switch name {
 	case "Env", "env", "Meta", "GetterOptions", "GetterHeaders", "Header", "Headers", "environment":
 		return pairs
@@ -48,13 +59,13 @@ func placeOf(name string, outer place) place {
 // A field is the position of a string.
 type field struct {
 	name     string // of the innermost object key
-	place    place
+	section  section
 	previous string // the string before it in a list
 }
 
 // mask returns the string at a position, masked if necessary.
 func (f field) mask(value string) string {
-	switch f.place {
+	switch f.section {
 	case payload:
 		if !slices.Contains([]string{"", "optional", "required", "forbidden"}, value) { // of a parameterized job
 			return Hidden
@@ -83,7 +94,7 @@ var namePattern = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.-]*$`)
 func (f field) maskPair(value string) string {
 	name, own, ok := strings.Cut(value, "=")
 	if ok && (f.name == "Env" || f.name == "env") && namePattern.MatchString(name) {
-		return name + "=" + field{name: name, place: pairs}.maskPair(own)
+		return name + "=" + field{name: name, section: pairs}.maskPair(own)
 	}
 	if isHarmless(f.name, value) {
 		return value
@@ -98,18 +109,18 @@ var (
 )
 
 // Change masks a value of a changed field. path is that of backends.Change, such as web > task web > Env[MODE]. It
-// contains untrusted names, so each word in it that is the name of a place counts.
+// contains untrusted names, so each word in it that is the name of a section counts.
 func Change(path, value string) string {
 	f := field{name: path[strings.LastIndexAny(path, " .")+1:]}
 	for _, word := range wordPattern.FindAllString(path, -1) {
-		f.place = max(f.place, placeOf(word, f.place))
+		f.section = max(f.section, sectionOf(word, f.section))
 	}
 	isElement := indexPattern.MatchString(path)
 	if key := lastKeyPattern.FindStringSubmatch(path); key != nil && !isElement {
 		f.name = key[1]
 	}
-	if f.place == elsewhere && isElement { // an argument; the flag before it is not known
-		f.place = pairs
+	if f.section == elsewhere && isElement { // an argument; the flag before it is not known
+		f.section = pairs
 	}
 	return f.mask(value)
 }

@@ -103,7 +103,7 @@ func TestChange(t *testing.T) {
 		{"web > task web > Vault > ChangeMode", "restart", "restart"},
 		{"web > Count", "12", "12"},
 		{"Payload", "Y2FuYXJ5", "***"},
-		{"Env > task web > Config > image", "registry/a1b2c3d4e5:x", "***"}, // a group with the name of a place
+		{"Env > task web > Config > image", "registry/a1b2c3d4e5:x", "***"}, // a group with the name of a section
 	} {
 		if got := Change(test.path, test.value); got != test.want {
 			t.Errorf("%s: %q: got %q, want %q", test.path, test.value, got, test.want)

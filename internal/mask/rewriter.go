@@ -3,21 +3,7 @@ package mask
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 )
-
-// rewrite masks the strings of a JSON text. Its errors do not quote the text.
-func rewrite(text json.RawMessage) (json.RawMessage, bool, error) {
-	if !json.Valid(text) {
-		return nil, false, errors.New("cannot mask secrets: not valid JSON")
-	}
-	r := &rewriter{decoder: json.NewDecoder(bytes.NewReader(text))}
-	r.decoder.UseNumber()
-	if _, err := r.value(field{}); err != nil {
-		return nil, false, errors.New("cannot mask secrets: cannot read the JSON")
-	}
-	return r.out.Bytes(), r.hidden, nil
-}
 
 // rewriter copies valid JSON and masks its strings. It keeps the order of fields and the digits of numbers.
 type rewriter struct {
@@ -63,11 +49,11 @@ func (r *rewriter) object(f field) error {
 			return err
 		}
 		r.out.WriteByte(':')
-		inner := f.place
+		inner := f.section
 		if inner != pairs { // a pair may have any name
-			inner = placeOf(name, inner)
+			inner = sectionOf(name, inner)
 		}
-		if _, err := r.value(field{name: name, place: inner}); err != nil {
+		if _, err := r.value(field{name: name, section: inner}); err != nil {
 			return err
 		}
 	}

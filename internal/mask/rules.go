@@ -70,7 +70,7 @@ var (
 	pathPattern   = regexp.MustCompile(`^(/[A-Za-z0-9_.-]+)+/?$`)
 )
 
-// isReference reports whether a value names the place of a secret but does not contain it: an interpolation such as
+// isReference reports whether a value names the location of a secret but does not contain it: an interpolation such as
 // ${NOMAD_SECRETS_DIR}/key, or the path in a variable such as PASSWORD_FILE.
 func isReference(name, value string) bool {
 	rest := interpolation.ReplaceAllString(value, "")
@@ -106,8 +106,8 @@ var harmlessPattern = regexp.MustCompile(`^[A-Za-z0-9 _./:,=@*+-]{0,256}$`)
 
 var alphanumeric = regexp.MustCompile(`[A-Za-z0-9]+`)
 
-// hasRandomWord reports whether a text has a word that could be a password or a key: letters and digits mixed, unless it
-// is as short as utf8 or amd64, or very long, or with changing case.
+// hasRandomWord reports whether a text has a word that could be a password or a key. Such a word is very long, changes
+// its case often, or mixes letters and digits, unless it is as short as utf8 or amd64.
 func hasRandomWord(text string) bool {
 	const (
 		maxMixed   = 5

@@ -20,11 +20,12 @@ var secretPatterns = []*regexp.Regexp{
 	regexp.MustCompile(`(?i)\b(?:bearer|basic)\s+[A-Za-z0-9+/=._~-]{16,}`),
 }
 
-// assignmentPattern matches name=value and name: value anywhere in a text, and flagPattern --name value. A colon must be
-// followed by a space or follow a quote, because image names and addresses have colons too.
+// assignmentPattern matches name=value and name: value anywhere in a text, and flagPattern --name value. A colon must
+// be followed by a space or follow a quote, because image names and addresses have colons too.
 var (
-	assignmentPattern = regexp.MustCompile(`([A-Za-z_][A-Za-z0-9_.-]*)(?:["']?\s*=\s*|["']\s*:\s*|\s*:\s+)["']?([^\s"'&;,]+)`)
-	flagPattern       = regexp.MustCompile(`(?:^|\s)--?([A-Za-z][A-Za-z0-9_-]*)\s+["']?([^\s"'-][^\s"']*)`)
+	assignmentPattern = regexp.MustCompile(
+		`([A-Za-z_][A-Za-z0-9_.-]*)(?:["']?\s*=\s*|["']\s*:\s*|\s*:\s+)["']?([^\s"'&;,]+)`)
+	flagPattern = regexp.MustCompile(`(?:^|\s)--?([A-Za-z][A-Za-z0-9_-]*)\s+["']?([^\s"'-][^\s"']*)`)
 )
 
 // exposes reports whether a text contains something that is recognizable as a secret.
