@@ -31,6 +31,8 @@ func authorize(clusters map[string]*clusterview.Shared, runtimes *RuntimeSelecto
 				onList: runner.deleteOutdatedSaved, secrets: secretsFor(req),
 			}
 			access.Cluster, access.runtimes, access.target = scope, runtimes, &req.Target
+			// Its event is not the command's, because another right must not change the command's decision.
+			access.logs = &scopedCluster{owned: req.User.scope("logs"), clusters: clusters, event: new(audit.Event)}
 			if spec.RightSet == Operate || spec.RightSet == Admin {
 				access.Writer = &scopedWriter{owned: scope.owned, writers: runner.writers, event: &req.Event}
 				access.Operations = &Operations{
@@ -42,7 +44,6 @@ func authorize(clusters map[string]*clusterview.Shared, runtimes *RuntimeSelecto
 				access.Raw = &RawAccess{raw: raw, scope: scope, user: req.User}
 			}
 			if spec.Target >= TargetJob {
-				req.Event.Decision = audit.Denied // until the target is found among the user's jobs
 				if err := resolve(ctx, req, spec.Target); err != nil {
 					return err
 				}
