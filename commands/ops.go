@@ -88,9 +88,9 @@ func (o *opsCommand) Run(ctx context.Context, req *router.Request) error {
 	if len(req.Args) == 0 {
 		return o.showList(req, all)
 	}
-	one, err := opByIDPrefix(all, req.Args[0])
+	one, err := opByIDPrefix(req, all, req.Args[0])
 	if err != nil {
-		return req.Deny(err)
+		return err
 	}
 	req.Target.Job = backends.Job{Tier: one.Tier, Namespace: one.Namespace, ID: one.Job, Root: one.root}
 	req.Event.Tier, req.Event.Namespace, req.Event.Job = one.Tier, one.Namespace, one.Job
@@ -141,13 +141,13 @@ func (o *opsCommand) showList(req *router.Request, all []opOutput) error {
 // minIDLength is the minimum length of an ID, so that an empty variable or a typo does not match the only operation.
 const minIDLength = 4
 
-func opByIDPrefix(all []opOutput, id string) (opOutput, error) {
+func opByIDPrefix(req *router.Request, all []opOutput, id string) (opOutput, error) {
 	found := slices.DeleteFunc(slices.Clone(all), func(one opOutput) bool {
 		return !strings.HasPrefix(one.ID, strings.ToLower(id))
 	})
 	switch len(found) {
 	case 0:
-		return opOutput{}, fmt.Errorf("no operation %s (see: ops)", id)
+		return opOutput{}, req.Deny(fmt.Errorf("no operation %s (see: ops)", id))
 	case 1:
 		return found[0], nil
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"nomadctld/backends"
 	"nomadctld/internal/audit"
 )
 
@@ -67,6 +68,9 @@ func endEvent(event audit.Event, err error) audit.Event {
 	event.Kind = audit.End
 	event.Duration = time.Since(event.Time).Seconds()
 	event.ExitCode = ExitCode(err)
+	if errors.Is(err, backends.ErrLimitReached) { // of programs or logs, which the command reaches while it runs
+		event.Decision = audit.Failed
+	}
 	if len(ErrorLines(err)) > 0 {
 		event.Error = err.Error()
 	}
@@ -75,4 +79,13 @@ func endEvent(event audit.Event, err error) audit.Event {
 		event.Error += ": " + unrecorded.err.Error()
 	}
 	return event
+}
+
+// RefusalDecision returns the decision for a client that has logged in, but may not run commands: failed if that is
+// because of a limit.
+func RefusalDecision(err error) audit.Decision {
+	if ExitCode(err) == CodeTryLater {
+		return audit.Failed
+	}
+	return audit.Denied
 }

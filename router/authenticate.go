@@ -23,7 +23,8 @@ func authenticate(users *acl.Directory, tiers []acl.Tier) Middleware {
 			}
 			req.User, req.onlyCommand = User{login.User, tiers}, login.Command
 			if req.Session.LimitErr != nil {
-				return req.Deny(req.Session.LimitErr)
+				req.Event.Decision = RefusalDecision(req.Session.LimitErr)
+				return req.Session.LimitErr
 			}
 			return next(backends.WithUser(ctx, login.User.Login), req)
 		}

@@ -42,7 +42,6 @@ func authorize(clusters map[string]*clusterview.Shared, runtimes *RuntimeSelecto
 				access.Raw = &RawAccess{raw: raw, scope: scope, user: req.User}
 			}
 			if spec.Target >= TargetJob {
-				req.Event.Decision = audit.Denied // until the target is found among the user's jobs
 				if err := resolve(ctx, req, spec.Target); err != nil {
 					return err
 				}

@@ -42,6 +42,7 @@ func route(next Handler) Handler {
 			return Exit(2, fmt.Errorf("%s: %w (usage: %s; see: %s --help)", name, err, spec.Usage(), name))
 		}
 		req.Command, req.Args = command, args
+		req.Event.Decision = audit.Failed // until authorize allows or denies it
 		return spec.withProgramCode(next(ctx, req))
 	}
 }

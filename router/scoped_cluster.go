@@ -237,6 +237,7 @@ func (s *scopedCluster) tiers(name string) ([]string, error) {
 	tier, ok := s.owned.Tier(name)
 	if !ok {
 		yours := s.owned.Tiers()
+		s.event.Decision = audit.Denied
 		return nil, Exit(2, fmt.Errorf("no tier %s%s (yours: %s)", name, didYouMean(name, yours), strings.Join(yours, ", ")))
 	}
 	s.event.Tier = tier

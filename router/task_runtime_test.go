@@ -265,14 +265,14 @@ func TestLimitReached_Exits75(t *testing.T) {
 			if err := w.run("probe"); ExitCode(err) != 75 {
 				t.Errorf("got the code %d", ExitCode(err))
 			}
-			if e := w.event(t); e.ExitCode != 75 {
+			if e := w.event(t); e.ExitCode != 75 || e.Decision != audit.Failed {
 				t.Errorf("got %+v", e)
 			}
 		})
 	}
 }
 
-// TestLimitErr_Recorded expects a denied event, and that nothing runs.
+// TestLimitErr_Recorded expects a failed event, and that nothing runs.
 func TestLimitErr_Recorded(t *testing.T) {
 	w := newTestGateway(acl.Group{Prefixes: []string{"p-team1-"}, Rights: []string{"probe"}})
 	register(t, Spec{Name: "probe", Target: TargetNone}, func(context.Context, *Request) error {
@@ -288,7 +288,7 @@ func TestLimitErr_Recorded(t *testing.T) {
 	if ExitCode(err) != 75 {
 		t.Errorf("got %v", err)
 	}
-	if e := w.event(t); e.Decision != audit.Denied || e.ExitCode != 75 || e.Error != "too many" || e.Line != "probe" {
+	if e := w.event(t); e.Decision != audit.Failed || e.ExitCode != 75 || e.Error != "too many" || e.Line != "probe" {
 		t.Errorf("got %+v", e)
 	}
 }

@@ -26,6 +26,10 @@ type Tier struct {
 	TokenFile string // read for each read, change and exec, so that it can be rotated; empty: no token
 	TLS       tlsfiles.Files
 	Metrics   *metrics.Recorder // may be nil
+
+	// OnState is called with what the result of a read shows about the tier, the time when the read started, and its
+	// error for users. It may be called concurrently, and may be nil.
+	OnState func(state TierState, started time.Time, err error)
 }
 
 const (

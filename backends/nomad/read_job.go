@@ -27,13 +27,16 @@ type fetchFunc[T any] = func(*api.QueryOptions) (T, *api.QueryMeta, error)
 // needs, or a rule of the policy.
 func readObject[T any](
 	ctx context.Context, c *Client, namespace, capability string, fetch fetchFunc[T],
-) (T, error) {
+) (value T, err error) {
+	var cause error
+	started := time.Now()
+	defer func() { c.reportState(ctx, started, err, cause) }()
 	q, err := c.queryOptions(ctx, namespace)
 	if err != nil {
-		var none T
-		return none, err
+		return value, err
 	}
-	value, _, err := retryRead(ctx, c.retryBackoff, func() (T, *api.QueryMeta, error) { return fetch(q) }, isTransient)
+	value, _, err = retryRead(ctx, c.retryBackoff, func() (T, *api.QueryMeta, error) { return fetch(q) }, isTransient)
+	cause = err
 	var response api.UnexpectedResponseError
 	switch {
 	case err == nil:

@@ -105,9 +105,10 @@ func (e Event) encodeShort() ([]byte, error) {
 // Decision is the result of authorization.
 type Decision string
 
-// Invalid is a command line that was not authorized because it is wrong, such as one with a bad flag.
+// Only Denied is about rights, so that an alert on it does not fire when a cluster is down.
 const (
-	Allowed Decision = "allowed"
-	Denied  Decision = "denied"
-	Invalid Decision = "invalid"
+	Allowed Decision = "allowed" // the command ran; its exit code is its result
+	Denied  Decision = "denied"  // the user may not do this, or owns nothing that matches
+	Failed  Decision = "failed"  // it could not be done: a tier that does not respond, an ambiguous selector, a limit
+	Invalid Decision = "invalid" // the command line is wrong, such as one with a bad flag
 )

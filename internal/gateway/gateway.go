@@ -76,7 +76,7 @@ func Check(c *config.Config) ([]HostKey, error) {
 
 // build creates the parts. It makes no connections. The parts store the logger and the recorder, which may be nil.
 func build(c *config.Config, log *slog.Logger, m *metrics.Recorder) (p parts, err error) {
-	clients, err := nomad.Open(nomadTiers(c.Tiers, m)...)
+	clients, err := nomad.Open(nomadTiers(c.Tiers, m, log)...)
 	if err != nil {
 		return p, err
 	}
@@ -227,14 +227,6 @@ func (g *Gateway) killOrphans(ctx context.Context) {
 }
 
 const orphansNotSearched = "cannot search for programs that an earlier gateway left running"
-
-func nomadTiers(tiers []config.Tier, m *metrics.Recorder) []nomad.Tier {
-	var all []nomad.Tier
-	for _, t := range tiers {
-		all = append(all, nomad.Tier{Name: t.Name, URL: t.URL, TokenFile: t.TokenFile, TLS: t.TLS, Metrics: m})
-	}
-	return all
-}
 
 // clusterOf returns a function that identifies the cluster of a tier. Several tiers may share a cluster.
 func clusterOf(tiers []config.Tier) func(tier string) string {

@@ -170,7 +170,7 @@ func TestEvents_LoginRefusedByALimit(t *testing.T) {
 	c.setAccepted(newLoginAttempt("ann", newKey(t).PublicKey()))
 	r.recordFailure(c, &gossh.ServerAuthError{Errors: []error{errTooManyConnections}})
 	if len(events) != 1 || events[0].Kind != audit.LoginRefused || events[0].User != "ann" ||
-		!strings.Contains(events[0].Error, errTooManyConnections.Error()) {
+		!strings.Contains(events[0].Error, errTooManyConnections.Error()) || events[0].Decision != audit.Failed {
 		t.Errorf("got %+v, want one refused login of ann", events)
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"nomadctld/acl"
 	"nomadctld/internal/audit"
 	"nomadctld/internal/metrics"
+	"nomadctld/router"
 )
 
 // loginLog records failed logins in the log and the audit log. Client data is truncated and records are throttled, so
@@ -140,6 +141,10 @@ func (l *loginLog) recordRefused(c *connection, t *logThrottle, event string, tr
 	if t == l.forgedLogins {
 		logEvent = l.server.Log.Warn
 	}
+	decision := audit.Denied
+	if errors.Is(why, errTooManyConnections) {
+		decision = audit.Failed
+	}
 	text := truncateText(why.Error())
 	args := []any{"remote", c.remote(), "login", tried.login, "key", tried.key}
 	if cert := tried.cert; cert != nil {
@@ -149,7 +154,7 @@ func (l *loginLog) recordRefused(c *connection, t *logThrottle, event string, tr
 	l.server.record(audit.Event{
 		Kind: audit.LoginRefused, Time: c.start.UTC(), Connection: c.id,
 		User: tried.login, Key: tried.key, Certificate: tried.cert, Remote: c.remote(), Command: []string{},
-		Decision: audit.Denied, Error: event + ": " + text,
+		Decision: decision, Error: event + ": " + text,
 	})
 }
 
@@ -193,7 +198,7 @@ func (s *Server) recordLogin(c *connection, conn *gossh.ServerConn) (disconnecte
 		Command: []string{}, Decision: audit.Allowed,
 	}
 	if why := c.sessionLimitError(); why != nil {
-		event.Decision, event.Error = audit.Denied, why.Error()
+		event.Decision, event.Error = router.RefusalDecision(why), why.Error()
 	}
 	s.record(event)
 	return func() {
