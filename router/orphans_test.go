@@ -291,7 +291,8 @@ func TestKillOrphans_PanicRetried(t *testing.T) {
 		w.production.panics = true
 		ctx, stop := context.WithTimeoutCause(t.Context(), time.Minute, errors.New("over"))
 		defer stop()
-		KillOrphans(ctx, []audit.Event{{Tier: "production", Job: "p-x", Program: "c-1."}}, func() Gateway { return w.Gateway })
+		orphan := audit.Event{Tier: "production", Job: "p-x", Program: "c-1."}
+		KillOrphans(ctx, []audit.Event{orphan}, func() Gateway { return w.Gateway })
 		if !strings.Contains(log.String(), "internal error") {
 			t.Errorf("got the log %q", log.String())
 		}

@@ -35,8 +35,8 @@ func (s fileStamps) equal(other fileStamps) bool {
 	})
 }
 
-// watch calls reload when a file has changed and no file has changed for a whole interval since, until ctx ends. watched
-// returns the files, and their stamps at the last load. Without stamps, the files count as changed.
+// watch calls reload when a file has changed and no file has changed for a whole interval since, until ctx ends.
+// watched returns the files, and their stamps at the last load. Without stamps, the files count as changed.
 func watch(ctx context.Context, watched func() ([]string, fileStamps), reload func()) {
 	ticker := time.NewTicker(watchInterval)
 	defer ticker.Stop()

@@ -15,7 +15,7 @@ import (
 	"nomadctld/router"
 )
 
-// TestApply_UserRemoved removes ann, who has an idle connection and a running command. Bob is not affected.
+// TestApply_UserRemoved removes ann. Her idle connection is closed and her command is stopped. Bob is not affected.
 func TestApply_UserRemoved(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := startSimulated(t, Limits{}, waitHandler)
