@@ -79,9 +79,6 @@ func (s *Server) handle(sess ssh.Session) {
 	} else {
 		ch.setNoticeStream(textWriter{stderr, false})
 	}
-	if why := ch.terminalRefusal(); why != "" {
-		fmt.Fprintln(client.Stderr, client.Message("nomadctld: no terminal: "+why))
-	}
 	if kind, _ := s.notice(); kind == stopNotice { // a draining server refuses the command
 		s.printNotice(ch)
 	}
