@@ -50,7 +50,7 @@ func (f *Fanout) Follow(
 	defer f.leave(key, s)
 	for {
 		chunks, changed, err := s.next(&at)
-		if !q.Timestamps {
+		if !q.Timestamps && !q.PreferTimes {
 			chunks = mergeChunks(chunks)
 		}
 		for _, c := range chunks {

@@ -87,13 +87,9 @@ func TestSelectTasks(t *testing.T) {
 		"failed":            {jobOf("running", with(0, "failed", "", 1)), "0"},
 		"newest of finished": {jobOf("dead", with(1, "complete", "", 2), with(1, "complete", "", 1), with(2, "lost", "",
 			1)), "12"},
-		"none": {jobOf("pending"), "web has no allocations (see: ps --all web)"},
-		"periodic": {
-			backends.Job{ID: "web", Periodic: true},
-			"web has no tasks of its own, only child jobs (see: ps --all web)",
-		},
+		"none": {jobOf("pending"), "web has no allocations (see: info web)"},
 	} {
-		tasks, err := selectTasks(tc.job)
+		tasks, err := Selection{}.tasks(tc.job)
 		got := ""
 		for _, task := range tasks {
 			got += task.ID[:1]
@@ -114,7 +110,7 @@ func TestExplainError_NextStep(t *testing.T) {
 		backends.ErrRunsNotSeparable: "log of nginx of web.web[0]: Nomad's log files do not separate the runs of a task " +
 			"(for all runs: logs -n all e0; for the previous allocation: logs --previous-allocation e0)",
 		backends.ErrNoTimestamps: "the log of nginx of web.web[0] comes from Nomad's files, which have no timestamps: " +
-			"leave out -t and --since",
+			"leave out --since and --until",
 		backends.ErrUnreachable: "log of nginx of web.web[0]: no response",
 	} {
 		if got := explainError(err, task); got.Error() != want {
