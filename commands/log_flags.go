@@ -192,6 +192,8 @@ func logSelection(ctx context.Context, req *router.Request) (s tasklog.Selection
 		if _, err := t.Part.GroupIn(detail); err != nil {
 			return s, err
 		}
+	case s.Group != "":
+		s.SelectOne(t.Job)
 	}
 	return s, nil
 }

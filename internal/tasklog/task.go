@@ -40,11 +40,18 @@ type Selection struct {
 	Group, Task string               // only these; empty: all
 	Allocation  *backends.Allocation // only this one, in any state; nil: all
 
-	// One is the only task to select. Its lines have no prefix.
+	// One is the only task to select. Its lines have no prefix, and it is an error if it has no log.
 	One *Task
 }
 
-// byID reports whether the user has selected an allocation or a task by its ID or its name and index.
+// SelectOne sets One if the selection now matches only one task of the job.
+func (s *Selection) SelectOne(job backends.Job) {
+	if tasks, err := s.tasks(job); err == nil && len(tasks) == 1 {
+		s.One = &tasks[0]
+	}
+}
+
+// byID reports whether the user has selected one allocation or one task.
 func (s Selection) byID() bool { return s.Allocation != nil || s.One != nil }
 
 // Matches reports whether the selection matches a task in any allocation of a job.
