@@ -58,11 +58,11 @@ type lineBuffer struct {
 	size  int
 }
 
-// add appends a line and drops the lines before the number from.
+// add appends a line and drops the lines before the number from. Of a long line it drops all parts.
 func (b *lineBuffer) add(l line, from int) {
 	b.lines = append(b.lines, l.clone())
 	b.size += len(l.text) + lineOverhead
-	for len(b.lines) > 0 && (b.lines[0].number < from || b.size > maxContextBytes) {
+	for len(b.lines) > 0 && (b.lines[0].number < from || b.size > maxContextBytes || !b.lines[0].isStart) {
 		b.size -= len(b.lines[0].text) + lineOverhead
 		b.lines = b.lines[1:]
 	}

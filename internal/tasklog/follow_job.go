@@ -80,12 +80,12 @@ func (f *followedJob) follow(ctx context.Context) error {
 		if f.open.Load() == 0 && finished {
 			break
 		}
-		f.noteWithout()
 		if err := f.Printer.expire(); err != nil {
 			return err
 		}
 		select {
 		case <-time.After(PollInterval / 4):
+			f.noteWithout()
 		case <-ctx.Done():
 		}
 	}

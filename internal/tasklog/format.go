@@ -2,6 +2,7 @@ package tasklog
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -51,7 +52,7 @@ func (t *taskLog) format(l line) ([]byte, error) {
 func (t *taskLog) formatJSON(l line) ([]byte, error) {
 	object := JSONLine{
 		Job: t.task.JobID, Allocation: t.task.ID, Name: t.task.instance(), Task: t.task.Task.Name,
-		Stream: "stdout", Text: string(l.text), Partial: !l.isComplete && len(l.text)+1 >= maxLogLine,
+		Stream: "stdout", Text: string(l.text), Partial: !l.isComplete && len(l.text) == maxLogLine,
 	}
 	if l.stderr {
 		object.Stream = "stderr"
@@ -80,20 +81,12 @@ func highlight(text string, pattern *regexp.Regexp) string {
 		from = s[1]
 	}
 	plain.WriteString(text[from:])
-	matches := pattern.FindAllStringIndex(plain.String(), -1)
+	matches := slices.DeleteFunc(pattern.FindAllStringIndex(plain.String(), -1), func(m []int) bool { return m[0] == m[1] })
 	if len(matches) == 0 {
 		return text
 	}
 	var b strings.Builder
 	marked := false
-	mark := func(on bool) {
-		if on && !marked {
-			b.WriteString(startHighlight)
-		} else if !on && marked {
-			b.WriteString(stopHighlight)
-		}
-		marked = on
-	}
 	for i, at := 0, 0; i < len(text); { // at: position of text[i] in the plain text
 		if len(sequences) > 0 && sequences[0][0] == i {
 			b.WriteString(text[i:sequences[0][1]])
@@ -103,16 +96,16 @@ func highlight(text string, pattern *regexp.Regexp) string {
 			}
 			continue
 		}
-		for len(matches) > 0 && matches[0][1] <= at {
-			mark(false)
-			matches = matches[1:]
-		}
-		if len(matches) > 0 && matches[0][0] <= at {
-			mark(true)
+		if len(matches) > 0 && matches[0][0] == at {
+			b.WriteString(startHighlight)
+			marked = true
 		}
 		b.WriteByte(text[i])
 		i, at = i+1, at+1
+		if marked && matches[0][1] == at {
+			b.WriteString(stopHighlight)
+			marked, matches = false, matches[1:]
+		}
 	}
-	mark(false)
 	return b.String()
 }
