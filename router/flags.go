@@ -63,14 +63,16 @@ func (s Spec) Parse(req *Request, words []string) (args []string, err error) {
 	args = restore(flags.Args())
 	err = s.checkArgs(args)
 	if _, maxArgs := s.arity(); err != nil && maxArgs >= 0 && len(args) > maxArgs {
-		err = fmt.Errorf("%w%s", err, spaceHint(words, args, flags))
+		if name := flagBefore(words, args, flags); name != "" {
+			err = fmt.Errorf("%w (if the value of %s has spaces, quote it twice: %s \"'a b'\")", err, name, name)
+		}
 	}
 	return args, err
 }
 
-// spaceHint returns a hint if an argument follows the value of a flag: the value may have lost its quotes to the shell
-// that runs ssh.
-func spaceHint(words, args []string, flags *pflag.FlagSet) string {
+// flagBefore returns the flag whose value is before an argument, or "". The value may have lost its quotes to the shell
+// that runs ssh, so that the argument belongs to it.
+func flagBefore(words, args []string, flags *pflag.FlagSet) string {
 	for i, word := range words {
 		name, _, joined := strings.Cut(word, "=")
 		next := i + 2
@@ -78,7 +80,7 @@ func spaceHint(words, args []string, flags *pflag.FlagSet) string {
 			next = i + 1
 		}
 		if word != "--" && next < len(words) && takesValue(name, flags) && slices.Contains(args, words[next]) {
-			return fmt.Sprintf(" (if the value of %s has spaces, quote it twice: %s \"'a b'\")", name, name)
+			return name
 		}
 	}
 	return ""

@@ -103,7 +103,9 @@ func TestTime(t *testing.T) {
 			t.Errorf("%q: got %v, %v, want %v", text, got, err, want)
 		}
 	}
-	for _, text := range []string{"", "yesterday", "-10m", "10", "2026-13-01", "24:00", "1:05", "14:5", "14:05:", "-3d", "1.5d"} {
+	for _, text := range []string{
+		"", "yesterday", "-10m", "10", "2026-13-01", "24:00", "1:05", "14:5", "14:05:", "-3d", "1.5d",
+	} {
 		if got, err := Time(text, now); err == nil {
 			t.Errorf("%q: got %v, want an error", text, got)
 		}

@@ -151,7 +151,7 @@ func (f *childFollower) update(ctx context.Context, children []backends.Job, fir
 		case isNewest, f.Children && (isRunning || !first):
 			f.follow(ctx, c, first)
 		case !first:
-			f.Printer.note("skipped %s, because a newer child job has started (see: logs %s)", escape.Text(c.ID), escape.Text(c.ID))
+			f.Printer.Note("skipped %s, because a newer child job has started (see: logs %s)", c.ID, c.ID)
 		}
 		f.known[c.ID] = true
 	}

@@ -85,7 +85,8 @@ func TestFollow_NewestChild(t *testing.T) {
 		if err != nil {
 			t.Error(err)
 		}
-		out.check(t, "web[1]/nginx | b old\nweb[1]/nginx | b 1\nweb[2]/nginx | c old\nweb[2]/nginx | c 1\nweb[2]/nginx | c 2\n",
+		out.check(t,
+			"web[1]/nginx | b old\nweb[1]/nginx | b 1\nweb[2]/nginx | c old\nweb[2]/nginx | c 1\nweb[2]/nginx | c 2\n",
 			"nomadctld: following import/dispatch-100-b\n"+
 				"nomadctld: following import/dispatch-101-c, and no longer import/dispatch-100-b "+
 				"(to follow all: tail --children import)\n"+
@@ -103,8 +104,9 @@ func TestFollow_AllChildren(t *testing.T) {
 		if err != nil {
 			t.Error(err)
 		}
-		want := "dispatch-90-a/web[1]/nginx | a old\ndispatch-90-a/web[1]/nginx | a 1\ndispatch-100-b/web[2]/nginx | b old\n" +
-			"dispatch-90-a/web[1]/nginx | a 2\ndispatch-100-b/web[2]/nginx | b 1\ndispatch-100-b/web[2]/nginx | b 2\n"
+		want := "dispatch-90-a/web[1]/nginx | a old\ndispatch-90-a/web[1]/nginx | a 1\n" +
+			"dispatch-100-b/web[2]/nginx | b old\ndispatch-90-a/web[1]/nginx | a 2\n" +
+			"dispatch-100-b/web[2]/nginx | b 1\ndispatch-100-b/web[2]/nginx | b 2\n"
 		if got := out.stdout.String(); got != want {
 			t.Errorf("got %s, want %s", got, want)
 		}
@@ -123,8 +125,10 @@ func TestFollow_SkippedChild(t *testing.T) {
 		if err != nil {
 			t.Error(err)
 		}
-		if want := "nomadctld: import has no child jobs; waiting for one\nnomadctld: skipped import/periodic-90, " +
-			"because a newer child job has started (see: logs import/periodic-90)\nnomadctld: following import/periodic-91\n"; !strings.HasPrefix(out.stderr.String(), want) {
+		want := "nomadctld: import has no child jobs; waiting for one\nnomadctld: skipped import/periodic-90, " +
+			"because a newer child job has started (see: logs import/periodic-90)\n" +
+			"nomadctld: following import/periodic-91\n"
+		if !strings.HasPrefix(out.stderr.String(), want) {
 			t.Errorf("got %q", &out.stderr)
 		}
 	})

@@ -39,8 +39,8 @@ const (
 )
 
 // Follow prints the selected logs until all their tasks have finished. For a job, that includes tasks that start later,
-// and for a periodic or parameterized job it follows the child jobs. cluster reads the state of the jobs. Follow returns
-// ErrReported if a log failed and that has been printed.
+// and for a periodic or parameterized job it follows the child jobs. cluster reads the state of the jobs. Follow
+// returns ErrReported if a log failed and that has been printed.
 func (v View) Follow(ctx context.Context, cluster backends.Cluster) error {
 	v.Query.Follow = true
 	if v.Selected.One == nil || v.Printer.Filter.Last > 0 {

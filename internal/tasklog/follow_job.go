@@ -106,8 +106,8 @@ func (f *followedJob) follow(ctx context.Context) error {
 // key identifies a task of an allocation.
 func (l Task) key() string { return l.ID + "/" + l.Task.Name }
 
-// prepare adds a function to f.prepared that follows a task until it has finished. isExisting: the printer waits for the
-// existing lines of the task before it prints any.
+// prepare adds a function to f.prepared that follows a task until it has finished. isExisting: the printer waits for
+// the existing lines of the task before it prints any.
 func (f *followedJob) prepare(t Task, q backends.LogQuery, isExisting bool) {
 	f.known[t.key()] = true
 	log := f.Printer.forTask(t, f.prefix(t))

@@ -18,7 +18,7 @@ type JSONLine struct {
 	Task       string     `json:"task"`
 	Stream     string     `json:"stream" doc:"stdout or stderr"`
 	Text       string     `json:"text" doc:"the line, without its newline"`
-	Partial    bool       `json:"partial" doc:"the line is longer than 64 KiB and continues in the next object of the stream"`
+	Partial    bool       `json:"partial" doc:"a line of more than 64 KiB continues in the next object"`
 }
 
 // format returns a line as it is printed.

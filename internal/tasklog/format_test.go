@@ -29,14 +29,17 @@ func TestHighlight(t *testing.T) {
 	}
 }
 
-// TestPrinter_Highlight checks that lines are escaped before they are marked, and that nothing is marked without colors.
+// TestPrinter_Highlight checks that lines are escaped before they are marked, and that without colors they are not
+// marked.
 func TestPrinter_Highlight(t *testing.T) {
 	for name, tc := range map[string]struct {
 		terminal *console.Terminal
 		noColor  bool
 		want     string
 	}{
-		"terminal":      {console.NewTerminal("xterm", 80, 24), false, `a\x1b[` + startHighlight + "2J" + stopHighlight + "b\n"},
+		"terminal": {
+			console.NewTerminal("xterm", 80, 24), false, `a\x1b[` + startHighlight + "2J" + stopHighlight + "b\n",
+		},
 		"no color":      {console.NewTerminal("xterm", 80, 24), true, `a\x1b[2Jb` + "\n"},
 		"dumb terminal": {console.NewTerminal("dumb", 80, 24), false, `a\x1b[2Jb` + "\n"},
 		"pipe":          {nil, false, "a\x1b[2Jb\n"},

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"container/list"
 	"context"
-	"fmt"
 	"slices"
 	"time"
 
@@ -234,11 +233,9 @@ func (p *Printer) writeHistory() error {
 	switch {
 	case h.isFull:
 		p.isTruncated = true
-		fmt.Fprintln(p.Console.Stderr, "nomadctld: only the newest lines are shown: the others do not fit into memory "+
-			"(use a smaller -n, or -n all)")
+		p.noteLocked("only the newest lines are shown: the others do not fit into memory (use a smaller -n, or -n all)")
 	case h.dropped > 0 && p.Filter.NoteOlder:
-		fmt.Fprintf(p.Console.Stderr, "nomadctld: %s not shown (for all: -n all)\n",
-			phrase.Count(h.dropped, "older matching line"))
+		p.noteLocked("%s not shown (for all: -n all)", phrase.Count(h.dropped, "older matching line"))
 	}
 	for _, b := range h.sorted() {
 		if err := b.task.write(b.line); err != nil {

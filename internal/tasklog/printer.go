@@ -111,7 +111,7 @@ func (t *taskLog) write(l line) error {
 	}
 	if t.Times && l.time.IsZero() && !t.notedNoTime {
 		t.notedNoTime = true
-		fmt.Fprintln(t.Console.Stderr, "nomadctld: lines without a time come from Nomad's files, which have no times")
+		t.noteLocked("lines without a time come from Nomad's files, which have no times")
 	}
 	text, err := t.format(l)
 	if err != nil {
@@ -156,8 +156,8 @@ func (t *taskLog) noteGap(stderr bool, text string) error {
 	t.isOpen[output] = false
 	t.lines[output] = partialLine{text: t.lines[output].text[:0]}
 	t.filter.number++ // so that lines with context are separated here
-	_, err := fmt.Fprintf(t.Console.Stderr, "nomadctld: %s%s\n", t.prefix, text)
-	return err
+	t.noteLocked("%s%s", t.prefix, text)
+	return nil
 }
 
 // Note prints a message about the logs to stderr. Its arguments may be untrusted.
@@ -169,5 +169,10 @@ func (p *Printer) Note(format string, args ...any) {
 func (p *Printer) note(format string, args ...any) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.noteLocked(format, args...)
+}
+
+// noteLocked is note for a caller that holds mu.
+func (p *Printer) noteLocked(format string, args ...any) {
 	fmt.Fprintf(p.Console.Stderr, "nomadctld: "+format+"\n", args...)
 }

@@ -74,9 +74,12 @@ func TestPrinter_BothOutputs(t *testing.T) {
 		printer        *Printer
 		stdout, stderr string
 	}{
-		"plain":    {&Printer{}, "out 1\nerr 1\nprompt: \nerr 2\nout 2\n", "nomadctld: a note\\x1b\n"},
-		"split":    {&Printer{Split: true}, "out 1\nprompt: out 2\n", "err 1\nnomadctld: a note\\x1b\nerr 2\n"},
-		"by lines": {&Printer{Filter: Filter{Pattern: regexp.MustCompile("")}}, "out 1\nerr 1\nerr 2\nprompt: out 2\n", "nomadctld: a note\\x1b\n"},
+		"plain": {&Printer{}, "out 1\nerr 1\nprompt: \nerr 2\nout 2\n", "nomadctld: a note\\x1b\n"},
+		"split": {&Printer{Split: true}, "out 1\nprompt: out 2\n", "err 1\nnomadctld: a note\\x1b\nerr 2\n"},
+		"by lines": {
+			&Printer{Filter: Filter{Pattern: regexp.MustCompile("")}}, "out 1\nerr 1\nerr 2\nprompt: out 2\n",
+			"nomadctld: a note\\x1b\n",
+		},
 	} {
 		var out, errs bytes.Buffer
 		tc.printer.Console = newConsole(&out, &errs)

@@ -22,8 +22,8 @@ const (
 )
 
 // Show prints the selected logs to their ends. The logs of several tasks are merged by time, as far as they have
-// timestamps. A task without a log is only noted, unless nothing can be read and the task or its allocation was selected by
-// its ID. Show returns ErrReported if lines are missing and that has been printed.
+// timestamps. A task without a log is only noted, unless nothing can be read and one task or allocation is selected.
+// Show returns ErrReported if lines are missing and that has been printed.
 func (v View) Show(ctx context.Context, which Which) error {
 	wanted, err := v.wantedLogs(which)
 	if err != nil {
@@ -196,7 +196,7 @@ func noLogNote(without []wantedLog, job string) string {
 		}
 		list = append(list, escape.Text(w.instance()+"/"+w.Task.Task.Name+": "+reason))
 	}
-	return "no log: " + strings.Join(list, "; ")
+	return fmt.Sprintf("no log: %s", strings.Join(list, "; "))
 }
 
 // notStarted returns why a task has not started.

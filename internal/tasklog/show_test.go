@@ -68,7 +68,8 @@ func TestShow_NoTimes(t *testing.T) {
 		"with --since": {
 			since:  time.Unix(1, 0),
 			stdout: "web[1]/nginx | b\n",
-			want:   "the log of nginx of web.web[0] comes from Nomad's files, which have no timestamps: leave out --since and --until",
+			want: "the log of nginx of web.web[0] comes from Nomad's files, which have no timestamps: " +
+				"leave out --since and --until",
 		},
 	} {
 		job := jobOf("running", newTask(0, backends.StateRunning), newTask(1, backends.StateRunning))

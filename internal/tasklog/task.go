@@ -174,7 +174,8 @@ func explainError(err error, t Task) error {
 	case errors.Is(err, backends.ErrNoLog):
 		return fmt.Errorf("log of %s: %w (see: info %s)", task, err, t.Task.ExecID)
 	case errors.Is(err, backends.ErrNoTimestamps):
-		return fmt.Errorf("the log of %s comes from Nomad's files, which have no timestamps: leave out --since and --until", task)
+		return fmt.Errorf(
+			"the log of %s comes from Nomad's files, which have no timestamps: leave out --since and --until", task)
 	case err != nil:
 		return fmt.Errorf("log of %s: %w", task, err)
 	}

@@ -91,11 +91,16 @@ func TestSelectTasks(t *testing.T) {
 			job:  jobOf("dead", with(1, "complete", "", 2), with(1, "complete", "", 1), with(2, "lost", "", 1)),
 			want: "12",
 		},
-		"group":       {Selection{Group: "web"}, jobOf("running", with(0, "running", "", 1)), "0"},
-		"other group": {Selection{Group: "db"}, jobOf("running", with(0, "running", "", 1)), "web/db has no allocations (see: info web)"},
-		"task":        {Selection{Group: "web", Task: "nginx"}, jobOf("running", with(0, "running", "", 1)), "0"},
+		"group": {Selection{Group: "web"}, jobOf("running", with(0, "running", "", 1)), "0"},
+		"other group": {
+			Selection{Group: "db"},
+			jobOf("running", with(0, "running", "", 1)),
+			"web/db has no allocations (see: info web)",
+		},
+		"task": {Selection{Group: "web", Task: "nginx"}, jobOf("running", with(0, "running", "", 1)), "0"},
 		"other task": {
-			Selection{Group: "web", Task: "app"}, jobOf("running", with(0, "running", "", 1)),
+			Selection{Group: "web", Task: "app"},
+			jobOf("running", with(0, "running", "", 1)),
 			"web/web/app has no allocations (see: info web)",
 		},
 		"allocation": {
