@@ -206,29 +206,3 @@ func TestDecide_Reason(t *testing.T) {
 		}
 	}
 }
-
-func TestDirectory_Find(t *testing.T) {
-	d := NewDirectory()
-	d.Add(User{Login: "ann", Groups: []Group{{}}}, "key a", "key b")
-	d.Add(User{Login: "bob", Groups: []Group{{}}}, "key c")
-	d.Add(User{Login: "nobody"}, "key d")
-	for _, tc := range []struct {
-		login, key string
-		want       bool
-	}{
-		{"ann", "key a", true},
-		{"ann", "key b", true},
-		{"bob", "key c", true},
-		{"ann", "key c", false},
-		{"bob", "key a", false},
-		{"eve", "key a", false},
-		{"ann", "", false},
-		{"", "key a", false},
-		{"Ann", "key a", false},
-		{"nobody", "key d", false}, // in no group
-	} {
-		if u, got := d.Find(tc.login, tc.key); got != tc.want || got && u.Login != tc.login {
-			t.Errorf("Find(%q, %q) = %q, %v, want %v", tc.login, tc.key, u.Login, got, tc.want)
-		}
-	}
-}

@@ -49,6 +49,8 @@ func (u User) decideInTier(right string, job backends.JobRef, tier Tier) (decisi
 		case !inNamespace:
 			own = append(own, fmt.Sprintf("prefix group %s matches this job, but only in namespace %s", g.Name,
 				strings.Join(g.Namespaces, ", ")))
+		case g.locked[right] != "":
+			own = append(own, fmt.Sprintf("prefix group %s grants %s on this job only %s", g.Name, right, g.locked[right]))
 		case !g.grants(right):
 			granted := g.grantText()
 			if g.Granted != nil && granted != "nothing" {

@@ -1,8 +1,9 @@
-// Package acl decides which user a key belongs to and which jobs that user owns. It holds the groups, their prefixes
-// and their rights. It must stay pure (no I/O, no clock), so that tables can test every rule.
+// Package acl decides which user a key or a certificate belongs to and which jobs that user owns. It holds the groups,
+// their prefixes and their rights. It must stay pure (no I/O, no clock), so that tables can test every rule.
 package acl
 
 import (
+	"net/netip"
 	"slices"
 	"strings"
 )
@@ -14,6 +15,10 @@ type Group struct {
 	Rights     []string // names of commands and of other rights
 	Granted    []string // Rights as the configuration writes them: names and sets; nil: not set
 	Namespaces []string // nil: every namespace
+
+	From    []netip.Prefix      // networks in which the rights apply; nil: everywhere
+	Require map[string][]Factor // by right: what a login must have proven
+	locked  map[string]string   // by right: what the login lacks; see User.restrict
 }
 
 // User is a person or a machine with a key.
@@ -39,30 +44,6 @@ func (u User) Prefixes() []string {
 }
 
 func (g Group) grants(right string) bool { return slices.Contains(g.Rights, right) }
-
-// Directory finds users by login and proven key.
-type Directory struct{ users map[string]entry }
-
-type entry struct {
-	user User
-	keys []string
-}
-
-// NewDirectory returns an empty directory.
-func NewDirectory() *Directory { return &Directory{users: map[string]entry{}} }
-
-// Add adds a user with their public keys in SSH wire format.
-func (d *Directory) Add(u User, keys ...string) { d.users[u.Login] = entry{u, keys} }
-
-// Find returns the user with this login and this public key in SSH wire format. Both must match, and the user must
-// be in at least one group.
-func (d *Directory) Find(login, key string) (User, bool) {
-	e, ok := d.users[login]
-	if !ok || key == "" || !slices.Contains(e.keys, key) || len(e.user.Groups) == 0 {
-		return User{}, false
-	}
-	return e.user, true
-}
 
 // minimalPrefixes returns the prefixes, sorted, without those that a shorter one covers.
 func minimalPrefixes(prefixes []string) []string {

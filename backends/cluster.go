@@ -40,6 +40,10 @@ type Cluster interface {
 	// effort.
 	Checks(ctx context.Context, allocations []Allocation) map[string][]Check
 
+	// NodeStates returns the states of the allocations' nodes, by node ID. It is best effort: it is empty if the
+	// gateway's token may not read nodes.
+	NodeStates(ctx context.Context, allocations []Allocation) map[string]NodeState
+
 	// NodeAddress returns the IP address of the allocation's node.
 	NodeAddress(ctx context.Context, a Allocation) (string, error)
 

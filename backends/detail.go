@@ -14,30 +14,38 @@ type JobDetail struct {
 	Evaluations []Evaluation // newest first
 	Children    *ChildCounts // of a periodic or parameterized job; nil for others
 	Schedule    Schedule
+	Actions     []Action // in the order of the definition
+
+	IdempotencyToken string // of the dispatch that created the job; empty: none
 }
+
+// Action is a command that the job defines for a task.
+type Action struct{ Name, Group, Task string }
 
 // Group is a task group as the job defines it.
 type Group struct {
-	Name          string
-	Count         int
-	Counts        Counts
-	Tasks         map[string]string // name to driver
-	PoststopTasks []string          // the tasks that start after the others have stopped
-	Restart       RestartPolicy
-	Scaling       *CountRange // nil: any count
+	Name       string
+	Count      int
+	Counts     Counts
+	Tasks      []TaskDefinition // in the order in which Nomad starts them
+	Restart    RestartPolicy
+	Reschedule ReschedulePolicy
+	Scaling    *CountRange   // nil: any count
+	MaxRun     time.Duration // an allocation of a batch or sysbatch job is stopped after it; 0: never
+}
 
-	CanReschedule bool // Nomad may replace failed allocations
+// Task returns the definition of a task. ok is false if the group does not have it.
+func (g Group) Task(name string) (t TaskDefinition, ok bool) {
+	for _, t := range g.Tasks {
+		if t.Name == name {
+			return t, true
+		}
+	}
+	return t, false
 }
 
 // CountRange is the range of counts that the job allows for a group.
 type CountRange struct{ Min, Max int }
-
-// RestartPolicy is a group's restart policy: how often a task is restarted in place before it fails.
-type RestartPolicy struct {
-	Attempts int
-	Interval time.Duration
-	Mode     string // fail, or delay: retry in the next interval
-}
 
 // ChildCounts counts a job's child jobs by status.
 type ChildCounts struct{ Pending, Running, Dead int }
@@ -58,6 +66,7 @@ type DeploymentGroup struct {
 	Canaries                            int // desired
 	Promoted                            bool
 	AutoPromote                         bool      // Nomad promotes the canaries when they are healthy
+	AutoRevert                          bool      // Nomad returns to the last stable version if the deployment fails
 	ProgressDeadline                    time.Time // zero: none
 }
 
@@ -90,6 +99,7 @@ type Check struct {
 	Service, Name string
 	Task          string // empty: a check of the group
 	Status        string // success, failure or pending
+	StatusCode    int    // of HTTP; 0: not an HTTP check, or no response
 	Output        string
 	Readiness     bool // a readiness check, not a health check
 	Time          time.Time
@@ -99,10 +109,4 @@ type Check struct {
 type Reschedule struct {
 	Time     time.Time
 	Previous string // the ID of the failed allocation
-}
-
-// AllocationDetail is the part of an allocation that lists do not contain.
-type AllocationDetail struct {
-	Drivers      map[string]string // task to driver
-	LogsDisabled []string          // the tasks whose logs the job disables
 }

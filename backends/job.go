@@ -21,7 +21,7 @@ type Job struct {
 
 	Parent        string    // the parent's ID if this is a child job
 	Submitted     time.Time // when this version was registered
-	ModifyIndex   uint64    // Nomad's JobModifyIndex. Changes send it, so that Nomad can detect a conflict
+	ModifyIndex   uint64    // Nomad's JobModifyIndex: a change is refused if the job has another one
 	Periodic      bool
 	Parameterized bool
 	Stopped       bool
@@ -60,6 +60,8 @@ type Allocation struct {
 	NodeID            string
 	Status            string // pending, running, complete, failed, lost or unknown (its node is disconnected)
 	Desired           string // run, stop or evict
+	DesiredReason     string // why, in Nomad's words; usually empty for run
+	ClientReason      string // the client agent's description of Status
 	Version           uint64 // of the job
 	Created           time.Time
 	Modified          time.Time
@@ -72,7 +74,7 @@ type Allocation struct {
 
 	Healthy *bool // deployment health; nil: not known yet
 	Canary  bool
-	Tasks   []Task // by name
+	Tasks   []Task // by name; those of a JobDetail in the order in which Nomad starts them
 }
 
 // SameInstance reports whether a and b are the same instance of a group, before and after a replacement: they have the
@@ -84,14 +86,15 @@ func (a Allocation) SameInstance(b Allocation) bool {
 
 // Task is one task of an allocation.
 type Task struct {
-	Name     string
-	ExecID   string
-	State    string // last reported by the client agent: pending, running or dead. See Allocation.TaskState
-	Failed   bool
-	Started  time.Time // zero before the first start
-	Finished time.Time // zero while it runs
-	Restarts int
-	Events   []Event // oldest first; Nomad retains the last 10
+	Name        string
+	ExecID      string
+	State       string // last reported by the client agent: pending, running or dead. See Allocation.TaskState
+	Failed      bool
+	Started     time.Time // zero before the first start
+	Finished    time.Time // zero while it runs
+	Restarts    int
+	LastRestart time.Time // zero: none
+	Events      []Event   // oldest first; Nomad retains the last 10
 }
 
 // Event is a task event, recorded by the client agent.

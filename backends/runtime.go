@@ -123,7 +123,8 @@ type LogQuery struct {
 	// OnRetained, if not nil, is called before the first chunk if q may need older lines than the source retains. Log
 	// returns its error. Sources that read log files do not call it.
 	OnRetained func(context.Context, RetainedLog) error
-	// ScanAll makes the source scan the whole log and call OnRetained in any case.
+	// ScanAll, with all lines requested, makes the source scan the whole log and call OnRetained even if it still has
+	// everything.
 	ScanAll bool
 }
 

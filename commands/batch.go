@@ -101,8 +101,8 @@ func (b *batch) draw(ctx context.Context, req *router.Request, out io.Writer) er
 	return cmp.Or(table.Write(out, req.Console.Style()), err)
 }
 
-// keyOf returns the key of a job in latestChildren. Its root is empty, because a key of the parent is built from the
-// child, and their roots differ if the parent is a child job itself.
+// keyOf returns the key of a job in latestChildren. Its Root is empty: latestChildren builds the key of a parent from
+// the fields of a child, and the Root of the two differs if the parent is a child job too.
 func keyOf(j backends.Job) backends.JobRef {
 	return backends.JobRef{Tier: j.Tier, Namespace: j.Namespace, ID: j.ID}
 }

@@ -2,7 +2,6 @@ package commands
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"strings"
 
@@ -30,8 +29,13 @@ func (d *deployment) Spec() router.Spec {
 		WantsTerminal: true,
 		JSON:          deploymentsOutput{},
 		Long: `
-List the deployments of a job and their progress, newest first, with a line for
-each group.
+List the deployments of a job and their progress, newest first. In a pipe, each
+group has a line. On a terminal, the latest deployment has all details, and each
+earlier one has a line.
+
+Promoted is whether the canaries were promoted. With Auto Revert, Nomad returns to
+the last stable version if the deployment fails. It fails if no other allocation
+becomes healthy before the Progress Deadline.
 
 See also: promote, fail, pause, resume, revert.`,
 		Examples: []router.Example{{Line: "deployment p-team1-api"}},
@@ -56,28 +60,12 @@ func (d *deployment) Run(ctx context.Context, req *router.Request) error {
 	if len(all) == 0 {
 		return printNotice(req, "%s has no deployments", req.Target.Job.ID)
 	}
-	rows := [][]string{{
-		"ID", "Version", "Status", "Group", "Desired", "Placed", "Healthy", "Unhealthy", "Canaries", "Description",
-	}}
-	for _, d := range all {
-		row := []string{phrase.ShortID(d.ID), fmt.Sprint(d.Version), d.Status}
-		for _, g := range d.Groups {
-			canaries := "-"
-			if g.Canaries > 0 {
-				canaries = fmt.Sprint(g.Canaries)
-				if g.Promoted {
-					canaries += " promoted"
-				}
-			}
-			row = append(row, g.Group)
-			row = append(row, numberCells(g.Desired, g.Placed, g.Healthy, g.Unhealthy)...)
-			rows = append(rows, append(row, canaries, d.Description))
-			row = []string{"", "", ""}
-			d.Description = ""
-		}
-	}
 	var b strings.Builder
-	render.Columns(&b, rows, req.Console.Style())
+	if style := req.Console.Style(); req.Console.Terminal != nil {
+		b.WriteString(deploymentsText(all, style))
+	} else {
+		render.Columns(&b, deploymentRows(all), style)
+	}
 	_, err = io.WriteString(req.Console.Stdout, b.String())
 	return err
 }

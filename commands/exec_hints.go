@@ -67,7 +67,7 @@ func looksLikeShellLine(words []string) bool {
 }
 
 // suggestShell prints a hint if a word of the command is an unquoted shell operator, which the program got as an
-// argument. Operators that are also arguments of programs (find ;, expr >) are reported only if the program failed.
+// argument. Operators that are also arguments of programs (expr >) are reported only if the program failed.
 func suggestShell(req *router.Request, words []string, code int) {
 	if len(words) == 0 || words[0] == "-c" || words[0] == "--" {
 		return

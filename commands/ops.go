@@ -42,9 +42,11 @@ With an ID, or the first 4 or more characters of one, print the output of the
 restart so far and follow it. Disconnecting does not cancel the restart. You
 need the right to restart the job.
 
-A restart is "interrupted" if the gateway exited before the restart was finished.
-It can leave the job stopped, or registered with one reschedule attempt. --restore
-registers the definition that was saved before the restart.`,
+A restart is "cancelled" if it was stopped: by a user, because the client
+disconnected, or because the gateway stopped. It is "interrupted" if the gateway
+exited before the restart was finished. It can leave the job stopped, or
+registered with one reschedule attempt. --restore registers the definition that
+was saved before the restart.`,
 		Examples: []router.Example{
 			{Line: "ops", Comment: "list restarts"},
 			{Line: "ops 3f9c2d71", Comment: "follow one"},
@@ -86,9 +88,9 @@ func (o *opsCommand) Run(ctx context.Context, req *router.Request) error {
 	if len(req.Args) == 0 {
 		return o.showList(req, all)
 	}
-	one, err := opByIDPrefix(all, req.Args[0])
+	one, err := opByIDPrefix(req, all, req.Args[0])
 	if err != nil {
-		return req.Deny(err)
+		return err
 	}
 	req.Target.Job = backends.Job{Tier: one.Tier, Namespace: one.Namespace, ID: one.Job, Root: one.root}
 	req.Event.Tier, req.Event.Namespace, req.Event.Job = one.Tier, one.Namespace, one.Job
@@ -116,7 +118,8 @@ func (o *opsCommand) Run(ctx context.Context, req *router.Request) error {
 	default:
 		report := req.Console.NewProgressLine()
 		defer report.Clear()
-		return op.Follow(ctx, func(n ops.Note) error { return report.Print(n.Text, n.Transient) })
+		_, err := followUntilExit(ctx, report, op)
+		return err
 	}
 }
 
@@ -138,13 +141,13 @@ func (o *opsCommand) showList(req *router.Request, all []opOutput) error {
 // minIDLength is the minimum length of an ID, so that an empty variable or a typo does not match the only operation.
 const minIDLength = 4
 
-func opByIDPrefix(all []opOutput, id string) (opOutput, error) {
+func opByIDPrefix(req *router.Request, all []opOutput, id string) (opOutput, error) {
 	found := slices.DeleteFunc(slices.Clone(all), func(one opOutput) bool {
 		return !strings.HasPrefix(one.ID, strings.ToLower(id))
 	})
 	switch len(found) {
 	case 0:
-		return opOutput{}, fmt.Errorf("no operation %s (see: ops)", id)
+		return opOutput{}, req.Deny(fmt.Errorf("no operation %s (see: ops)", id))
 	case 1:
 		return found[0], nil
 	}

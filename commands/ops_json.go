@@ -20,7 +20,7 @@ type opOutput struct {
 	Tier      string     `json:"tier" doc:""`
 	Namespace string     `json:"namespace" doc:""`
 	Job       string     `json:"job" doc:""`
-	State     string     `json:"state" doc:"running, ending (about to stop), done, failed or interrupted"`
+	State     string     `json:"state" doc:"running, ending (about to stop), done, cancelled, failed or interrupted"`
 	User      string     `json:"user" doc:"login of the user who started it"`
 	Started   time.Time  `json:"began" doc:""`
 	Finished  *time.Time `json:"ended" doc:"null: not finished"`
@@ -44,6 +44,9 @@ func listOps(started []*ops.Op, saved []ops.SavedDefinition) (all []opOutput) {
 			one.Finished, one.State = &at, "done"
 			if err != nil {
 				one.State, one.Last = "failed", err.Error()
+				if errors.Is(err, ops.ErrHalted) {
+					one.State = "cancelled"
+				}
 			}
 			// After a panic, the error does not contain the next step.
 			var caught *safego.PanicError

@@ -4,7 +4,6 @@ import (
 	"fmt"
 
 	"nomadctld/backends"
-	"nomadctld/internal/escape"
 	"nomadctld/internal/phrase"
 	"nomadctld/router"
 )
@@ -16,7 +15,7 @@ func usageError(req *router.Request, err error) error {
 
 // printResult prints the result of a change to stdout. The text may be untrusted.
 func printResult(req *router.Request, format string, args ...any) error {
-	_, err := fmt.Fprintln(req.Console.Stdout, escape.Text(fmt.Sprintf(format, args...)))
+	_, err := fmt.Fprintln(req.Console.Stdout, req.Console.Message(fmt.Sprintf(format, args...)))
 	return err
 }
 
@@ -37,6 +36,6 @@ func printWarnings(req *router.Request, result backends.WriteResult) {
 
 // printNotice prints a message that is neither a result nor an error to stderr. The text may be untrusted.
 func printNotice(req *router.Request, format string, args ...any) error {
-	_, err := fmt.Fprintln(req.Console.Stderr, escape.Text(fmt.Sprintf(format, args...)))
+	_, err := fmt.Fprintln(req.Console.Stderr, req.Console.Message(fmt.Sprintf(format, args...)))
 	return err
 }

@@ -40,16 +40,16 @@ func (p *ps) Spec() router.Spec {
 		WantsTerminal: true,
 		JSON:          psOutput{},
 		Long: `
-List your jobs and their tasks. --all adds stopped and finished jobs, jobs with
-count 0, and complete, lost and replaced allocations. "batch" lists schedules.
+List your jobs and their tasks ("batch" lists schedules). --all adds stopped and
+finished jobs, and complete, lost and (on a terminal) replaced allocations.
 
 ` + filterHelp + `
 
 The line of a job shows how many of its wanted allocations are running, as in 2/3,
 and the state of its deployment unless that was successful. Select a task by its
-exec ID or its name: JOB/web[1], or JOB/web[1]/TASK.
-"-" means that a value is not available. Extra describes problems. In a pipe, OK and FAIL are the state of
-the latest deployment, and stderr explains the letters in Extra.
+exec ID or its name: JOB/web[1], or JOB/web[1]/TASK. "-" means that a value is not
+available. Extra describes problems. In a pipe, OK and FAIL are the state of the
+latest deployment, and stderr explains the letters in Extra.
 
 FORMAT is a list of fields (job,name,state), or text with fields in braces
 ({{.Job}}/{{.Name}}). json and wide are the same as --json and --wide. Fields:

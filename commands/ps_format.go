@@ -63,7 +63,7 @@ func psFieldNames() string {
 	return b.String()
 }
 
-// psFormat is a parsed --format: text and fields in turn. For a table, it has one element for each column.
+// psFormat is a parsed --format: text and fields in turn. For a table, field has one element for each column.
 type psFormat struct {
 	table bool
 	text  []string // one more than fields

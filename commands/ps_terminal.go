@@ -2,7 +2,6 @@ package commands
 
 import (
 	"io"
-	"slices"
 	"strings"
 
 	"github.com/mattn/go-runewidth"
@@ -44,8 +43,8 @@ type psLayout struct {
 	middle [psMiddle]int
 }
 
-// newPsLayout chooses the columns. Node and uptime are dropped first, after the allocation. A name that is much longer
-// than the others does not widen the column.
+// newPsLayout chooses the columns. Columns that do not fit are dropped in this order: allocation, node, uptime, CPU. A
+// name that is wider than 24 columns and than a quarter of the terminal does not widen its column.
 func newPsLayout(lines []psLine, width int, wide bool) psLayout {
 	l := psLayout{width: width, wide: wide, state: len("State")}
 	limit := max(psNameWidth, width/4)
@@ -231,16 +230,7 @@ func (l psLayout) shorten(name string, indent int, state string) string {
 	if l.width == 0 || l.wide || runewidth.StringWidth(name) <= room {
 		return name
 	}
-	room = max(room, 8)
-	head := runewidth.Truncate(name, room*2/3, "")
-	tail := ""
-	for _, r := range slices.Backward([]rune(name)) {
-		if runewidth.StringWidth(head)+1+runewidth.StringWidth(tail)+runewidth.RuneWidth(r) > room {
-			break
-		}
-		tail = string(r) + tail
-	}
-	return head + "…" + tail
+	return render.Shorten(name, max(room, 8))
 }
 
 func levelColor(level jobstate.Level) render.Color {

@@ -40,8 +40,8 @@ Show your jobs, groups and tasks as a tree.
 ` + filterHelp + `
 
 A task has its exec ID, name, age and peak memory. If it is not running, it also
-has its state: pending, failed, or unknown (the node is disconnected, and the task
-may still be running).`,
+has its state: pending, dead, failed, or unknown (the node is disconnected, and the
+task may still be running).`,
 		Examples: []router.Example{
 			{Line: "pstree p-team1-"},
 			{Line: "pstree --watch p-team1-", Comment: "refresh every 2 seconds"},

@@ -24,14 +24,15 @@ func (raw) Spec() router.Spec {
 		Redact:        router.RedactRaw,
 		Long: `
 Run the nomad CLI against a tier, with the tier's token. raw is not restricted to
-your prefixes: it can do everything that the token can.
+your prefixes: a permitted command can do everything that the token can.
 
-TIER is a tier. "all" (or "alles") is the tier of the job that the command names.
+TIER is a tier. "all" (or "alles") stands for one tier: that of the job in ARG.
 Requests go to the address of the tier only, and redirects are not followed.
 
-Commands that could reach the gateway's host, another cluster or the token are
-refused, and so are flags for addresses, tokens and certificates. Files such
-as job definitions are read from stdin, and jobs must be JSON (-json -).
+Commands that could reach the gateway's host, another cluster or the token, or
+that change access rights, servers or keys of the cluster, are refused, and so are flags for
+addresses, tokens and certificates. Files such as job definitions are read from
+stdin, and jobs must be JSON (-json -).
 
 The exit code is the CLI's, or 125 if the CLI was not run.`,
 		Examples: []router.Example{

@@ -10,8 +10,6 @@ import (
 	"github.com/spf13/pflag"
 
 	"nomadctld/backends"
-	"nomadctld/internal/console"
-	"nomadctld/internal/escape"
 	"nomadctld/internal/jobrelease"
 	"nomadctld/internal/monitor"
 	"nomadctld/internal/ops"
@@ -45,8 +43,9 @@ Restart the tasks of a job, group, task or allocation in place, one batch at a
 time. ID is an exec ID for one task, or an allocation ID for all of its tasks.
 
 Each batch starts when all tasks of the previous batch are running and the checks of
-their Nomad services pass (Consul checks are ignored). The restart stops at the first batch that does not become
-healthy and reports which allocations were restarted.
+their Nomad services pass (Consul checks and readiness checks are ignored). The
+restart stops at the first batch that does not become healthy and reports which
+allocations were restarted.
 
 First, failed allocations are replaced and missing ones are placed. If the
 reschedule block allows no attempt, the gateway prompts on a terminal and
@@ -109,7 +108,7 @@ func (r *restartCommand) Run(ctx context.Context, req *router.Request) error {
 		return err
 	}
 	if r.background {
-		fmt.Fprintf(req.Console.Stderr, "restarting %s in the background (see: ops %s)\n", escape.Text(req.Args[0]), op.ID)
+		printNotice(req, "restarting %s in the background (see: ops %s)", req.Args[0], op.ID)
 		return printResult(req, "%s", op.ID)
 	}
 	unit := "batch"
@@ -212,55 +211,4 @@ func batchSize(text string, all int) (int, error) {
 		return max(1, all*n/100), nil
 	}
 	return n, nil
-}
-
-// followOp prints the progress of an operation until it finishes. If the session ends first, or on Ctrl-C, it requests
-// that the operation stops after the current unit (batch or step). A second Ctrl-C detaches from the operation.
-func followOp(ctx context.Context, req *router.Request, op *ops.Op, unit string) error {
-	report := req.Console.NewProgressLine()
-	defer report.Clear()
-	shown := 0 // notes that are not transient
-	err := op.Follow(ctx, func(n ops.Note) error {
-		if !n.Transient {
-			shown++
-		}
-		return report.Print(n.Text, n.Transient)
-	})
-	if op.IsFinished() {
-		return err
-	}
-	if req.Console.Terminal == nil || !errors.Is(err, console.ErrInterrupted) {
-		op.Halt("the client disconnected")
-		return err
-	}
-	code := router.ExitCode(err)
-	op.Halt("cancelled with Ctrl-C")
-	report.Printf("stopping after the current %s; press Ctrl-C again to detach while it finishes in the background "+
-		"(see: ops %s)",
-		unit, op.ID)
-	ctx, detach := context.WithCancelCause(context.WithoutCancel(ctx))
-	defer detach(nil)
-	go func() {
-		for presses := 0; presses < 2; { // the first Ctrl-C has not been read yet
-			key, err := req.Console.Ask(ctx, "")
-			if err != nil {
-				break
-			}
-			if key == console.CtrlC {
-				presses++
-			}
-		}
-		detach(console.ErrInterrupted)
-	}()
-	err = op.Follow(ctx, func(n ops.Note) error {
-		if !n.Transient && shown > 0 {
-			shown--
-			return nil
-		}
-		return report.Print(n.Text, n.Transient)
-	})
-	if err != nil {
-		return router.Exit(code, err)
-	}
-	return nil
 }

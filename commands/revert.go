@@ -37,9 +37,10 @@ Revert a job to an earlier version and wait until it is running. The job gets a 
 version with the contents of the earlier one.
 
 Without VERSION, the job goes back to its last release: the newest stable version
-that differs from the current one in more than counts (see: history). If versions
-added by restart, stop, start or scale displaced it in Nomad, revert uses the
-definition that the gateway saved.
+that differs from the current one in more than counts (see: history). A job of
+another type than service may have no stable version; then the newest version
+that differs is used. If versions added by restart, stop, start or scale displaced
+the release in Nomad, revert uses the definition that the gateway saved.
 
 If counts or scaling blocks differ, revert shows them and prompts. Without a
 terminal or with --keep-counts, it keeps the current counts and applies the

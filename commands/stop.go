@@ -49,7 +49,8 @@ is running.
              sysbatch jobs.
 
 Nomad deletes a stopped job after some hours. The gateway saves its definition for
-30 days, so that "start" still works. It saves nothing for --purge and child jobs.
+30 days, so that "start" still works. If it cannot, stop warns, and prompts on a
+terminal. It saves nothing for --purge and child jobs.
 
 If a periodic or parameterized job has running child jobs, stop asks whether to
 stop them too. Without a terminal or with -y, they keep running unless you use

@@ -39,7 +39,7 @@ func (w *watchFlag) run(ctx context.Context, req *router.Request, draw func(cont
 		return draw(ctx, req.Console.Stdout)
 	}
 	if w.seconds < 1 || w.seconds > 3600 {
-		return usageError(req, errors.New("--watch takes 1 to 3600 seconds"))
+		return usageError(req, errWatchInterval)
 	}
 	interval := time.Duration(w.seconds * float64(time.Second))
 	req.Access.AllowCached(interval * 9 / 10)
@@ -63,13 +63,18 @@ func (w *watchFlag) run(ctx context.Context, req *router.Request, draw func(cont
 	return req.Console.Redraw(ctx, interval, title, drawFrame)
 }
 
-// secondsFlag is the value of the flag --watch.
+var errWatchInterval = errors.New("--watch takes 1 to 3600 seconds (write 5, 5s or 1m)")
+
+// secondsFlag is the value of the flag --watch: seconds or a duration.
 type secondsFlag float64
 
 func (s *secondsFlag) Set(text string) error {
 	parsed, ok := parse.Seconds(text)
+	if d, isDuration := parse.Duration(text); isDuration {
+		parsed, ok = d.Seconds(), true
+	}
 	if !ok {
-		return errors.New("--watch takes 1 to 3600 seconds")
+		return errWatchInterval
 	}
 	*s = secondsFlag(parsed)
 	return nil

@@ -5,11 +5,14 @@ package config
 
 import (
 	"fmt"
+	"net/netip"
 	"strings"
 	"time"
 
 	"golang.org/x/crypto/ssh"
 
+	"nomadctld/internal/authkeys"
+	"nomadctld/internal/krl"
 	"nomadctld/internal/tlsfiles"
 )
 
@@ -27,6 +30,7 @@ type Config struct {
 	Limits  Limits            // [limits]
 	Metrics Metrics           // [metrics]
 	Raw     Raw               // [raw]
+	Source  Source            // the files that it was loaded from
 }
 
 // General has the settings of the original nomadctld, the program that this one replaces (docs/migrating.md).
@@ -55,14 +59,19 @@ type Group struct {
 	Raw        bool     // "raw" was among the prefixes
 	Commands   []string // names and sets; nil: all except those of @admin
 	Namespaces []string // nil: all namespaces
+
+	From    []netip.Prefix      // networks in which the grants apply; nil: everywhere
+	Require map[string][]string // factors that a login must prove (cert, sk), by right or set; "" is every right
 }
 
 // User is one login.
 type User struct {
 	Name     string // the login
 	FullName string
-	Keys     []ssh.PublicKey // empty only if certificates are trusted
-	Groups   []string        // only groups that exist
+	Keys     []authkeys.Key // of the user, and of CAs for this user
+	Cert     bool           // Auth.CAs may sign certificates for this user
+	From     []netip.Prefix // nil: the user may log in from everywhere
+	Groups   []string       // only groups that exist
 }
 
 // Docker configures how the gateway connects to tasks.
@@ -73,9 +82,13 @@ type Docker struct {
 	TLS    tlsfiles.Files
 }
 
-// Auth configures authentication by other means than a listed key.
+// Auth configures authentication by other means than a listed key. The files that it names have been read.
 type Auth struct {
-	UserCA string // a file of OpenSSH public keys; empty: no certificates
+	CAs         []ssh.PublicKey     // sign certificates of users; empty: no certificates
+	Revoked     *krl.List           // nil: nothing is revoked
+	MaxValidity time.Duration       // of certificates; 0: not bounded
+	KeysFile    string              // a path with %u for the login; empty: none
+	Principals  map[string][]string // principal to prefix groups that exist
 }
 
 // Audit configures the audit log, the recordings and the saved jobs.
@@ -111,7 +124,7 @@ type UserLimits struct {
 
 // Metrics configures the plain HTTP listener.
 type Metrics struct {
-	Bind string // host:port; empty: off
+	Bind string // host:port, or unix: and a path; empty: off
 }
 
 // Summary is one line for the log: "3 tiers (production, quality, test), 2 users, 2 prefix groups".

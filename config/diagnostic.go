@@ -45,6 +45,7 @@ type report struct {
 	src         []byte
 	lines       []int // the offset of each line
 	diagnostics []Diagnostic
+	files       map[string]fileDigest // see Source
 }
 
 // setSource sets the text that offsets refer to.

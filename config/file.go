@@ -65,8 +65,29 @@ func (l *loader) loadCheckedFile(v value, isSecret bool) ([]byte, bool) {
 	return data, ok
 }
 
+// loadAuthFile reads a file that decides who may log in. Like sshd, it refuses a file that every user can write.
+// emptyHint is the next step for an empty file.
+func (l *loader) loadAuthFile(v value, emptyHint string) ([]byte, bool) {
+	data, info, ok := l.loadFile(v, emptyHint)
+	if !ok {
+		return nil, false
+	}
+	if _, write := l.env.otherUsers(v.text, info); write == everyUser {
+		l.errorf(v.at, "chmod go-w "+quote(v.text), "%s: file %s is writable by %s", v.name, quote(v.text), write)
+	} else {
+		l.checkFileAccess(v.at, v.name, v.text, info, false)
+	}
+	return data, true
+}
+
+const fillFile = "fill the file, or remove the line"
+
 // loadUncheckedFile is loadCheckedFile without the check of the permissions.
 func (l *loader) loadUncheckedFile(v value) ([]byte, fs.FileInfo, bool) {
+	return l.loadFile(v, fillFile)
+}
+
+func (l *loader) loadFile(v value, emptyHint string) ([]byte, fs.FileInfo, bool) {
 	if !v.ok {
 		return nil, nil, false
 	}
@@ -79,13 +100,13 @@ func (l *loader) loadUncheckedFile(v value) ([]byte, fs.FileInfo, bool) {
 			"%s contains a secret, not the path of a file", v.name)
 		return nil, nil, false
 	}
-	data, info, p := readFile(v.text)
+	data, info, p := l.read(v.text)
 	if p != nil {
 		l.errorf(v.at, p.hint, "%s: file %s %s", v.name, quote(v.text), p.reason)
 		return nil, nil, false
 	}
 	if len(bytes.TrimSpace(data)) == 0 {
-		l.errorf(v.at, "fill the file, or remove the line", "%s: file %s is empty", v.name, quote(v.text))
+		l.errorf(v.at, emptyHint, "%s: file %s is empty", v.name, quote(v.text))
 		return nil, nil, false
 	}
 	return data, info, true

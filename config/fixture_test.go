@@ -9,6 +9,7 @@ import (
 	"math/big"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -45,14 +46,19 @@ var files = sync.OnceValue(func() map[string]string {
 		"hostkey-rsa1024": pemText("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(rsaKey(1024))),
 		"hostkey.pub":     public,
 		"user_ca.pub":     "# the signers\n\n" + public + public,
-		"token-p":         "a-token\n",
-		"token-q":         "a-token",
-		"token-t":         "a-token\r\n",
-		"two-lines":       "a-token\nanother\n",
-		"empty":           " \n",
-		"ca.pem":          certPEM,
-		"client.pem":      certPEM,
-		"client-key.pem":  pemText("PRIVATE KEY", clientDER),
+		"revoked":         "# lost\nSHA256:" + strings.Repeat("A", 43) + "\n",
+		"wim.keys":        "no-pty,expiry-time=\"20301231Z\" " + public,
+		"keys-wim":        "cert-authority " + public,
+		"bad.keys": strings.ReplaceAll("environment=\"A=b\" K"+"from=\"*.example.com\" KK"+"permitopen=\"h:1\" x\n",
+			"K", public),
+		"token-p":        "a-token\n",
+		"token-q":        "a-token",
+		"token-t":        "a-token\r\n",
+		"two-lines":      "a-token\nanother\n",
+		"empty":          " \n",
+		"ca.pem":         certPEM,
+		"client.pem":     certPEM,
+		"client-key.pem": pemText("PRIVATE KEY", clientDER),
 	}
 })
 

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// alwaysKnownRights are commands and sets that a group may always name. Load gets the names of the other commands from
-// its caller.
+// alwaysKnownRights are commands, rights of flags, and sets that a group may always name. Load gets the names of the
+// other commands from its caller.
 var alwaysKnownRights = strings.Fields("ps batch pstree info status inspect di logs tail exec exec-user attach stop " +
 	"restart raw purge @read @enter @operate @admin")
 
@@ -59,6 +59,11 @@ func (l *loader) group(t *table) Group {
 		}
 		l.warnEmpty(names)
 	}
+	if from := t.texts("from", `from = ["10.0.0.0/8"]`); from.given {
+		g.From = l.networks(from)
+		l.warnEmpty(from)
+	}
+	g.Require = l.require(t)
 	return g
 }
 

@@ -3,6 +3,7 @@ package config
 import (
 	"bytes"
 	"io/fs"
+	"maps"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -16,6 +17,7 @@ type loader struct {
 	env           environment
 	nomadBinaryAt int                 // offset of general.nomadbinary
 	keyOwners     map[string]keyOwner // by public key
+	requireCert   []value             // the settings that require a certificate
 }
 
 // Load reads the file at path and every file that it names. The Config is nil if any diagnostic is an error.
@@ -25,8 +27,19 @@ func Load(path string, commands []string) (cfg *Config, diagnostics []Diagnostic
 	return load(path, commands, currentEnvironment())
 }
 
-func load(path string, commands []string, env environment) (cfg *Config, diagnostics []Diagnostic) {
+// LoadFiles is Load. It also returns the paths of the files that it has read or tried to read, sorted. If one of them
+// changes, the result may be another one.
+func LoadFiles(path string, commands []string) (cfg *Config, diagnostics []Diagnostic, files []string) {
 	r := &report{file: path}
+	cfg, diagnostics = r.load(path, commands, currentEnvironment())
+	return cfg, diagnostics, slices.Sorted(maps.Keys(r.files))
+}
+
+func load(path string, commands []string, env environment) (cfg *Config, diagnostics []Diagnostic) {
+	return (&report{file: path}).load(path, commands, env)
+}
+
+func (r *report) load(path string, commands []string, env environment) (cfg *Config, diagnostics []Diagnostic) {
 	// The authors of the TOML parser declare its API unstable. If it panics, the file is refused, and the process does
 	// not crash.
 	defer func() {
@@ -44,6 +57,7 @@ func load(path string, commands []string, env environment) (cfg *Config, diagnos
 		if root := r.parse(); root != nil {
 			l.load(&table{r: r, node: root})
 			cfg = l.cfg
+			cfg.Source = Source{path, root, r.files}
 		}
 	}
 	if slices.ContainsFunc(r.diagnostics, func(d Diagnostic) bool { return !d.Warning }) {
@@ -54,7 +68,7 @@ func load(path string, commands []string, env environment) (cfg *Config, diagnos
 
 // readConfig returns the text of the config file, without a byte order mark.
 func (r *report) readConfig(path string) ([]byte, fs.FileInfo, bool) {
-	src, info, p := readFile(path)
+	src, info, p := r.read(path)
 	if p != nil {
 		r.errorf(-1, p.hint, "the config file %s", p.reason)
 		return nil, nil, false
@@ -89,6 +103,7 @@ func (l *loader) load(t *table) {
 	c.Groups = l.groups(t.sub("prefix"))
 	c.Auth = l.auth(t.sub("auth"))
 	c.Users = l.users(t.sub("users"))
+	l.checkRequire()
 	c.Docker = l.docker(t.sub("docker"))
 	c.Audit = l.audit(t.sub("audit"))
 	c.Limits = l.limits(t.sub("limits"))

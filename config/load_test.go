@@ -153,11 +153,11 @@ func TestLoad_AtMostOneWarning(t *testing.T) {
 		},
 		{
 			"certificates instead of users", "[users.wim]\nkey = \"" + wim + "\"\nprefix = [\"lnx\"]\n",
-			"[auth]\nuserca = \"user_ca.pub\"\n", "auth.userca has no effect in this version",
+			"[auth]\nuserca = \"user_ca.pub\"\nprincipals.oncall = [\"lnx\"]\n", "",
 		},
 		{
 			"certificates instead of a key", `[users.wim]` + "\nkey = \"" + wim + `"`,
-			"[auth]\nuserca = \"user_ca.pub\"\n[users.wim]", "auth.userca has no effect in this version",
+			"[auth]\nuserca = \"user_ca.pub\"\n[users.wim]\ncert = true", "",
 		},
 		{
 			"one cluster, one prefix, two tiers", "[prefix.lnx]",

@@ -11,7 +11,7 @@ import (
 
 // An environment determines which other users can read and write a file.
 type environment struct {
-	uid    int   // of the gateway; also 0 if root runs check for another user
+	uid    int   // of this process: the gateway, or "nomadctld check", which root may run for another user
 	groups []int // of the gateway
 
 	// inContainer is true in the project's image, and in a Nomad task with its own file system. There, the host's other

@@ -104,11 +104,31 @@ var Reference = []Section{
 				"@admin. An empty list grants nothing.",
 		},
 		{`namespaces = ["default"]`, true, "Nomad namespaces. Default: all. An empty list grants nothing."},
+		{
+			`from = ["10.0.0.0/8"]`, true,
+			"Networks and addresses of the clients to which the group grants its commands. Default: all.",
+		},
+		{
+			`require = ["cert"]`, true,
+			`Grant the commands only to logins with a certificate ("cert"), with a FIDO security key ("sk"), or with ` +
+				`a certificate for a security key (both). For some of the commands: require = { "@operate" = ["cert"] }.`,
+		},
 	}},
 	{Table: "users.ann", About: "A user. ann is the login: ssh ann@gw, with one of the keys.", Keys: []Key{
 		{`name = "Ann"`, false, "Full name, for whoami and help. Default: the login."},
 		{`key = "ssh-ed25519 AAAA..."`, false, "Public key: the line of a .pub file. For several keys, use keys."},
 		{`keys = ["ssh-ed25519 AAAA..."]`, true, "List of public keys. The user can log in with any of them."},
+		{
+			`keysfile = "/etc/nomadctld/keys/ann"`, true,
+			"File with more public keys of the user, and with CAs for this user, in sshd's authorized_keys format. " +
+				"Options that the gateway cannot enforce are errors (docs/certificates.md).",
+		},
+		{
+			"cert = true", true,
+			"The user can log in with a certificate that auth.userca signed and that has the login as a principal. " +
+				"Default false.",
+		},
+		{`from = ["10.0.0.0/8"]`, true, "Networks and addresses from which the user can log in. Default: all."},
 		{`prefix = ["team1"]`, false, "Names of [prefix.NAME] groups."},
 	}},
 	{Table: "docker", About: "How exec, logs, tail, attach and di connect to tasks.", Keys: []Key{
@@ -141,10 +161,30 @@ var Reference = []Section{
 	{Table: "auth", About: "", Keys: []Key{
 		{
 			`userca = "/etc/nomadctld/user_ca.pub"`, true,
-			"File with the public keys of CAs that sign users' SSH certificates, one per line. The file is checked, " +
-				"but certificates are not supported yet.",
+			"File, or list of files, with the public keys of CAs that sign users' SSH certificates, one per line " +
+				"(docs/certificates.md).",
+		},
+		{
+			`revoked = "/etc/nomadctld/revoked.krl"`, true,
+			"Revoked keys and certificates: a KRL that ssh-keygen -k creates, or a file with one public key or SHA256 " +
+				"fingerprint per line.",
+		},
+		{
+			`maxvalidity = "24h"`, true,
+			"Refuse certificates that are valid for longer, from their start to their end. Default: no limit.",
+		},
+		{
+			`keysfile = "/etc/nomadctld/keys/%u"`, true,
+			"Like keysfile of a user, for every user. %u stands for the login. A user may have no such file.",
 		},
 	}},
+	{
+		Table: "auth.principals", About: "Prefix groups of the certificates with a principal, in addition to those of the " +
+			"user. With it, people who have no [users.NAME] can log in. Their login must be a principal of the certificate.",
+		Keys: []Key{
+			{`team1-oncall = ["team1"]`, true, "Names of [prefix.NAME] groups."},
+		},
+	},
 	{Table: "audit", About: "The gateway saves job definitions in two directories: audit.jobs, and one with -saved " +
 		"appended to that name, for stopped jobs and earlier versions. It deletes files in the second one after 30 days, " +
 		"and the oldest files if it exceeds 256 MiB. " +
@@ -223,11 +263,12 @@ var Reference = []Section{
 			"Allowed nomad commands. Default: all commands that are known to be safe.",
 		},
 	}},
-	{Table: "metrics", About: "", Keys: []Key{
+	{Table: "metrics", About: "Metrics and health over plain HTTP: see operations.md.", Keys: []Key{
 		{
 			`bind = "127.0.0.1:9122"`, true,
-			"Listen address for metrics over HTTP. Default: off. The value is checked, but metrics are not " +
-				"supported yet.",
+			"Listen address of /metrics, /healthz and /readyz. A port without a host, such as :9122, means loopback. " +
+				"unix:/run/nomadctld/metrics.sock is a unix socket, to which the gateway's group can connect. Anyone who " +
+				"can connect can read the metrics. They contain no users, jobs or addresses. Default: off.",
 		},
 	}},
 }

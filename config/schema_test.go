@@ -1,6 +1,7 @@
 package config_test
 
 import (
+	"net/netip"
 	"reflect"
 	"slices"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"nomadctld/config"
+	"nomadctld/internal/authkeys"
 	"nomadctld/internal/tlsfiles"
 )
 
@@ -18,8 +20,8 @@ func TestLoad_EveryKey(t *testing.T) {
 	got, diagnostics := loadText(t, string(text))
 	notImplemented := slices.DeleteFunc(slices.Clone(diagnostics),
 		func(d config.Diagnostic) bool { return !strings.Contains(d.Message, "has no effect in this version") })
-	if len(notImplemented) != 3 || len(diagnostics) != 3 {
-		t.Fatalf("got diagnostics, want three warnings about keys without effect:\n%s", formatDiagnostics(diagnostics))
+	if len(notImplemented) != 1 || len(diagnostics) != 1 {
+		t.Fatalf("got diagnostics, want one warning about a key without effect:\n%s", formatDiagnostics(diagnostics))
 	}
 	tls := tlsfiles.Files{CA: "ca.pem", Cert: "client.pem", Key: "client-key.pem", ServerName: "server.global.nomad"}
 	dockerTLS := tls
@@ -38,13 +40,20 @@ func TestLoad_EveryKey(t *testing.T) {
 		Groups: map[string]config.Group{"lnx": {
 			Name: "lnx", Prefixes: []string{"p-", "q-"}, Raw: true,
 			Commands: []string{"ps", "logs", "@read"}, Namespaces: []string{"default", "team-1"},
+			From:    []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.7/32")},
+			Require: map[string][]string{"@operate": {"cert", "sk"}, "logs": {"cert"}},
 		}},
-		Users: []config.User{{Name: "wim", FullName: "Wim", Groups: []string{"lnx"}}},
+		Users: []config.User{{
+			Name: "wim", FullName: "Wim", Groups: []string{"lnx"}, Cert: true,
+			From: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")},
+		}},
 		Docker: config.Docker{
 			Exec: "docker", Host: "tcp://{address}:2376", Refuse: []string{"raw_exec"},
 			TLS: dockerTLS,
 		},
-		Auth:  config.Auth{UserCA: "user_ca.pub"},
+		Auth: config.Auth{
+			MaxValidity: 24 * time.Hour, KeysFile: "keys-%u", Principals: map[string][]string{"Team1-Oncall": {"lnx"}},
+		},
 		Audit: config.Audit{File: "-", Recordings: "recordings", Required: true, Jobs: "jobs"},
 		Limits: config.Limits{
 			Sessions: 3, Connections: 50, Unauthenticated: 6, Idle: 90 * time.Minute,
@@ -55,11 +64,15 @@ func TestLoad_EveryKey(t *testing.T) {
 	}
 	// If a field of want is not set, full.toml does not test its key.
 	checkAllSet(t, "Config", reflect.ValueOf(*want))
-	if keys := got.Users[0].Keys; len(keys) != 2 || keys[0].Type() != "ssh-ed25519" ||
-		keys[1].Type() != "ecdsa-sha2-nistp256" {
-		t.Errorf("got keys %v, want an ed25519 key and an ECDSA key", keys)
+	if keys := got.Users[0].Keys; len(keys) != 4 || keys[0].Public.Type() != "ssh-ed25519" ||
+		keys[1].Public.Type() != "ecdsa-sha2-nistp256" || !keys[2].NoTerminal || !keys[3].CertAuthority {
+		t.Errorf("got keys %+v, want an ed25519 key, an ECDSA key, and one of each keys file", keys)
 	}
-	got.Users[0].Keys = nil
+	if len(got.Auth.CAs) != 2 || got.Auth.Revoked == nil {
+		t.Errorf("got %+v, want two CAs and a revocation list", got.Auth)
+	}
+	got.Users[0].Keys, got.Auth.CAs, got.Auth.Revoked = nil, nil, nil
+	got.Source = config.Source{}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
@@ -68,11 +81,15 @@ func TestLoad_EveryKey(t *testing.T) {
 func checkAllSet(t *testing.T, path string, v reflect.Value) {
 	switch v.Kind() {
 	case reflect.Struct:
+		switch v.Type() {
+		case reflect.TypeFor[netip.Prefix](), reflect.TypeFor[config.Source](): // a value, and not of the file
+			return
+		}
 		for i := range v.NumField() {
 			checkAllSet(t, path+"."+v.Type().Field(i).Name, v.Field(i))
 		}
 	case reflect.Slice:
-		if v.Type() == reflect.TypeFor[[]ssh.PublicKey]() {
+		if v.Type() == reflect.TypeFor[[]ssh.PublicKey]() || v.Type() == reflect.TypeFor[[]authkeys.Key]() {
 			return // compared separately
 		}
 		fallthrough
@@ -84,6 +101,7 @@ func checkAllSet(t *testing.T, path string, v reflect.Value) {
 		} else {
 			checkAllSet(t, path, v.Index(0))
 		}
+	case reflect.Pointer: // the revocation list is compared separately
 	default:
 		if v.IsZero() {
 			t.Errorf("got no value for %s in full.toml, want one", path)
@@ -96,6 +114,7 @@ func TestLoad_Defaults(t *testing.T) {
 	if len(diagnostics) > 0 {
 		t.Fatalf("got diagnostics, want none:\n%s", formatDiagnostics(diagnostics))
 	}
+	got.Source = config.Source{}
 	key, _, _, _, _ := ssh.ParseAuthorizedKey([]byte(wim))
 	want := &config.Config{
 		Path:    "nomadctld.toml",
@@ -103,13 +122,14 @@ func TestLoad_Defaults(t *testing.T) {
 		Aliases: map[string]string{},
 		Tiers:   []config.Tier{{Name: "production", URL: "http://nomad.example:4646", Prefixes: []string{"p-"}}},
 		Groups:  map[string]config.Group{"lnx": {Name: "lnx", Prefixes: []string{"p-"}}},
-		Users:   []config.User{{Name: "wim", Keys: []ssh.PublicKey{key}, Groups: []string{"lnx"}}},
+		Users:   []config.User{{Name: "wim", Keys: []authkeys.Key{{Public: key}}, Groups: []string{"lnx"}}},
 		Docker:  config.Docker{Exec: "auto"},
 		Limits: config.Limits{
 			Sessions: 10, Connections: 500, Unauthenticated: 100, Idle: time.Hour,
 			User: config.UserLimits{Connections: 20, Sessions: 40, Programs: 20, Logs: 100},
 		},
-		Raw: config.Raw{User: "nobody"},
+		Raw:  config.Raw{User: "nobody"},
+		Auth: config.Auth{Principals: map[string][]string{}},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)

@@ -26,6 +26,9 @@ func TestLoad_NeverShowsSecrets(t *testing.T) {
 		"private key as the token":        editValid(t, "[prefix.lnx]", "token = \"hostkey\"\n[prefix.lnx]"),
 		"private key as the CA": editValid(t, "[prefix.lnx]",
 			"[auth]\nuserca = \"hostkey-rsa\"\n[prefix.lnx]"),
+		"private key as the keys file": editValid(t, "[users.wim]", "[users.wim]\nkeysfile = \"hostkey\""),
+		"private key as the revocation list": editValid(t, "[prefix.lnx]",
+			"[auth]\nrevoked = \"hostkey\"\n[prefix.lnx]"),
 		"damaged private key": editValid(t, `"hostkey"`, `"damaged"`),
 	} {
 		write(t, "damaged", []byte(strings.Replace(private, body, "AAAA"+body, 1)))

@@ -90,36 +90,6 @@ func (l *loader) notImplemented(v value, reason string) value {
 	return v
 }
 
-// auth reads [auth].
-func (l *loader) auth(t *table) Auth {
-	defer t.reportUnknownKeys()
-	v := t.text("userca", `userca = "/etc/nomadctld/user_ca.pub"`)
-	if data, ok := l.loadCheckedFile(v, false); ok {
-		if p := caKeysProblem(string(data)); p != nil {
-			l.errorf(v.at, "name the .pub file of the signing key", "%s: file %s %s", v.name, quote(v.text), p.reason)
-		} else {
-			const reason = "certificate authentication is not supported yet, and users without a key cannot log in"
-			l.notImplemented(v, reason)
-		}
-	}
-	return Auth{UserCA: v.text}
-}
-
-// caKeysProblem returns what is wrong with a file of public keys, or nil. The file has one key per line, and may have
-// empty lines and comments.
-func caKeysProblem(text string) *problem {
-	p := &problem{reason: "contains no SSH key"}
-	for line := range strings.Lines(text) {
-		if line = strings.TrimSpace(line); line == "" || line[0] == '#' {
-			continue
-		}
-		if _, p = parsePublicKey(line); p != nil {
-			return p
-		}
-	}
-	return p
-}
-
 // audit reads [audit].
 func (l *loader) audit(t *table) Audit {
 	defer t.reportUnknownKeys()
@@ -217,16 +187,4 @@ func (l *loader) raw(t *table) Raw {
 		}
 	}
 	return r
-}
-
-// metrics reads [metrics].
-func (l *loader) metrics(t *table) Metrics {
-	defer t.reportUnknownKeys()
-	v := t.text("bind", `bind = "127.0.0.1:9122"`)
-	before := len(l.diagnostics)
-	m := Metrics{Bind: l.listenAddress(v, "9122")}
-	if len(l.diagnostics) == before {
-		l.notImplemented(v, "metrics are not supported yet")
-	}
-	return m
 }

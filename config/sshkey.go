@@ -1,12 +1,13 @@
 package config
 
 import (
-	"crypto/rsa"
 	"errors"
 	"strings"
 	"syscall"
 
 	"golang.org/x/crypto/ssh"
+
+	"nomadctld/internal/authkeys"
 )
 
 // parsePublicKey parses the line of a .pub file, or returns what is wrong with it. The problem contains nothing of the
@@ -26,44 +27,29 @@ func parsePublicKey(line string) (ssh.PublicKey, *problem) {
 	key, _, options, _, err := ssh.ParseAuthorizedKey([]byte(line))
 	switch {
 	case err != nil && kind == "ssh-dss":
-		return nil, &problem{reasonDSA, hintWeakKey}
+		return nil, &problem{"is a DSA key, which is no longer safe", hintWeakKey}
 	case err != nil && strings.HasPrefix(kind, "ssh-") && strings.Contains(line, " "):
 		return nil, &problem{"is a damaged SSH key: part of it is missing or changed", hint}
 	case err != nil:
 		return nil, &problem{"is not an SSH key", hint}
 	case len(options) > 0 || kind != key.Type():
 		return nil, &problem{
-			"has options before the key, which are not supported", "start with the key type, such as ssh-ed25519",
+			"has options before the key, which are not supported",
+			"start with the key type, such as ssh-ed25519, or write the line to a file that keysfile names",
 		}
 	}
 	if _, ok := key.(*ssh.Certificate); ok {
 		return nil, &problem{
-			"is a certificate, not a key", "paste the key that it certifies (certificates are not supported yet)",
+			"is a certificate, not a key", "paste the key that it certifies, or write cert = true and set auth.userca",
 		}
 	}
-	if reason := weakKeyReason(key); reason != "" {
+	if reason := authkeys.Weakness(key); reason != "" {
 		return nil, &problem{reason, hintWeakKey}
 	}
 	return key, nil
 }
 
-const (
-	reasonDSA   = "is a DSA key, which is no longer safe"
-	hintWeakKey = "create a new key: ssh-keygen -t ed25519"
-)
-
-// weakKeyReason returns why a key is not safe, or "".
-func weakKeyReason(key ssh.PublicKey) string {
-	if key.Type() == "ssh-dss" {
-		return reasonDSA
-	}
-	if c, ok := key.(ssh.CryptoPublicKey); ok {
-		if r, ok := c.CryptoPublicKey().(*rsa.PublicKey); ok && r.N.BitLen() < 2048 {
-			return "is an RSA key with fewer than 2048 bits"
-		}
-	}
-	return ""
-}
+const hintWeakKey = "create a new key: ssh-keygen -t ed25519"
 
 // hostKeys checks the gateway's host key files.
 func (l *loader) hostKeys(t *table) []string {
@@ -108,5 +94,5 @@ func hostKeyProblem(data []byte) (reason, hint string) {
 		}
 		return "is not a private key", hint
 	}
-	return weakKeyReason(signer.PublicKey()), hint
+	return authkeys.Weakness(signer.PublicKey()), hint
 }

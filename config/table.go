@@ -28,7 +28,7 @@ type value struct {
 
 // A list is the strings of a list, or of a single string if a key accepts both.
 type list struct {
-	value // the list as a whole, without text
+	value // the list as a whole; it has a text only if it is a single string
 	items []value
 }
 
@@ -119,6 +119,11 @@ func (t *table) texts(key, example string) list {
 	if n == nil {
 		return list{value: t.missingValue(key)}
 	}
+	return t.textsOf(n, example)
+}
+
+// textsOf is texts for the node of a key.
+func (t *table) textsOf(n *node, example string) list {
 	l := list{value: value{name: n.path(), at: n.at, given: true}}
 	l.ok = t.hasKind(n, unstable.Array, l.name, example)
 	for i, item := range n.items {

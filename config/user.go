@@ -3,12 +3,13 @@ package config
 import (
 	"bytes"
 	"maps"
-	"regexp"
 	"slices"
-)
 
-// loginPattern matches valid login names. Users type them after ssh -l, and they are part of the names of recordings.
-var loginPattern = regexp.MustCompile(`^[\p{L}\p{N}_][\p{L}\p{N}._+-]{0,63}$`)
+	"golang.org/x/crypto/ssh"
+
+	"nomadctld/internal/authkeys"
+	"nomadctld/internal/loginname"
+)
 
 // keyOwner is the user who first listed a key.
 type keyOwner struct {
@@ -23,7 +24,7 @@ func (l *loader) users(t *table) []User {
 	for _, sub := range all {
 		users = append(users, l.user(sub))
 	}
-	if len(all) == 0 && l.cfg.Auth.UserCA == "" {
+	if len(all) == 0 && (len(l.cfg.Auth.CAs) == 0 || len(l.cfg.Auth.Principals) == 0) {
 		l.errorf(t.at(), `write [users.ann] with key = "ssh-ed25519 AAAA..." and prefix = ["team1"]`,
 			"no user is configured, so nobody can log in")
 	}
@@ -33,7 +34,7 @@ func (l *loader) users(t *table) []User {
 func (l *loader) user(t *table) User {
 	defer t.reportUnknownKeys()
 	u := User{Name: t.node.name}
-	if !loginPattern.MatchString(u.Name) {
+	if !loginname.Valid(u.Name) {
 		l.errorf(t.node.key, "use letters, digits and . _ - +, starting with a letter, a digit or _",
 			"%s is not a valid login name", t.name)
 	} else {
@@ -48,11 +49,25 @@ func (l *loader) user(t *table) User {
 	for _, v := range many.items {
 		l.addUserKey(&u, t.name, v)
 	}
-	if !one.given && many.empty() && l.cfg.Auth.UserCA == "" {
-		l.errorf(t.node.key, "write "+example, "%s has no key, so nobody can log in as %s", t.name, quote(u.Name))
+	file := t.text("keysfile", `keysfile = "/etc/nomadctld/keys/ann"`)
+	l.keysFiles(&u, t, file)
+	if u.Cert = t.boolean("cert"); u.Cert && len(l.cfg.Auth.CAs) == 0 {
+		l.errorf(t.find("cert").at, "set auth.userca, or write cert = false",
+			"%s.cert is true, but auth.userca names no CA", t.name)
+	}
+	if !one.given && many.empty() && !file.given && len(u.Keys) == 0 && !u.Cert {
+		l.errorf(t.node.key, "write "+example+", or cert = true with auth.userca",
+			"%s has no key, so nobody can log in as %s", t.name, quote(u.Name))
+	}
+	if from := t.texts("from", `from = ["10.0.0.0/8"]`); from.given {
+		u.From = l.networks(from)
+		if from.empty() {
+			l.warnf(from.at, "add a network, or remove it to allow all", "%s is empty, so nobody can log in as %s",
+				from.name, quote(u.Name))
+		}
 	}
 	u.FullName = t.text("name", `name = "Ann"`).text
-	u.Groups = l.userGroups(t.texts("prefix", `prefix = ["team1"]`), u.Name)
+	u.Groups = l.userGroups(t.texts("prefix", `prefix = ["team1"]`), u)
 	return u
 }
 
@@ -63,23 +78,35 @@ func (l *loader) addUserKey(u *User, path string, v value) {
 		return
 	}
 	for _, other := range u.Keys {
-		if bytes.Equal(other.Marshal(), key.Marshal()) {
+		if bytes.Equal(other.Public.Marshal(), key.Marshal()) {
 			l.warnf(v.at, "remove one of them", "%s is the same as another key of this user", v.name)
 			return
 		}
 	}
-	if other, shared := l.keyOwners[string(key.Marshal())]; shared {
-		l.warnf(v.at, "give each user their own key",
+	l.checkKeyOwner(path, v.name, v.at, key)
+	u.Keys = append(u.Keys, authkeys.Key{Public: key})
+}
+
+// checkKeyOwner warns if the key of a user is also a key of another user. path is the table of the user, and name is
+// the key's.
+func (l *loader) checkKeyOwner(path, name string, at int, key ssh.PublicKey) {
+	other, listed := l.keyOwners[string(key.Marshal())]
+	switch {
+	case !listed:
+		l.keyOwners[string(key.Marshal())] = keyOwner{path, at}
+	case other.user != path:
+		l.warnf(at, "give each user their own key",
 			"%s is also a key of %s, line %d: its holder can choose which of the two names is in the audit log",
-			v.name, other.user, l.line(other.at))
-	} else {
-		l.keyOwners[string(key.Marshal())] = keyOwner{path, v.at}
+			name, other.user, l.line(other.at))
 	}
-	u.Keys = append(u.Keys, key)
 }
 
 // userGroups returns those names that are prefix groups.
-func (l *loader) userGroups(names list, user string) []string {
+func (l *loader) userGroups(names list, u User) []string {
+	user := u.Name
+	if u.Cert && len(l.cfg.Auth.Principals) > 0 && !names.given {
+		return nil // certificates can grant groups
+	}
 	var groups []string
 	for _, v := range names.items {
 		if _, ok := l.cfg.Groups[v.text]; !ok {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"nomadctld/backends"
 	"nomadctld/internal/audit"
 )
 
@@ -18,7 +19,8 @@ func auditRequest(log *audit.Log, required bool, aliases map[string]string) Midd
 			req.redacted = redactLine(req.Session.Line, aliases)
 			req.Event = audit.Event{
 				Time: time.Now().UTC(), Connection: req.Session.Connection, Session: req.Session.ID, Remote: req.Session.Remote,
-				User: req.Session.Login, Key: req.Session.Fingerprint, Line: req.redacted.line, Command: []string{},
+				User: req.Session.Login, Key: req.Session.Fingerprint, Certificate: req.Session.Certificate,
+				Line: req.redacted.line, Command: []string{},
 				Decision: audit.Invalid,
 			}
 			if required { // do not query a cluster for a command that cannot run
@@ -66,6 +68,9 @@ func endEvent(event audit.Event, err error) audit.Event {
 	event.Kind = audit.End
 	event.Duration = time.Since(event.Time).Seconds()
 	event.ExitCode = ExitCode(err)
+	if errors.Is(err, backends.ErrLimitReached) { // of programs or logs, which the command reaches while it runs
+		event.Decision = audit.Failed
+	}
 	if len(ErrorLines(err)) > 0 {
 		event.Error = err.Error()
 	}
@@ -74,4 +79,13 @@ func endEvent(event audit.Event, err error) audit.Event {
 		event.Error += ": " + unrecorded.err.Error()
 	}
 	return event
+}
+
+// RefusalDecision returns the decision for a client that has logged in, but may not run commands: failed if that is
+// because of a limit.
+func RefusalDecision(err error) audit.Decision {
+	if ExitCode(err) == CodeTryLater {
+		return audit.Failed
+	}
+	return audit.Denied
 }

@@ -1,6 +1,10 @@
 package router
 
-import "context"
+import (
+	"context"
+
+	"nomadctld/internal/audit"
+)
 
 // auditStart writes the start event of a command, when its target and the decision are known and before it does
 // anything. The event is synced to disk before a command that may change something or run a program.
@@ -11,6 +15,7 @@ func auditStart(next Handler) Handler {
 			req.Event.Program = req.Session.ProgramSession()
 		}
 		if err := req.writeStartEvent(spec.needsDurableStart()); err != nil {
+			req.Event.Decision = audit.Failed
 			return err
 		}
 		return next(ctx, req)

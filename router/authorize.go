@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"nomadctld/acl"
 	"nomadctld/backends"
 	"nomadctld/internal/audit"
 	"nomadctld/internal/clusterview"
@@ -30,23 +31,28 @@ func authorize(clusters map[string]*clusterview.Shared, runtimes *RuntimeSelecto
 				onList: runner.deleteOutdatedSaved,
 			}
 			access.Cluster, access.runtimes, access.target = scope, runtimes, &req.Target
+			// Its event is not the command's, because another right must not change the command's decision.
+			access.logs = &scopedCluster{owned: req.User.scope("logs"), clusters: clusters, event: new(audit.Event)}
 			if spec.RightSet == Operate || spec.RightSet == Admin {
 				access.Writer = &scopedWriter{owned: scope.owned, writers: runner.writers, event: &req.Event}
 				access.Operations = &Operations{
 					runner: runner, scope: scope, target: &req.Target, user: req.User.Login, line: req.redacted,
+					access: req.access,
 				}
 			}
 			if spec.RightSet == Admin {
 				access.Raw = &RawAccess{raw: raw, scope: scope, user: req.User}
 			}
 			if spec.Target >= TargetJob {
-				req.Event.Decision = audit.Denied // until the target is found among the user's jobs
 				if err := resolve(ctx, req, spec.Target); err != nil {
 					return err
 				}
 				if req.Target.Task != nil {
 					access.Runtime = runtimes.forTask(scope, *req.Target.Allocation, req.Target.Task.Name)
 				}
+			}
+			if err := trackTarget(req, scope.owned); err != nil {
+				return req.Deny(err)
 			}
 			if access.onResolved != nil {
 				access.onResolved()
@@ -55,6 +61,18 @@ func authorize(clusters map[string]*clusterview.Shared, runtimes *RuntimeSelecto
 			return next(ctx, req)
 		}
 	}
+}
+
+// trackTarget records what the command uses of the user's access. owned are the jobs on which the user may run it.
+func trackTarget(req *Request, owned acl.Scope) error {
+	spec := req.Command.Spec()
+	if spec.Target >= TargetJob {
+		return req.access.onJob(spec.Name, req.Target.Job.Ref())
+	}
+	if tier, ok := owned.Tier(req.Selection.Tier); ok {
+		owned = owned.Only(tier)
+	}
+	return req.access.onScope(spec.Name, owned)
 }
 
 // clusterFor returns the function for Access.ClusterFor.

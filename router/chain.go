@@ -1,7 +1,7 @@
 // Package router runs the command line of an authenticated user. It owns the command table, the request, and the
-// middleware that every request passes in the same order: recoverPanics, auditRequest, authenticate, expandAlias,
-// route, handleInterrupts, limitResults, authorize, auditStart. Commands must not reach a cluster except through the
-// Access that authorize sets.
+// middleware that every request passes in the same order: recoverPanics, countRequests, auditRequest, authenticate,
+// onlyCommand, expandAlias, route, countRunning, trackAccess, handleInterrupts, limitResults, authorize, auditStart.
+// Commands must not reach a cluster except through the Access that authorize sets.
 package router
 
 import (
@@ -12,6 +12,7 @@ import (
 	"nomadctld/backends"
 	"nomadctld/internal/audit"
 	"nomadctld/internal/clusterview"
+	"nomadctld/internal/metrics"
 	"nomadctld/internal/ops"
 )
 
@@ -42,18 +43,28 @@ type Gateway struct {
 	Audit         *audit.Log
 	AuditRequired bool // refuse commands whose start event cannot be written
 	Log           *slog.Logger
+	Metrics       *metrics.Recorder // may be nil
+	Running       *Running          // nil: not shared with another handler
 }
 
 // Handler returns the whole middleware chain around the command.
 func (g Gateway) Handler() Handler {
+	running := g.Running
+	if running == nil {
+		running = new(Running)
+	}
 	return Chain(runCommand,
 		recoverPanics(g.Log),
+		countRequests(g.Metrics),
 		auditRequest(g.Audit, g.AuditRequired, g.Aliases),
 		authenticate(g.Users, g.Tiers),
+		onlyCommand(g.Aliases),
 		expandAlias(g.Aliases),
 		route,
+		countRunning(g.Metrics),
+		trackAccess(running, g.rules()),
 		handleInterrupts,
-		limitResults(new(resultSlots)),
+		limitResults(&running.results),
 		authorize(g.Clusters, g.Runtimes, &operationRunner{g.Ops, g.Audit, g.Log, g.Writers, g.AuditRequired},
 			g.Raw),
 		auditStart,

@@ -182,7 +182,7 @@ func suggestFlag(err error, flags *pflag.FlagSet) error {
 }
 
 // joinWatchValue turns --watch 5 into --watch=5, the only form that pflag accepts for a flag with an optional
-// value. It does so only if the next word is a number.
+// value. It does so only if the next word is a number or a duration.
 func joinWatchValue(words []string, flags *pflag.FlagSet) []string {
 	watch := flags.Lookup("watch")
 	if watch == nil {
@@ -192,8 +192,8 @@ func joinWatchValue(words []string, flags *pflag.FlagSet) []string {
 	for i := 0; i < len(words); i++ {
 		word := words[i]
 		if (word == "--watch" || word == "-w") && i+1 < len(words) {
-			if seconds := words[i+1]; seconds != "" && strings.Trim(seconds, "0123456789.") == "" {
-				word = "--watch=" + seconds
+			if next := words[i+1]; next != "" && '0' <= next[0] && next[0] <= '9' && strings.Trim(next, "0123456789.hms") == "" {
+				word = "--watch=" + next
 				i++
 			}
 		}

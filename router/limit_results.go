@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"sync"
 	"time"
-
-	"nomadctld/internal/audit"
 )
 
 const (
@@ -81,9 +79,6 @@ func limitResults(m *resultSlots) Middleware {
 				return next(ctx, req)
 			}
 			release, err := m.acquire(ctx, req.User.Login)
-			if ExitCode(err) == CodeTryLater {
-				req.Event.Decision = audit.Denied
-			}
 			if err != nil {
 				return err
 			}

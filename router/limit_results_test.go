@@ -60,7 +60,7 @@ func TestResultSlots_LimitPerUser(t *testing.T) {
 	})
 }
 
-func TestLimitResults_RefusalIsDenied(t *testing.T) {
+func TestLimitResults_RefusalIsFailed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newTestGateway()
 		finish := make(chan struct{})
@@ -68,7 +68,7 @@ func TestLimitResults_RefusalIsDenied(t *testing.T) {
 		handler := w.Handler()
 		do := func() error {
 			return handler(t.Context(), &Request{
-				Session: Session{Login: "ann", Key: "key", ID: "c-1", Line: "probe"},
+				Session: Session{Login: "ann", Key: testKey, ID: "c-1", Line: "probe"},
 				Console: w.console(),
 			})
 		}
@@ -80,8 +80,8 @@ func TestLimitResults_RefusalIsDenied(t *testing.T) {
 		if err := do(); ExitCode(err) != CodeTryLater {
 			t.Errorf("got %v", err)
 		}
-		if e := w.event(t); e.Decision != audit.Denied {
-			t.Errorf("got the decision %q, want %q", e.Decision, audit.Denied)
+		if e := w.event(t); e.Decision != audit.Failed {
+			t.Errorf("got the decision %q, want %q", e.Decision, audit.Failed)
 		}
 		close(finish)
 		synctest.Wait()

@@ -29,6 +29,7 @@ type Operations struct {
 	target *Target // of the request
 	user   string  // login
 	line   redactedLine
+	access *access // of the command
 }
 
 // Start starts work on the target's job in the background and returns it as an operation with its own end event. The
@@ -50,7 +51,9 @@ func (o *Operations) Start(ctx context.Context, work func(context.Context, ops.O
 	}
 	event.Evaluations = slices.Clone(event.Evaluations)
 	writer := &scopedWriter{owned: o.scope.owned, writers: runner.writers, event: &event}
+	access := o.access.forOperation(func(lost error) { op.Halt(lost.Error()) })
 	op.OnFinish(func(err error) {
+		access.release()
 		if caught := (*safego.PanicError)(nil); errors.As(err, &caught) {
 			runner.log.Error("panic", "operation", op.ID, "command", op.Command, "panic", caught.String())
 		}
@@ -60,6 +63,9 @@ func (o *Operations) Start(ctx context.Context, work func(context.Context, ops.O
 	})
 	if ended, err := op.Finished(); !ended.IsZero() { // the gateway is shutting down
 		return nil, err
+	}
+	if err := access.recheck(); err != nil {
+		op.Halt(err.Error())
 	}
 	own := &scopedCluster{owned: o.scope.owned, clusters: o.scope.clusters, event: new(audit.Event)}
 	w := ops.Operation{Op: op, Cluster: own, Writer: writer}

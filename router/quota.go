@@ -12,15 +12,22 @@ import (
 type Quota struct {
 	label string // the limited things, such as programs
 	limit int
+	usage *quotaUsage
+}
 
-	mu     sync.Mutex
-	usedBy map[string]int // by user and cluster; guarded by mu
+// quotaUsage counts what is open.
+type quotaUsage struct {
+	mu   sync.Mutex
+	open map[string]int // by user and cluster; guarded by mu
 }
 
 // NewQuota returns a quota with a limit for each user and cluster.
 func NewQuota(label string, limit int) *Quota {
-	return &Quota{label: label, limit: limit, usedBy: map[string]int{}}
+	return &Quota{label, limit, &quotaUsage{open: map[string]int{}}}
 }
+
+// WithLimit returns a quota with another limit. It counts what is open together with q.
+func (q *Quota) WithLimit(limit int) *Quota { return &Quota{q.label, limit, q.usage} }
 
 // Acquire counts one more for the user of ctx on a cluster and returns a function that releases it. It returns
 // ErrLimitReached if the user has reached the limit. A nil Quota has no limit.
@@ -29,18 +36,19 @@ func (q *Quota) Acquire(ctx context.Context, cluster string) (release func(), er
 		return func() {}, nil
 	}
 	key := backends.UserOf(ctx) + "\x00" + cluster
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.usedBy[key] >= q.limit {
+	u := q.usage
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.open[key] >= q.limit {
 		return nil, fmt.Errorf("%w: user %s may open %d %s on one cluster; close one and retry",
 			backends.ErrLimitReached, backends.UserOf(ctx), q.limit, q.label)
 	}
-	q.usedBy[key]++
+	u.open[key]++
 	return sync.OnceFunc(func() {
-		q.mu.Lock()
-		defer q.mu.Unlock()
-		if q.usedBy[key]--; q.usedBy[key] == 0 {
-			delete(q.usedBy, key)
+		u.mu.Lock()
+		defer u.mu.Unlock()
+		if u.open[key]--; u.open[key] == 0 {
+			delete(u.open, key)
 		}
 	}), nil
 }

@@ -37,6 +37,12 @@ func TestQuota(t *testing.T) {
 	if _, err := q.Acquire(as("ann"), "a"); err == nil {
 		t.Error("a slot was given back twice")
 	}
+	if _, err := q.WithLimit(2).Acquire(as("ann"), "a"); err == nil {
+		t.Error("a quota with the same limit does not count what is open")
+	}
+	if _, err := q.WithLimit(3).Acquire(as("ann"), "a"); err != nil {
+		t.Errorf("with a higher limit: %v", err)
+	}
 	var none *Quota
 	if _, err := none.Acquire(as("ann"), "a"); err != nil {
 		t.Error(err)

@@ -45,18 +45,18 @@ func (r *RawAccess) Run(ctx context.Context, c *console.Console, selection backe
 	event := r.scope.event
 	tier, err := r.resolveTier(tierName, selection.Namespace, args)
 	if err != nil {
-		event.Decision = audit.Denied
 		return 0, err
 	}
 	event.Tier = tier
 	if err := r.raw.Binary.Check(args); err != nil {
-		if !errors.Is(err, nomadcli.ErrNoBinary) {
-			event.Decision = audit.Denied
+		if event.Decision = audit.Denied; errors.Is(err, nomadcli.ErrNoBinary) {
+			event.Decision = audit.Failed
 		}
 		return 0, err
 	}
 	cluster, err := r.raw.Cluster(tier)
 	if err != nil {
+		event.Decision = audit.Failed
 		return 0, err
 	}
 	cluster.Namespace = selection.Namespace
@@ -67,16 +67,19 @@ func (r *RawAccess) Run(ctx context.Context, c *console.Console, selection backe
 	return r.raw.Binary.Run(ctx, cluster, args, c.Stdin, c.ByteOutput.Stdout, c.ByteOutput.Stderr, terminal)
 }
 
-// resolveTier returns the tier that tierName selects for the nomad command args.
+// resolveTier returns the tier that tierName selects for the nomad command args. If there is none, it sets the
+// event's decision.
 func (r *RawAccess) resolveTier(tierName, namespace string, args []string) (string, error) {
 	tiers, err := r.scope.tiers(tierName)
 	if err != nil {
 		return "", err
 	}
+	r.scope.event.Decision = audit.Invalid
 	if tierName == "" {
 		return "", Exit(2, fmt.Errorf("raw: the tier is empty (yours: %s)", strings.Join(tiers, ", ")))
 	}
 	if tierName != "all" && tierName != "alles" {
+		r.scope.event.Decision = audit.Allowed
 		return tiers[0], nil
 	}
 	job, ok := nomadcli.JobArg(args)
@@ -91,8 +94,12 @@ func (r *RawAccess) resolveTier(tierName, namespace string, args []string) (stri
 		}
 	}
 	if len(matching) != 1 {
+		if len(matching) == 0 {
+			r.scope.event.Decision = audit.Denied
+		}
 		return "", Exit(2, fmt.Errorf("raw %s: the name %s matches the prefixes of %d of your tiers; "+
 			"name the tier (yours: %s)", tierName, job, len(matching), strings.Join(tiers, ", ")))
 	}
+	r.scope.event.Decision = audit.Allowed
 	return matching[0], nil
 }

@@ -57,17 +57,19 @@ func TestRaw_OnlyOwnTiers(t *testing.T) {
 		err := w.run(line)
 		commandTable = before
 		event := w.event(t)
+		isInvalid := strings.Contains(tc.err, "is empty") || strings.Contains(tc.err, "names no job")
 		switch {
 		case tier != tc.tier:
 			t.Errorf("%s: got the token of %q, want %q (%v)", line, tier, tc.tier, err)
 		case tier != "":
-			if !errors.Is(err, chosen) || event.Tier != tier || event.Decision != audit.Allowed {
+			if !errors.Is(err, chosen) || event.Tier != tier || event.Decision != audit.Failed {
 				t.Errorf("%s: got %v and the event %+v", line, err, event)
 			}
 		case err == nil || !strings.Contains(err.Error(), tc.err):
 			t.Errorf("%s: got %v, want %s", line, err, tc.err)
-		case event.Decision != audit.Denied && !strings.Contains(line, "--tier"):
-			t.Errorf("%s: got the decision %q, want %q", line, event.Decision, audit.Denied)
+		case strings.Contains(line, "--tier"):
+		case (event.Decision == audit.Invalid) != isInvalid || (event.Decision == audit.Denied) == isInvalid:
+			t.Errorf("%s: got the decision %q, want that it is invalid: %t", line, event.Decision, isInvalid)
 		}
 	}
 }

@@ -24,16 +24,19 @@ type Request struct {
 	Selection backends.Selection // route: --tier and --namespace, for every command that reaches a cluster; empty: all
 	Any       bool               // route: --any, for a command with Spec.PicksInstance
 
+	onlyCommand     *string                  // authenticate: the only command line that the login may run; nil: all
+	access          *access                  // trackAccess
 	redacted        redactedLine             // auditRequest: the command line without secrets
 	writeStartEvent func(durable bool) error // auditRequest: writes the start event
 }
 
 // Session describes the client that sent the command line.
 type Session struct {
-	Login       string // SSH user name, authenticated together with the key
-	Key         string // public key in SSH wire format, authenticated
-	Fingerprint string // of Key, SHA256:...
-	Connection  string // ID of the connection
+	Login       string             // SSH user name, authenticated together with the key
+	Key         string             // public key or certificate in SSH wire format, authenticated
+	Fingerprint string             // of the public key, SHA256:...
+	Certificate *audit.Certificate // nil: Key is a public key
+	Connection  string             // ID of the connection
 	ID          string
 	Remote      string   // address and port
 	Line        string   // the command line as received
@@ -61,7 +64,7 @@ func (r *Request) AllowedCommands() []Spec {
 func (r *Request) Require(right string) error {
 	job := r.Target.Job
 	if r.User.scope(right).Owns(job.Ref()) {
-		return nil
+		return r.access.onJob(right, job.Ref())
 	}
 	return r.Deny(fmt.Errorf("you do not have the right %s on %s (see: can-i %s %s)", right, job.ID, right, job.ID))
 }

@@ -45,7 +45,12 @@ func resolve(ctx context.Context, req *Request, target TargetKind) error {
 	case len(found) == 0 && unavailable != nil && mayContain(owned, unavailable, selector):
 		return err // whether it exists is unknown
 	case len(found) == 0:
-		return errors.Join(notFoundError(jobs, selector, target), err) // it may exist where the query failed
+		missing, isOwned := notFoundError(jobs, selector, target)
+		// An ID does not show in which tier it would be.
+		if !isOwned && (unavailable == nil || !idPattern.MatchString(selector)) {
+			req.Deny(missing)
+		}
+		return errors.Join(missing, err) // it may exist where the query failed
 	case len(found) > 1:
 		return ambiguousError(req, selector, found)
 	case unavailable != nil && (!found[0].matchesExactly(selector) || mayContain(owned, unavailable, selector)):
@@ -179,20 +184,21 @@ func collapseAllocation(found []Target, id string) []Target {
 	return []Target{{Job: found[0].Job, Allocation: found[0].Allocation}}
 }
 
-// notFoundError returns the error for a selector without matches.
-func notFoundError(jobs []backends.Job, selector string, target TargetKind) error {
+// notFoundError returns the error for a selector without matches. isOwned reports whether the selector names one of
+// the user's jobs, or a part of it.
+func notFoundError(jobs []backends.Job, selector string, target TargetKind) (err error, isOwned bool) {
 	for _, j := range jobs {
 		switch part := strings.HasPrefix(selector, j.ID+"/"); {
 		case target == TargetTask && j.ID == selector, target == TargetTask && hasGroupOrTask(j, selector):
-			return notRunningError(j, selector)
+			return notRunningError(j, selector), true
 		case target == TargetJobOrTask && part:
-			return fmt.Errorf("%s has no group or task %s (see: ps --all %s)", j.ID, selector[len(j.ID)+1:], j.ID)
+			return fmt.Errorf("%s has no group or task %s (see: ps --all %s)", j.ID, selector[len(j.ID)+1:], j.ID), true
 		}
 	}
 	if target != TargetTask {
-		return noJobError(selector, jobs)
+		return noJobError(selector, jobs), false
 	}
-	return noTaskError(selector, jobs)
+	return noTaskError(selector, jobs), false
 }
 
 // mayContain reports whether one of the tiers that failed with err may contain the selected job: the selector starts
@@ -294,6 +300,9 @@ func matchID(jobs []backends.Job, id string) (found []Target) {
 	}
 	return found
 }
+
+// idPattern matches exec IDs, allocation IDs and their prefixes.
+var idPattern = regexp.MustCompile(`^[0-9a-fA-F][0-9a-fA-F-]{3,35}$`)
 
 var shortIDPattern = regexp.MustCompile(`^[0-9a-fA-F]{1,3}$`) // shorter than minIDPrefix
 

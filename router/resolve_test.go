@@ -144,9 +144,14 @@ func TestResolve(t *testing.T) {
 			}
 			continue
 		}
+		decision := audit.Failed // the user owns what the selector names
+		unknown := !strings.Contains(tc.err, " is running")
+		if strings.HasPrefix(tc.err, "no job") || strings.HasPrefix(tc.err, "no task") && unknown {
+			decision = audit.Denied
+		}
 		if err == nil || !strings.HasPrefix(err.Error(), tc.err) || got != "" || ExitCode(err) != 1 ||
-			e.Decision != audit.Denied {
-			t.Errorf("%d %q: got %q, %v, %s, want %q", tc.target, tc.selector, got, err, e.Decision, tc.err)
+			e.Decision != decision {
+			t.Errorf("%d %q: got %q, %v, %s, want %q, %s", tc.target, tc.selector, got, err, e.Decision, tc.err, decision)
 		}
 		if strings.Contains(strings.ReplaceAll(err.Error(), tc.selector, ""), "team2") {
 			t.Errorf("%q: the error names a job that is not owned: %v", tc.selector, err)
@@ -270,13 +275,20 @@ func TestResolve_NotFoundTierDown(t *testing.T) {
 	w.quality.err = backends.ErrUnreachable
 	register(t, Spec{Name: "probe", Args: "JOB", Target: TargetJob}, func(context.Context, *Request) error { return nil })
 	err := w.run("probe q-team1-db")
-	if err == nil || err.Error() != "tier quality: no response" {
-		t.Errorf("its tier is down: got %v, want only that", err)
+	if e := w.event(t); err == nil || err.Error() != "tier quality: no response" || e.Decision != audit.Failed {
+		t.Errorf("its tier is down: got %v, %s, want only that, and %s", err, e.Decision, audit.Failed)
 	}
 	err = w.run("probe p-team1-db")
 	if err == nil || !strings.Contains(err.Error(), "no job p-team1-db") ||
 		!strings.Contains(err.Error(), "tier quality: no response") {
 		t.Errorf("another tier is down: got %v, want both errors", err)
+	}
+	if e := w.event(t); e.Decision != audit.Denied {
+		t.Errorf("another tier is down: got the decision %s, want %s", e.Decision, audit.Denied)
+	}
+	w.run("probe 45fed1138a")
+	if e := w.event(t); e.Decision != audit.Failed {
+		t.Errorf("an ID that may be in the tier that is down: got the decision %s, want %s", e.Decision, audit.Failed)
 	}
 }
 

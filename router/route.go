@@ -42,6 +42,7 @@ func route(next Handler) Handler {
 			return Exit(2, fmt.Errorf("%s: %w (usage: %s; see: %s --help)", name, err, spec.Usage(), name))
 		}
 		req.Command, req.Args = command, args
+		req.Event.Decision = audit.Failed // until authorize allows or denies it
 		return spec.withProgramCode(next(ctx, req))
 	}
 }
@@ -52,5 +53,8 @@ func checkAllowed(req *Request, spec Spec) error {
 		return nil
 	}
 	req.Event.Decision = audit.Denied
+	if missing := req.User.Locked(spec.Name); missing != "" {
+		return fmt.Errorf("%s is granted only %s (see: whoami)", spec.Name, missing)
+	}
 	return fmt.Errorf("%s is not among your commands: %s", spec.Name, strings.Join(specNames(req.AllowedCommands()), ", "))
 }

@@ -16,12 +16,20 @@ import (
 	"time"
 
 	"github.com/spf13/pflag"
+	"golang.org/x/crypto/ssh"
 
 	"nomadctld/acl"
 	"nomadctld/backends"
 	"nomadctld/internal/audit"
+	"nomadctld/internal/authkeys"
 	"nomadctld/internal/clusterview"
 	"nomadctld/internal/console"
+)
+
+// testPublicKey is the key of ann, and testKey is the same in SSH wire format.
+var (
+	testKey          = string(ssh.Marshal(struct{ Type, Key string }{ssh.KeyAlgoED25519, strings.Repeat("k", 32)}))
+	testPublicKey, _ = ssh.ParsePublicKey([]byte(testKey))
 )
 
 // probe is a command that runs a function of the test.
@@ -105,8 +113,9 @@ func newTestGateway(groups ...acl.Group) *testGateway {
 		}
 	}
 	w := &testGateway{production: &fakeCluster{}, quality: &fakeCluster{}}
-	users := acl.NewDirectory()
-	users.Add(acl.User{Login: "ann", Name: "Ann", Groups: groups}, "key")
+	users := acl.NewDirectory(acl.Rules{Accounts: []acl.Account{{
+		User: acl.User{Login: "ann", Name: "Ann", Groups: groups}, Keys: []authkeys.Key{{Public: testPublicKey}},
+	}}})
 	w.Gateway = Gateway{
 		Users: users,
 		Tiers: []acl.Tier{
@@ -127,7 +136,7 @@ func newTestGateway(groups ...acl.Group) *testGateway {
 func (w *testGateway) run(line string) error {
 	return w.Handler()(context.Background(), &Request{
 		Session: Session{
-			Login: "ann", Key: "key", Fingerprint: "SHA256:x", Connection: "c", ID: "c-1", Remote: "192.0.2.1:5", Line: line,
+			Login: "ann", Key: testKey, Fingerprint: "SHA256:x", Connection: "c", ID: "c-1", Remote: "192.0.2.1:5", Line: line,
 		},
 		Console: w.console(),
 	})
@@ -356,7 +365,7 @@ func TestRefusals(t *testing.T) {
 
 func TestAuthenticate_RemovedUser(t *testing.T) {
 	w := newTestGateway()
-	w.Users = acl.NewDirectory()
+	w.Users = acl.NewDirectory(acl.Rules{})
 	register(t, Spec{Name: "probe", Target: TargetNone},
 		func(context.Context, *Request) error { t.Error("the command ran"); return nil })
 	if err := w.run("probe"); err == nil || !strings.Contains(err.Error(), "no longer accepted") {
@@ -540,7 +549,7 @@ func TestHandleInterrupts(t *testing.T) {
 	register(t, Spec{Name: "probe", Target: TargetNone},
 		func(ctx context.Context, _ *Request) error { <-ctx.Done(); return ctx.Err() })
 	err := w.Handler()(context.Background(), &Request{
-		Session: Session{Login: "ann", Key: "key", Line: "probe"},
+		Session: Session{Login: "ann", Key: testKey, Line: "probe"},
 		Console: &console.Console{
 			Terminal: &console.Terminal{}, Stdin: strings.NewReader("abc\x03"), Stdout: io.Discard, Stderr: io.Discard,
 			Signals: console.NewSignals(func(error) {}),

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"nomadctld/backends"
 )
@@ -31,7 +30,7 @@ func (t *boundRuntime) selectRuntime(ctx context.Context) (selectedRuntime, erro
 			}
 			t.detail = &detail
 		}
-		t.task.Driver = t.detail.Drivers[t.task.Task]
+		t.task.Driver = t.detail.Task(t.task.Task).Driver
 	}
 	return t.selectFrom(ctx, t.candidates(t.task.Driver))
 }
@@ -45,9 +44,9 @@ func (t *boundRuntime) selectFrom(ctx context.Context, candidates []RuntimeEntry
 		if !ok {
 			return r, nil
 		}
-		key := daemonKey{entry.Name, t.task.Allocation.NodeID}
+		key := daemonKey{containers, t.task.Allocation.NodeID}
 		if len(r.fallbacks) > 0 {
-			if err := t.downError(key); err != nil {
+			if err := t.shared().down.lastError(key); err != nil {
 				skipped = cmp.Or(skipped, err)
 				continue
 			}
@@ -62,7 +61,7 @@ func (t *boundRuntime) selectFrom(ctx context.Context, candidates []RuntimeEntry
 			unreachable := errors.Is(err, backends.ErrUnreachable)
 			if (unreachable || errors.Is(err, backends.ErrDeclined)) && ctx.Err() == nil {
 				if unreachable {
-					t.markDown(key, err)
+					t.shared().down.add(key, err)
 				}
 				skipped = cmp.Or(skipped, err)
 				continue
@@ -86,42 +85,4 @@ func (t *boundRuntime) withNodeAddress(
 		task.Node.Address = address
 	}
 	return task, nil
-}
-
-// daemonRetryInterval is the time until a daemon that did not respond is tried again. Behind a firewall, an attempt
-// takes seconds to fail.
-const daemonRetryInterval = 30 * time.Second
-
-// daemonKey identifies the daemon of a container runtime on a node.
-type daemonKey struct{ runtime, nodeID string }
-
-// downDaemon is a daemon that did not respond.
-type downDaemon struct {
-	since time.Time
-	err   error
-}
-
-// downError returns the last error of a daemon that recently did not respond, or nil.
-func (r *RuntimeSelector) downError(key daemonKey) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if d := r.downDaemons[key]; time.Since(d.since) < daemonRetryInterval {
-		return d.err
-	}
-	return nil
-}
-
-// markDown records that a daemon did not respond, and removes outdated entries.
-func (r *RuntimeSelector) markDown(key daemonKey, err error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.downDaemons == nil {
-		r.downDaemons = map[daemonKey]downDaemon{}
-	}
-	for other, d := range r.downDaemons {
-		if time.Since(d.since) > daemonRetryInterval {
-			delete(r.downDaemons, other)
-		}
-	}
-	r.downDaemons[key] = downDaemon{time.Now(), err}
 }

@@ -35,10 +35,27 @@ type RuntimeSelector struct {
 	ProgramQuota, LogQuota *Quota
 	ClusterOf              func(tier string) string
 
-	viewers logshare.Fanout
+	once  sync.Once
+	state *runtimeState // see shared
+}
 
-	mu          sync.Mutex
-	downDaemons map[daemonKey]downDaemon // guarded by mu
+// runtimeState is what the selectors of successive configurations share.
+type runtimeState struct {
+	viewers logshare.Fanout
+	down    downDaemons
+}
+
+// Continue makes r share the log streams with the selector of an earlier configuration, and what that one knows about
+// the daemons of runtimes that are in both tables. Call it before r is used.
+func (r *RuntimeSelector) Continue(earlier *RuntimeSelector) { r.state = earlier.shared() }
+
+func (r *RuntimeSelector) shared() *runtimeState {
+	r.once.Do(func() {
+		if r.state == nil {
+			r.state = new(runtimeState)
+		}
+	})
+	return r.state
 }
 
 // needsDriver reports whether the driver of a task must be known before its runtime is used. If a runtime for certain

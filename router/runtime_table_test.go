@@ -107,6 +107,27 @@ func TestRuntimeSelector_DownDaemon(t *testing.T) {
 	})
 }
 
+// TestRuntimeSelector_Continue expects that the selector of the next configuration knows which daemons are down, unless
+// the settings of their runtime have changed.
+func TestRuntimeSelector_Continue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newThreeRuntimes()
+		r.docker.inspectErr = backends.ErrUnreachable
+		r.exec(t, "web")
+		next := threeRuntimes{selector: RuntimeSelector{Table: r.selector.Table}}
+		next.selector.Continue(&r.selector)
+		next.exec(t, "web")
+		if r.docker.inspects != 1 {
+			t.Errorf("the daemon was tried %d times, want once", r.docker.inspects)
+		}
+		changed := newThreeRuntimes()
+		changed.selector.Continue(&r.selector)
+		if used, err := changed.exec(t, "web"); used != "d" || err != nil {
+			t.Errorf("with another runtime: used %q, %v", used, err)
+		}
+	})
+}
+
 func TestRuntimeSelector_NodeAddress(t *testing.T) {
 	r := newThreeRuntimes()
 	r.podman.needsAddress = true

@@ -127,6 +127,15 @@ func (s *scopedCluster) Checks(ctx context.Context, allocations []backends.Alloc
 	})
 }
 
+func (s *scopedCluster) NodeStates(
+	ctx context.Context, allocations []backends.Allocation,
+) map[string]backends.NodeState {
+	return collectByTier(s, allocations,
+		func(c backends.Cluster, own []backends.Allocation) map[string]backends.NodeState {
+			return c.NodeStates(ctx, own)
+		})
+}
+
 // collectByTier queries each tier about the user's allocations in it, and merges the responses.
 func collectByTier[T any](s *scopedCluster, allocations []backends.Allocation,
 	query func(backends.Cluster, []backends.Allocation) map[string]T,
@@ -228,6 +237,7 @@ func (s *scopedCluster) tiers(name string) ([]string, error) {
 	tier, ok := s.owned.Tier(name)
 	if !ok {
 		yours := s.owned.Tiers()
+		s.event.Decision = audit.Denied
 		return nil, Exit(2, fmt.Errorf("no tier %s%s (yours: %s)", name, didYouMean(name, yours), strings.Join(yours, ", ")))
 	}
 	s.event.Tier = tier

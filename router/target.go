@@ -50,7 +50,7 @@ func (p Part) GroupIn(job backends.JobDetail) (*backends.Group, error) {
 		if g.Name != p.Group {
 			continue
 		}
-		if _, ok := g.Tasks[p.Task]; p.Task != "" && !ok {
+		if _, ok := g.Task(p.Task); p.Task != "" && !ok {
 			return nil, fmt.Errorf("group %s of %s has no task %s (it has %s)",
 				g.Name, job.ID, p.Task, strings.Join(taskNames(g), ", "))
 		}
@@ -61,8 +61,8 @@ func (p Part) GroupIn(job backends.JobDetail) (*backends.Group, error) {
 
 func taskNames(g backends.Group) []string {
 	var names []string
-	for name := range g.Tasks {
-		names = append(names, name)
+	for _, t := range g.Tasks {
+		names = append(names, t.Name)
 	}
 	slices.Sort(names)
 	return names

@@ -8,7 +8,7 @@ import (
 
 func TestPart_GroupIn(t *testing.T) {
 	job := backends.JobDetail{Job: backends.Job{ID: "shop"}, Groups: []backends.Group{
-		{Name: "db"}, {Name: "web", Tasks: map[string]string{"nginx": "docker", "app": "docker"}},
+		{Name: "db"}, {Name: "web", Tasks: []backends.TaskDefinition{{Name: "nginx"}, {Name: "app"}}},
 	}}
 	for _, tc := range []struct {
 		part Part

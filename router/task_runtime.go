@@ -55,7 +55,7 @@ func (t *boundRuntime) Inspect(ctx context.Context) (json.RawMessage, error) {
 	if err != nil {
 		return nil, err
 	}
-	driver := detail.Drivers[t.task.Task]
+	driver := detail.Task(t.task.Task).Driver
 	var titles []string
 	for _, entry := range t.Table {
 		containers, ok := entry.Runtime(t.task.Allocation.Tier).(backends.ContainerRuntime)
@@ -147,7 +147,7 @@ func (t *boundRuntime) checkDriver(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	driver := detail.Drivers[t.task.Task]
+	driver := detail.Task(t.task.Task).Driver
 	if driver != "" && !slices.Contains(t.RefusedDrivers, driver) {
 		return nil
 	}
@@ -167,7 +167,7 @@ func (t *boundRuntime) Log(ctx context.Context, q backends.LogQuery, each func(b
 		if _, files := source.(backends.LogFiles); !q.Follow || files && q.NeedsContainer() {
 			return source.Log(ctx, task, q, each)
 		}
-		return t.viewers.Follow(ctx, source, task, q, each)
+		return t.shared().viewers.Follow(ctx, source, task, q, each)
 	})
 }
 
@@ -203,7 +203,7 @@ func (t *boundRuntime) logSource(ctx context.Context) (backends.LogSource, backe
 		switch {
 		case err != nil && t.needsDriver():
 			return nil, t.task, err
-		case err == nil && slices.Contains(detail.LogsDisabled, t.task.Task):
+		case err == nil && detail.Task(t.task.Task).LogsDisabled:
 			return nil, t.task, backends.ErrLogDisabled
 		case err == nil:
 			t.detail = &detail

@@ -69,8 +69,9 @@ func (f fakeFiles) LogBefore(context.Context, backends.TaskRef, [2]backends.Reta
 
 // Allocation returns a driver for each of the tasks web, raw and pod.
 func (c *fakeCluster) Allocation(context.Context, backends.Allocation) (backends.AllocationDetail, error) {
-	drivers := map[string]string{"web": "docker", "raw": "raw_exec", "pod": "podman"}
-	return backends.AllocationDetail{Drivers: drivers}, nil
+	return backends.AllocationDetail{Tasks: []backends.TaskDefinition{
+		{Name: "web", Driver: "docker"}, {Name: "raw", Driver: "raw_exec"}, {Name: "pod", Driver: "podman"},
+	}}, nil
 }
 
 func (c *fakeCluster) NodeAddress(context.Context, backends.Allocation) (string, error) {
@@ -264,14 +265,14 @@ func TestLimitReached_Exits75(t *testing.T) {
 			if err := w.run("probe"); ExitCode(err) != 75 {
 				t.Errorf("got the code %d", ExitCode(err))
 			}
-			if e := w.event(t); e.ExitCode != 75 {
+			if e := w.event(t); e.ExitCode != 75 || e.Decision != audit.Failed {
 				t.Errorf("got %+v", e)
 			}
 		})
 	}
 }
 
-// TestLimitErr_Recorded expects a denied event, and that nothing runs.
+// TestLimitErr_Recorded expects a failed event, and that nothing runs.
 func TestLimitErr_Recorded(t *testing.T) {
 	w := newTestGateway(acl.Group{Prefixes: []string{"p-team1-"}, Rights: []string{"probe"}})
 	register(t, Spec{Name: "probe", Target: TargetNone}, func(context.Context, *Request) error {
@@ -280,14 +281,14 @@ func TestLimitErr_Recorded(t *testing.T) {
 	})
 	err := w.Handler()(context.Background(), &Request{
 		Session: Session{
-			Login: "ann", Key: "key", ID: "c-1", Line: "probe", LimitErr: Exit(CodeTryLater, errors.New("too many")),
+			Login: "ann", Key: testKey, ID: "c-1", Line: "probe", LimitErr: Exit(CodeTryLater, errors.New("too many")),
 		},
 		Console: w.console(),
 	})
 	if ExitCode(err) != 75 {
 		t.Errorf("got %v", err)
 	}
-	if e := w.event(t); e.Decision != audit.Denied || e.ExitCode != 75 || e.Error != "too many" || e.Line != "probe" {
+	if e := w.event(t); e.Decision != audit.Failed || e.ExitCode != 75 || e.Error != "too many" || e.Line != "probe" {
 		t.Errorf("got %+v", e)
 	}
 }

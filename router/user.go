@@ -30,13 +30,15 @@ type GrantSummary struct {
 	Namespaces []string `json:"namespaces" doc:"null: all"`
 	Rights     []string `json:"rights" doc:"commands and other rights"`
 	Tiers      []string `json:"tiers" doc:"tiers of jobs with these prefixes"`
+
+	Locked map[string][]string `json:"locked" doc:"rights that this login does not have, by what they are granted to"`
 }
 
 // Grants returns a summary for each group of the user, in the order of the configuration.
 func (u User) Grants() []GrantSummary {
 	var all []GrantSummary
 	for _, g := range u.Groups {
-		summary := GrantSummary{g.Name, slices.Clone(g.Prefixes), g.Namespaces, g.Rights, []string{}}
+		summary := GrantSummary{g.Name, slices.Clone(g.Prefixes), g.Namespaces, g.Rights, []string{}, g.Locked()}
 		for _, right := range g.Rights {
 			for _, tier := range (acl.User{Groups: []acl.Group{g}}).Scope(right, u.tiers).Tiers() {
 				if !slices.Contains(summary.Tiers, tier) {

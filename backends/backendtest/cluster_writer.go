@@ -15,8 +15,9 @@ type WritableCluster interface {
 	backends.ClusterWriter
 }
 
-// WriteFixture creates the jobs that ClusterWriter changes. Creating a job again makes a new version of it. All jobs
-// are deleted after the test.
+// WriteFixture creates the jobs that ClusterWriter changes. Creating a job again makes a new version of it. The
+// parameter mode is the value of a variable in the task's environment: versions differ in it. All jobs are deleted
+// after the test.
 type WriteFixture struct {
 	WritableCluster
 

@@ -42,7 +42,8 @@ func Details(t *testing.T, cluster backends.Cluster) {
 			t.Errorf("got %+v", web)
 		}
 		if len(web.Groups) != 1 || web.Groups[0].Count != 2 || web.Groups[0].Counts.Running != 2 ||
-			web.Groups[0].Tasks["web"] != "raw_exec" || web.Groups[0].Restart.Mode != "fail" {
+			len(web.Groups[0].Tasks) != 1 || web.Groups[0].Tasks[0].Driver != "raw_exec" ||
+			web.Groups[0].Restart.Mode != "fail" {
 			t.Errorf("got %+v", web.Groups)
 		}
 		if r := web.LatestDeployment; r == nil || r.Status != "successful" || len(r.Groups) != 1 ||
@@ -166,7 +167,7 @@ func Details(t *testing.T, cluster backends.Cluster) {
 	})
 	t.Run("driver and node address", func(t *testing.T) {
 		a := detail(t, "p-team1-multi").Allocations[0]
-		if d, err := cluster.Allocation(ctx, a); err != nil || d.Drivers["sidecar"] != "raw_exec" {
+		if d, err := cluster.Allocation(ctx, a); err != nil || d.Task("sidecar").Driver != "raw_exec" {
 			t.Errorf("got %+v, %v", d, err)
 		}
 		if address, err := cluster.NodeAddress(ctx, a); err != nil || address != "127.0.0.1" {

@@ -40,7 +40,7 @@ type timeouts struct {
 	logRetry      time.Duration // how long an interrupted log is retried
 	firstLogRetry time.Duration // pause before the first retry
 	exit          time.Duration // the daemon may report the exit of a program after it closed the streams
-	streamClose   time.Duration // output may have no reader
+	streamClose   time.Duration // for a stream to close; without a reader of the output, it does not
 }
 
 var defaultTimeouts = timeouts{
@@ -61,6 +61,8 @@ const (
 
 // Docker provides access to the daemons of all nodes. It is safe for concurrent use.
 type Docker struct {
+	settings    Settings
+	ca          string // content of settings.TLS.CA
 	endpoints   endpointTemplate
 	pinned      dockerclient.APIVersion // nil: negotiate
 	tls         *tls.Config             // nil: not encrypted
@@ -76,7 +78,17 @@ var _ backends.ContainerRuntime = (*Docker)(nil)
 
 // Open returns a Docker for the settings. It does not contact any daemon. It reads the certificate files, and returns
 // an error if one is missing, invalid or unused, or if certificate and key do not match.
-func Open(s Settings) (*Docker, error) {
+func Open(s Settings) (*Docker, error) { return Reopen(nil, s) }
+
+// Reopen is Open, but returns earlier if its settings are the same. earlier may be nil.
+func Reopen(earlier *Docker, s Settings) (*Docker, error) {
+	ca, err := s.TLS.ReadCA()
+	if err != nil {
+		return nil, fmt.Errorf("docker: %w", err)
+	}
+	if earlier != nil && earlier.settings == s && earlier.ca == string(ca) {
+		return earlier, nil
+	}
 	config, err := s.TLS.Load()
 	if err != nil {
 		return nil, fmt.Errorf("docker: %w", err)
@@ -86,6 +98,7 @@ func Open(s Settings) (*Docker, error) {
 		return nil, fmt.Errorf("docker: %w", err)
 	}
 	d := &Docker{
+		settings: s, ca: string(ca),
 		endpoints: endpoints, tls: config, log: s.Log, daemons: map[string]*daemon{},
 		timeouts: defaultTimeouts, termination: terminate.Default,
 	}
@@ -98,6 +111,15 @@ func Open(s Settings) (*Docker, error) {
 		}
 	}
 	return d, nil
+}
+
+// CloseIdle closes the idle connections.
+func (d *Docker) CloseIdle() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, known := range d.daemons {
+		known.http.CloseIdleConnections()
+	}
 }
 
 // NeedsAddress reports whether Node.Address must be set.

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"nomadctld/internal/tlsfiles"
 )
 
 func mustOpen(t *testing.T, s Settings) *Docker {
@@ -28,11 +30,7 @@ func inspect(t *testing.T, s Settings, task, allocation string) (json.RawMessage
 func inspectAt(t *testing.T, s Settings, node Node, task, allocation string) (json.RawMessage, error) {
 	t.Helper()
 	d := mustOpen(t, s)
-	defer func() { // the test servers wait for idle connections
-		for _, known := range d.daemons {
-			known.http.CloseIdleConnections()
-		}
-	}()
+	defer d.CloseIdle() // the test servers wait for idle connections
 	return d.Inspect(t.Context(), node, task, allocation)
 }
 
@@ -141,5 +139,25 @@ func TestContainer_MatchedByNameAndLabel(t *testing.T) {
 		if got := is.belongsTo(c.task, "1"); got != c.want {
 			t.Errorf("%+v: got %v", c, got)
 		}
+	}
+}
+
+func TestReopen(t *testing.T) {
+	first := mustOpen(t, Settings{Host: "tcp://{node}"})
+	for _, tc := range []struct {
+		settings Settings
+		same     bool
+	}{
+		{Settings{Host: "tcp://{node}"}, true},
+		{Settings{Host: "tcp://{address}"}, false},
+		{Settings{Host: "tcp://{node}", API: "1.44"}, false},
+	} {
+		if got, err := Reopen(first, tc.settings); (got == first) != tc.same || err != nil {
+			t.Errorf("%+v: got the same Docker: %v, %v", tc.settings, got == first, err)
+		}
+	}
+	missing := tlsfiles.Files{CA: filepath.Join(t.TempDir(), "missing")}
+	if _, err := Reopen(first, Settings{Host: "tcp://{node}", TLS: missing}); err == nil {
+		t.Error("opened with a missing CA file")
 	}
 }

@@ -16,7 +16,7 @@ type dropQueue struct {
 	done    chan struct{}
 
 	mu           sync.Mutex // guards the fields below
-	changed      sync.Cond  // signaled when a field changes
+	changed      sync.Cond  // signaled when run has something to do
 	queue        []queuedWrite
 	size         int
 	droppedBytes int // since the last write that was queued

@@ -141,10 +141,10 @@ const disabledDetachKeys = "ctrl-@,ctrl-_,ctrl-@,ctrl-^,ctrl-@,ctrl-_,ctrl-@,ctr
 
 const (
 	watchInterval        = 500 * time.Millisecond
-	idleCheckInterval    = 500 * time.Millisecond // without output; then inspects become rarer
+	idleCheckInterval    = 500 * time.Millisecond // between inspects when output stops; grows to maxIdleCheckInterval
 	maxIdleCheckInterval = 2 * time.Second
 	inspectTimeout       = 300 * time.Millisecond // a daemon that waits until output is read does not respond
-	maxInspectTimeout    = time.Second            // while output arrives; the timeout grows up to it
+	maxInspectTimeout    = time.Second            // while output arrives; a timed-out inspect doubles the next timeout
 
 	dropGrace         = 3 * time.Second // after this time, the daemon has dropped unread output
 	readAheadInterval = 5 * time.Millisecond

@@ -98,7 +98,7 @@ const (
 	maxLogRetryInterval      = 2 * time.Second
 )
 
-// read reads the log. First it finds out how many entries to skip and when the newest entry was written. Then each
+// read reads the log. First it finds out how many lines to skip and when the newest entry was written. Then each
 // round of the loop fetches the log. A followed log that is interrupted is resumed where it was, for at most
 // timeouts.logRetry without progress. When the container has exited, one more request without follow fetches the last
 // output.

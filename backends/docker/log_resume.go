@@ -8,8 +8,9 @@ import (
 	"nomadctld/backends"
 )
 
-// resumePoint remembers how much of a log was sent, so that an interrupted log can be resumed. Times never decrease
-// within an output, but the two outputs may be slightly out of order, and the parts of a long line have the same time.
+// resumePoint remembers how much of a log was sent, so that an interrupted log can be resumed. Unless the clock was set
+// back, times never decrease within an output. The two outputs may be slightly out of order, and the parts of a long
+// line have the same time.
 type resumePoint struct {
 	mayRepeat bool  // the log files rotate, so chunks may come again
 	bytes     int64 // sent so far
@@ -79,7 +80,8 @@ func (r *resumePoint) takeUnseen(p backends.LogChunk) (_ backends.LogChunk, lost
 		case p.Time.Equal(output.knownUntil):
 			n := min(output.knownBytes, int64(len(p.Data)))
 			p.Data, output.knownBytes = p.Data[n:], output.knownBytes-n
-			for i := range r.outputs { // older chunks may be missing
+			// The log still has chunks of this time. Older ones were sent before; Docker may have deleted them.
+			for i := range r.outputs {
 				if !r.outputs[i].knownUntil.After(p.Time) {
 					r.outputs[i].pending = false
 				}

@@ -10,13 +10,13 @@ import (
 
 const (
 	tailGrowth    = 4      // the growth of the next request if there were too few lines
-	maxTailSearch = 20_000 // entries; the search for lines of a rarely written output stops here
+	maxTailSearch = 20_000 // entries to search, or tailGrowth*lines if more, for lines of a rarely written output
 )
 
 // countTail determines how many entries to request, and how many lines of each output to skip, so that the last
 // query.Lines lines of each output remain. The daemon counts entries of both outputs together, and a long line has
-// several entries, so it cannot count lines. If one output has enough lines, the search for lines of the other,
-// rarely written one stops after maxTailSearch entries.
+// several entries, so it cannot count lines. If one output has enough lines, maxTailSearch bounds the search for lines
+// of the other, rarely written one.
 func (l *logReader) countTail(ctx context.Context, wanted *logRequest) error {
 	r := *wanted
 	r.stdout, r.stderr, r.follow, r.times = true, true, false, true
@@ -65,8 +65,8 @@ func (l *logReader) countTail(ctx context.Context, wanted *logRequest) error {
 				return nil
 			}
 			l.stored = storedLog{}
-			// Read from the start: otherwise Docker does not report damage, and the count may have started in the
-			// middle.
+			// Read from the start: reading from the end, Docker stops at damage without reporting it, so the count may
+			// cover only the part after the damage.
 			return l.scanAll(ctx)
 		case enough, anyEnough && r.tail >= max(maxTailSearch, tailGrowth*l.query.Lines):
 			// Request more entries than were counted, for lines written in between. l.from decides which lines are

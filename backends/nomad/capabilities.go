@@ -3,7 +3,6 @@ package nomad
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 
 	"github.com/hashicorp/nomad/api"
@@ -40,7 +39,7 @@ func (c *Client) forbiddenError(ctx context.Context, namespace, capability strin
 		return &backends.MissingCapabilityError{Capability: capability, Namespace: namespace}
 	case errors.As(selfErr, &response) &&
 		(response.StatusCode() == http.StatusForbidden || containsAny(response.Body(), badTokenErrors)):
-		return fmt.Errorf("%w: it is unknown or has expired", backends.ErrForbidden)
+		return errTokenInvalid
 	}
 	return explain(err)
 }

@@ -6,13 +6,15 @@ package nomad
 import (
 	"context"
 	"fmt"
-	"net"
+	"maps"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/hashicorp/nomad/api"
 
 	"nomadctld/backends"
+	"nomadctld/internal/metrics"
 	"nomadctld/internal/terminate"
 	"nomadctld/internal/tlsfiles"
 )
@@ -23,6 +25,11 @@ type Tier struct {
 	URL       string
 	TokenFile string // read for each read, change and exec, so that it can be rotated; empty: no token
 	TLS       tlsfiles.Files
+	Metrics   *metrics.Recorder // may be nil
+
+	// OnState is called with what the result of a read shows about the tier, the time when the read started, and its
+	// error for users. It may be called concurrently, and may be nil.
+	OnState func(state TierState, started time.Time, err error)
 }
 
 const (
@@ -46,7 +53,9 @@ type Client struct {
 	reads      *api.Client
 	writes     *api.Client
 	nodeWrites *api.Client
-	conns      *streamConns
+	budgets    []*connBudget // of these three
+	cluster    *clusterConns
+	conns      *streamConns // of cluster
 	timeouts   writeTimeouts
 
 	retryBackoff      time.Duration // before the second attempt, doubled for the next
@@ -62,50 +71,63 @@ var (
 
 // Open returns a client for each tier, by name. It sends no request. Tiers with the same URL and TLS settings share
 // their connections. Open reads the certificate files and fails if one is missing.
-func Open(tiers ...Tier) (map[string]*Client, error) {
-	type address struct {
-		url string
-		tls tlsfiles.Files
+func Open(tiers ...Tier) (map[string]*Client, error) { return Reopen(nil, tiers...) }
+
+// Reopen is Open for tiers whose configuration may have changed. earlier are the clients so far, which stay usable. A
+// client of an unchanged tier is returned again. Other clients share the connections of an earlier one with the same
+// URL and TLS settings, and the limits of one with the same URL.
+func Reopen(earlier map[string]*Client, tiers ...Tier) (map[string]*Client, error) {
+	var known []*clusterConns
+	for _, name := range slices.Sorted(maps.Keys(earlier)) {
+		known = append(known, earlier[name].cluster)
 	}
-	type transport struct{ reads, writes, nodeWrites *http.Transport }
-	transports := map[address]transport{}
-	shared := map[address]*streamConns{}
 	clients := map[string]*Client{}
 	for _, tier := range tiers {
-		at := address{tier.URL, tier.TLS}
-		if _, known := transports[at]; !known {
-			reads, err := newTransport(tier.TLS)
-			if err != nil {
-				return nil, fmt.Errorf("tier %s: %w", tier.Name, err)
-			}
-			transports[at] = transport{
-				reads, writeTransport(reads, maxWriteConns), writeTransport(reads, maxNodeWriteConns),
-			}
-			shared[at] = newStreamConns(tier.URL, reads.TLSClientConfig)
+		conns, err := findConns(known, tier)
+		if err != nil {
+			return nil, fmt.Errorf("tier %s: %w", tier.Name, err)
 		}
-		client := &Client{
-			tier: tier, conns: shared[at], timeouts: defaultWriteTimeouts, retryBackoff: retryBackoff,
-			startPollInterval: startPollInterval, termination: terminate.Default,
+		known = append(known, conns)
+		if same := earlier[tier.Name]; same != nil && same.tier.sameSettings(tier) && same.cluster == conns {
+			clients[tier.Name] = same
+			continue
 		}
-		for _, part := range []struct {
-			client    **api.Client
-			transport *http.Transport
-			redirect  func(*http.Request, []*http.Request) error
-		}{
-			{&client.reads, transports[at].reads, sameHost},
-			{&client.writes, transports[at].writes, noRedirect},
-			{&client.nodeWrites, transports[at].nodeWrites, noRedirect},
-		} {
-			httpClient := &http.Client{Transport: part.transport, CheckRedirect: part.redirect}
-			var err error
-			*part.client, err = api.NewClient(&api.Config{Address: tier.URL, HttpClient: httpClient})
-			if err != nil {
-				return nil, fmt.Errorf("tier %s: %w", tier.Name, err)
-			}
+		if clients[tier.Name], err = newClient(tier, conns); err != nil {
+			return nil, fmt.Errorf("tier %s: %w", tier.Name, err)
 		}
-		clients[tier.Name] = client
 	}
 	return clients, nil
+}
+
+// sameSettings reports whether two tiers are reached in the same way.
+func (t Tier) sameSettings(other Tier) bool {
+	return t.Name == other.Name && t.URL == other.URL && t.TokenFile == other.TokenFile && t.TLS == other.TLS
+}
+
+func newClient(tier Tier, conns *clusterConns) (*Client, error) {
+	client := &Client{
+		tier: tier, cluster: conns, conns: conns.streams, timeouts: defaultWriteTimeouts, retryBackoff: retryBackoff,
+		startPollInterval: startPollInterval, termination: terminate.Default,
+	}
+	for i, part := range []struct {
+		client   **api.Client
+		redirect func(*http.Request, []*http.Request) error
+	}{
+		{&client.reads, sameHost}, {&client.writes, noRedirect}, {&client.nodeWrites, noRedirect},
+	} {
+		shared := conns.requests[i]
+		client.budgets = append(client.budgets, shared.budget)
+		httpClient := &http.Client{
+			Transport:     &observedTransport{shared.Transport, shared.budget, tier.Name, tier.Metrics},
+			CheckRedirect: part.redirect,
+		}
+		var err error
+		*part.client, err = api.NewClient(&api.Config{Address: tier.URL, HttpClient: httpClient})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return client, nil
 }
 
 // sameHost follows redirects, which Nomad returns for paths such as /v1/job/a//b, but only to the same host: the
@@ -119,30 +141,6 @@ func sameHost(request *http.Request, via []*http.Request) error {
 
 // noRedirect does not follow redirects: a redirect would turn a change into a GET, maybe of another job.
 func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-
-// writeTransport returns a transport that uses a new connection for each request. If Nomad closed an idle connection
-// just when a request is sent on it, the outcome of the request would be unknown.
-func writeTransport(reads *http.Transport, maxConns int) *http.Transport {
-	writes := reads.Clone()
-	writes.DisableKeepAlives, writes.MaxConnsPerHost = true, maxConns
-	return writes
-}
-
-// newTransport returns the transport for reads.
-func newTransport(settings tlsfiles.Files) (*http.Transport, error) {
-	config, err := settings.Load()
-	if err != nil {
-		return nil, err
-	}
-	return &http.Transport{
-		DialContext:         (&net.Dialer{Timeout: dialTimeout}).DialContext,
-		TLSClientConfig:     config,
-		TLSHandshakeTimeout: dialTimeout,
-		MaxConnsPerHost:     maxConns,
-		MaxIdleConnsPerHost: maxConns,
-		IdleConnTimeout:     time.Minute,
-	}, nil
-}
 
 // queryOptions returns the options for a read, with the current token.
 func (c *Client) queryOptions(ctx context.Context, namespace string) (*api.QueryOptions, error) {

@@ -14,7 +14,7 @@ type batchWriter struct {
 	onError func(error) // called for a write error of dst
 
 	mu       sync.Mutex // guards the fields below
-	changed  sync.Cond  // signals a change of them
+	changed  sync.Cond  // signaled when a method that waits may continue
 	buffered []byte
 	writing  bool
 	err      error

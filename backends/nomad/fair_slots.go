@@ -185,6 +185,13 @@ func (s *fairSlots) InUse() int {
 	return s.inUse
 }
 
+// usage returns the number of slots in use and of waiting requests.
+func (s *fairSlots) usage() (used, waiting int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.inUse, len(s.queue)
+}
+
 // limitError returns the error for a user who gets no slot. The caller holds mu.
 func (s *fairSlots) limitError(user string) error {
 	return fmt.Errorf("%w %s: %d of %d slots are in use, %d of them by you "+

@@ -144,7 +144,7 @@ func (c *Client) logStart(
 
 // findNewest returns where newest.Head starts, about newest.Bytes before the end of the log. It returns a
 // *MismatchError if newest is not empty and newest.Head is not found. It returns both the position and a *MismatchError
-// if newest.HasEnd is set and the log continues, but does not end with newest.Tail.
+// if newest.HasEnd is set and the log has more than newest.Bytes after the position, but does not end with newest.Tail.
 func (c *Client) findNewest(
 	ctx context.Context, in backends.TaskRef, output string, newest backends.RetainedOutput,
 ) (logPos, error) {

@@ -74,7 +74,8 @@ func (r *logReader) readSection(ctx context.Context) error {
 }
 
 // retry calls read until it succeeds, fails permanently or has failed for resumeTimeout. opened reports whether the log
-// has been found; before that, retry gives up earlier.
+// has been found; before that, retry gives up earlier. With follow, it waits without limit for a task that has not
+// started.
 func (r *logReader) retry(ctx context.Context, opened bool, read func() error) error {
 	r.failingSince = time.Time{}
 	for attempt := 0; ; attempt++ {

@@ -27,13 +27,16 @@ type fetchFunc[T any] = func(*api.QueryOptions) (T, *api.QueryMeta, error)
 // needs, or a rule of the policy.
 func readObject[T any](
 	ctx context.Context, c *Client, namespace, capability string, fetch fetchFunc[T],
-) (T, error) {
+) (value T, err error) {
+	var cause error
+	started := time.Now()
+	defer func() { c.reportState(ctx, started, err, cause) }()
 	q, err := c.queryOptions(ctx, namespace)
 	if err != nil {
-		var none T
-		return none, err
+		return value, err
 	}
-	value, _, err := retryRead(ctx, c.retryBackoff, func() (T, *api.QueryMeta, error) { return fetch(q) }, isTransient)
+	value, _, err = retryRead(ctx, c.retryBackoff, func() (T, *api.QueryMeta, error) { return fetch(q) }, isTransient)
+	cause = err
 	var response api.UnexpectedResponseError
 	switch {
 	case err == nil:
@@ -145,7 +148,7 @@ func jobDetail(
 	d := backends.JobDetail{
 		Job: job, Name: *definition.Name, Version: *definition.Version, Priority: *definition.Priority,
 		Datacenters: definition.Datacenters, NodePool: deref(definition.NodePool),
-		Schedule: scheduleOf(definition),
+		Schedule: scheduleOf(definition), IdempotencyToken: deref(definition.DispatchIdempotencyToken),
 	}
 	d.Type, d.Status, d.Stopped = *definition.Type, *definition.Status, *definition.Stop
 	d.Submitted = time.Unix(0, deref(definition.SubmitTime)).UTC()
@@ -174,10 +177,13 @@ func jobDetail(
 	d.Counts = backends.Counts{}
 	for _, g := range definition.TaskGroups {
 		group := backends.Group{
-			Name: *g.Name, Count: *g.Count, Tasks: map[string]string{}, Restart: restartPolicy(g.RestartPolicy),
+			Name: *g.Name, Count: *g.Count, Tasks: taskDefinitions(g), Restart: restartPolicy(g.RestartPolicy),
+			Reschedule: reschedulePolicy(g.ReschedulePolicy), MaxRun: maxRun(definition, g),
 		}
-		if p := g.ReschedulePolicy; p != nil {
-			group.CanReschedule = deref(p.Attempts) > 0 || deref(p.Unlimited)
+		for _, task := range g.Tasks {
+			for _, action := range task.Actions {
+				d.Actions = append(d.Actions, backends.Action{Name: action.Name, Group: *g.Name, Task: task.Name})
+			}
 		}
 		if p := g.Scaling; p != nil {
 			group.Scaling = &backends.CountRange{Min: int(deref(p.Min)), Max: int(deref(p.Max))}
@@ -187,10 +193,9 @@ func jobDetail(
 		}
 		group.Counts = mergeCounts(group.Counts, group.Name, d.Allocations, d.Unplaced)
 		d.Counts = addCounts(d.Counts, group.Counts)
-		for _, task := range g.Tasks {
-			group.Tasks[task.Name] = task.Driver
-			if l := task.Lifecycle; l != nil && l.Hook == api.TaskLifecycleHookPoststop {
-				group.PoststopTasks = append(group.PoststopTasks, task.Name)
+		for _, a := range d.Allocations {
+			if a.Group == group.Name {
+				sortTasks(a.Tasks, group.Tasks)
 			}
 		}
 		if u := g.Update; u != nil && deref(u.AutoPromote) && d.LatestDeployment != nil {
@@ -270,20 +275,11 @@ func deploymentOf(deployment *api.Deployment) *backends.Deployment {
 	for name, g := range deployment.TaskGroups {
 		d.Groups = append(d.Groups, backends.DeploymentGroup{
 			Group: name, Desired: g.DesiredTotal, Placed: g.PlacedAllocs, Healthy: g.HealthyAllocs, Unhealthy: g.UnhealthyAllocs,
-			Canaries: g.DesiredCanaries, Promoted: g.Promoted, ProgressDeadline: g.RequireProgressBy,
+			Canaries: g.DesiredCanaries, Promoted: g.Promoted, AutoRevert: g.AutoRevert, ProgressDeadline: g.RequireProgressBy,
 		})
 	}
 	slices.SortFunc(d.Groups, func(a, b backends.DeploymentGroup) int { return strings.Compare(a.Group, b.Group) })
 	return d
-}
-
-func restartPolicy(policy *api.RestartPolicy) backends.RestartPolicy {
-	if policy == nil {
-		return backends.RestartPolicy{}
-	}
-	return backends.RestartPolicy{
-		Attempts: deref(policy.Attempts), Interval: deref(policy.Interval), Mode: deref(policy.Mode),
-	}
 }
 
 // deref returns *p, or the zero value if p is nil.
@@ -343,46 +339,4 @@ type versionNotFoundError struct {
 
 func (e *versionNotFoundError) Error() string {
 	return fmt.Sprintf("version %d not found (Nomad has: %s)", e.Version, strings.Join(e.Retained, ", "))
-}
-
-// Allocation reads the whole allocation, including its version of the job.
-func (c *Client) Allocation(ctx context.Context, a backends.Allocation) (backends.AllocationDetail, error) {
-	ctx, cancel := context.WithTimeout(ctx, readTimeout)
-	defer cancel()
-	full, err := readObject(ctx, c, a.Namespace, capReadJob,
-		func(q *api.QueryOptions) (*api.Allocation, *api.QueryMeta, error) {
-			return c.reads.Allocations().Info(a.ID, q)
-		})
-	if err != nil {
-		return backends.AllocationDetail{}, err
-	}
-	d := backends.AllocationDetail{Drivers: map[string]string{}}
-	if full.Job == nil {
-		return d, nil
-	}
-	if g := full.Job.LookupTaskGroup(a.Group); g != nil {
-		for _, task := range g.Tasks {
-			d.Drivers[task.Name] = task.Driver
-			if task.LogConfig != nil && deref(task.LogConfig.Disabled) {
-				d.LogsDisabled = append(d.LogsDisabled, task.Name)
-			}
-		}
-	}
-	return d, nil
-}
-
-// NodeAddress returns the address in the node's fingerprint, or that of its agent.
-func (c *Client) NodeAddress(ctx context.Context, a backends.Allocation) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, readTimeout)
-	defer cancel()
-	node, err := readObject(ctx, c, "", ruleNodeRead,
-		func(q *api.QueryOptions) (*api.Node, *api.QueryMeta, error) { return c.reads.Nodes().Info(a.NodeID, q) })
-	if err != nil {
-		return "", err
-	}
-	if address := node.Attributes["unique.network.ip-address"]; address != "" {
-		return address, nil
-	}
-	host, _, _ := strings.Cut(node.HTTPAddr, ":")
-	return host, nil
 }

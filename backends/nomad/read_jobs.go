@@ -216,7 +216,8 @@ func newAllocation(stub *api.AllocationListStub, job *backends.Job) backends.All
 	a := backends.Allocation{
 		Tier: job.Tier, Namespace: stub.Namespace, JobID: stub.JobID, Root: job.Root,
 		ID: stub.ID, Name: stub.Name, Group: stub.TaskGroup, Node: stub.NodeName, NodeID: stub.NodeID,
-		Status: stub.ClientStatus, Desired: stub.DesiredStatus, Version: stub.JobVersion, JobType: stub.JobType,
+		Status: stub.ClientStatus, Desired: stub.DesiredStatus, DesiredReason: stub.DesiredDescription,
+		ClientReason: stub.ClientDescription, Version: stub.JobVersion, JobType: stub.JobType,
 		Next: stub.NextAllocation, ReschedulePending: stub.FollowupEvalID != "",
 		Created: time.Unix(0, stub.CreateTime).UTC(), Modified: time.Unix(0, stub.ModifyTime).UTC(),
 	}
@@ -237,6 +238,7 @@ func newAllocation(stub *api.AllocationListStub, job *backends.Job) backends.All
 		task := backends.Task{
 			Name: name, ExecID: backends.ExecID(name, stub.ID), State: state.State, Failed: state.Failed,
 			Started: state.StartedAt, Finished: state.FinishedAt, Restarts: int(state.Restarts),
+			LastRestart: state.LastRestart,
 		}
 		for _, e := range state.Events {
 			task.Events = append(task.Events, backends.Event{

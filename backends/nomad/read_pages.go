@@ -16,16 +16,19 @@ const (
 // readPages returns all pages of a list and retries transient errors. capability is the one that the read needs.
 func readPages[T any](
 	ctx context.Context, c *Client, namespace, filter, capability string, fetch fetchFunc[[]T],
-) ([]T, error) {
+) (all []T, err error) {
+	var cause error
+	started := time.Now()
+	defer func() { c.reportState(ctx, started, err, cause) }()
 	q, err := c.queryOptions(ctx, namespace)
 	if err != nil {
 		return nil, err
 	}
 	q.Filter, q.PerPage = filter, perPage
-	var all []T
 	for {
 		page, meta, err := retryRead(ctx, c.retryBackoff,
 			func() ([]T, *api.QueryMeta, error) { return fetch(q) }, isTransient)
+		cause = err
 		switch {
 		case isForbidden(err):
 			return nil, c.forbiddenError(ctx, namespace, capability, err)

@@ -45,6 +45,11 @@ func newStreamConns(url string, config *tls.Config) *streamConns {
 	}
 }
 
+// shareSlots makes s use the slots of other. Call it before s is used.
+func (s *streamConns) shareSlots(other *streamConns) {
+	s.programSlots, s.logSlots, s.signalSlots = other.programSlots, other.logSlots, other.signalSlots
+}
+
 // errNoLookup is internal: the library ignores it.
 var errNoLookup = errors.New("nodes are not looked up")
 

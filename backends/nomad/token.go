@@ -20,7 +20,7 @@ func ReadToken(file string) (string, error) {
 		if errors.As(err, &path) {
 			err = path.Err
 		}
-		return "", fmt.Errorf("the gateway cannot read its token file: %w", err)
+		return "", fmt.Errorf("%w: %w", errTokenFile, err)
 	}
 	return strings.TrimSpace(string(b)), nil
 }

@@ -30,17 +30,19 @@ type Event struct {
 	Time       time.Time `json:"time"`       // UTC; in an end event, the start of the command
 	Connection string    `json:"connection"` // the same for all sessions of a connection
 	Session    string    `json:"session,omitempty"`
-	User       string    `json:"user"`   // the login; in LoginRefused, as claimed
-	Key        string    `json:"key"`    // fingerprint of its key
-	Remote     string    `json:"remote"` // address and port
-	Line       string    `json:"line"`   // the command line, without secrets
-	Command    []string  `json:"command"`
-	Tier       string    `json:"tier,omitempty"`
-	Namespace  string    `json:"namespace,omitempty"`
-	Job        string    `json:"job,omitempty"`
-	Allocation string    `json:"allocation,omitempty"`
-	Task       string    `json:"task,omitempty"`
-	Group      string    `json:"group,omitempty"`
+	User       string    `json:"user"` // the login; in LoginRefused, as claimed
+	Key        string    `json:"key"`  // fingerprint of its key
+	// of the login; nil: it has used a key
+	Certificate *Certificate `json:"certificate,omitempty"`
+	Remote      string       `json:"remote"` // address and port
+	Line        string       `json:"line"`   // the command line, without secrets
+	Command     []string     `json:"command"`
+	Tier        string       `json:"tier,omitempty"`
+	Namespace   string       `json:"namespace,omitempty"`
+	Job         string       `json:"job,omitempty"`
+	Allocation  string       `json:"allocation,omitempty"`
+	Task        string       `json:"task,omitempty"`
+	Group       string       `json:"group,omitempty"`
 	// NOMADCTLD_SESSION of the program that the command runs in the task
 	Program string `json:"program,omitempty"`
 
@@ -90,6 +92,7 @@ func (e Event) encodeShort() ([]byte, error) {
 		event
 		Line        *string  `json:"line,omitempty"`
 		Command     *string  `json:"command,omitempty"`
+		Certificate *string  `json:"certificate,omitempty"`
 		Evaluations []string `json:"evaluations,omitempty"`
 	}
 	e.Error = truncate(e.Error, maxShortError)
@@ -102,9 +105,10 @@ func (e Event) encodeShort() ([]byte, error) {
 // Decision is the result of authorization.
 type Decision string
 
-// Invalid is a command line that was not authorized because it is wrong, such as one with a bad flag.
+// Only Denied is about rights, so that an alert on it does not fire when a cluster is down.
 const (
-	Allowed Decision = "allowed"
-	Denied  Decision = "denied"
-	Invalid Decision = "invalid"
+	Allowed Decision = "allowed" // the command ran; its exit code is its result
+	Denied  Decision = "denied"  // the user may not do this, or owns nothing that matches
+	Failed  Decision = "failed"  // it could not be done: a tier that does not respond, an ambiguous selector, a limit
+	Invalid Decision = "invalid" // the command line is wrong, such as one with a bad flag
 )

@@ -11,12 +11,15 @@ import (
 	"time"
 
 	"nomadctld/internal/linequeue"
+	"nomadctld/internal/metrics"
 )
 
 // Log writes events. Its methods may be called concurrently.
 type Log struct {
 	// Problems gets the events that cannot be written, and the reasons. nil: slog.Default().
 	Problems *slog.Logger
+	// Metrics counts lost events and refused commands. It may be nil.
+	Metrics *metrics.Recorder
 
 	file  *file            // nil if the log is a stream
 	queue *linequeue.Queue // of the stream; nil if the log is a file
@@ -92,12 +95,14 @@ func (l *Log) RecordStart(e Event, durable, required bool) error {
 
 // ReportRefused reports a command that was refused because the audit log cannot be written.
 func (l *Log) ReportRefused(e Event, err error) {
+	l.Metrics.AuditRefusedCommand()
 	l.problems().Error("audit log cannot be written; command refused", "session", e.Session, "user", e.User, "error",
 		err)
 }
 
 // reportLost reports an event that could not be written.
 func (l *Log) reportLost(e Event, line []byte, err error) {
+	l.Metrics.AuditEventLost()
 	l.problems().Error("audit event lost", "session", e.Session, "error", err, "event",
 		strings.TrimSuffix(string(line), "\n"))
 }

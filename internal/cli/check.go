@@ -1,68 +1,62 @@
 package cli
 
 import (
-	"context"
+	"errors"
+	"flag"
 	"fmt"
+	"io"
 	"os"
-	"slices"
-	"strconv"
 
-	"nomadctld/config"
 	"nomadctld/internal/gateway"
-	"nomadctld/internal/health"
 )
 
-// loadConfig loads the configuration and prints the diagnostics. It returns nil if there was an error.
-func loadConfig(file string) *config.Config {
-	path, err := config.Find(file)
-	if err != nil {
-		fail(1, "%v%s", err, containerHint())
-		return nil
-	}
-	c, diagnostics := config.Load(path, gateway.Commands())
-	for _, d := range diagnostics {
-		fmt.Fprintln(os.Stderr, d)
-	}
-	return c
-}
+const checkUsage = `Usage: nomadctld [-config FILE] check [--as USER]
 
-// containerHint returns a hint for users of the project's image. The hints in the error of config.Find do not apply
-// there.
-func containerHint() string {
-	if os.Getenv("NOMADCTLD_CONTAINER") == "" { // the Dockerfile sets it
-		return ""
-	}
-	return "\nin a container, mount a directory with nomadctld.toml and its keys and tokens, readable by user " +
-		strconv.Itoa(os.Getuid()) + ":\n  docker run -v /etc/nomadctld:/etc/nomadctld:ro -p 2222:2222 IMAGE"
-}
+Check the configuration and the files that it names. Print every error and
+warning with its line and the next step, or a summary and the fingerprints of
+the host keys. No connection is made and no file is changed.
 
-// checkHealth prints whether the gateway of the configuration responds.
-func checkHealth(file string) int {
-	path, err := config.Find(file)
-	if err != nil {
-		return fail(1, "%v", err)
-	}
-	c, diagnostics := config.Load(path, gateway.Commands())
-	if c == nil {
-		i := slices.IndexFunc(diagnostics, func(d config.Diagnostic) bool { return !d.Warning })
-		return fail(1, "%s", diagnostics[i])
-	}
-	address, banner, err := health.Check(context.Background(), c.General.Bind)
-	if err != nil {
-		return fail(1, "%v", err)
-	}
-	fmt.Println(address, "responds:", banner)
-	return 0
-}
+Flags:
+  --as USER      as root: check with the rights of this user and its groups, as
+                 the gateway will run (a name, UID or UID:GID)
+  -config FILE   configuration file, here or before check
+`
 
-func checkConfig(file string) int {
+// runCheck checks the configuration, as another user if the flags say so.
+func runCheck(file string, args []string) int {
+	flags := flag.NewFlagSet("check", flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	flags.StringVar(&file, "config", file, "")
+	as := flags.String("as", "", "")
+	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
+		fmt.Print(checkUsage)
+		return 0
+	} else if err != nil {
+		return fail(2, "check: %v (see: nomadctld check --help)", err)
+	}
+	if flags.NArg() > 0 {
+		return fail(2, "check takes no arguments; to check a file: nomadctld -config %s check", flags.Arg(0))
+	}
+	if *as != "" {
+		if err := becomeUser(*as); err != nil {
+			return fail(1, "check: %v", err)
+		}
+	}
 	c := loadConfig(file)
 	if c == nil {
 		return 1
 	}
-	if err := gateway.Check(c); err != nil {
+	keys, err := gateway.Check(c)
+	if err != nil {
 		return fail(1, "%s: %v", c.Path, err)
 	}
 	fmt.Printf("%s: %s\n", c.Path, c.Summary())
+	for _, key := range keys {
+		fmt.Printf("host key: %s (%s), %s\n", key.Fingerprint, key.Type, key.File)
+	}
+	if *as == "" && os.Geteuid() == 0 && os.Getenv("NOMADCTLD_CONTAINER") == "" {
+		fmt.Fprintln(os.Stderr, "note: checked as root, who may read every file; if the gateway runs as another user, "+
+			"use check --as USER")
+	}
 	return 0
 }

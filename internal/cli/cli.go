@@ -17,7 +17,8 @@ const usage = usageLine + `
 Serve an SSH gateway to Nomad, or run a command.
 
 Commands:
-  check              check the configuration and report errors
+  check [--as USER]  check the configuration and report errors; as root, for
+                     the user that the gateway will run as
   health             check whether the gateway responds on this machine
   demo [COMMAND...]  serve a gateway to three simulated clusters, or run one
                      command on it
@@ -27,9 +28,11 @@ Commands:
 Flags:
   -config FILE  configuration file (default ./nomadctld.toml, else
                 /etc/nomadctld/nomadctld.toml)
+  -version      print the version
 
 Examples:
   nomadctld -config ./nomadctld.toml check
+  nomadctld check --as nomadctld
   nomadctld demo
   nomadctld demo ps mattermost
 `
@@ -39,26 +42,33 @@ func Main(args []string) int {
 	flags := flag.NewFlagSet("nomadctld", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
 	file := flags.String("config", "", "")
+	showVersion := flags.Bool("version", false, "")
 	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
 		fmt.Print(usage)
 		return 0
 	} else if err != nil {
 		return fail(2, "%v\n%s (see: nomadctld -h)", err, usageLine)
 	}
-	switch command := flags.Arg(0); {
+	if *showVersion {
+		return printVersion()
+	}
+	command, rest := flags.Arg(0), flags.Args()
+	if len(rest) > 0 {
+		rest = rest[1:]
+	}
+	switch {
 	case command == "demo":
-		return runDemo(flags.Args()[1:])
-	case flags.NArg() > 1:
+		return runDemo(rest)
+	case command == "check":
+		return runCheck(*file, rest)
+	case len(rest) > 0:
 		return fail(2, "%s takes no arguments\n%s (see: nomadctld -h)", command, usageLine)
 	case command == "":
 		return serve(*file)
-	case command == "check":
-		return checkConfig(*file)
 	case command == "health":
 		return checkHealth(*file)
 	case command == "version":
-		fmt.Println("nomadctld", version())
-		return 0
+		return printVersion()
 	case command == "help":
 		fmt.Print(usage)
 		return 0

@@ -13,6 +13,9 @@ import (
 	"nomadctld/internal/linequeue"
 )
 
+// flushTimeout bounds the wait for standard error to accept the last log lines.
+const flushTimeout = time.Second
+
 func serve(file string) int {
 	c := loadConfig(file)
 	if c == nil {
@@ -23,17 +26,28 @@ func serve(file string) int {
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	stream := linequeue.Stderr()
 	stream.DropReport = lostLinesMessage
-	defer stream.Flush(time.Second)
+	defer stream.Flush(flushTimeout)
 	log := slog.New(slog.NewTextHandler(stream, nil))
 	warnOnHangup(log)
 	g, err := gateway.Listen(c, log)
 	if err != nil {
 		return fail(1, "%v", err)
 	}
+	for _, key := range g.HostKeys() {
+		log.Info("host key", "fingerprint", key.Fingerprint, "type", key.Type, "file", key.File)
+	}
+	g.Metrics.SetVersion(version())
 	log.Info("serving", "address", g.Addr().String(), "config", c.Path, "loaded", c.Summary(), "version", version())
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
-	context.AfterFunc(ctx, stop) // a second signal kills the process
+	go handleStop(notifyStop(), func(s os.Signal) {
+		log.Info("stopping", "signal", s.String(), "grace", gateway.ShutdownGrace.String())
+		stop()
+	}, func(code int) {
+		log.Warn("exiting without waiting for commands: got a second signal")
+		stream.Flush(flushTimeout)
+		os.Exit(code)
+	})
 	if err := g.Serve(ctx); err != nil {
 		return fail(1, "%v", err)
 	}

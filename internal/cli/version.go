@@ -1,9 +1,17 @@
 package cli
 
-import "runtime/debug"
+import (
+	"fmt"
+	"runtime/debug"
+)
 
 // stamp is the output of git describe, which the Makefile sets at build time.
 var stamp string
+
+func printVersion() int {
+	fmt.Println("nomadctld", version())
+	return 0
+}
 
 // version returns the stamp, the module's version, or the commit, with "dirty" if files were changed after it.
 func version() string {

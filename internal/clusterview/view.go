@@ -87,6 +87,14 @@ func (v view) Checks(ctx context.Context, allocations []backends.Allocation) map
 	return checks
 }
 
+func (v view) NodeStates(ctx context.Context, allocations []backends.Allocation) map[string]backends.NodeState {
+	states, _ := read(ctx, v, sharing{cached: true}, "nodes"+allocationsKey(allocations),
+		func(ctx context.Context) (map[string]backends.NodeState, error) {
+			return v.shared.cluster.NodeStates(ctx, allocations), nil
+		})
+	return states
+}
+
 func (v view) Definition(ctx context.Context, job backends.Job, version *uint64) (json.RawMessage, error) {
 	key := "definition" + jobsKey(job)
 	if version != nil {

@@ -73,6 +73,11 @@ func (c *countingCluster) Checks(context.Context, []backends.Allocation) map[str
 	return map[string][]backends.Check{"x": {}}
 }
 
+func (c *countingCluster) NodeStates(context.Context, []backends.Allocation) map[string]backends.NodeState {
+	_ = c.read("NodeStates")
+	return map[string]backends.NodeState{"x": {}}
+}
+
 func (c *countingCluster) NodeAddress(context.Context, backends.Allocation) (string, error) {
 	return "192.0.2.1", c.read("NodeAddress")
 }
@@ -117,6 +122,10 @@ var calls = map[string]func(ctx context.Context, c backends.Cluster, arg string)
 		c.Checks(ctx, []backends.Allocation{{ID: "a", Status: arg}})
 		return nil
 	},
+	"NodeStates": func(ctx context.Context, c backends.Cluster, arg string) error {
+		c.NodeStates(ctx, []backends.Allocation{{ID: arg}})
+		return nil
+	},
 	"NodeAddress": func(ctx context.Context, c backends.Cluster, arg string) error {
 		_, err := c.NodeAddress(ctx, backends.Allocation{ID: arg})
 		return err
@@ -130,7 +139,7 @@ var calls = map[string]func(ctx context.Context, c backends.Cluster, arg string)
 // TestView_EachMethod makes a call, two more while its read is running, and one later, through views with and without
 // caching.
 func TestView_EachMethod(t *testing.T) {
-	cached := []string{"Jobs", "Job", "Schedules", "Usage", "Checks"}
+	cached := []string{"Jobs", "Job", "Schedules", "Usage", "Checks", "NodeStates"}
 	coalesced := []string{"Jobs", "Job", "Definition", "Versions", "Deployments"}
 	for _, method := range slices.Sorted(maps.Keys(calls)) {
 		for _, maxAge := range []time.Duration{0, time.Minute} {

@@ -4,7 +4,9 @@ package console
 
 import (
 	"io"
+	"strings"
 
+	"nomadctld/internal/escape"
 	"nomadctld/internal/render"
 )
 
@@ -29,6 +31,11 @@ func (c *Console) StatusWriter() io.Writer {
 		return c.Stdout
 	}
 	return c.Stderr
+}
+
+// Message escapes untrusted text and, on a terminal, wraps it at words.
+func (c *Console) Message(text string) string {
+	return strings.Join(render.Wrap(escape.Text(text), c.Style().Width), "\n")
 }
 
 // Style returns the style of the output: colored and as wide as the client's terminal, or plain and not truncated if

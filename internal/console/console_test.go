@@ -2,6 +2,7 @@ package console
 
 import (
 	"bytes"
+	"strings"
 	"testing"
 
 	"nomadctld/internal/render"
@@ -32,5 +33,21 @@ func TestStyle_FollowsTerminal(t *testing.T) {
 		if got := tc.console.Style(); got != tc.want {
 			t.Errorf("%s: got %+v, want %+v", name, got, tc.want)
 		}
+	}
+}
+
+func TestMessage_WrapsOnTerminal(t *testing.T) {
+	const text = "no job p-team1-\x1b[31m of yours (see: ps --all)"
+	for width, want := range map[int]string{
+		0:  `no job p-team1-\x1b[31m of yours (see: ps --all)`,
+		30: "no job p-team1-\\x1b[31m of\nyours (see: ps --all)",
+	} {
+		c := &Console{Terminal: NewTerminal("xterm", width, 24)}
+		if got := c.Message(text); got != want {
+			t.Errorf("%d columns: got %q, want %q", width, got, want)
+		}
+	}
+	if got := new(Console).Message(text); strings.Contains(got, "\n") {
+		t.Errorf("in a pipe: got %q, want one line", got)
 	}
 }

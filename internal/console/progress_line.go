@@ -14,6 +14,7 @@ func (c *Console) Statusf(format string, args ...any) { c.NewProgressLine().Prin
 
 // ProgressLine prints the progress of a command. On a terminal, each transient message overwrites the previous one.
 type ProgressLine struct {
+	console   *Console
 	out       io.Writer
 	terminal  *Terminal // nil: messages do not overwrite each other
 	transient string    // the message on the current line if it is transient
@@ -21,7 +22,7 @@ type ProgressLine struct {
 
 // NewProgressLine returns a printer of progress.
 func (c *Console) NewProgressLine() *ProgressLine {
-	line := &ProgressLine{out: c.StatusWriter()}
+	line := &ProgressLine{console: c, out: c.StatusWriter()}
 	if c.Terminal.interpretsEscapes() {
 		line.terminal = c.Terminal
 	}
@@ -30,19 +31,20 @@ func (c *Console) NewProgressLine() *ProgressLine {
 
 // Print prints a message, which may be untrusted. On a terminal, the next message overwrites a transient one.
 func (p *ProgressLine) Print(text string, transient bool) error {
+	message := p.console.Message(text)
 	text = escape.Text(text)
 	var err error
 	switch {
 	case transient && text == p.transient:
 	case p.terminal == nil:
-		_, err = fmt.Fprintln(p.out, text)
+		_, err = fmt.Fprintln(p.out, message)
 	case transient:
 		if width, _ := p.terminal.Size(); width > 1 {
 			text = runewidth.Truncate(text, width-1, "…")
 		}
 		_, err = io.WriteString(p.out, "\r"+text+"\x1b[K")
 	default:
-		_, err = fmt.Fprintf(p.out, "%s%s\n", p.erase(), text)
+		_, err = fmt.Fprintf(p.out, "%s%s\n", p.erase(), message)
 	}
 	p.transient = ""
 	if transient {

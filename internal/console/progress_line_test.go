@@ -38,7 +38,7 @@ func TestProgressLine(t *testing.T) {
 		"narrow": {NewTerminal("xterm", 8, 24), func(p *ProgressLine) {
 			p.Transientf("a long message")
 			p.Printf("a long message")
-		}, "\ra long…\x1b[K\r\x1b[Ka long message\n"},
+		}, "\ra long…\x1b[K\r\x1b[Ka long\nmessage\n"},
 		"untrusted": {nil, func(p *ProgressLine) { p.Printf("job %s", "a\nb") }, "job a\\nb\n"},
 	} {
 		var out bytes.Buffer

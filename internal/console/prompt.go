@@ -6,7 +6,6 @@ import (
 	"io"
 	"strings"
 
-	"nomadctld/internal/escape"
 	"nomadctld/internal/signals"
 )
 
@@ -45,7 +44,7 @@ func (c *Console) Ask(ctx context.Context, prompt string) (byte, error) {
 // Choose prompts for one of several keys and returns the chosen key in lower case, or ErrUnconfirmed for any other key.
 // It needs a terminal. The prompt may contain untrusted text.
 func (c *Console) Choose(ctx context.Context, keys, prompt string) (byte, error) {
-	key, err := c.Ask(ctx, escape.Text(prompt))
+	key, err := c.Ask(ctx, c.Message(prompt))
 	if 'A' <= key && key <= 'Z' {
 		key += 'a' - 'A'
 	}

@@ -36,7 +36,10 @@ func (c *Console) Redraw(ctx context.Context, interval time.Duration, title stri
 		if view == nil {
 			return c.appendFrame(block, problems, first)
 		}
-		view.set(escape.Text(title)+"  "+time.Now().Format(time.TimeOnly), block, problems)
+		for _, problem := range problems {
+			block += c.Message("nomadctld: "+problem) + "\n"
+		}
+		view.set(escape.Text(title)+"  "+time.Now().Format(time.TimeOnly), block)
 		return c.overwriteFrame(view)
 	}
 	for ; ; first = false {
@@ -70,7 +73,7 @@ func (c *Console) Redraw(ctx context.Context, interval time.Duration, title stri
 // appendFrame writes a frame without a terminal.
 func (c *Console) appendFrame(block string, problems []string, first bool) error {
 	for _, problem := range problems {
-		fmt.Fprintf(c.Stderr, "nomadctld: %s\n", escape.Text(problem))
+		fmt.Fprintln(c.Stderr, c.Message("nomadctld: "+problem))
 	}
 	if !first {
 		block = "\n" + block

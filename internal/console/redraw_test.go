@@ -121,22 +121,26 @@ func TestRedraw_QuitsWhileDrawing(t *testing.T) {
 }
 
 func TestConsole_DumbTerminal(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var stdout bytes.Buffer
-		c := &Console{Stdout: &stdout, Terminal: NewTerminal("dumb", 80, 24)}
-		if style := c.Style(); style.Color || style.Width != 80 {
-			t.Errorf("got style %+v, want no color and 80 columns", style)
-		}
-		ctx, cancel := context.WithCancelCause(t.Context())
-		time.AfterFunc(3*time.Second, func() { cancel(ErrInterrupted) })
-		draw := func(_ context.Context, show ShowFrame) error { return show("frame\n", nil) }
-		err := c.Redraw(ctx, 2*time.Second, "ps", draw)
-		c.NewProgressLine().Transientf("1 of 2")
-		done := c.ShowActivity("waiting")
-		time.Sleep(2 * time.Second)
-		done()
-		if err != nil || strings.ContainsAny(stdout.String(), "\x1b\r") {
-			t.Errorf("got %v and %q, want no escape sequences", err, stdout.String())
-		}
-	})
+	for _, name := range []string{"dumb", ""} {
+		synctest.Test(t, func(t *testing.T) { testDumbTerminal(t, name) })
+	}
+}
+
+func testDumbTerminal(t *testing.T, name string) {
+	var stdout bytes.Buffer
+	c := &Console{Stdout: &stdout, Terminal: NewTerminal(name, 80, 24)}
+	if style := c.Style(); style.Color || style.Width != 80 {
+		t.Errorf("got style %+v, want no color and 80 columns", style)
+	}
+	ctx, cancel := context.WithCancelCause(t.Context())
+	time.AfterFunc(3*time.Second, func() { cancel(ErrInterrupted) })
+	draw := func(_ context.Context, show ShowFrame) error { return show("frame\n", nil) }
+	err := c.Redraw(ctx, 2*time.Second, "ps", draw)
+	c.NewProgressLine().Transientf("1 of 2")
+	done := c.ShowActivity("waiting")
+	time.Sleep(2 * time.Second)
+	done()
+	if err != nil || strings.ContainsAny(stdout.String(), "\x1b\r") {
+		t.Errorf("got %v and %q, want no escape sequences", err, stdout.String())
+	}
 }

@@ -6,8 +6,6 @@ import (
 	"strings"
 
 	"github.com/mattn/go-runewidth"
-
-	"nomadctld/internal/escape"
 )
 
 // frameView is the part of the latest frame that is visible on the terminal.
@@ -22,11 +20,8 @@ type frameView struct {
 const frameHead = 2
 
 // set replaces the frame. The offset stays.
-func (v *frameView) set(title, block string, problems []string) {
+func (v *frameView) set(title, block string) {
 	v.title, v.body = title, strings.Split(strings.TrimSuffix(block, "\n"), "\n")
-	for _, problem := range problems {
-		v.body = append(v.body, "nomadctld: "+escape.Text(problem))
-	}
 }
 
 // rows returns the number of lines of the body that a terminal shows, and whether the last line shows the position.

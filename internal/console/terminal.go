@@ -27,8 +27,9 @@ func (t *Terminal) SetModes(encoded string) (err error) {
 	return err
 }
 
-// interpretsEscapes reports whether there is a terminal that interprets escape sequences for colors and the cursor.
-func (t *Terminal) interpretsEscapes() bool { return t != nil && t.Name != "dumb" }
+// interpretsEscapes reports whether there is a terminal that interprets escape sequences for colors and the cursor. It
+// is false for a terminal without a name, because nothing is known about it.
+func (t *Terminal) interpretsEscapes() bool { return t != nil && t.Name != "" && t.Name != "dumb" }
 
 // Size returns the current columns and rows; 0 means unknown.
 func (t *Terminal) Size() (width, height int) {

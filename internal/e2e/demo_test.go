@@ -44,9 +44,9 @@ func TestDemo_ShellUsesTerminal(t *testing.T) {
 	}
 }
 
-// TestDemo_ReadmePastes starts make demo, pastes its alias and the transcript of README.md into a shell, and ends the
-// demo with Ctrl-C.
-func TestDemo_ReadmePastes(t *testing.T) {
+// TestDemo_PastedReadmeWorks starts make demo, pastes its alias and the transcript of README.md into a shell, and ends
+// the demo with Ctrl-C.
+func TestDemo_PastedReadmeWorks(t *testing.T) {
 	t.Parallel()
 	testenv.NeedSSH(t)
 	if _, err := exec.LookPath("make"); err != nil {

@@ -169,7 +169,8 @@ func TestExec_GatewayStops(t *testing.T) {
 		g.Stop()
 		cmd.Wait()
 		const want = "the gateway is shutting down"
-		if code := cmd.ProcessState.ExitCode(); code != 125 || stderr.String() != "nomadctld: "+want+"\n" {
+		const lines = "nomadctld: the gateway is stopping; this command will be stopped in 5s\nnomadctld: " + want + "\n"
+		if code := cmd.ProcessState.ExitCode(); code != 125 || stderr.String() != lines {
 			t.Errorf("got %d, %q", code, stderr.String())
 		}
 		if e := g.LastEvent(t); e.Error != want || e.ExitCode != 125 {

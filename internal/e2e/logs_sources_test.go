@@ -31,9 +31,9 @@ func dockerLog(t *testing.T, container string) string {
 	return out.String()
 }
 
-// TestLogs_DockerCap uses a task that writes 5 MB. The docker driver limits Docker's log to 4 MB, but Nomad's log
+// TestLogs_DockerLogLimit uses a task that writes 5 MB. The docker driver limits Docker's log to 4 MB, but Nomad's log
 // files have all 5 MB.
-func TestLogs_DockerCap(t *testing.T) {
+func TestLogs_DockerLogLimit(t *testing.T) {
 	t.Parallel()
 	testenv.NeedSSH(t)
 	g := dockerBox(t)

@@ -1,9 +1,11 @@
 package e2e
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -124,7 +126,7 @@ func TestRestart_ClientDisconnects(t *testing.T) {
 	client.Wait()
 	testenv.Eventually(t, "the restart has stopped", func() bool {
 		out, err := g.SSH("wim", "ops", "--json").Output()
-		return err == nil && strings.Contains(string(out), `"state": "failed"`)
+		return err == nil && strings.Contains(string(out), `"state": "cancelled"`)
 	})
 	const want = "the restart of p-team5-left stopped after 1 of 3 allocations: the client disconnected"
 	found := false
@@ -136,6 +138,35 @@ func TestRestart_ClientDisconnects(t *testing.T) {
 	}
 	if got := countRestarts(cluster.Sim); got != 1 || injected() != 1 {
 		t.Errorf("the cluster restarted %d allocations after %d requests, want 1 and 1", got, injected())
+	}
+}
+
+// TestRestart_GatewayStops expects the same report as after Ctrl-C when the gateway stops in the middle of a batch.
+func TestRestart_GatewayStops(t *testing.T) {
+	t.Parallel()
+	testenv.NeedSSH(t)
+	cluster := nomadtest.Simulated(t)
+	g := gatewaytest.Start(t, cluster.URL, "")
+	registerAndSettle(t, cluster, "three", "p-team5-stop", "a")
+	injected := cluster.Sim.Inject(nomadsim.Fault{
+		Method: "PUT", Path: "/v1/client/allocation/{id}/restart", Hang: true,
+	})
+	cmd := g.SSH("wim", "restart p-team5-stop")
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	testenv.Eventually(t, "the first allocation is restarting", func() bool { return injected() > 0 })
+	g.Stop()
+	cmd.Wait()
+	want := regexp.MustCompile(`(?s)\nnomadctld: the gateway is stopping; this command will be stopped in 5s\n` +
+		`.*restarted: none\n` +
+		`restarted but not confirmed healthy: web\[0\] [0-9a-f]{8}\n` +
+		`not restarted: web\[1\] [0-9a-f]{8}, web\[2\] [0-9a-f]{8}\n` +
+		`nomadctld: the restart of p-team5-stop stopped after 0 of 3 allocations: the gateway is being stopped\n$`)
+	if code := cmd.ProcessState.ExitCode(); code != 1 || !want.MatchString(stderr.String()) {
+		t.Errorf("got %d and\n%s\nwant 1 and\n%s", code, stderr.String(), want)
 	}
 }
 

@@ -144,9 +144,9 @@ func TestTail_LineEndsWithContainer(t *testing.T) {
 		func() bool { return regexp.MustCompile(`\n\S+Z half\n\S+Z whole\n$`).MatchString(out.String()) })
 }
 
-// TestTail_LastLineNotWritten closes the output before the last line, which has no newline, so tail would print it only
-// when the task exits.
-func TestTail_LastLineNotWritten(t *testing.T) {
+// TestTail_OutputClosedBeforeLastLine closes the output before the last line, which has no newline, so tail would print
+// it only when the task exits.
+func TestTail_OutputClosedBeforeLastLine(t *testing.T) {
 	t.Parallel()
 	cluster := nomadtest.Simulated(t)
 	task := nomadsim.Task{Name: "t", Driver: "raw_exec", Command: []string{"/bin/sh", "-c", "sleep 3; printf half"}}

@@ -3,9 +3,11 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"os"
 	"slices"
@@ -20,6 +22,7 @@ import (
 	"nomadctld/config"
 	"nomadctld/internal/audit"
 	"nomadctld/internal/clusterview"
+	"nomadctld/internal/metrics"
 	"nomadctld/internal/nomadcli"
 	"nomadctld/internal/ops"
 	"nomadctld/internal/sshd"
@@ -37,12 +40,17 @@ func Commands() []string { return router.CommandNames() }
 
 // Gateway listens, and is ready to serve.
 type Gateway struct {
+	Metrics *metrics.Recorder
+
 	ops      *ops.Registry
 	audit    *audit.Log
 	requests router.Gateway
 	orphans  audit.Orphans // programs that an earlier gateway left running
 	server   *sshd.Server
 	listener net.Listener
+	hostKeys []HostKey
+
+	monitoring *monitoring
 }
 
 // parts are the components that depend only on the configuration.
@@ -53,23 +61,29 @@ type parts struct {
 	raw      *router.Raw
 	hostKeys []ssh.Signer
 	jobKeys  []ops.Key // one for each host key
+	slots    func() []metrics.Slots
 }
 
-// Check returns an error if no gateway can be built from c. It makes no connections and changes no files.
-func Check(c *config.Config) error {
-	_, err := build(c, nil)
-	return err
+// Check returns the host keys of a gateway that is built from c, or an error if none can be built. It makes no
+// connections and changes no files.
+func Check(c *config.Config) ([]HostKey, error) {
+	p, err := build(c, nil, nil)
+	if err != nil {
+		return nil, err
+	}
+	return describeHostKeys(c.General.HostKeys, p.hostKeys), nil
 }
 
-// build creates the parts. It makes no connections. The parts store the logger, which may be nil.
-func build(c *config.Config, log *slog.Logger) (p parts, err error) {
-	clients, err := nomad.Open(nomadTiers(c.Tiers)...)
+// build creates the parts. It makes no connections. The parts store the logger and the recorder, which may be nil.
+func build(c *config.Config, log *slog.Logger, m *metrics.Recorder) (p parts, err error) {
+	clients, err := nomad.Open(nomadTiers(c.Tiers, m, log)...)
 	if err != nil {
 		return p, err
 	}
 	if p.runtimes, err = newRuntimes(c, clients, log); err != nil {
 		return p, err
 	}
+	p.slots = slotsOf(clients)
 	p.clusters, p.writers = map[string]*clusterview.Shared{}, map[string]backends.ClusterWriter{}
 	for tier, client := range clients {
 		p.clusters[tier] = clusterview.New(client)
@@ -99,7 +113,8 @@ func build(c *config.Config, log *slog.Logger) (p parts, err error) {
 
 // Listen builds a gateway from c and listens on its address. It makes no connections to clusters.
 func Listen(c *config.Config, log *slog.Logger) (*Gateway, error) {
-	p, err := build(c, log)
+	m := metrics.New()
+	p, err := build(c, log, m)
 	if err != nil {
 		return nil, err
 	}
@@ -108,6 +123,7 @@ func Listen(c *config.Config, log *slog.Logger) (*Gateway, error) {
 		return nil, fmt.Errorf("audit log: %w (its directory must exist and be writable by the user that nomadctld "+
 			"runs as)", err)
 	}
+	events.Metrics = m
 	registry, problems := ops.Open(c.Audit.Jobs, p.jobKeys...)
 	registry.Cluster = clusterOf(c.Tiers)
 	registry.OnEvict = func(s ops.SavedDefinition) {
@@ -126,28 +142,42 @@ func Listen(c *config.Config, log *slog.Logger) (*Gateway, error) {
 	requests := router.Gateway{
 		Users: users, Tiers: aclTiers(c.Tiers), Aliases: c.Aliases,
 		Clusters: p.clusters, Runtimes: p.runtimes, Writers: p.writers, Ops: registry, Raw: p.raw,
-		Audit: events, AuditRequired: c.Audit.Required, Log: log,
+		Audit: events, AuditRequired: c.Audit.Required, Log: log, Metrics: m,
 	}
-	listener, err := net.Listen("tcp", c.General.Bind)
+	listener, err := listen(c.General.Bind)
 	if err != nil {
+		return nil, err
+	}
+	monitoring, err := listenMonitoring(c, m, events)
+	if err != nil {
+		listener.Close()
 		return nil, err
 	}
 	orphans, err := events.FindOrphans()
 	if err != nil {
 		log.Warn(orphansNotSearched, "error", err)
 	}
-	return &Gateway{
-		listener: listener, ops: registry, audit: events, requests: requests, orphans: orphans,
+	g := &Gateway{
+		Metrics: m, monitoring: monitoring, listener: m.Listener(listener),
+		hostKeys: describeHostKeys(c.General.HostKeys, p.hostKeys),
+		ops:      registry, audit: events, requests: requests, orphans: orphans,
 		server: &sshd.Server{
-			HostKeys: p.hostKeys, Users: users, Handler: requests.Handler(), Log: log, Record: events.Record,
+			HostKeys: p.hostKeys, Users: users, Handler: requests.Handler(), Log: log, Record: events.Record, Metrics: m,
 			Limits: sshd.Limits{
 				Sessions: c.Limits.Sessions, Connections: c.Limits.Connections,
 				Unauthenticated: c.Limits.Unauthenticated, IdleTimeout: c.Limits.Idle,
 				User: sshd.UserLimits{Connections: c.Limits.User.Connections, Sessions: c.Limits.User.Sessions},
 			},
 		},
-	}, nil
+	}
+	m.CountConnections(g.server.Connections)
+	m.CountSlots(p.slots)
+	m.Started()
+	return g, nil
 }
+
+// HostKeys returns the host keys, in the order of the configuration.
+func (g *Gateway) HostKeys() []HostKey { return g.hostKeys }
 
 // Addr returns the address that the gateway listens on.
 func (g *Gateway) Addr() net.Addr { return g.listener.Addr() }
@@ -158,6 +188,10 @@ func (g *Gateway) Serve(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	defer g.orphans.Release()
+	monitored, stopMonitoring := context.WithCancel(context.WithoutCancel(ctx)) // until the gateway has stopped
+	defer stopMonitoring()
+	go g.monitoring.serve(monitored, g.requests.Log)
+	defer context.AfterFunc(ctx, g.monitoring.stop)()
 	killed := make(chan struct{})
 	go func() {
 		defer close(killed)
@@ -193,14 +227,6 @@ func (g *Gateway) killOrphans(ctx context.Context) {
 }
 
 const orphansNotSearched = "cannot search for programs that an earlier gateway left running"
-
-func nomadTiers(tiers []config.Tier) []nomad.Tier {
-	var all []nomad.Tier
-	for _, t := range tiers {
-		all = append(all, nomad.Tier{Name: t.Name, URL: t.URL, TokenFile: t.TokenFile, TLS: t.TLS})
-	}
-	return all
-}
 
 // clusterOf returns a function that identifies the cluster of a tier. Several tiers may share a cluster.
 func clusterOf(tiers []config.Tier) func(tier string) string {
@@ -252,25 +278,52 @@ func aclGroup(g config.Group) acl.Group {
 	if g.Raw && !slices.Contains(rights, "raw") {
 		rights = append(rights, "raw")
 	}
-	return acl.Group{Name: g.Name, Prefixes: g.Prefixes, Rights: rights, Granted: g.Commands, Namespaces: g.Namespaces}
+	return acl.Group{
+		Name: g.Name, Prefixes: g.Prefixes, Rights: rights, Granted: g.Commands, Namespaces: g.Namespaces,
+		From: g.From, Require: aclRequire(g.Require),
+	}
+}
+
+// aclRequire returns what a login must prove, by right.
+func aclRequire(require map[string][]string) map[string][]acl.Factor {
+	all := map[string][]acl.Factor{}
+	for name, factors := range require {
+		rights := router.ExpandGrants([]string{name})
+		if name == "" {
+			rights = slices.Collect(maps.Keys(router.Rights()))
+		}
+		for _, right := range rights {
+			for _, factor := range factors {
+				all[right] = append(all[right], acl.Factor(factor))
+			}
+		}
+	}
+	for right := range all {
+		slices.Sort(all[right])
+		all[right] = slices.Compact(all[right])
+	}
+	return all
 }
 
 func aclDirectory(c *config.Config) *acl.Directory {
-	d := acl.NewDirectory()
-	for _, u := range c.Users {
-		user := acl.User{Login: u.Name, Name: u.FullName}
-		if user.Name == "" {
-			user.Name = u.Name
-		}
-		for _, name := range u.Groups {
-			g := c.Groups[name]
-			user.Groups = append(user.Groups, aclGroup(g))
-		}
-		var keys []string
-		for _, key := range u.Keys {
-			keys = append(keys, string(key.Marshal()))
-		}
-		d.Add(user, keys...)
+	rules := acl.Rules{
+		CAs: c.Auth.CAs, Revoked: c.Auth.Revoked, MaxValidity: c.Auth.MaxValidity,
+		Principals: map[string][]acl.Group{},
 	}
-	return d
+	groups := func(names []string) (all []acl.Group) {
+		for _, name := range names {
+			all = append(all, aclGroup(c.Groups[name]))
+		}
+		return all
+	}
+	for principal, names := range c.Auth.Principals {
+		rules.Principals[principal] = groups(names)
+	}
+	for _, u := range c.Users {
+		rules.Accounts = append(rules.Accounts, acl.Account{
+			User: acl.User{Login: u.Name, Name: cmp.Or(u.FullName, u.Name), Groups: groups(u.Groups)},
+			Keys: u.Keys, Certificates: u.Cert, From: u.From,
+		})
+	}
+	return acl.NewDirectory(rules)
 }

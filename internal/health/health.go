@@ -1,5 +1,6 @@
 // Package health checks whether a gateway accepts SSH connections, from the machine or container it runs in. An
-// image without a shell has no other way to do that.
+// image without a shell has no other way to do that. It also serves metrics and the gateway's health over HTTP. It
+// must not serve anything that a client without a login may not see.
 package health
 
 import (
@@ -33,7 +34,7 @@ func Check(ctx context.Context, bind string) (address, banner string, err error)
 	defer conn.Close()
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
-	// The client's line comes first: the gateway waits for it.
+	// RFC 4253 requires a line of both sides; they may come in either order.
 	if _, err := io.WriteString(conn, "SSH-2.0-nomadctld_health\r\n"); err != nil {
 		return address, "", fmt.Errorf("%s: %w", address, err)
 	}

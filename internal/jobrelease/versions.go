@@ -67,8 +67,8 @@ func compareNewestFirst(a, b backends.Version) int {
 }
 
 // addSaved adds the saved release to the earlier releases, newest first, and reports whether it did. It does not add
-// the release if it is the current one, if Nomad has that version, or if Nomad has an equally stable version of that
-// release.
+// the release if it is the current one, if Nomad has that version, or if Nomad has a version of that release that is at
+// least as stable.
 func addSaved(
 	earlier []backends.Version, saved, now backends.Version, versions []backends.Version,
 ) ([]backends.Version, bool) {

@@ -45,8 +45,8 @@ func (s State) Clause() string {
 	return clause
 }
 
-// Count returns how many of the wanted allocations are running. It counts an instance of a group once, before and after
-// it was replaced, and does not count canaries.
+// Count returns how many of the wanted allocations are running. It counts an allocation and its replacement as one, and
+// does not count canaries.
 func Count(job backends.Job) (running, wanted int) {
 	type instance struct{ group, name, node string }
 	up, wantedOf := map[instance]bool{}, map[string]int{}
@@ -101,8 +101,7 @@ func active(d *backends.Deployment) bool {
 	return false
 }
 
-// Job returns the state of a job. The allocations of job must include the complete and lost ones if the state of a
-// finished batch job is to be exact.
+// Job returns the state of a job. It does not need the allocations that are hidden by default.
 func Job(job backends.Job) State {
 	running, wanted := Count(job)
 	s := State{Word: fmt.Sprintf("%d/%d", running, wanted), Level: Good}

@@ -79,7 +79,7 @@ func withReplacement(a backends.Allocation, reasons []string, now time.Time) []s
 		reasons = append(reasons, "replaced in "+Age(a.RescheduleAt.Sub(now).Round(time.Second)))
 	case !a.RescheduleAt.IsZero():
 		reasons = append(reasons, "being replaced")
-	default: // also if its evaluation has finished, because Nomad replaces nothing after a failed deployment
+	default: // no evaluation is waiting; one that has finished replaced nothing, as after a failed deployment
 		reasons = append(reasons, "gave up")
 	}
 	if n := len(a.Rescheduled); n > 0 {
@@ -234,6 +234,10 @@ func terminations(t backends.Task) (all []termination) {
 	}
 	return all
 }
+
+// Crashed reports whether Nomad has recorded that the task exited without a request and needed to keep running, or
+// failed.
+func Crashed(t backends.Task) bool { return len(terminations(t)) > 0 }
 
 // FinishedWell reports whether e, one of the task's events, is the end of a task that finished without failing.
 func FinishedWell(t backends.Task, e backends.Event) bool {

@@ -1,6 +1,6 @@
 // Package linequeue writes lines to a stream, such as a pipe, whose reader may stall or exit. A caller waits for a
-// bounded time, and unread lines use a bounded amount of memory. It must not be used for files: writes to a file
-// always return, and a failed one can be undone.
+// bounded time, and unread lines use a bounded amount of memory. Files do not need it: a write to a file always
+// returns, and a failed one can be undone (see package audit).
 package linequeue
 
 import (

@@ -16,7 +16,7 @@ var submitted = time.Unix(1000, 0)
 // serviceJob returns a service at version 3 with a group web of the given count.
 func serviceJob(count int, allocations ...backends.Allocation) (job backends.JobDetail) {
 	job.ID, job.Type, job.Version, job.ModifyIndex, job.Submitted = "web", "service", 3, 7, submitted
-	job.Groups = []backends.Group{{Name: "web", Count: count, CanReschedule: true}}
+	job.Groups = []backends.Group{{Name: "web", Count: count, Reschedule: backends.ReschedulePolicy{Unlimited: true}}}
 	job.Allocations = allocations
 	return job
 }
@@ -102,9 +102,11 @@ func TestRolloutStatus(t *testing.T) {
 			message: "0 of 1 allocation running",
 		},
 		"a poststop task is pending": {
-			job:     serviceJob(1, allocation("1", "running", taskState("db", "pending"))),
-			prepare: func(j *backends.JobDetail) { j.Groups[0].PoststopTasks = []string{"db"} },
-			done:    true,
+			job: serviceJob(1, allocation("1", "running", taskState("db", "pending"))),
+			prepare: func(j *backends.JobDetail) {
+				j.Groups[0].Tasks = []backends.TaskDefinition{{Name: "db", Hook: "poststop"}}
+			},
+			done: true,
 		},
 		"old one is stopping": {
 			job:     serviceJob(1, allocation("1", "running"), allocation("0", "running", ofVersion(2), desired("stop"))),
@@ -209,7 +211,7 @@ func TestRolloutStatus(t *testing.T) {
 			job: serviceJob(1, allocation("1", "failed")),
 			prepare: func(j *backends.JobDetail) {
 				j.LatestDeployment = &backends.Deployment{Version: 3, Status: "successful"}
-				j.Groups[0].CanReschedule = false
+				j.Groups[0].Reschedule.Unlimited = false
 			},
 			done: true, want: "Nomad does not replace 1 failed allocation: web[1] 1-0000",
 		},

@@ -40,7 +40,7 @@ func FailedAllocations(
 		isStopped := a.Status == "complete" && a.Desired != "run" && system
 		switch {
 		case !ok || !isFailed && !isStopped || !isSelected(a) || !IsNewest(job, a):
-		case system || group.CanReschedule:
+		case system || group.Reschedule.CanReschedule():
 			failed = append(failed, a)
 		default:
 			unreschedulable = append(unreschedulable, a)
@@ -107,8 +107,10 @@ func allocationCounts(job backends.JobDetail) (want, have, surplus int) {
 func poststopTasks(job backends.JobDetail) map[string]bool {
 	poststop := map[string]bool{}
 	for _, g := range job.Groups {
-		for _, task := range g.PoststopTasks {
-			poststop[g.Name+"\x00"+task] = true
+		for _, task := range g.Tasks {
+			if task.Hook == "poststop" {
+				poststop[g.Name+"\x00"+task.Name] = true
+			}
 		}
 	}
 	return poststop

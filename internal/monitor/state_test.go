@@ -56,7 +56,7 @@ func TestFailedAllocations(t *testing.T) {
 		failed, unreschedulable string
 	}{
 		"can be rescheduled": {nil, all, "1", ""},
-		"no attempts left":   {func(j *backends.JobDetail) { j.Groups[0].CanReschedule = false }, all, "", "1"},
+		"no attempts left":   {func(j *backends.JobDetail) { j.Groups[0].Reschedule.Unlimited = false }, all, "", "1"},
 		"not selected":       {nil, func(a backends.Allocation) bool { return a.ID == "2-0000" }, "", ""},
 		"to be stopped":      {func(j *backends.JobDetail) { j.Allocations[0].Desired = "stop" }, all, "", ""},
 		"replaced":           {func(j *backends.JobDetail) { j.Allocations[0].Next = "9" }, all, "", ""},
@@ -64,7 +64,7 @@ func TestFailedAllocations(t *testing.T) {
 		"of a system job": {
 			func(j *backends.JobDetail) {
 				j.Type = "system"
-				j.Groups[0].CanReschedule = false
+				j.Groups[0].Reschedule.Unlimited = false
 				for i := range j.Allocations {
 					j.Allocations[i].JobType, j.Allocations[i].NodeID = "system", j.Allocations[i].ID
 				}

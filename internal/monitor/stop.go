@@ -29,7 +29,7 @@ func WaitUntilStopped(
 }
 
 // StoppedStatus reports whether all allocations of a group, or of the whole job for "", have stopped. total is the
-// number of allocations that were running at first.
+// largest number of allocations that were running or pending so far.
 func StoppedStatus(
 	now backends.JobDetail, group string, change backends.WriteResult, total int,
 ) (message string, done bool, err error) {

@@ -36,7 +36,7 @@ func TestStoppedStatus(t *testing.T) {
 	}
 }
 
-func TestWaitUntilStopped_CountsFromMax(t *testing.T) {
+func TestWaitUntilStopped_TotalGrows(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var messages progressLog
 		a, b, c := allocation("1", "running"), allocation("2", "running"), allocation("3", "pending")

@@ -117,8 +117,8 @@ func (p *processCluster) wantNoProcesses() {
 	}
 }
 
-// TestProcesses_FollowWritesInEveryState has jobs after failures, updates and a rescheduling.
-func TestProcesses_FollowWritesInEveryState(t *testing.T) {
+// TestWrites_ProcessesMatchInEveryState has jobs after failures, updates and a rescheduling.
+func TestWrites_ProcessesMatchInEveryState(t *testing.T) {
 	t.Parallel()
 	at := time.Now().Add(-time.Hour)
 	oom := []Event{
@@ -171,7 +171,7 @@ func TestProcesses_FollowWritesInEveryState(t *testing.T) {
 	}
 }
 
-func TestAddJob_ProcessesFollowWrites(t *testing.T) {
+func TestWrites_ProcessesMatch(t *testing.T) {
 	t.Parallel()
 	c := New()
 	defer c.Close()

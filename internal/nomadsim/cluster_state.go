@@ -98,7 +98,7 @@ func (c *Cluster) SetStepInterval(d time.Duration) {
 }
 
 // KillClient kills the client agent of a node. Its allocations are not reachable from then on. After the heartbeat
-// timeout the node is down, or disconnected if a group on it has a disconnect block.
+// timeout the node is down, or disconnected if a group on it has a disconnect block with lost_after.
 func (c *Cluster) KillClient(name string) {
 	c.store.Update(func(st *store.State) {
 		n := st.NodeNamed(name)

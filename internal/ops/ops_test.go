@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"nomadctld/backends"
 )
@@ -104,17 +106,46 @@ func TestHalt_FirstReasonWins(t *testing.T) {
 }
 
 func TestWait_AbandonsRunning(t *testing.T) {
-	r := open(t, "")
-	o := startOp(t, r, web)
-	var recorded []error
-	o.OnFinish(func(err error) { recorded = append(recorded, err) })
-	over, cancel := context.WithCancel(context.Background())
-	cancel()
-	r.Wait(over)
-	o.Finish(nil)
-	if _, err := o.Finished(); err != ErrAbandoned || len(recorded) != 1 || recorded[0] != ErrAbandoned {
-		t.Errorf("got %v, recorded %v, want %v once", err, recorded, ErrAbandoned)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		r := open(t, "")
+		o := startOp(t, r, web)
+		var recorded []error
+		o.OnFinish(func(err error) { recorded = append(recorded, err) })
+		over, cancel := context.WithCancel(context.Background())
+		cancel()
+		r.Wait(over)
+		r.Wait(over)
+		o.Finish(nil)
+		if _, err := o.Finished(); err != ErrAbandoned || len(recorded) != 1 || recorded[0] != ErrAbandoned {
+			t.Errorf("got %v, recorded %v, want %v once", err, recorded, ErrAbandoned)
+		}
+	})
+}
+
+// TestWait_InterruptedReports expects Wait to record the result of an operation that finishes when it is interrupted.
+func TestWait_InterruptedReports(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := open(t, "")
+		o, other := startOp(t, r, web), startOp(t, r, backends.JobRef{ID: "another"})
+		result := errors.New("stopped after 1 of 2")
+		for _, o := range []*Op{o, other} {
+			go func() {
+				<-o.Interrupted()
+				time.Sleep(interruptTimeout - time.Second) // both at the same time
+				o.Finish(result)
+			}()
+		}
+		r.Close("the gateway is being stopped")
+		grace, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		start := time.Now()
+		r.Wait(grace)
+		for _, o := range []*Op{o, other} {
+			if at, err := o.Finished(); err != result || at.Sub(start) < 5*time.Second {
+				t.Errorf("got %v after %s, want %v after the grace period", err, at.Sub(start), result)
+			}
+		}
+	})
 }
 
 func TestOnFinish_AfterFinish(t *testing.T) {

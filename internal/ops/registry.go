@@ -26,12 +26,12 @@ type Registry struct {
 	OnEvict func(SavedDefinition)
 
 	folder        string // for saved definitions; empty: none
-	keys          []Key  // the first key signs definitions, and a signature by any key is accepted
 	maxSavedBytes int    // limit on the total size of the definitions saved by Save
 
 	saving sync.Mutex // held by Save, because concurrent calls would remove each other's definitions
 
 	mu     sync.Mutex                 // guards the fields below
+	keys   []Key                      // the first key signs definitions, and a signature by any key is accepted
 	closed bool                       // no operation may start
 	ops    []*Op                      // oldest first
 	saved  map[string]SavedDefinition // by ID; those saved by Save have a nil Definition, to save memory
@@ -140,10 +140,27 @@ func (r *Registry) Close(reason string) {
 // ErrAbandoned is the result of an operation that was still running when the gateway exited.
 var ErrAbandoned = errors.New("interrupted when the gateway stopped")
 
-// Wait waits until all operations have finished. When ctx is done, the remaining ones finish with ErrAbandoned.
+// interruptTimeout is the time that an interrupted operation has to finish. It is longer than the time for which a
+// client waits for the response to a change, so that the report of a restart includes the last one.
+const interruptTimeout = 6 * time.Second
+
+// Wait waits until all operations have finished, after Close. When ctx is done, it interrupts the remaining ones. Those
+// that do not finish soon after that get the result ErrAbandoned.
 func (r *Registry) Wait(ctx context.Context) {
-	for _, o := range r.Ops() {
-		o.Follow(ctx, func(Note) error { return nil })
+	all := r.Ops()
+	waitForAll := func(ctx context.Context) {
+		for _, o := range all {
+			o.Follow(ctx, func(Note) error { return nil })
+		}
+	}
+	waitForAll(ctx)
+	for _, o := range all {
+		o.interrupt()
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), interruptTimeout)
+	defer cancel()
+	waitForAll(ctx)
+	for _, o := range all {
 		err := ErrAbandoned
 		if r.hasSaved(o.ID) {
 			err = fmt.Errorf("%w; %s may be stopped or temporarily changed (restore it: ops --restore %s)", err, o.Job.ID, o.ID)

@@ -137,7 +137,7 @@ func (r *Registry) LoadSaved(kind Kind, job backends.JobRef) (s SavedDefinition,
 		if s, ok = r.FindSaved(kind, job); !ok {
 			return s, false, nil
 		}
-		loaded, err := r.loadFile(s.ID, filepath.Join(r.folderOf(kind), s.ID+fileSuffix))
+		loaded, _, _, err := loadFile(s.ID, filepath.Join(r.folderOf(kind), s.ID+fileSuffix), r.currentKeys())
 		switch {
 		case errors.Is(err, fs.ErrNotExist): // a newer definition may have replaced it
 			if err := r.DeleteByID(s.ID); err != nil {

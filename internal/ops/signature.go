@@ -20,7 +20,7 @@ import (
 type Key [sha256.Size]byte
 
 // keyPurpose separates the key from other keys derived from a host key. Changing it invalidates all saved definitions.
-// The word kept is from an earlier release.
+// The word "kept" in it is from an earlier release.
 const keyPurpose = "nomadctld kept job definition v1"
 
 // NewKey derives a key from a host key file. It depends only on the private key, not on the comment or format of the

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -77,9 +78,12 @@ func (r *Registry) loadFolder(kind Kind) (problems []error) {
 			continue
 		}
 		path := filepath.Join(folder, id+fileSuffix)
-		s, err := r.loadFile(id, path)
+		s, record, by, err := loadFile(id, path, r.keys)
 		if err == nil && r.folderOf(s.Kind) != folder {
 			err = errors.New("the file is in the wrong directory")
+		}
+		if err == nil && by > 0 {
+			err = writeFile(path, sign(record, r.keys[0]))
 		}
 		if err != nil {
 			problems = append(problems, fmt.Errorf("saved definition %q: %w", path, err))
@@ -96,33 +100,57 @@ func (r *Registry) loadFolder(kind Kind) (problems []error) {
 }
 
 // loadFile loads and verifies a saved definition. It uses nothing from the file before the signature is verified, and
-// rejects a record whose job is not that of the definition. If the signature is not by the first key, loadFile signs
-// the file again.
-func (r *Registry) loadFile(id, path string) (s SavedDefinition, err error) {
+// rejects a record whose job is not that of the definition. It also returns the record and the index of the key that
+// has signed it.
+func loadFile(id, path string, keys []Key) (s SavedDefinition, record []byte, by int, err error) {
 	content, err := readFile(path)
 	if err != nil {
-		return s, err
+		return s, nil, 0, err
 	}
-	record, by, err := verify(content, r.keys)
+	record, by, err = verify(content, keys)
 	if err != nil {
-		return s, err
+		return s, nil, 0, err
 	}
 	if err := json.Unmarshal(record, &s); err != nil {
-		return s, err
+		return s, nil, 0, err
 	}
 	if s.ID != id {
-		return s, fmt.Errorf("the file holds the ID %q, not the ID in its name", s.ID)
+		return s, nil, 0, fmt.Errorf("the file holds the ID %q, not the ID in its name", s.ID)
 	}
 	if s.modifyIndex, err = checkDefinition(s.Job, s.Definition); err != nil {
-		return s, err
+		return s, nil, 0, err
 	}
 	s.fileSize = len(content)
-	if by > 0 { // sign again with the first key, so that the old key can be removed from the configuration
-		if err := writeFile(path, sign(record, r.keys[0])); err != nil {
-			return s, err
+	return s, record, by, nil
+}
+
+// SetKeys replaces the keys. Files that another than the first key has signed are signed again, so that the other key
+// can be removed from the configuration. A file that none of the keys has signed is reported, and stays.
+func (r *Registry) SetKeys(keys ...Key) (problems []error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if slices.Equal(r.keys, keys) {
+		return nil
+	}
+	r.keys = keys
+	for id, saved := range r.saved {
+		path := filepath.Join(r.folderOf(saved.Kind), id+fileSuffix)
+		_, record, by, err := loadFile(id, path, keys)
+		if err == nil && by > 0 {
+			err = writeFile(path, sign(record, keys[0]))
+		}
+		if err != nil {
+			problems = append(problems, fmt.Errorf("saved definition %q: %w", path, err))
 		}
 	}
-	return s, nil
+	return problems
+}
+
+// currentKeys returns the keys.
+func (r *Registry) currentKeys() []Key {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.keys
 }
 
 // add adds a definition that is on disk to r.saved.
@@ -160,7 +188,8 @@ func (r *Registry) persist(s SavedDefinition) error {
 	if r.folder == "" {
 		return ErrNoFolder
 	}
-	if len(r.keys) == 0 {
+	keys := r.currentKeys()
+	if len(keys) == 0 {
 		return errors.New("no key to sign the definition is configured")
 	}
 	index, err := checkDefinition(s.Job, s.Definition)
@@ -171,7 +200,7 @@ func (r *Registry) persist(s SavedDefinition) error {
 	if err != nil {
 		return err
 	}
-	content := sign(record, r.keys[0])
+	content := sign(record, keys[0])
 	if len(content) > maxFileSize {
 		return fmt.Errorf("the definition is larger than %d MiB", maxFileSize>>20)
 	}

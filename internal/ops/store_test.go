@@ -7,6 +7,7 @@ import (
 	"crypto/rsa"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -277,6 +278,28 @@ func TestOpen_HostKeyReplaced(t *testing.T) {
 		if r, problems := Open(folder, keys...); len(problems) != 0 || len(r.Restorable()) != 1 {
 			t.Errorf("with %d keys: got %v and %+v, want it restorable", len(keys), problems, r.Restorable())
 		}
+	}
+}
+
+// TestSetKeys replaces the host key of a running gateway in the same two steps.
+func TestSetKeys(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "jobs")
+	old, replacement := Key{1}, Key{2}
+	r, _ := Open(folder, old)
+	if err := startOp(t, r, web).SaveDefinition(webDefinition, 1); err != nil {
+		t.Fatal(err)
+	}
+	if problems := r.SetKeys(replacement, old); len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	if again, problems := Open(folder, replacement); len(problems) > 0 || len(again.Restorable()) != 1 {
+		t.Errorf("after a restart with the new key: %v, %v, want the definition", again.Restorable(), problems)
+	}
+	if problems := r.SetKeys(Key{3}); len(problems) != 1 || !errors.Is(problems[0], errForged) {
+		t.Errorf("with a key that has signed nothing: got %v, want %v", problems, errForged)
+	}
+	if problems := r.SetKeys(Key{3}); len(problems) > 0 {
+		t.Errorf("without a change: got %v", problems)
 	}
 }
 

@@ -40,7 +40,8 @@ func withTask(name, state string) func(*backends.Allocation) {
 // newService returns a service with a group web.
 func newService(allocations ...backends.Allocation) (job backends.JobDetail) {
 	job.ID, job.Type, job.Version, job.ModifyIndex = "web", "service", 3, 7
-	job.Groups = []backends.Group{{Name: "web", Count: len(allocations), CanReschedule: true}}
+	always := backends.ReschedulePolicy{Unlimited: true}
+	job.Groups = []backends.Group{{Name: "web", Count: len(allocations), Reschedule: always}}
 	job.Allocations = allocations
 	return job
 }
@@ -70,7 +71,7 @@ func TestNewPlan(t *testing.T) {
 		"pending":           {part: Part{AllocationID: newAllocation(3).ID}, skipped: "3"},
 		"complete":          {part: Part{AllocationID: newAllocation(5).ID}},
 		"no attempts": {
-			prepare: func(j *backends.JobDetail) { j.Groups[0].CanReschedule = false },
+			prepare: func(j *backends.JobDetail) { j.Groups[0].Reschedule.Unlimited = false },
 			targets: "016", unreschedulable: "2", skipped: "34",
 		},
 		"two are missing": {
@@ -134,7 +135,7 @@ func TestPlan_Check(t *testing.T) {
 		"batch job without attempts": {
 			func() backends.JobDetail {
 				job := newService(newAllocation(0), failed)
-				job.Type, job.Groups[0].CanReschedule = "batch", false
+				job.Type, job.Groups[0].Reschedule.Unlimited = "batch", false
 				return job
 			}(),
 			"1 failed allocation of web cannot be replaced: the reschedule block of group web allows no attempts",

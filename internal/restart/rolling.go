@@ -121,13 +121,20 @@ func (r *Rolling) beforeBatch(ctx context.Context, op ops.Operation) (now backen
 
 // cancelOnHalt returns a context that is cancelled when the operation is halted.
 func cancelOnHalt(ctx context.Context, op ops.Operation) (context.Context, context.CancelFunc) {
+	return cancelOn(ctx, op, op.HaltRequested())
+}
+
+// cancelOn returns a context that is cancelled with the reason for the halt when halted is closed.
+func cancelOn(ctx context.Context, op ops.Operation, halted <-chan struct{}) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(ctx)
-	if reason := op.HaltReason(); reason != nil { // the goroutine might notice it too late
-		cancel(reason)
+	select {
+	case <-halted: // the goroutine might notice it too late
+		cancel(op.HaltReason())
+	default:
 	}
 	go func() {
 		select {
-		case <-op.HaltRequested():
+		case <-halted:
 			cancel(op.HaltReason())
 		case <-ctx.Done():
 		}
@@ -136,12 +143,15 @@ func cancelOnHalt(ctx context.Context, op ops.Operation) (context.Context, conte
 }
 
 // restartBatch restarts a batch and waits until it is healthy. It polls the job and checks what each target still
-// waits for. The batch is healthy if every target has been ready for minUptime without a task being started again.
+// waits for. The batch is healthy if every target has been ready for minUptime without a task being started again. If
+// the gateway is about to exit, it stops waiting, so that the report states which targets were restarted.
 func (r *Rolling) restartBatch(ctx context.Context, op ops.Operation, batch []Target) error {
 	if len(batch) == 0 {
 		return nil
 	}
 	op.Progress("restarting %s", targetNames(batch))
+	ctx, stop := cancelOn(ctx, op, op.Interrupted())
+	defer stop()
 	if err := r.requestRestarts(ctx, op, batch); err != nil {
 		return err
 	}

@@ -457,6 +457,44 @@ func TestRolling_HaltedAfterBatch(t *testing.T) {
 	}
 }
 
+// TestRolling_InterruptedInBatch expects a report when the gateway exits before a batch is healthy.
+func TestRolling_InterruptedInBatch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServiceCluster(newAllocation(0), newAllocation(1), newAllocation(2))
+		s.restart = func(a *backends.Allocation) error {
+			if len(s.requests) == 1 {
+				startTasks(a, "")
+			}
+			return nil // the second one keeps stopping
+		}
+		registry, _ := ops.Open("")
+		started, err := registry.Start(backends.JobRef{ID: "web"}, "wim", "restart web")
+		if err != nil {
+			t.Fatal(err)
+		}
+		op := ops.Operation{Op: started, Cluster: s, Writer: s}
+		go func() { op.Finish(newRolling(s, Part{}).Run(t.Context(), op)) }()
+		time.Sleep(10 * time.Second)
+		registry.Close("the gateway is being stopped")
+		grace, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		registry.Wait(grace)
+		_, err = op.Finished()
+		const want = "the restart of web stopped after 1 of 3 allocations: the gateway is being stopped: " +
+			"11111111: task nginx is still stopping"
+		if err == nil || err.Error() != want || !errors.Is(err, ops.ErrHalted) {
+			t.Errorf("got %v, want %s", err, want)
+		}
+		report := []string{
+			"restarted: web[0] 00000000", "restarted but not confirmed healthy: web[1] 11111111",
+			"not restarted: web[2] 22222222",
+		}
+		if got := notes(op); len(got) < 3 || !slices.Equal(got[len(got)-3:], report) {
+			t.Errorf("got the notes %q, want them to end with %q", got, report)
+		}
+	})
+}
+
 func TestRolling_SkipsReplacedTargets(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServiceCluster(newAllocation(0), newAllocation(1), newAllocation(2), newAllocation(3), newAllocation(4))

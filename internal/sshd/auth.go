@@ -2,9 +2,14 @@ package sshd
 
 import (
 	"errors"
+	"net"
+	"net/netip"
 	"slices"
 
 	gossh "golang.org/x/crypto/ssh"
+
+	"nomadctld/acl"
+	"nomadctld/internal/audit"
 )
 
 // Names of the extensions in Permissions that hold the proven identity. Only verifiedKeyCallback writes them and only
@@ -32,16 +37,21 @@ func (s *Server) serverConfig(c *connection, ciphers []string) *gossh.ServerConf
 var errNoSuchUser = errors.New("no such user with that key")
 
 // offeredKeyCallback decides whether a client may go ahead and prove an offered key. It grants nothing. Like sshd, it
-// rejects a second login name on a connection.
+// rejects a second login name on a connection. The client does not learn the reason.
 func (s *Server) offeredKeyCallback(
 	c *connection,
 ) func(gossh.ConnMetadata, gossh.PublicKey) (*gossh.Permissions, error) {
 	return func(meta gossh.ConnMetadata, key gossh.PublicKey) (perms *gossh.Permissions, err error) {
 		err = errNoSuchUser
 		defer s.recoverPanic("login", meta.RemoteAddr().String())
-		tried := newLoginAttempt(meta.User(), gossh.FingerprintSHA256(key))
+		tried := newLoginAttempt(meta.User(), key)
 		same := c.sameLogin(tried.login)
-		if _, ok := s.Users.Find(meta.User(), string(key.Marshal())); !ok || !same {
+		_, refused := s.Users.Find(s.newProof(meta, string(key.Marshal())))
+		if !same {
+			refused = acl.ErrNoSuchUser
+		}
+		if refused != nil {
+			tried.reason = refused.Error()
 			c.addRefused(tried)
 			return nil, errNoSuchUser
 		}
@@ -60,17 +70,42 @@ func (s *Server) verifiedKeyCallback(
 		err = errNoSuchUser
 		defer s.recoverPanic("login", meta.RemoteAddr().String())
 		wire := string(key.Marshal())
-		if _, ok := s.Users.Find(meta.User(), wire); !ok {
+		if _, err := s.Users.Find(s.newProof(meta, wire)); err != nil {
 			return nil, errNoSuchUser
 		}
 		if !s.addLogin(c, meta.User()) {
 			return nil, errTooManyConnections
 		}
-		return &gossh.Permissions{Extensions: map[string]string{provenLogin: meta.User(), provenKey: wire}}, nil
+		perms = &gossh.Permissions{Extensions: map[string]string{provenLogin: meta.User(), provenKey: wire}}
+		if cert, ok := key.(*gossh.Certificate); ok { // Find checks source-address; the library does so too
+			perms.CriticalOptions = cert.CriticalOptions
+		}
+		return perms, nil
 	}
 }
 
-// provenIdentity returns the login and the public key (SSH wire format) that the client of conn has proven.
+// newProof returns the proof of a login with a key or certificate in SSH wire format.
+func (s *Server) newProof(conn gossh.ConnMetadata, wire string) acl.Proof {
+	return acl.Proof{Login: conn.User(), Key: wire, Remote: addressOf(conn.RemoteAddr()), Time: s.time()}
+}
+
+// addressOf returns the IP address of a client, or the zero Addr.
+func addressOf(addr net.Addr) netip.Addr {
+	address, _ := netip.ParseAddrPort(addr.String())
+	return address.Addr()
+}
+
+// currentLogin returns what the proven key or certificate of a connection grants now, or why it is no longer accepted.
+func (s *Server) currentLogin(conn *gossh.ServerConn) (acl.Login, error) {
+	_, key, err := provenIdentity(conn)
+	if err != nil {
+		return acl.Login{}, err
+	}
+	return s.Users.Find(s.newProof(conn, key))
+}
+
+// provenIdentity returns the login and the public key or certificate (SSH wire format) that the client of conn has
+// proven.
 func provenIdentity(conn *gossh.ServerConn) (login, key string, err error) {
 	if conn.Permissions == nil {
 		return "", "", errNoSuchUser
@@ -82,11 +117,19 @@ func provenIdentity(conn *gossh.ServerConn) (login, key string, err error) {
 	return login, key, nil
 }
 
-// fingerprint returns the SHA-256 fingerprint of a key in wire format, or "".
-func fingerprint(wire string) string {
+// describeKey returns the SHA-256 fingerprint of a key in wire format. Of a certificate, it returns the fingerprint of
+// its key, as ssh-keygen -l does, and the data of the certificate.
+func describeKey(wire string) (fingerprint string, cert *audit.Certificate) {
 	key, err := gossh.ParsePublicKey([]byte(wire))
 	if err != nil {
-		return ""
+		return "", nil
+	}
+	return fingerprintOf(key), audit.NewCertificate(key)
+}
+
+func fingerprintOf(key gossh.PublicKey) string {
+	if cert, ok := key.(*gossh.Certificate); ok {
+		key = cert.Key
 	}
 	return gossh.FingerprintSHA256(key)
 }

@@ -29,15 +29,18 @@ type channel struct {
 	recoverPanic func(what, who string) // for the goroutines of the channel
 	commandDone  chan struct{}          // closed when the command has finished
 	signals      *console.Signals
+	noTerminal   string        // why the login may not have a terminal; "": it may
 	sshChannel   gossh.Channel // set by Accept
 	input        *clientInput  // set by Accept
 
 	mu            sync.Mutex    // guards the fields below
 	stdout        *outputStream // nil before the command starts
+	noticeStream  *textWriter   // nil: no command is running, or the stop notice was printed
 	stdoutClosed  bool          // the client reads no more of stdout
 	started       bool
 	fromSubsystem bool // the command is the name of a subsystem
 	terminal      *console.Terminal
+	ptyRefused    bool // because of noTerminal
 	noColor       bool
 	locale        []string // LANG and LC_* of the client, K=V
 }
@@ -205,6 +208,10 @@ func (c *channel) pty(payload []byte) bool {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.noTerminal != "" {
+		c.ptyRefused = true
+		return false
+	}
 	if c.started || c.terminal != nil {
 		return false
 	}
@@ -214,6 +221,16 @@ func (c *channel) pty(payload []byte) bool {
 	}
 	c.terminal = terminal
 	return true
+}
+
+// terminalRefusal returns why a terminal was requested and refused, or "".
+func (c *channel) terminalRefusal() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.ptyRefused {
+		return ""
+	}
+	return c.noTerminal
 }
 
 // resize accepts a window change of the terminal.

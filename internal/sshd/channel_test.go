@@ -167,10 +167,10 @@ func TestEvents_LoginRefusedByALimit(t *testing.T) {
 	conn, _ := net.Pipe()
 	c := newConnection(conn, Limits{GreetingTimeout: time.Minute, HandshakeTimeout: time.Minute})
 	defer c.Close()
-	c.setAccepted(newLoginAttempt("ann", "SHA256:x"))
+	c.setAccepted(newLoginAttempt("ann", newKey(t).PublicKey()))
 	r.recordFailure(c, &gossh.ServerAuthError{Errors: []error{errTooManyConnections}})
 	if len(events) != 1 || events[0].Kind != audit.LoginRefused || events[0].User != "ann" ||
-		!strings.Contains(events[0].Error, errTooManyConnections.Error()) {
+		!strings.Contains(events[0].Error, errTooManyConnections.Error()) || events[0].Decision != audit.Failed {
 		t.Errorf("got %+v, want one refused login of ann", events)
 	}
 }

@@ -17,6 +17,8 @@ import (
 	"time"
 
 	gossh "golang.org/x/crypto/ssh"
+
+	"nomadctld/internal/audit"
 )
 
 // connection is the TCP connection of a client with its state.
@@ -53,8 +55,13 @@ type connection struct {
 	sessionRefusal  error          // reason why no session may run a command
 }
 
-// loginAttempt is a login and the fingerprint of a key, sent by an unauthenticated client.
-type loginAttempt struct{ login, key string }
+// loginAttempt is a login and a key, sent by an unauthenticated client.
+type loginAttempt struct {
+	login  string
+	key    string             // fingerprint
+	cert   *audit.Certificate // nil: a key
+	reason string             // why it was refused
+}
 
 // newConnection returns the state of a new client. It closes the connection after the greeting timeout.
 func newConnection(conn net.Conn, limits Limits) *connection {
@@ -288,16 +295,16 @@ func (c *connection) writeSession(w io.Writer, p []byte) (int, error) {
 }
 
 const (
-	maxRefused = 8  // remembered attempts; x/crypto allows 6
-	maxLogin   = 64 // bytes; no user's login is longer
+	maxRefused = 8   // remembered attempts; x/crypto allows 6
+	maxLogin   = 256 // bytes; config allows 64 characters
 )
 
 // newLoginAttempt returns an attempt of an unauthenticated client. It truncates the login.
-func newLoginAttempt(login, fingerprint string) loginAttempt {
+func newLoginAttempt(login string, key gossh.PublicKey) loginAttempt {
 	if len(login) > maxLogin {
 		login = strings.ToValidUTF8(login[:maxLogin], "") + "..."
 	}
-	return loginAttempt{login, fingerprint}
+	return loginAttempt{login: login, key: fingerprintOf(key), cert: audit.NewCertificate(key)}
 }
 
 // sameLogin reports whether the client has used only this login.
@@ -313,7 +320,8 @@ func (c *connection) sameLogin(login string) bool {
 func (c *connection) addRefused(a loginAttempt) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.refusedAttempts) < maxRefused && !slices.Contains(c.refusedAttempts, a) {
+	same := func(b loginAttempt) bool { return a.login == b.login && a.key == b.key && a.reason == b.reason }
+	if len(c.refusedAttempts) < maxRefused && !slices.ContainsFunc(c.refusedAttempts, same) {
 		c.refusedAttempts = append(c.refusedAttempts, a)
 	}
 }

@@ -42,8 +42,7 @@ func serveForMemory(key string) {
 	if err != nil {
 		panic(err)
 	}
-	users := acl.NewDirectory()
-	users.Add(acl.User{Login: "ann", Groups: []acl.Group{{}}}, string(public.Marshal()))
+	users := acl.NewDirectory(acl.Rules{Accounts: []acl.Account{newAccount("ann", public)}})
 	hostKey, err := ParseHostKeys([]byte(os.Getenv("NOMADCTLD_TEST_HOSTKEY")))
 	if err != nil {
 		panic(err)

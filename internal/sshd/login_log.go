@@ -11,7 +11,10 @@ import (
 
 	gossh "golang.org/x/crypto/ssh"
 
+	"nomadctld/acl"
 	"nomadctld/internal/audit"
+	"nomadctld/internal/metrics"
+	"nomadctld/router"
 )
 
 // loginLog records failed logins in the log and the audit log. Client data is truncated and records are throttled, so
@@ -56,6 +59,7 @@ func (l *loginLog) flush() {
 
 // recordNoSlot records a connection that was closed because of limits.connections.
 func (l *loginLog) recordNoSlot(c *connection) {
+	l.server.Metrics.ConnectionRefused(metrics.RefusedByLimit)
 	if l.noSlot.allow(c.network) {
 		l.server.Log.Warn("connection refused",
 			"why", "too many connections (limits.connections)", "remote", c.remote())
@@ -64,6 +68,7 @@ func (l *loginLog) recordNoSlot(c *connection) {
 
 // closeDisplaced closes a connection in favour of a newer one, and logs that.
 func (l *loginLog) closeDisplaced(c *connection) {
+	l.server.Metrics.ConnectionRefused(metrics.Displaced)
 	c.Close()
 	if l.displacedConns.allow(c.network) {
 		l.server.Log.Warn("connection closed",
@@ -75,30 +80,56 @@ func (l *loginLog) closeDisplaced(c *connection) {
 // wrong signature for an accepted key is the most serious: somebody presents a user's public key.
 func (l *loginLog) recordFailure(c *connection, err error) {
 	tried, accepted := c.attempts()
+	reason := metrics.NoKeyOffered
+	defer func() { l.server.Metrics.LoginFailed(reason) }()
 	var noCommon *gossh.AlgorithmNegotiationError
 	switch {
 	case accepted != nil && !c.authenticated.Load() && !isDisconnect(err):
+		reason = metrics.ForgedSignature
 		l.recordRefused(c, l.forgedLogins, "login with a forged signature", *accepted, err)
 	case isTooManyConnections(err) && accepted != nil:
+		reason = metrics.UserLimit
 		l.recordRefused(c, l.failedLogins, "login refused", *accepted, errTooManyConnections)
 	case accepted != nil:
+		reason = metrics.NotSigned
 		l.recordRefused(c, l.failedLogins, "login failed", *accepted,
 			errors.New("the client offered a public key but did not sign with the private key"))
 	case len(tried) > 0:
-		keys := make([]string, len(tried))
-		for i, a := range tried {
-			keys[i] = a.key
-			if a.login != tried[0].login {
-				keys[i] += " as " + a.login
-			}
-		}
-		l.recordRefused(c, l.failedLogins, "login failed", tried[0],
-			errors.New("no such user with that key: "+strings.Join(keys, ", ")))
+		reason = metrics.UnknownKey
+		attempt, why := describeRefused(tried)
+		l.recordRefused(c, l.failedLogins, "login failed", attempt, why)
 	case errors.As(err, &noCommon):
+		reason = metrics.NoCommonAlgorithm
 		if l.badHandshakes.allow(c.network) {
 			l.server.Log.Info("handshake failed", "remote", c.remote(), "error", truncateText(err.Error()))
 		}
 	}
+}
+
+// describeRefused returns the attempt that explains a failed login best, and the reasons. Clients offer all their keys,
+// so an attempt with a certificate or a known key comes first, with its own reason.
+func describeRefused(tried []loginAttempt) (loginAttempt, error) {
+	unknown := acl.ErrNoSuchUser.Error()
+	var keys, reasons []string
+	best := tried[0]
+	for _, a := range tried {
+		key := a.key
+		if a.login != tried[0].login {
+			key += " as " + a.login
+		}
+		if a.reason == unknown {
+			keys = append(keys, key)
+			continue
+		}
+		if len(reasons) == 0 {
+			best = a
+		}
+		reasons = append(reasons, a.reason+": "+key)
+	}
+	if len(keys) > 0 {
+		reasons = append(reasons, unknown+": "+strings.Join(keys, ", "))
+	}
+	return best, errors.New(strings.Join(reasons, "; "))
 }
 
 // recordRefused writes a refused login to the log and the audit log.
@@ -110,12 +141,20 @@ func (l *loginLog) recordRefused(c *connection, t *logThrottle, event string, tr
 	if t == l.forgedLogins {
 		logEvent = l.server.Log.Warn
 	}
+	decision := audit.Denied
+	if errors.Is(why, errTooManyConnections) {
+		decision = audit.Failed
+	}
 	text := truncateText(why.Error())
-	logEvent(event, "remote", c.remote(), "login", tried.login, "key", tried.key, "error", text)
+	args := []any{"remote", c.remote(), "login", tried.login, "key", tried.key}
+	if cert := tried.cert; cert != nil {
+		args = append(args, "serial", cert.Serial, "key_id", cert.KeyID, "ca", cert.CA)
+	}
+	logEvent(event, append(args, "error", text)...)
 	l.server.record(audit.Event{
 		Kind: audit.LoginRefused, Time: c.start.UTC(), Connection: c.id,
-		User: tried.login, Key: tried.key, Remote: c.remote(), Command: []string{},
-		Decision: audit.Denied, Error: event + ": " + text,
+		User: tried.login, Key: tried.key, Certificate: tried.cert, Remote: c.remote(), Command: []string{},
+		Decision: decision, Error: event + ": " + text,
 	})
 }
 
@@ -151,13 +190,15 @@ func (s *Server) recordLogin(c *connection, conn *gossh.ServerConn) (disconnecte
 	if err != nil {
 		return func() {}
 	}
+	fingerprint, cert := describeKey(key)
+	s.Metrics.LoggedIn()
 	event := audit.Event{
 		Kind: audit.Login, Time: time.Now().UTC(), Connection: c.id,
-		User: login, Key: fingerprint(key), Remote: c.remote(),
+		User: login, Key: fingerprint, Certificate: cert, Remote: c.remote(),
 		Command: []string{}, Decision: audit.Allowed,
 	}
 	if why := c.sessionLimitError(); why != nil {
-		event.Decision, event.Error = audit.Denied, why.Error()
+		event.Decision, event.Error = router.RefusalDecision(why), why.Error()
 	}
 	s.record(event)
 	return func() {

@@ -179,15 +179,16 @@ func TestLoginLog_Summaries(t *testing.T) {
 		s := &Server{Log: slog.New(slog.NewTextHandler(w, nil)), Record: w.record}
 		r := newLoginLog(s)
 		conn, _ := net.Pipe()
+		attempt := newLoginAttempt("ann", newKey(t).PublicKey())
 		for range 40 {
 			c := newConnection(conn, Limits{GreetingTimeout: time.Second, HandshakeTimeout: time.Second})
-			c.addRefused(newLoginAttempt("ann", "SHA256:x"))
+			c.addRefused(attempt)
 			r.recordFailure(c, &gossh.ServerAuthError{})
 			r.recordNoSlot(c)
 			r.closeDisplaced(c)
 		}
 		forger := newConnection(conn, Limits{GreetingTimeout: time.Second, HandshakeTimeout: time.Second})
-		forger.setAccepted(newLoginAttempt("ann", "SHA256:x"))
+		forger.setAccepted(attempt)
 		r.recordFailure(forger, errors.New("ssh: signature did not verify"))
 		forger.Close()
 		time.Sleep(reportInterval)

@@ -17,6 +17,7 @@ import (
 
 	"nomadctld/acl"
 	"nomadctld/internal/audit"
+	"nomadctld/internal/metrics"
 	"nomadctld/router"
 )
 
@@ -28,7 +29,9 @@ type Server struct {
 	Limits   Limits
 	Log      *slog.Logger
 	Record   func(audit.Event) // logins, failed logins and disconnects; nil: not recorded
+	Metrics  *metrics.Recorder // may be nil
 
+	now        func() time.Time // for the validity of keys and certificates; nil: time.Now
 	ssh        *ssh.Server
 	commandCtx context.Context // canceled to stop all commands
 
@@ -40,6 +43,8 @@ type Server struct {
 	mu    sync.Mutex // guards the fields below
 	conns map[*connection]struct{}
 	usage map[string]*userUsage // by login
+
+	stopAt time.Time // when running commands are canceled; zero: the server is not stopping
 }
 
 // Limits bounds the resources of clients. A zero value means the default in brackets, if there is one. The
@@ -82,11 +87,13 @@ func setDefault[T comparable](v *T, value T) {
 }
 
 // Serve accepts connections on l until ctx ends. Then it closes idle connections, gives running commands a grace
-// period, cancels them with router.ErrGatewayStopping and finally closes their connections. It returns nil afterwards,
-// or the error of Accept. Commands that do not stop are logged and abandoned.
+// period and prints that, cancels them with router.ErrGatewayStopping and finally closes their connections. It returns
+// nil afterwards, or the error of Accept. Commands that do not stop are logged and abandoned.
 func (s *Server) Serve(ctx context.Context, l net.Listener, grace time.Duration) error {
 	s.Limits.setDefaults()
+	s.mu.Lock() // Connections may be called before Serve
 	s.conns, s.usage = map[*connection]struct{}{}, map[string]*userUsage{}
+	s.mu.Unlock()
 	s.backlog = newInputBacklog()
 	s.admission = newAdmission(s.Limits.Unauthenticated)
 	s.loginLog = newLoginLog(s)
@@ -100,6 +107,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, grace time.Duration)
 	if err := s.accept(l); ctx.Err() == nil {
 		return err
 	}
+	s.announceStop(grace)
 	const (
 		interval   = 20 * time.Millisecond
 		closeGrace = time.Second // for commands whose connection was closed
@@ -195,13 +203,14 @@ func (s *Server) serve(c *connection, login *pendingLogin) {
 	defer cancel()
 	disconnected = s.recordLogin(c, conn)
 	s.goRecover("keepalive", c, func() { s.keepAlive(ctx, c, conn) })
+	s.goRecover("login expiry", c, func() { s.watchLogin(ctx, c, conn) })
 	s.goRecover("requests", c, func() { gossh.DiscardRequests(requests) }) // also refuses keepalives, as OpenSSH does
 	for channel := range channels {
 		switch kind := channel.ChannelType(); {
 		case kind == "session":
 			s.goRecover("session", c, func() { s.session(ctx, c, conn, channel) })
 		case slices.Contains(forwardChannels, kind):
-			channel.Reject(gossh.Prohibited, forwardRefusal)
+			channel.Reject(gossh.Prohibited, s.forwardRefusal(conn))
 		default:
 			channel.Reject(gossh.UnknownChannelType, "unsupported channel type")
 		}
@@ -217,6 +226,7 @@ func (s *Server) handshake(
 	}()
 	client, init, err := c.exchangeVersions()
 	if err != nil {
+		s.Metrics.LoginFailed(metrics.NoHandshake)
 		return nil, nil, nil, err
 	}
 	ciphers := offeredCiphers(gossh.SupportedAlgorithms().Ciphers, client, init)

@@ -15,6 +15,7 @@ import (
 	gossh "golang.org/x/crypto/ssh"
 
 	"nomadctld/acl"
+	"nomadctld/internal/authkeys"
 	"nomadctld/router"
 )
 
@@ -91,9 +92,9 @@ func serveOn(t *testing.T, l net.Listener, connect func() (net.Conn, error), lim
 ) *testServer {
 	t.Helper()
 	s := &testServer{connect: connect, ann: newKey(t), bob: newKey(t), stopped: make(chan struct{})}
-	users := acl.NewDirectory()
-	users.Add(acl.User{Login: "ann", Groups: []acl.Group{{}}}, string(s.ann.PublicKey().Marshal()))
-	users.Add(acl.User{Login: "bob", Groups: []acl.Group{{}}}, string(s.bob.PublicKey().Marshal()))
+	users := acl.NewDirectory(acl.Rules{Accounts: []acl.Account{
+		newAccount("ann", s.ann.PublicKey()), newAccount("bob", s.bob.PublicKey()),
+	}})
 	s.Server = &Server{
 		HostKeys: []gossh.Signer{newKey(t)}, Users: users, Handler: handler, Limits: withTestLimits(limits),
 		Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
@@ -107,6 +108,13 @@ func serveOn(t *testing.T, l net.Listener, connect func() (net.Conn, error), lim
 	}()
 	t.Cleanup(func() { stop(); <-s.stopped })
 	return s
+}
+
+// newAccount returns a user with a key and without rights.
+func newAccount(login string, key gossh.PublicKey) acl.Account {
+	return acl.Account{
+		User: acl.User{Login: login, Groups: []acl.Group{{}}}, Keys: []authkeys.Key{{Public: key}},
+	}
 }
 
 func (s *testServer) dial(t *testing.T, user string, keys ...gossh.Signer) (*gossh.Client, error) {

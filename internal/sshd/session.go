@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"sync"
 	"sync/atomic"
@@ -12,7 +13,6 @@ import (
 	gossh "golang.org/x/crypto/ssh"
 
 	"nomadctld/internal/console"
-	"nomadctld/internal/escape"
 	"nomadctld/router"
 )
 
@@ -33,6 +33,9 @@ func (s *Server) session(ctx context.Context, c *connection, conn *gossh.ServerC
 	ch := &channel{
 		NewChannel: newChannel, conn: c, sshConn: conn, id: c.nextSessionID(),
 		recoverPanic: s.recoverPanic, commandDone: make(chan struct{}),
+	}
+	if login, err := s.currentLogin(conn); err == nil { // otherwise the command is refused
+		ch.noTerminal = login.NoTerminal
 	}
 	// Do not inherit the connection's context: it is canceled without a cause, and the channel has its own.
 	ch.ctx, ch.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
@@ -65,22 +68,32 @@ func (s *Server) handle(sess ssh.Session) {
 	terminal, locale, noColor := ch.settings()
 	stdout, stderr := &outputStream{w: sess, cancel: ch.cancel}, &outputStream{w: sess.Stderr(), cancel: ch.cancel}
 	ch.setStdout(stdout)
-	text := textWriter{stderr, terminal != nil}
+	client := &console.Console{
+		Stdin:  sessionInput{sess, sync.OnceValue(ch.confirmEOF)},
+		Stdout: textWriter{stdout, terminal != nil}, Stderr: textWriter{stderr, terminal != nil},
+		ByteOutput: console.ByteOutput{Stdout: stdout, Stderr: stderr},
+		Terminal:   terminal, Signals: ch.signals, NoColor: noColor,
+	}
+	if terminal != nil { // as console.StatusWriter
+		ch.setNoticeStream(textWriter{stdout, true})
+	} else {
+		ch.setNoticeStream(textWriter{stderr, false})
+	}
+	if why := ch.terminalRefusal(); why != "" {
+		fmt.Fprintln(client.Stderr, client.Message("nomadctld: no terminal: "+why))
+	}
+	s.printStopNotice(ch)
 	err := s.runCommand(ch, &router.Request{
+		Console: client,
 		Session: router.Session{
 			Connection: ch.conn.id, ID: ch.id, Remote: sess.RemoteAddr().String(),
 			Line: sess.RawCommand(), Subsystem: ch.isSubsystem(), Locale: locale,
 		},
-		Console: &console.Console{
-			Stdin:  sessionInput{sess, sync.OnceValue(ch.confirmEOF)},
-			Stdout: textWriter{stdout, terminal != nil}, Stderr: text,
-			ByteOutput: console.ByteOutput{Stdout: stdout, Stderr: stderr},
-			Terminal:   terminal, Signals: ch.signals, NoColor: noColor,
-		},
 	})
+	ch.dropNoticeStream()
 	if !router.IsQuiet(err) {
 		for _, line := range router.ErrorLines(err) {
-			io.WriteString(text, "nomadctld: "+escape.Text(line)+"\n")
+			fmt.Fprintln(client.Stderr, client.Message("nomadctld: "+line))
 		}
 	}
 	exited = true
@@ -96,7 +109,8 @@ func (s *Server) runCommand(ch *channel, req *router.Request) (err error) {
 	if unproven != nil {
 		return unproven
 	}
-	req.Session.Login, req.Session.Key, req.Session.Fingerprint = login, key, fingerprint(key)
+	req.Session.Login, req.Session.Key = login, key
+	req.Session.Fingerprint, req.Session.Certificate = describeKey(key)
 	leave, refused := s.acquireSession(ch.conn, login)
 	defer leave()
 	req.Session.LimitErr = refused
@@ -120,9 +134,11 @@ func (in sessionInput) Read(p []byte) (int, error) {
 
 // outputStream is one output stream of a session. Concurrent writes corrupt an SSH channel, so each stream has a lock.
 type outputStream struct {
-	mu sync.Mutex // held while writing
-	w  io.Writer
+	mu      sync.Mutex // held while writing
+	w       io.Writer
+	midLine bool // the last byte was not a newline; guarded by mu
 
+	notice  atomic.Pointer[stopNotice] // to be written between two writes; nil: none
 	closed  atomic.Bool
 	writing atomic.Bool
 	cancel  context.CancelCauseFunc // called before a failed Write returns, so that the context is already canceled
@@ -130,7 +146,14 @@ type outputStream struct {
 
 func (s *outputStream) Write(p []byte) (int, error) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	n, err := s.write(p)
+	s.mu.Unlock()
+	s.flushNotice()
+	return n, err
+}
+
+// write implements Write. The caller holds s.mu.
+func (s *outputStream) write(p []byte) (int, error) {
 	s.writing.Store(true) // set before closed is read; close also sets before it reads, so at least one sees the other
 	defer s.writing.Store(false)
 	if s.closed.Load() {
@@ -138,6 +161,9 @@ func (s *outputStream) Write(p []byte) (int, error) {
 		return 0, router.ErrOutputClosed
 	}
 	n, err := s.w.Write(p)
+	if n > 0 {
+		s.midLine = p[n-1] != '\n'
+	}
 	if err != nil {
 		if err = router.ErrClientDisconnected; s.closed.Load() {
 			err = router.ErrOutputClosed
@@ -160,11 +186,16 @@ type textWriter struct {
 }
 
 func (t textWriter) Write(p []byte) (int, error) {
-	if !t.crlf {
-		return t.outputStream.Write(p)
-	}
-	if _, err := t.outputStream.Write(bytes.ReplaceAll(p, []byte("\n"), []byte("\r\n"))); err != nil {
+	if _, err := t.outputStream.Write(t.encode(p)); err != nil {
 		return 0, err
 	}
 	return len(p), nil
+}
+
+// encode returns the bytes for a text.
+func (t textWriter) encode(text []byte) []byte {
+	if !t.crlf {
+		return text
+	}
+	return bytes.ReplaceAll(text, []byte("\n"), []byte("\r\n"))
 }

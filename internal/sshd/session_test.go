@@ -132,6 +132,23 @@ func TestErrors_OneSafeLineEach(t *testing.T) {
 	}
 }
 
+func TestErrors_WrappedOnTerminal(t *testing.T) {
+	s := startServer(t, Limits{}, func(context.Context, *router.Request) error {
+		return errors.New("no job web (see: ps)")
+	})
+	session, err := s.annsClient(t).NewSession()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := session.RequestPty("xterm", 24, 20, nil); err != nil {
+		t.Fatal(err)
+	}
+	got, err := session.CombinedOutput("x")
+	if want := "nomadctld: no job\r\nweb (see: ps)\r\n"; string(got) != want {
+		t.Errorf("got %q, %v, want %q", got, err, want)
+	}
+}
+
 func TestPanic_EndsOneSession(t *testing.T) {
 	s := startServer(t, Limits{}, func(ctx context.Context, req *router.Request) error {
 		if req.Session.Line == "panic" {

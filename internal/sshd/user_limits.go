@@ -24,6 +24,14 @@ func (s *Server) loginCount() (n int) {
 	return n
 }
 
+// Connections returns the number of open connections before and after the login.
+func (s *Server) Connections() (unauthenticated, authenticated int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	authenticated = s.loginCount()
+	return len(s.conns) - authenticated, authenticated
+}
+
 // addLogin counts an authenticated connection of a user. It returns false if the connection must be closed. A few
 // connections beyond the user's limit are accepted, so that their commands can report the limit.
 func (s *Server) addLogin(c *connection, login string) bool {

@@ -404,8 +404,8 @@ var errOutputClosed = errors.New("the client closed its output")
 
 func (brokenWriter) Write([]byte) (int, error) { return 0, errOutputClosed }
 
-// TestFollow_LastLineNotWritten checks a last line without a newline, which is printed when the task has finished.
-func TestFollow_LastLineNotWritten(t *testing.T) {
+// TestFollow_LastLineOutputFails checks a last line without a newline, which is printed when the task has finished.
+func TestFollow_LastLineOutputFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		task := newTask(0, backends.StateRunning)
 		view, _ := newView(jobOf("running", task), &task, map[string]*fakeLog{

@@ -15,7 +15,8 @@ const (
 	maxMergeCommands = 4  // commands that merge logs at the same time
 
 	// maxMergedLongLogs replaces maxMergedLogs if more than minLongLog lines of each log are requested. The lines that
-	// Docker has rotated away are then read from Nomad's files, and each log occupies a slot until it is printed.
+	// Docker has rotated away are then read from Nomad's files, and each log occupies one of the gateway's few
+	// connections for logs until it is printed.
 	maxMergedLongLogs = 8
 	minLongLog        = 1000 // lines
 )

@@ -28,7 +28,7 @@ func (f Files) Load() (*tls.Config, error) {
 	}
 	config := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: f.ServerName}
 	if f.CA != "" {
-		pem, err := os.ReadFile(f.CA)
+		pem, err := f.ReadCA()
 		if err != nil {
 			return nil, err
 		}
@@ -55,6 +55,14 @@ func (f Files) Load() (*tls.Config, error) {
 		return &cert, nil
 	}
 	return config, nil
+}
+
+// ReadCA returns the content of the CA file, or nil if none is set. Load does not notice when the file changes later.
+func (f Files) ReadCA() ([]byte, error) {
+	if f.CA == "" {
+		return nil, nil
+	}
+	return os.ReadFile(f.CA)
 }
 
 // CertPool returns the certificates in a PEM text. It returns an error if there are none.

@@ -20,18 +20,19 @@ import (
 // scope.
 var mayImport = importTable(`
 .: internal/cli
-acl: backends
+acl: backends internal/authkeys internal/krl internal/loginname
 backends/backendtest: backends
 backends/docker: backends internal/dockerhost internal/procscript internal/safego
 	internal/signals internal/terminate internal/tlsfiles
-backends/nomad: backends internal/procscript internal/safego internal/signals
-	internal/terminate internal/tlsfiles
+backends/nomad: backends internal/metrics internal/procscript internal/safego
+	internal/signals internal/terminate internal/tlsfiles
 commands: backends internal/childjobs internal/cmdline internal/completion
 	internal/console internal/escape internal/jobrelease internal/monitor internal/ops
 	internal/parse internal/pattern internal/phrase internal/render internal/restart
 	internal/safego internal/suggest internal/tasklog internal/jobstate router
-config: internal/cmdline internal/dockerhost internal/suggest internal/tlsfiles
-internal/audit: internal/escape internal/linequeue
+config: internal/authkeys internal/cmdline internal/dockerhost internal/krl
+	internal/loginname internal/suggest internal/tlsfiles
+internal/audit: internal/escape internal/linequeue internal/metrics
 internal/childjobs: backends internal/monitor internal/phrase
 internal/cli: config internal/demo internal/gateway internal/health internal/linequeue
 internal/clusterview: backends internal/safego
@@ -41,7 +42,8 @@ internal/console: backends internal/escape internal/render internal/safego
 internal/demo: config internal/gateway internal/nomadsim internal/nomadsim/jobspec
 	internal/sshfiles router
 internal/gateway: acl backends backends/docker backends/nomad commands config
-	internal/audit internal/clusterview internal/nomadcli internal/ops internal/sshd router
+	internal/audit internal/clusterview internal/health internal/metrics
+	internal/nomadcli internal/ops internal/sshd router
 internal/gen/docs: commands config router
 internal/gen/picture: internal/demo
 internal/jobrelease: backends internal/ops internal/phrase
@@ -61,8 +63,8 @@ internal/prose: commands router
 internal/render: internal/escape
 internal/restart: backends internal/escape internal/jobrelease internal/monitor
 	internal/ops internal/phrase internal/safego
-internal/sshd: acl internal/audit internal/console internal/escape internal/signals
-	router
+internal/sshd: acl internal/audit internal/console internal/escape internal/metrics
+	internal/signals router
 internal/tasklog: backends internal/console internal/escape internal/jobstate
 	internal/phrase internal/render internal/safego
 internal/testenv/dockertest: internal/nomadsim internal/testenv
@@ -71,7 +73,7 @@ internal/testenv/gatewaytest: config internal/audit internal/gateway internal/ss
 internal/testenv/nomadtest: internal/nomadsim internal/nomadsim/jobspec internal/testenv
 router: acl backends internal/audit internal/clusterview internal/cmdline
 	internal/console internal/escape internal/jobstate internal/logjoin internal/logshare
-	internal/nomadcli internal/ops internal/phrase internal/safego internal/suggest
+	internal/metrics internal/nomadcli internal/ops internal/phrase internal/safego internal/suggest
 `)
 
 // importTable parses lines such as "config: internal/suggest": a package, a colon and the packages that it may import.
@@ -91,9 +93,12 @@ func importTable(text string) map[string][]string {
 
 // onlyIn lists the packages that may import a library.
 var onlyIn = map[string][]string{
-	"github.com/fsouza/go-dockerclient": {"backends/docker", "internal/testenv/dockertest"},
-	"github.com/gliderlabs/ssh":         {"internal/sshd"},
-	"github.com/hashicorp/nomad/api":    {"backends/nomad", "internal/nomadsim/jobspec", "internal/testenv/nomadtest"},
+	"github.com/prometheus/client_golang/prometheus": {"internal/metrics"},
+	"github.com/fsouza/go-dockerclient":              {"backends/docker", "internal/testenv/dockertest"},
+	"github.com/gliderlabs/ssh":                      {"internal/sshd"},
+	"github.com/hashicorp/nomad/api": {
+		"backends/nomad", "internal/nomadsim/jobspec", "internal/testenv/nomadtest",
+	},
 }
 
 func TestImports_OnlyAllowed(t *testing.T) {

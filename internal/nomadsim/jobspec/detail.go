@@ -1,6 +1,7 @@
 package jobspec
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"time"
@@ -106,7 +107,7 @@ func (j *Registration) groupDetail(g Group) object {
 func (t Task) detail(j *Registration, restart object) object {
 	return object{
 		"Name": t.Name, "Driver": t.Driver, "Config": t.Config, "Lifecycle": t.Lifecycle(),
-		"Resources": Resources(t.CPU, t.Memory, 0, 0), "RestartPolicy": restart,
+		"Resources": Resources(t.CPU, t.Memory, t.MemoryMax, 0), "RestartPolicy": restart,
 		"Identity": object{
 			"Audience": []string{"nomadproject.io"}, "ChangeMode": "", "ChangeSignal": "", "Env": false,
 			"ExtraClaims": nil, "File": false, "Filepath": "", "Name": "default", "ServiceName": "", "TTL": 0,
@@ -123,10 +124,10 @@ func (t Task) detail(j *Registration, restart object) object {
 
 // Lifecycle returns the lifecycle block of the task, or nil.
 func (t Task) Lifecycle() any {
-	if !t.Sidecar {
+	if t.Hook == "" && !t.Sidecar {
 		return nil
 	}
-	return object{"Hook": "poststart", "Sidecar": true}
+	return object{"Hook": cmp.Or(t.Hook, "poststart"), "Sidecar": t.Sidecar}
 }
 
 // DiskMB is Nomad's default disk size of a group.

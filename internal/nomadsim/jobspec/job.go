@@ -106,12 +106,14 @@ type (
 
 // Task is a task of a group.
 type Task struct {
-	Name    string
-	Driver  string // default docker
-	CPU     int    // MHz; default 100
-	Memory  int    // MiB; default 64
-	Sidecar bool
-	Config  map[string]any // nil: an image or a command, depending on the driver
+	Name      string
+	Driver    string // default docker
+	CPU       int    // MHz; default 100
+	Memory    int    // MiB; default 64
+	MemoryMax int    // MiB; 0: none
+	Hook      string // of the lifecycle block; "" is a main task, or poststart for a sidecar
+	Sidecar   bool
+	Config    map[string]any // nil: an image or a command, depending on the driver
 	// Command runs as a process on this machine, in a temporary directory, while the task is running. When it exits, the
 	// restart policy of the group applies. If it is nil, the task has no process.
 	Command     []string

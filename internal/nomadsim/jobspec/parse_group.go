@@ -73,7 +73,9 @@ func taskSpec(t *api.Task, trusted bool) Task {
 	d := Task{
 		Name: t.Name, Driver: t.Driver, CPU: 100, Memory: 300, Config: t.Config, Env: t.Env, Meta: t.Meta,
 		Constraints: toSpecConstraints(t.Constraints), Services: toSpecServices(t.Services),
-		Sidecar: t.Lifecycle != nil && t.Lifecycle.Sidecar,
+	}
+	if l := t.Lifecycle; l != nil {
+		d.Hook, d.Sidecar = l.Hook, l.Sidecar
 	}
 	if t.Config == nil {
 		d.Config = object{}
@@ -85,6 +87,7 @@ func taskSpec(t *api.Task, trusted bool) Task {
 		if r.MemoryMB != nil {
 			d.Memory = *r.MemoryMB
 		}
+		d.MemoryMax = value(r.MemoryMaxMB)
 	}
 	if l := t.LogConfig; l != nil {
 		d.LogFileSize, d.LogFiles, d.LogsDisabled = int64(value(l.MaxFileSizeMB))*mib, value(l.MaxFiles), value(l.Disabled)

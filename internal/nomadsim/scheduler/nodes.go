@@ -176,7 +176,7 @@ func (p *plan) replaceUnknown(g jobspec.Group, a *store.Allocation) {
 }
 
 // KillClient handles the death of a node's client agent. After the heartbeat timeout the node is down, or disconnected
-// if a group on it has a disconnect block.
+// if a group on it has a disconnect block with lost_after.
 func (sc *Scheduler) KillClient(st *store.State, old *store.Node) {
 	n := *old
 	n.AgentDown, n.Spec.Unreachable = true, true

@@ -117,8 +117,8 @@ func (p *plan) updateBudget(g jobspec.Group, current []*store.Allocation) int {
 	return max(n, 0)
 }
 
-// stopSurplus stops one surplus allocation. It prefers an old allocation with a name that a current one has, then the
-// last old one, or without old ones the current one with the highest index.
+// stopSurplus stops one surplus allocation, the first of these that exists: an old allocation whose name a current one
+// also has, the last old one, the current one with the highest index.
 func (p *plan) stopSurplus(old, current []*store.Allocation, keepCanaries bool) (oldLeft,
 	currentLeft []*store.Allocation,
 ) {

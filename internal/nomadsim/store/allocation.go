@@ -101,7 +101,7 @@ func (a *Allocation) allocatedResources() object {
 		lifecycles[t.Name] = t.Lifecycle()
 		tasks[t.Name] = object{
 			"Cpu":     object{"CpuShares": t.CPU, "ReservedCores": nil},
-			"Memory":  object{"MemoryMB": t.Memory, "MemoryMaxMB": 0},
+			"Memory":  object{"MemoryMB": t.Memory, "MemoryMaxMB": t.MemoryMax},
 			"Devices": nil, "Networks": nil,
 		}
 	}
@@ -115,7 +115,7 @@ func (a *Allocation) allocatedResources() object {
 func (a *Allocation) Detail() object {
 	perTask, cpu, memory := object{}, 0, 0
 	for _, t := range a.Group.Tasks {
-		perTask[t.Name] = jobspec.Resources(t.CPU, t.Memory, 0, 0)
+		perTask[t.Name] = jobspec.Resources(t.CPU, t.Memory, t.MemoryMax, 0)
 		cpu += t.CPU
 		memory += t.Memory
 	}

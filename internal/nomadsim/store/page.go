@@ -105,8 +105,7 @@ func Page[T Row, S any](
 	return out, "", nil
 }
 
-// filterable returns the record whose fields filter expressions name. Filters do not find the fields of embedded
-// structs.
+// filterable returns the record that filter expressions refer to: they do not find the fields of embedded structs.
 func filterable(r Row) any {
 	if j, isJob := r.(*Job); isJob {
 		return &j.Registration

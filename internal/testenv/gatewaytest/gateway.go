@@ -27,6 +27,7 @@ import (
 // Gateway is a gateway for one test. wim owns every job, ann those of team 1.
 type Gateway struct {
 	Address string
+	Metrics string // address of metrics and health; empty unless the settings have metrics.bind
 	Dir     sshfiles.Dir
 	Keys    map[string]ssh.Signer // by user, and hostkey
 	Process *exec.Cmd             // nil if the gateway runs in the process of the test
@@ -54,6 +55,9 @@ func (g *Gateway) Serve(t testing.TB) {
 		t.Fatal(err)
 	}
 	g.SetAddress(t, listening.Addr().String())
+	if address := listening.MetricsAddr(); address != nil {
+		g.Metrics = address.String()
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	served := make(chan struct{})
 	go func() { listening.Serve(ctx); close(served) }()

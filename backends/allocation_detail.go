@@ -1,0 +1,42 @@
+package backends
+
+import "time"
+
+// AllocationDetail is the part of an allocation that lists do not contain. Definitions are those of the allocation's
+// version of the job.
+type AllocationDetail struct {
+	Tasks       []TaskDefinition // in the order in which Nomad starts them
+	Reschedule  ReschedulePolicy
+	NetworkMode string    // of the group: host, bridge, none, cni/NAME; empty: host
+	Ports       []Port    // of the group, in Nomad's order, then those of tasks
+	Disk        uint64    // bytes of ephemeral disk that the group requests
+	Migrating   bool      // Nomad wants to move it, because its node is drained
+	Deadline    time.Time // when Nomad stops it because of the group's max_run_duration; zero: never
+}
+
+// Port is a port that Nomad has assigned to an allocation.
+type Port struct {
+	Label string
+	Task  string // empty: a port of the group
+	Host  string // the address on the node: an IP address
+	Value int    // the port on the node
+	To    int    // the port in the allocation's network; 0: the same as Value
+}
+
+// Task returns the definition of a task. It is the zero value if the allocation's version of the job is not known.
+func (d AllocationDetail) Task(name string) TaskDefinition {
+	for _, t := range d.Tasks {
+		if t.Name == name {
+			return t
+		}
+	}
+	return TaskDefinition{}
+}
+
+// NodeState is the state of a client node.
+type NodeState struct {
+	Status      string // initializing, ready, down or disconnected
+	Ineligible  bool   // Nomad places no new allocations on it
+	Draining    bool
+	DrainForced time.Time // when the drain stops the allocations that are left; zero: never
+}

@@ -1,0 +1,125 @@
+package router
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"nomadctld/acl"
+	"nomadctld/backends"
+)
+
+// access is what a running command or operation uses of its user's access. A nil access is not tracked.
+type access struct {
+	running *Running
+	granted rules   // under which the access was granted
+	session Session // of the user
+	stop    func(error)
+	started time.Time // of an operation, which may outlive its user's certificate; zero: not an operation
+
+	uses []use // guarded by Running.mu
+}
+
+// use is a right that a command uses: on one job, or else on a scope.
+type use struct {
+	right string
+	job   *backends.JobRef
+	scope acl.Scope
+}
+
+// onScope records that a right on a scope is used. It returns an error if the latest configuration does not grant it.
+func (a *access) onScope(right string, scope acl.Scope) error {
+	return a.add(use{right: right, scope: scope})
+}
+
+// onJob records that a right on a job is used. It returns an error if the latest configuration does not grant it.
+func (a *access) onJob(right string, job backends.JobRef) error {
+	return a.add(use{right: right, job: &job})
+}
+
+func (a *access) add(u use) error {
+	if a == nil {
+		return nil
+	}
+	a.running.mu.Lock()
+	a.uses = append(a.uses, u)
+	a.running.mu.Unlock()
+	return a.recheck()
+}
+
+// recheck returns an error if the latest configuration does not grant the access.
+func (a *access) recheck() error {
+	if a == nil {
+		return nil
+	}
+	a.running.mu.Lock()
+	defer a.running.mu.Unlock()
+	if latest := a.running.rules; latest.users != nil && latest.users != a.granted.users {
+		return a.check(latest)
+	}
+	return nil
+}
+
+// release stops tracking.
+func (a *access) release() {
+	if a == nil {
+		return
+	}
+	a.running.mu.Lock()
+	defer a.running.mu.Unlock()
+	delete(a.running.uses, a)
+}
+
+// forOperation returns a copy for an operation that the command starts. stop is called if the access is lost.
+func (a *access) forOperation(stop func(error)) *access {
+	if a == nil {
+		return nil
+	}
+	operation := a.running.track(a.granted, a.session, stop)
+	a.running.mu.Lock()
+	defer a.running.mu.Unlock()
+	operation.started = time.Now()
+	operation.uses = slices.Clone(a.uses)
+	return operation
+}
+
+// check returns an error if the rules do not grant the access. The caller holds Running.mu.
+func (a *access) check(now rules) error {
+	at := a.started
+	if at.IsZero() {
+		at = time.Now()
+	}
+	login, err := a.session.login(now.users, at)
+	if err != nil {
+		return err
+	}
+	for _, u := range a.uses {
+		scope := login.User.Scope(u.right, now.tiers)
+		if u.job != nil {
+			if !scope.Owns(*u.job) {
+				return fmt.Errorf("you no longer have the right %s on %s; ask the gateway's operator", u.right, u.job.ID)
+			}
+			if err := a.checkCluster(now, u.job.Tier); err != nil {
+				return err
+			}
+			continue
+		}
+		if !scope.Covers(u.scope) {
+			return fmt.Errorf("you no longer have the right %s on all the jobs that this command shows; run it again", u.right)
+		}
+		for _, tier := range u.scope.Tiers() {
+			if err := a.checkCluster(now, tier); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// checkCluster returns an error if a tier has become another cluster.
+func (a *access) checkCluster(now rules, tier string) error {
+	if a.granted.cluster(tier) != now.cluster(tier) {
+		return fmt.Errorf("tier %s has another address now; run the command again", tier)
+	}
+	return nil
+}

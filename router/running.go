@@ -1,0 +1,71 @@
+package router
+
+import (
+	"sync"
+
+	"nomadctld/acl"
+)
+
+// Running is the state of running commands and operations. The handlers of successive configurations share it. The zero
+// value is ready to use.
+type Running struct {
+	results resultSlots
+
+	mu    sync.Mutex
+	rules rules                // of the latest configuration; guarded by mu
+	uses  map[*access]struct{} // of running commands and operations; guarded by mu
+}
+
+// rules decide who has access to what.
+type rules struct {
+	users     *acl.Directory // nil: no rules yet
+	tiers     []acl.Tier
+	clusterOf func(tier string) string // identifies the cluster of a tier; nil: each tier is its own cluster
+}
+
+func (r rules) cluster(tier string) string {
+	if r.clusterOf == nil {
+		return tier
+	}
+	return r.clusterOf(tier)
+}
+
+func (g Gateway) rules() rules {
+	r := rules{users: g.Users, tiers: g.Tiers}
+	if g.Runtimes != nil {
+		r.clusterOf = g.Runtimes.ClusterOf
+	}
+	return r
+}
+
+// Apply makes the rules of g those of all running commands and operations. It stops the ones that use access which
+// their user no longer has, and returns how many they are. From now on, a command that an earlier handler has accepted
+// under other rules is stopped too. So call Apply before new commands go to the handler of g.
+func (r *Running) Apply(g Gateway) (stopped int) {
+	next := g.rules()
+	lost := map[*access]error{}
+	r.mu.Lock()
+	r.rules = next
+	for a := range r.uses {
+		if err := a.check(next); err != nil {
+			lost[a] = err
+		}
+	}
+	r.mu.Unlock()
+	for a, err := range lost { // without the lock, which the functions may need
+		a.stop(err)
+	}
+	return len(lost)
+}
+
+// track returns the access of a new command or operation. stop is called at most once, if the access is lost.
+func (r *Running) track(granted rules, session Session, stop func(error)) *access {
+	a := &access{running: r, granted: granted, session: session, stop: stop}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.uses == nil {
+		r.uses = map[*access]struct{}{}
+	}
+	r.uses[a] = struct{}{}
+	return a
+}
