@@ -11,7 +11,9 @@ import (
 
 func TestBatch_Terminal(t *testing.T) {
 	now := time.Date(2026, 12, 1, 4, 0, 0, 0, time.UTC)
-	jobs := []backends.Job{{ID: "p-team1-nightly-import-of-the-catalog"}, {ID: "p-team1-import"}, {ID: "p-x", Stopped: true}}
+	jobs := []backends.Job{
+		{ID: "p-team1-nightly-import-of-the-catalog"}, {ID: "p-team1-import"}, {ID: "p-x", Stopped: true},
+	}
 	for i := range jobs {
 		jobs[i].Namespace = "default"
 	}
@@ -31,9 +33,11 @@ func TestBatch_Terminal(t *testing.T) {
 			"                                                                  [mode]\n" +
 			"                                                                  [priority]\n" +
 			"p-x                                    stopped   -                @daily\n",
-		0: "Job ID                                 Next      At                    Last             Config\n" +
-			"p-team1-nightly-import-of-the-catalog  21h5m0s   2026-12-02T01:05:00Z  complete 7m ago  0 3 * * * Europe/Berlin\n" +
-			"p-team1-import                         dispatch                        -                meta: file [mode] [priority]\n" +
+		120: "Job ID                                 Next      At                    Last             Config\n" +
+			"p-team1-nightly-import-of-the-catalog  21h5m0s   2026-12-02T01:05:00Z  complete 7m ago  " +
+			"0 3 * * * Europe/Berlin\n" +
+			"p-team1-import                         dispatch                        -                " +
+			"meta: file [mode] [priority]\n" +
 			"p-x                                    stopped                         -                @daily\n",
 	} {
 		var got strings.Builder
