@@ -81,7 +81,13 @@ func TestDeployConfig_Loads(t *testing.T) {
 				text = regexp.MustCompile(`(?m)^#([a-z]+ = )`).ReplaceAllString(text, uncomment)
 			}
 			gatewaytest.WritePEM(t, dir, "nomad", "docker")
-			text = strings.ReplaceAll(text, "/etc/nomadctld/", dir.Path("")+"/")
+			for _, path := range []string{"/etc/nomadctld", "/var/log/nomadctld", "/var/lib/nomadctld"} {
+				text = strings.ReplaceAll(text, path+"/", dir.Path("")+"/")
+			}
+			if err := os.WriteFile(dir.Path("nomad-binary"), []byte("#!/bin/sh\n"), 0o700); err != nil {
+				t.Fatal(err)
+			}
+			text = strings.ReplaceAll(text, "/usr/local/bin/nomad", dir.Path("nomad-binary"))
 			text = strings.Replace(text, `key = "ssh-ed25519 AAAA..."`,
 				fmt.Sprintf("key = %q", sshfiles.AuthorizedKeyLine(key)), 1)
 			text = strings.Replace(text, "ssh-ed25519 AAAA...", sshfiles.AuthorizedKeyLine(other), 1)
