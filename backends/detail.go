@@ -99,6 +99,7 @@ type Check struct {
 	Service, Name string
 	Task          string // empty: a check of the group
 	Status        string // success, failure or pending
+	StatusCode    int    // of HTTP; 0: not an HTTP check, or no response
 	Output        string
 	Readiness     bool // a readiness check, not a health check
 	Time          time.Time

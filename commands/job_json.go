@@ -21,13 +21,31 @@ type (
 		Datacenters []string         `json:"datacenters"`
 		NodePool    string           `json:"node_pool"`
 		Submitted   time.Time        `json:"submitted"`
+		Parent      string           `json:"parent" doc:"the parent of a child job; empty: none"`
+		Schedule    *scheduleOutput  `json:"schedule" doc:"of a periodic or parameterized job; null: neither"`
 		Next        *time.Time       `json:"next_launch" doc:"next run of a periodic job; null: none"`
+		Children    *childrenOutput  `json:"children" doc:"numbers of child jobs; null: not periodic or parameterized"`
 		Groups      []groupOutput    `json:"groups" doc:"sorted by name"`
 		Deployment  deployOutput     `json:"deployment" doc:"the latest deployment; empty id: none"`
 		Actions     []actionOutput   `json:"actions" doc:"the actions that the job defines for its tasks"`
 		NotPlaced   []unplacedOutput `json:"not_placed" doc:"groups that cannot be placed, sorted by name"`
 		Evaluations []evalOutput     `json:"evaluations" doc:"newest first"`
 		Allocations []allocOutput    `json:"allocations" doc:"sorted by group and index, newest first"`
+	}
+	scheduleOutput struct {
+		Cron            []string `json:"cron" doc:"empty: not periodic"`
+		TimeZone        string   `json:"time_zone" doc:"empty: UTC"`
+		Disabled        bool     `json:"disabled"`
+		ProhibitOverlap bool     `json:"prohibit_overlap"`
+		Parameterized   bool     `json:"parameterized"`
+		MetaRequired    []string `json:"meta_required" doc:"keys"`
+		MetaOptional    []string `json:"meta_optional" doc:"keys"`
+		Payload         string   `json:"payload" doc:"optional, required or forbidden; empty: not parameterized"`
+	}
+	childrenOutput struct {
+		Pending int `json:"pending"`
+		Running int `json:"running"`
+		Dead    int `json:"dead"`
 	}
 	groupOutput struct {
 		Group    string `json:"group"`
@@ -56,6 +74,7 @@ type (
 		Canaries   int        `json:"canaries"`
 		Promoted   bool       `json:"promoted"`
 		AutoRevert bool       `json:"auto_revert" doc:"Nomad returns to the last stable version if it fails"`
+		Promote    bool       `json:"auto_promote" doc:"Nomad promotes the canaries when they are healthy"`
 		Deadline   *time.Time `json:"progress_deadline" doc:"the deployment fails if nothing becomes healthy before it"`
 	}
 	actionOutput struct {
@@ -74,48 +93,6 @@ type (
 		Description string    `json:"description"`
 		Created     time.Time `json:"created"`
 	}
-	allocOutput struct {
-		ID         string        `json:"id"`
-		Group      string        `json:"group"`
-		Node       string        `json:"node" doc:"the name of the node"`
-		Status     string        `json:"status" doc:"pending, running, complete, failed, lost or unknown"`
-		Desired    string        `json:"desired" doc:"run, stop or evict"`
-		Version    uint64        `json:"version" doc:"of the job"`
-		Created    time.Time     `json:"created"`
-		Modified   time.Time     `json:"modified"`
-		Healthy    *bool         `json:"healthy" doc:"null: unknown"`
-		Replaces   []string      `json:"replaces" doc:"IDs of the failed allocations that it replaces, oldest first"`
-		ReplacedBy string        `json:"replaced_by" doc:"an allocation ID"`
-		Checks     []checkOutput `json:"checks"`
-		Tasks      []taskOutput  `json:"tasks"`
-	}
-	checkOutput struct {
-		Service string    `json:"service"`
-		Check   string    `json:"check"`
-		Task    string    `json:"task" doc:"empty: the check belongs to the group"`
-		Status  string    `json:"status" doc:"success, failure or pending"`
-		Output  string    `json:"output"`
-		Time    time.Time `json:"time"`
-	}
-	taskOutput struct {
-		ExecID    string        `json:"exec_id"`
-		Task      string        `json:"task"`
-		State     string        `json:"state" doc:"pending, running, dead or unknown (may still be running)"`
-		Started   *time.Time    `json:"started" doc:"the last start; null: not started"`
-		Ended     *time.Time    `json:"ended" doc:"null: not finished, or may still be running"`
-		Restarts  int           `json:"restarts"`
-		CPU       *float64      `json:"cpu_mhz" doc:"null: not measured; status --json never measures it"`
-		Memory    *uint64       `json:"memory_bytes" doc:"null: not measured; status --json never measures it"`
-		MemoryMax *uint64       `json:"memory_max_bytes" doc:"the peak; null: not measured; status --json never measures it"`
-		Flags     []string      `json:"flags" doc:"the column Extra of ps in a pipe"`
-		Events    []eventOutput `json:"events" doc:"oldest first"`
-	}
-	eventOutput struct {
-		Time    time.Time         `json:"time"`
-		Type    string            `json:"type"`
-		Message string            `json:"message"`
-		Details map[string]string `json:"details"`
-	}
 )
 
 func jobJSON(job backends.JobDetail, usage map[string]backends.Usage, checks map[string][]backends.Check) jobOutput {
@@ -127,8 +104,15 @@ func jobJSON(job backends.JobDetail, usage map[string]backends.Usage, checks map
 		Evaluations: []evalOutput{}, Allocations: []allocOutput{},
 		Deployment: deployOutput{Groups: []rolloutOutput{}},
 	}
-	if !job.Schedule.Next.IsZero() {
-		out.Next = &job.Schedule.Next
+	out.Parent, out.Next = job.Parent, nextRun(job.Schedule)
+	if s := job.Schedule; s.Parameterized || len(s.Specs) > 0 {
+		out.Schedule = &scheduleOutput{
+			append([]string{}, s.Specs...), s.TimeZone, s.Disabled, s.ProhibitOverlap, s.Parameterized,
+			append([]string{}, s.MetaRequired...), append([]string{}, s.MetaOptional...), s.Payload,
+		}
+	}
+	if c := job.Children; c != nil {
+		out.Children = &childrenOutput{c.Pending, c.Running, c.Dead}
 	}
 	for _, g := range job.Groups {
 		c := g.Counts
@@ -149,39 +133,23 @@ func jobJSON(job backends.JobDetail, usage map[string]backends.Usage, checks map
 		out.Evaluations = append(out.Evaluations, evalOutput{e.ID, e.Trigger, e.Status, e.Description, e.Created})
 	}
 	for _, a := range job.Allocations {
-		one := allocOutput{
-			ID: a.ID, Group: a.Group, Node: a.Node, Status: a.Status, Desired: a.Desired, Version: a.Version, Created: a.Created,
-			Modified: a.Modified, Healthy: a.Healthy, Replaces: []string{}, ReplacedBy: a.Next, Checks: []checkOutput{},
-			Tasks: []taskOutput{},
-		}
-		for _, r := range a.Rescheduled {
-			one.Replaces = append(one.Replaces, r.Previous)
-		}
-		for _, c := range checks[a.ID] {
-			one.Checks = append(one.Checks, checkOutput{c.Service, c.Name, c.Task, c.Status, c.Output, c.Time})
-		}
-		for _, t := range a.Tasks {
-			u := usage[t.ExecID]
-			task := taskOutput{
-				ExecID: t.ExecID, Task: t.Name, State: taskState(a, t), Started: timeOrNull(t.Started),
-				Ended: timeOrNull(a.TaskFinishedAt(t)), Restarts: t.Restarts,
-				CPU: u.CPU, Memory: u.Memory, MemoryMax: u.MemoryMax, Flags: taskFlags(a, t), Events: []eventOutput{},
-			}
-			for _, e := range t.Events {
-				task.Events = append(task.Events, eventOutput{e.Time, e.Type, e.Message, e.Details})
-			}
-			one.Tasks = append(one.Tasks, task)
-		}
-		out.Allocations = append(out.Allocations, one)
+		out.Allocations = append(out.Allocations, allocationJSON(a, usage, checks[a.ID]))
 	}
 	return out
+}
+
+func nextRun(s backends.Schedule) *time.Time {
+	if s.Next.IsZero() {
+		return nil
+	}
+	return &s.Next // in the job's time zone
 }
 
 func deploymentJSON(d backends.Deployment) deployOutput {
 	out := deployOutput{d.ID, d.Version, d.Status, d.Description, []rolloutOutput{}}
 	for _, g := range d.Groups {
 		out.Groups = append(out.Groups, rolloutOutput{
-			g.Group, g.Desired, g.Placed, g.Healthy, g.Unhealthy, g.Canaries, g.Promoted, g.AutoRevert,
+			g.Group, g.Desired, g.Placed, g.Healthy, g.Unhealthy, g.Canaries, g.Promoted, g.AutoRevert, g.AutoPromote,
 			timeOrNull(g.ProgressDeadline),
 		})
 	}

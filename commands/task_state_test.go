@@ -99,15 +99,12 @@ func TestPstree_States(t *testing.T) {
 }
 
 func TestInfo_States(t *testing.T) {
-	job := backends.JobDetail{Job: jobWithAllStates()}
-	job.Allocations = selectAllocations(job.Allocations, nil, nil)
-	text := render.NewDetails(render.Style{})
-	for _, a := range job.Allocations {
-		writeTask(text, a, a.Tasks[0], backends.Usage{}, backends.RestartPolicy{Mode: "fail"}, nil)
-	}
-	got := text.String()
+	view := infoView{job: backends.JobDetail{Job: jobWithAllStates()}, whole: true}
+	view.now = time.Now()
+	view.selectAllocations(false)
+	got := view.text(render.Style{})
 	for _, want := range []string{
-		"3333333333 |unknown ", "|Disconnected |1 hour ago ", "the task may still be running",
+		"3333333333 |unknown ", "|Disconnected |", "|1h ago: the node has lost", "the tasks may still be running",
 		"1111111111 |running ", "5555555555 |failed ",
 	} {
 		if !strings.Contains(got, want) {
@@ -118,7 +115,7 @@ func TestInfo_States(t *testing.T) {
 		t.Errorf("got a lost or complete allocation:\n%s", got)
 	}
 	var states []string
-	for _, a := range jobJSON(job, nil, nil).Allocations {
+	for _, a := range view.json().Allocations {
 		states = append(states, a.Status+" "+a.Tasks[0].State)
 	}
 	if want := []string{"running running", "unknown unknown", "failed dead"}; !slices.Equal(states, want) {

@@ -33,7 +33,8 @@ namespace "*" {
   ]
 }
 
-# Only if docker.host contains {address}: the gateway reads the node to get its address.
+# Needed if docker.host contains {address}: the gateway reads the node to get its address. With it, info also shows
+# whether the node is drained or not eligible.
 # node {
 #   policy = "read"
 # }

@@ -19,6 +19,7 @@ type Access struct {
 	// none. It is set for Spec.CompletesCommands.
 	ClusterFor func(command string) backends.Cluster
 
+	logs              *scopedCluster // the jobs whose logs the user may read
 	runtimes          *RuntimeSelector
 	target            *Target
 	acquireResultSlot func(context.Context) (func(), error) // limitResults; nil: unlimited
@@ -33,6 +34,23 @@ func (a *Access) RuntimeOf(allocation backends.Allocation, task string) TaskRunt
 		allocation = backends.Allocation{} // not owned by anybody
 	}
 	return a.runtimes.forTask(a.Cluster.(*scopedCluster), allocation, task)
+}
+
+// LogReader reads the log of a task. See TaskRuntime.
+type LogReader interface {
+	Log(ctx context.Context, q backends.LogQuery, each func(backends.LogChunk) error) error
+	PreviousLog(ctx context.Context, q backends.LogQuery, each func(backends.LogChunk) error) error
+}
+
+// LogOf returns the log of a task in an allocation of the target's job. It is nil if the user may not run logs on the
+// job.
+func (a *Access) LogOf(allocation backends.Allocation, task string) LogReader {
+	job := a.target.Job
+	if allocation.Tier != job.Tier || allocation.Namespace != job.Namespace || allocation.JobID != job.ID ||
+		!a.logs.owns(allocation) {
+		return nil
+	}
+	return a.runtimes.forTask(a.logs, allocation, task)
 }
 
 // AllowCached accepts cluster responses up to maxAge old, so that all users who watch the same jobs share one query.

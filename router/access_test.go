@@ -84,3 +84,25 @@ func TestRuntimeOf_OtherJob(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestLogOf_NeedsRight(t *testing.T) {
+	for right, want := range map[string]bool{"ps": false, "logs": true} {
+		t.Run(right, func(t *testing.T) {
+			w := newTestGateway(acl.Group{Prefixes: []string{"p-team1-"}, Rights: []string{"probe", right}})
+			web, other := job("production", "default", "p-team1-web"), job("production", "default", "p-team1-api")
+			w.production.jobs, w.Runtimes = []backends.Job{web, other}, &RuntimeSelector{}
+			register(t, Spec{Name: "probe", Args: "JOB", Target: TargetJob}, func(_ context.Context, req *Request) error {
+				if got := req.Access.LogOf(web.Allocations[0], "app") != nil; got != want {
+					t.Errorf("may read the log: got %t, want %t", got, want)
+				}
+				if req.Access.LogOf(other.Allocations[0], "app") != nil {
+					t.Error("got the log of another job")
+				}
+				return nil
+			})
+			if err := w.run("probe p-team1-web"); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}

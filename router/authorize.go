@@ -31,6 +31,8 @@ func authorize(clusters map[string]*clusterview.Shared, runtimes *RuntimeSelecto
 				onList: runner.deleteOutdatedSaved,
 			}
 			access.Cluster, access.runtimes, access.target = scope, runtimes, &req.Target
+			// Its event is not the command's, because another right must not change the command's decision.
+			access.logs = &scopedCluster{owned: req.User.scope("logs"), clusters: clusters, event: new(audit.Event)}
 			if spec.RightSet == Operate || spec.RightSet == Admin {
 				access.Writer = &scopedWriter{owned: scope.owned, writers: runner.writers, event: &req.Event}
 				access.Operations = &Operations{

@@ -40,6 +40,9 @@ func allocationDetail(full *api.Allocation) backends.AllocationDetail {
 		return d
 	}
 	d.Tasks, d.Reschedule = taskDefinitions(g), reschedulePolicy(g.ReschedulePolicy)
+	for i := range d.Tasks {
+		assignLimits(&d.Tasks[i], full.AllocatedResources)
+	}
 	if limit := maxRun(full.Job, g); limit > 0 {
 		d.Deadline = time.Unix(0, full.CreateTime).Add(limit).UTC()
 	}
@@ -87,6 +90,17 @@ func networkPorts(n *api.NetworkResource, task string) (ports []backends.Port) {
 		ports = append(ports, backends.Port{Label: p.Label, Task: task, Host: n.IP, Value: p.Value, To: p.To})
 	}
 	return ports
+}
+
+// assignLimits sets the limits that Nomad has assigned. They differ from the job's: Nomad ignores memory_max unless the
+// cluster permits it, and computes the CPU of reserved cores.
+func assignLimits(d *backends.TaskDefinition, r *api.AllocatedResources) {
+	if r == nil || r.Tasks[d.Name] == nil {
+		return
+	}
+	t := r.Tasks[d.Name]
+	d.CPU, d.Memory = int(t.Cpu.CpuShares), mebibytes(int(t.Memory.MemoryMB))
+	d.MemoryMax = mebibytes(int(t.Memory.MemoryMaxMB))
 }
 
 // taskDefinitions returns the tasks of a group in the order in which Nomad starts them.

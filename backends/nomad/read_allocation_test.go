@@ -46,10 +46,18 @@ func TestAllocationDetail(t *testing.T) {
 				Ports: []api.PortMapping{{Label: "http", HostIP: "192.0.2.1", Value: 20001, To: 80}},
 			},
 			Tasks: map[string]*api.AllocatedTaskResources{
-				"web": {Networks: []*api.NetworkResource{
-					{IP: "192.0.2.1", ReservedPorts: []api.Port{{Label: "old", Value: 8080}}},
-				}},
-				"agent": nil,
+				"web": {
+					Cpu:    api.AllocatedCpuResources{CpuShares: 50},
+					Memory: api.AllocatedMemoryResources{MemoryMB: 64},
+					Networks: []*api.NetworkResource{
+						{IP: "192.0.2.1", ReservedPorts: []api.Port{{Label: "old", Value: 8080}}},
+					},
+				},
+				"agent": {
+					Cpu:    api.AllocatedCpuResources{CpuShares: 5200},
+					Memory: api.AllocatedMemoryResources{MemoryMB: 32, MemoryMaxMB: 64},
+				},
+				"proxy": nil,
 			},
 		},
 	}
@@ -63,7 +71,7 @@ func TestAllocationDetail(t *testing.T) {
 		t.Errorf("got %s, want %s", names, order)
 	}
 	web := backends.TaskDefinition{
-		Name: "web", Driver: "docker", CPU: 50, Memory: 64 << 20, MemoryMax: 128 << 20,
+		Name: "web", Driver: "docker", CPU: 50, Memory: 64 << 20, // Nomad has ignored memory_max
 		Restart: backends.RestartPolicy{Mode: "fail"},
 		Volumes: []backends.VolumeMount{
 			{Name: "data", Type: "host", Source: "shared", Destination: "/data", ReadOnly: true},
@@ -72,7 +80,8 @@ func TestAllocationDetail(t *testing.T) {
 	if d := got.Task("web"); !reflect.DeepEqual(d, web) {
 		t.Errorf("got %+v, want %+v", d, web)
 	}
-	if d := got.Task("agent"); !d.LogsDisabled || d.Cores != 2 || d.Restart.Mode != "delay" || d.Restart.Attempts != 3 {
+	if d := got.Task("agent"); d.CPU != 5200 || d.Memory != 32<<20 || d.MemoryMax != 64<<20 || !d.LogsDisabled ||
+		d.Cores != 2 || d.Restart.Mode != "delay" || d.Restart.Attempts != 3 {
 		t.Errorf("got %+v", d)
 	}
 	got.Tasks = nil

@@ -25,8 +25,8 @@ func (c *Client) Checks(ctx context.Context, allocations []backends.Allocation) 
 		for _, check := range checks {
 			all = append(all, backends.Check{
 				Service: check.Service, Name: check.Check, Task: check.Task, Status: check.Status, Output: check.Output,
-				Readiness: check.Mode == "readiness",
-				Time:      time.Unix(check.Timestamp, 0).UTC(),
+				Readiness: check.Mode == "readiness", StatusCode: check.StatusCode,
+				Time: time.Unix(check.Timestamp, 0).UTC(),
 			})
 		}
 		slices.SortFunc(all, func(x, y backends.Check) int {

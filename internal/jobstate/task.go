@@ -235,6 +235,10 @@ func terminations(t backends.Task) (all []termination) {
 	return all
 }
 
+// Crashed reports whether Nomad has recorded that the task exited without a request and needed to keep running, or
+// failed.
+func Crashed(t backends.Task) bool { return len(terminations(t)) > 0 }
+
 // FinishedWell reports whether e, one of the task's events, is the end of a task that finished without failing.
 func FinishedWell(t backends.Task, e backends.Event) bool {
 	return e.Type == "Terminated" && t.State == backends.StateDead && !t.Failed && exitCode(e) == "0"

@@ -77,16 +77,6 @@ func TestTable_Colors(t *testing.T) {
 	}
 }
 
-func TestDetails_KeepsNewlines(t *testing.T) {
-	notes := NewDetails(Style{})
-	notes.Line("id", "1 hour ago", "Killing", "vault: error\n\x1b[31m* second\r\nthird\u202e")
-	notes.Line("", "now", "x", "y")
-	want := "id |1 hour ago |Killing |vault: error\n\\x1b[31m* second\nthird\\u202e\n   |now        |x       |y\n"
-	if got := notes.String(); got != want {
-		t.Errorf("got\n%q\nwant\n%q", got, want)
-	}
-}
-
 func TestTree_TerminalWidth(t *testing.T) {
 	root := &Tree{Text: "."}
 	root.Add("a\x1b").Add(strings.Repeat("日", 100))

@@ -10,16 +10,17 @@ import (
 // Wrap breaks a line of escaped text at spaces into lines that are at most width columns wide. A longer word is broken
 // at the width. The result has at least one line. A width of 0 is unlimited.
 func Wrap(text string, width int) []string {
-	if width <= 0 || runewidth.StringWidth(text) <= width {
+	if width <= 0 || fitting(text, width) == len(text) {
 		return []string{text}
 	}
 	var lines []string
 	for {
 		text = strings.TrimLeft(text, " ")
-		if runewidth.StringWidth(text) <= width {
+		n := fitting(text, width)
+		if n == len(text) {
 			break
 		}
-		line := runewidth.Truncate(text, width, "")
+		line := text[:n]
 		if line == "" { // one character is wider than the line
 			line = firstRune(text)
 		}
@@ -32,6 +33,17 @@ func Wrap(text string, width int) []string {
 		lines = append(lines, text)
 	}
 	return lines
+}
+
+// fitting returns the length of the longest prefix that fits the width. It reads no more than that, because a message
+// may have a megabyte.
+func fitting(text string, width int) int {
+	for i, r := range text {
+		if width -= runewidth.RuneWidth(r); width < 0 {
+			return i
+		}
+	}
+	return len(text)
 }
 
 func firstRune(text string) string {

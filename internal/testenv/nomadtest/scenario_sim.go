@@ -46,7 +46,7 @@ func addScenario(c *nomadsim.Cluster, now time.Time) {
 	c.AddJob(nomadsim.Job{
 		ID: "p-team1-fail", Submitted: started, Deployment: nomadsim.Deployment{Status: "failed"},
 		Groups: []nomadsim.Group{{
-			Name: "fail", Tasks: []nomadsim.Task{{Name: "fail", Driver: "raw_exec"}},
+			Name: "fail", Tasks: []nomadsim.Task{{Name: "fail", Driver: "raw_exec"}}, Reschedule: &nomadsim.Reschedule{},
 			Allocations: []nomadsim.Allocation{{
 				Node: "node-1", ClientStatus: "failed", Created: started, Modified: started.Add(5 * time.Second), Unhealthy: true,
 				Tasks: map[string]nomadsim.TaskState{"fail": {

@@ -1,0 +1,103 @@
+package commands
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mattn/go-runewidth"
+
+	"nomadctld/backends"
+	"nomadctld/internal/render"
+)
+
+// recordedInfo returns the jobs of testdata/info/jobs.ndjson, by ID. They are jobs in trouble, as the gateway read them
+// from a real Nomad 2.0.6-dev with two client agents. The names of the nodes were edited. The client agent of node-1
+// had been killed when p-lost and p-unknown were read, and node-2 was drained when p-drain was read.
+func recordedInfo(t *testing.T) map[string]*infoView {
+	t.Helper()
+	text, err := os.ReadFile("testdata/info/jobs.ndjson")
+	if err != nil {
+		t.Fatal(err)
+	}
+	views := map[string]*infoView{}
+	for line := range bytes.Lines(text) {
+		var r struct {
+			Now      time.Time
+			Job      backends.JobDetail
+			Children []backends.Job
+			Details  map[string]backends.AllocationDetail
+			Nodes    map[string]backends.NodeState
+			Usage    map[string]backends.Usage
+			Checks   map[string][]backends.Check
+			Excerpts map[string]logExcerpt
+		}
+		if err := json.Unmarshal(line, &r); err != nil {
+			t.Fatal(err)
+		}
+		views[r.Job.ID] = &infoView{
+			now: r.Now, job: r.Job, whole: true, children: r.Children, details: r.Details, nodes: r.Nodes, usage: r.Usage,
+			checks: r.Checks, excerpts: r.Excerpts,
+		}
+	}
+	return views
+}
+
+// recordedJob returns one of them, with the selected allocations.
+func recordedJob(t *testing.T, id string) *infoView {
+	t.Helper()
+	view := recordedInfo(t)[id]
+	if view == nil {
+		t.Fatalf("no job %s in testdata", id)
+	}
+	view.selectAllocations(false)
+	return view
+}
+
+// TestInfoScreen_Problems compares what info prints for each kind of trouble with the files in testdata/info: on
+// terminals of two widths, and in a pipe.
+func TestInfoScreen_Problems(t *testing.T) {
+	for id, view := range recordedInfo(t) {
+		view.selectAllocations(false)
+		name := strings.ReplaceAll(strings.TrimPrefix(id, "p-"), "/", "-")
+		compareInfo(t, name, view)
+	}
+	lost := recordedInfo(t)["p-lost"]
+	for _, a := range lost.job.Allocations {
+		if a.Status == "lost" {
+			lost.whole = false
+			lost.selectTask(a, a.Tasks[0])
+			compareInfo(t, "lost-by-id", lost)
+		}
+	}
+}
+
+func compareInfo(t *testing.T, name string, view *infoView) {
+	t.Helper()
+	for suffix, width := range map[string]int{"80x24": 80, "120x40": 120, "pipe": 0} {
+		got := view.text(render.Style{Width: width})
+		for line := range strings.Lines(got) {
+			if w := runewidth.StringWidth(strings.TrimSuffix(line, "\n")); width > 0 && w > width {
+				t.Errorf("%s: a line of %d columns on a terminal of %d: %q", name, w, width, line)
+			}
+			if width == 0 && line != "\n" && strings.Count(line, "|") < 3 {
+				t.Errorf("%s: a fact on several lines: %q", name, line)
+			}
+		}
+		file := filepath.Join("testdata/info", fmt.Sprintf("%s-%s.txt", name, suffix))
+		if *updateScreens {
+			if err := os.WriteFile(file, []byte(got), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want, err := os.ReadFile(file)
+		if err != nil || got != string(want) {
+			t.Errorf("%s: %v, got\n%swant\n%s", file, err, got, want)
+		}
+	}
+}

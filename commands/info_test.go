@@ -1,0 +1,221 @@
+package commands
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"nomadctld/backends"
+	"nomadctld/internal/render"
+)
+
+func testStyle(width int) render.Style { return render.Style{Width: width} }
+
+func TestInfo_AddressText(t *testing.T) {
+	for _, tc := range []struct {
+		port backends.Port
+		mode string
+		want string
+	}{
+		{backends.Port{Host: "192.0.2.1", Value: 20001}, "", "192.0.2.1:20001"},
+		{backends.Port{Host: "192.0.2.1", Value: 20001, To: 80}, "host", "192.0.2.1:20001 -> 80"},
+		{backends.Port{Host: "192.0.2.1", Value: 80, To: 80}, "host", "192.0.2.1:80"},
+		{backends.Port{Host: "fd00::2", Value: 80}, "bridge", "[fd00::2]:80 (network mode bridge)"},
+		{backends.Port{Host: "192.0.2.1", Value: 80, Task: "web"}, "", "192.0.2.1:80 (task web)"},
+	} {
+		if got := addressText(tc.port, tc.mode); got != tc.want {
+			t.Errorf("%+v: got %q, want %q", tc.port, got, tc.want)
+		}
+	}
+}
+
+func TestInfo_RestartText(t *testing.T) {
+	view := &infoView{now: time.Unix(1000, 0)}
+	delay := backends.RestartPolicy{Attempts: 100, Interval: 10 * time.Minute, Mode: "delay"}
+	for _, tc := range []struct {
+		task   backends.Task
+		policy backends.RestartPolicy
+		want   string
+	}{
+		{backends.Task{Restarts: 139}, delay, "139 restarts; policy: 100 in 10m, then delay"},
+		{
+			backends.Task{Restarts: 1, LastRestart: time.Unix(900, 0)},
+			delay,
+			"1 restart; policy: 100 in 10m, then delay; last restart 1m ago",
+		},
+		{backends.Task{}, backends.RestartPolicy{Mode: "fail"}, "0 restarts; policy: never"},
+		{backends.Task{Restarts: 2}, backends.RestartPolicy{}, "2 restarts"},
+	} {
+		if got := view.restartText(tc.task, tc.policy); got != tc.want {
+			t.Errorf("got %q, want %q", got, tc.want)
+		}
+	}
+}
+
+func TestInfo_UsageText(t *testing.T) {
+	mib, cpu := uint64(1<<20), 3.7
+	used, peak := 34*mib, 40*mib
+	little := uint64(52 << 10)
+	for _, tc := range []struct {
+		usage      backends.Usage
+		definition backends.TaskDefinition
+		want       string
+	}{
+		{
+			backends.Usage{CPU: &cpu, Memory: &used, MemoryMax: &peak},
+			backends.TaskDefinition{CPU: 100, Memory: 64 * mib},
+			"memory 34/64 MiB, peak 40 MiB, CPU 3/100 MHz",
+		},
+		{
+			backends.Usage{Memory: &little},
+			backends.TaskDefinition{CPU: 100, Memory: 16 * mib, MemoryMax: 32 * mib},
+			"memory 52 KiB/32 MiB, reserved 16 MiB, CPU -/100 MHz",
+		},
+		{
+			backends.Usage{},
+			backends.TaskDefinition{Memory: 16 * mib, CPU: 5200, Cores: 2},
+			"memory -/16 MiB, CPU -/5200 MHz (2 reserved cores)",
+		},
+		{backends.Usage{CPU: &cpu, Memory: &used}, backends.TaskDefinition{}, "memory 34 MiB, CPU 3 MHz"},
+	} {
+		if got := usageWithLimits(tc.usage, tc.definition); got != tc.want {
+			t.Errorf("got %q, want %q", got, tc.want)
+		}
+	}
+	got := limitsText(backends.TaskDefinition{CPU: 100, Memory: 16 * mib, MemoryMax: 32 * mib})
+	if want := "memory 16 MiB reserved, 32 MiB at most, CPU 100 MHz"; got != want {
+		t.Errorf("limits: got %q, want %q", got, want)
+	}
+}
+
+func TestInfo_NeedsOfGroup(t *testing.T) {
+	task := func(hook string, sidecar bool, cpu int) backends.TaskDefinition {
+		return backends.TaskDefinition{Hook: hook, Sidecar: sidecar, CPU: cpu, Memory: uint64(cpu) << 20}
+	}
+	g := backends.Group{Tasks: []backends.TaskDefinition{
+		task("prestart", false, 300), task("prestart", true, 10), task("", false, 100), task("", false, 100),
+		task("poststart", false, 50), task("poststop", false, 20),
+	}}
+	if got := needs(g); got != "CPU 310 MHz, memory 310 MiB" {
+		t.Errorf("got %q", got)
+	}
+	g.Tasks[0].CPU = 20
+	if got := needs(g); got != "CPU 260 MHz, memory 310 MiB" {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestInfo_ReschedulePolicyText(t *testing.T) {
+	for _, tc := range []struct {
+		policy backends.ReschedulePolicy
+		want   string
+	}{
+		{
+			backends.ReschedulePolicy{Unlimited: true, Delay: 30 * time.Second, MaxDelay: time.Hour},
+			"unlimited, after 30s to 1h",
+		},
+		{backends.ReschedulePolicy{Attempts: 5, Interval: 24 * time.Hour, Delay: 90 * time.Second}, "5 in 24h, after 1m30s"},
+		{backends.ReschedulePolicy{Delay: time.Second}, "never"},
+	} {
+		if got := reschedulePolicyText(tc.policy); got != tc.want {
+			t.Errorf("got %q, want %q", got, tc.want)
+		}
+	}
+}
+
+func TestInfo_CheckText(t *testing.T) {
+	long := strings.Repeat("word ", 100)
+	for _, tc := range []struct {
+		check backends.Check
+		want  string
+	}{
+		{backends.Check{Output: "nomad: tcp ok"}, "nomad: tcp ok"},
+		{backends.Check{Output: "a\n\n b\t", StatusCode: 500}, "HTTP 500, a b"},
+		{backends.Check{StatusCode: 200}, "HTTP 200"},
+		{backends.Check{Output: "<HTML><H1>404 Not\nFound</H1>\n</HTML>", StatusCode: 404}, "HTTP 404, 404 Not Found"},
+		{backends.Check{Output: long}, long[:maxCheckColumns-1] + "…"},
+	} {
+		if got := checkText(tc.check); got != tc.want {
+			t.Errorf("got %q, want %q", got, tc.want)
+		}
+	}
+}
+
+// TestInfo_SelectAllocations checks which allocations info JOB shows, and how it counts the others.
+func TestInfo_SelectAllocations(t *testing.T) {
+	allocation := func(id, status string, change func(*backends.Allocation)) backends.Allocation {
+		a := backends.Allocation{ID: id, Name: "j.g[0]", Group: "g", Status: status, JobID: "j", Desired: "run"}
+		if change != nil {
+			change(&a)
+		}
+		return a
+	}
+	replaced := func(a *backends.Allocation) { a.Next = "x" }
+	onNode := func(node string) func(*backends.Allocation) {
+		return func(a *backends.Allocation) { a.JobType, a.NodeID = "sysbatch", node }
+	}
+	var many []backends.Allocation
+	for i := range maxFinished + 3 {
+		many = append(many, allocation(fmt.Sprint(i), "complete", onNode(fmt.Sprint(i))))
+	}
+	for name, tc := range map[string]struct {
+		all  []backends.Allocation
+		json bool
+		want string
+	}{
+		"finished ones are left out": {
+			[]backends.Allocation{
+				allocation("1", "running", nil), allocation("2", "complete", nil), allocation("3", "failed", replaced),
+				allocation("4", "failed", nil), allocation("5", "lost", nil), allocation("6", "failed", replaced),
+			}, false, "1 4, left out: 1 complete, 2 failed, 1 lost allocations",
+		},
+		"JSON has replaced ones": {
+			[]backends.Allocation{allocation("1", "running", nil), allocation("3", "failed", replaced)}, true, "1 3",
+		},
+		"the newest of an instance if all are finished": {
+			[]backends.Allocation{allocation("1", "complete", nil), allocation("2", "lost", nil)},
+			false,
+			"1, left out: 1 lost allocation",
+		},
+		"one on each node": {
+			[]backends.Allocation{allocation("1", "complete", onNode("a")), allocation("2", "complete", onNode("b"))},
+			false, "1 2",
+		},
+		"many": {many, false, "0 1 2 3 4 5 6 7 8 9, left out: 3 complete allocations"},
+	} {
+		view := &infoView{job: backends.JobDetail{Job: backends.Job{ID: "j", Allocations: tc.all}}}
+		view.selectAllocations(tc.json)
+		var ids []string
+		for _, a := range view.allocations {
+			ids = append(ids, a.ID)
+		}
+		got := strings.Join(ids, " ")
+		if len(view.leftOut) > 0 {
+			got += ", left out: " + view.leftOutText()
+		}
+		if got != tc.want {
+			t.Errorf("%s: got %q, want %q", name, got, tc.want)
+		}
+	}
+}
+
+func TestInfo_UntrustedNames(t *testing.T) {
+	const evil = "\x1b[2J\u202e"
+	view := recordedJob(t, "p-lifecycle")
+	a := &view.allocations[0]
+	a.Node, a.DesiredReason, a.Desired, a.Name = evil, evil, "stop", evil
+	detail := view.details[a.ID]
+	detail.Ports[0].Label, detail.Ports[0].Host, detail.NetworkMode = evil, evil, evil
+	for i := range detail.Tasks {
+		detail.Tasks[i].Hook = evil
+		detail.Tasks[i].Volumes = []backends.VolumeMount{{Name: evil, Type: evil, Source: evil, Destination: evil}}
+	}
+	view.details[a.ID] = detail
+	view.checks = map[string][]backends.Check{a.ID: {{Name: evil, Service: evil, Output: evil, Status: evil}}}
+	for _, width := range []int{0, 80} {
+		if got := view.text(testStyle(width)); strings.ContainsAny(got, "\x1b\u202e") {
+			t.Errorf("got %q", got)
+		}
+	}
+}
