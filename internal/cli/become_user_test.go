@@ -169,7 +169,9 @@ jobs = "%[1]s/jobs"
 	if code != 1 || strings.Count(got, "\n") != 4 {
 		t.Errorf("got %d and\n%s\nwant 1 and 4 lines", code, got)
 	}
-	for name, owner := range map[string][2]int{"hostkey": {4711, 0}, "token": {0, 4712}, "log": {4711, 0}, "jobs": {4711, 0}} {
+	for name, owner := range map[string][2]int{
+		"hostkey": {4711, 0}, "token": {0, 4712}, "log": {4711, 0}, "jobs": {4711, 0},
+	} {
 		if err := os.Chown(dir.Path(name), owner[0], owner[1]); err != nil {
 			t.Fatal(err)
 		}
