@@ -141,7 +141,7 @@ exec = "nomad"
 file = "%[1]s/log/audit.jsonl"
 jobs = "%[1]s/jobs"
 `, dir.Path(""), sshfiles.AuthorizedKeyLine(key))
-	for name, mode := range map[string]os.FileMode{"nomadctld.toml": 0o644, "token": 0o600} {
+	for name, mode := range map[string]os.FileMode{"nomadctld.toml": 0o640, "token": 0o600} {
 		content := text
 		if name == "token" {
 			content = "secret"
@@ -151,6 +151,9 @@ jobs = "%[1]s/jobs"
 		}
 	}
 	file := dir.Path("nomadctld.toml")
+	if err := os.Chown(file, 0, 4712); err != nil { // readable through the group
+		t.Fatal(err)
+	}
 	if code, got := runSelf(t, "main", "-config", file, "check"); code != 0 ||
 		!strings.Contains(got, "note: checked as root") {
 		t.Errorf("as root: got %d and\n%s", code, got)
@@ -176,7 +179,7 @@ jobs = "%[1]s/jobs"
 			t.Fatal(err)
 		}
 	}
-	if err := os.Chmod(dir.Path("token"), 0o640); err != nil { // readable through the group
+	if err := os.Chmod(dir.Path("token"), 0o640); err != nil {
 		t.Fatal(err)
 	}
 	if code, got := runSelf(t, "main", "-config", file, "check", "--as", as); code != 0 ||
