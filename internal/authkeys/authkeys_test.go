@@ -3,11 +3,13 @@ package authkeys
 import (
 	"crypto/rand"
 	"crypto/rsa"
+	"maps"
 	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -206,6 +208,31 @@ func TestParseNetwork(t *testing.T) {
 		got, err := ParseNetwork(text)
 		if err == nil && got.String() != want || err != nil && !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: got %v, %v, want %s", text, got, err, want)
+		}
+	}
+}
+
+// TestParse_Documented parses the example of the documentation, which must name every option.
+func TestParse_Documented(t *testing.T) {
+	t.Parallel()
+	doc, err := os.ReadFile("../../docs/certificates.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(doc), "\n## Keys files\n")
+	_, example, _ := strings.Cut(section, "```text\n")
+	example, _, _ = strings.Cut(example, "```")
+	key, _, _ := strings.Cut(strings.TrimPrefix(keyA, "ssh-ed25519 "), " ")
+	keys, errs := Parse([]byte(strings.ReplaceAll(example, "AAAA...", key)), time.UTC)
+	if errs != nil || len(keys) != 3 || keys[0].From == nil || keys[1].Command == nil || !keys[2].CertAuthority {
+		t.Errorf("got %+v, %v", keys, errs)
+	}
+	names := slices.Concat(slices.Collect(maps.Keys(flagOptions)), slices.Collect(maps.Keys(valueOptions)),
+		slices.Collect(maps.Keys(notEnforced)))
+	opposites := []string{"agent-forwarding", "x11-forwarding", "user-rc"} // of the options with no-
+	for _, name := range names {
+		if !slices.Contains(opposites, name) && !strings.Contains(section, "`"+name) {
+			t.Errorf("the option %s is not documented", name)
 		}
 	}
 }

@@ -167,7 +167,7 @@ func TestCertificate_Permits(t *testing.T) {
 	}{
 		{"all", "", noForwarding},
 		{
-			"none", "nomadctld: no terminal: your certificate does not permit terminals (it has no permit-pty extension)\n",
+			"none", "nomadctld: no terminal: your certificate does not permit terminals (it has no permit-pty extension)\r\n",
 			"your certificate does not permit port forwarding (it has no permit-port-forwarding extension)",
 		},
 	} {

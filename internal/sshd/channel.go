@@ -29,9 +29,11 @@ type channel struct {
 	recoverPanic func(what, who string) // for the goroutines of the channel
 	commandDone  chan struct{}          // closed when the command has finished
 	signals      *console.Signals
-	noTerminal   string        // why the login may not have a terminal; "": it may
-	sshChannel   gossh.Channel // set by Accept
-	input        *clientInput  // set by Accept
+	noTerminal   string // why the login may not have a terminal; "": it may
+
+	refusedTerminal bool          // noTerminal was printed; only for the goroutine of handleRequests
+	sshChannel      gossh.Channel // set by Accept
+	input           *clientInput  // set by Accept
 
 	mu            sync.Mutex    // guards the fields below
 	stdout        *outputStream // nil before the command starts
@@ -40,7 +42,6 @@ type channel struct {
 	started       bool
 	fromSubsystem bool // the command is the name of a subsystem
 	terminal      *console.Terminal
-	ptyRefused    bool // because of noTerminal
 	noColor       bool
 	locale        []string // LANG and LC_* of the client, K=V
 }
@@ -89,6 +90,11 @@ func (c *channel) handleRequests(requests <-chan *gossh.Request, libraryRequests
 			}
 			libraryRequests <- req
 		case "pty-req":
+			if c.noTerminal != "" {
+				c.refuseTerminal()
+				req.Reply(false, nil)
+				continue
+			}
 			req.Reply(c.pty(req.Payload), nil)
 		case "window-change":
 			req.Reply(c.resize(req.Payload), nil)
@@ -129,14 +135,23 @@ func (c *channel) setStdout(stdout *outputStream) {
 	}
 }
 
-// confirmEOF distinguishes EOF from a lost client. It sends a keepalive and returns io.EOF if the client is still
-// connected, otherwise the cause of the disconnect.
+// confirmEOF distinguishes EOF from a lost client. It returns io.EOF if the client is still connected, otherwise the
+// cause of the disconnect.
 func (c *channel) confirmEOF() error {
+	if err := c.waitForClient(); err != nil {
+		return err
+	}
+	return io.EOF
+}
+
+// waitForClient sends a keepalive and waits until the client responds, so that it has processed what was sent before.
+// It returns the cause of the disconnect if the client is not connected any more.
+func (c *channel) waitForClient() error {
 	// A request on a closed channel fails at once. A client that does not respond in time is treated as connected.
 	const timeout = 5 * time.Second
 	result := make(chan error, 1)
 	go func() {
-		defer c.recoverPanic("EOF check", c.id)
+		defer c.recoverPanic("keepalive", c.id)
 		_, err := c.sshChannel.SendRequest("keepalive@openssh.com", true, nil)
 		result <- err
 	}()
@@ -150,7 +165,7 @@ func (c *channel) confirmEOF() error {
 		return context.Cause(c.ctx)
 	case <-time.After(timeout):
 	}
-	return io.EOF
+	return nil
 }
 
 // startCommand reports whether req may start the session's command: it must be valid and the first.
@@ -192,64 +207,6 @@ func (c *channel) hasStarted() bool {
 	defer c.mu.Unlock()
 	return c.started
 }
-
-// maxTerm bounds the length of TERM. The longest names in terminfo have about 40 bytes.
-const maxTerm = 128
-
-// pty accepts one terminal request before the command.
-func (c *channel) pty(payload []byte) bool {
-	var pty struct {
-		Term                          string
-		Width, Height, XPixel, YPixel uint32
-		Modes                         string
-	}
-	if gossh.Unmarshal(payload, &pty) != nil || len(pty.Term) > maxTerm {
-		return false
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.noTerminal != "" {
-		c.ptyRefused = true
-		return false
-	}
-	if c.started || c.terminal != nil {
-		return false
-	}
-	terminal := console.NewTerminal(pty.Term, clampSize(pty.Width), clampSize(pty.Height))
-	if terminal.SetModes(pty.Modes) != nil {
-		return false
-	}
-	c.terminal = terminal
-	return true
-}
-
-// terminalRefusal returns why a terminal was requested and refused, or "".
-func (c *channel) terminalRefusal() string {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if !c.ptyRefused {
-		return ""
-	}
-	return c.noTerminal
-}
-
-// resize accepts a window change of the terminal.
-func (c *channel) resize(payload []byte) bool {
-	var window struct{ Width, Height, XPixel, YPixel uint32 }
-	if gossh.Unmarshal(payload, &window) != nil {
-		return false
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.terminal == nil {
-		return false
-	}
-	c.terminal.Resize(clampSize(window.Width), clampSize(window.Height))
-	return true
-}
-
-// clampSize limits a number of columns or rows to a plausible value.
-func clampSize(n uint32) int { return int(min(n, 1<<15)) }
 
 // settings returns the client's terminal (nil: none), its locale, and whether it has set NO_COLOR.
 func (c *channel) settings() (terminal *console.Terminal, locale []string, noColor bool) {

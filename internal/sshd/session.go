@@ -79,9 +79,6 @@ func (s *Server) handle(sess ssh.Session) {
 	} else {
 		ch.setNoticeStream(textWriter{stderr, false})
 	}
-	if why := ch.terminalRefusal(); why != "" {
-		fmt.Fprintln(client.Stderr, client.Message("nomadctld: no terminal: "+why))
-	}
 	s.printStopNotice(ch)
 	err := s.runCommand(ch, &router.Request{
 		Console: client,

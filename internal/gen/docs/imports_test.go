@@ -65,15 +65,15 @@ internal/restart: backends internal/escape internal/jobrelease internal/monitor
 	internal/ops internal/phrase internal/safego
 internal/sshd: acl internal/audit internal/console internal/escape internal/metrics
 	internal/signals router
-internal/tasklog: backends internal/console internal/escape internal/phrase
-	internal/render internal/safego
+internal/tasklog: backends internal/console internal/escape internal/jobstate
+	internal/phrase internal/render internal/safego
 internal/testenv/dockertest: internal/nomadsim internal/testenv
 internal/testenv/gatewaytest: config internal/audit internal/gateway internal/sshfiles
 	internal/testenv internal/testenv/nomadtest
 internal/testenv/nomadtest: internal/nomadsim internal/nomadsim/jobspec internal/testenv
 router: acl backends internal/audit internal/clusterview internal/cmdline
 	internal/console internal/escape internal/jobstate internal/logjoin internal/logshare
-	internal/metrics internal/nomadcli internal/ops internal/phrase internal/safego internal/suggest
+	internal/mask internal/metrics internal/nomadcli internal/ops internal/phrase internal/safego internal/suggest
 `)
 
 // importTable parses lines such as "config: internal/suggest": a package, a colon and the packages that it may import.
