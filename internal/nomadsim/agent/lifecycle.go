@@ -7,9 +7,9 @@ import (
 	"nomadctld/internal/nomadsim/store"
 )
 
-// startTasks starts the tasks whose lifecycle permits it now, in the record of an allocation, and returns them. Prestart
-// tasks start first, and main tasks when those that are not sidecars have finished. Poststart tasks start when all main
-// tasks have started, and poststop tasks when all main tasks have finished.
+// startTasks starts the tasks whose lifecycle permits it now, in the record of an allocation, and returns them.
+// Prestart tasks start first, and main tasks when those that are not sidecars have finished. Poststart tasks start when
+// all main tasks have started, and poststop tasks when all main tasks have finished.
 func startTasks(a *store.Allocation) (started []jobspec.Task) {
 	for {
 		tasks := startableTasks(a)
