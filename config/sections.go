@@ -23,6 +23,7 @@ func (l *loader) general(t *table) General {
 		DockerAPI:   l.dockerAPIVersion(t.text("dockerapi", `dockerapi = "1.44", in quotes`)),
 		NomadBinary: t.text("nomadbinary", `nomadbinary = "/usr/bin/nomad"`).text,
 	}
+	g.Control = l.controlSocket(t.text("control", `control = "/run/nomadctld/control.sock"`))
 	if g.Bind == "" {
 		g.Bind = defaultBind
 	}
@@ -43,6 +44,16 @@ func (l *loader) listenAddress(v value, port string) string {
 			l.errorf(v.at, `write host:port or :port, such as "127.0.0.1:`+port+`"`,
 				"%s is not a listen address: %s", v.name, quote(v.text))
 		}
+	}
+	return v.text
+}
+
+// controlSocket checks the path of a unix socket.
+func (l *loader) controlSocket(v value) string {
+	const maxSocketPath = 100 // the kernel allows 107 bytes
+	if len(v.text) > maxSocketPath {
+		l.errorf(v.at, `write a short path, such as "/run/nomadctld/control.sock"`,
+			"%s is longer than %d bytes, too long for a unix socket", v.name, maxSocketPath)
 	}
 	return v.text
 }
