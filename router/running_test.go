@@ -218,8 +218,8 @@ func TestApply_HaltsOperation(t *testing.T) {
 	}
 }
 
-// TestApply_ExpiryHaltsNoOperation expects that a change of the configuration stops a command whose key has expired, and
-// not the operation that it started before. If the key is revoked, the operation stops.
+// TestApply_ExpiryHaltsNoOperation expects that a change of the configuration stops a command whose key has expired,
+// and not the operation that it started before. If the key is revoked, the operation stops.
 func TestApply_ExpiryHaltsNoOperation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		gateway := func() *testGateway {
