@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -62,14 +63,15 @@ func (b *batch) Run(ctx context.Context, req *router.Request) error {
 }
 
 func (b *batch) draw(ctx context.Context, req *router.Request, out io.Writer) error {
-	jobs, err := listJobs(ctx, req, false)
+	listed, err := listJobs(ctx, req, false)
 	if !canShow(err) {
 		return err
 	}
-	last := latestChildren(jobs)
-	jobs = slices.DeleteFunc(filterJobs(req, jobs), func(j backends.Job) bool {
+	last := latestChildren(listed)
+	scheduled := slices.DeleteFunc(listed, func(j backends.Job) bool {
 		return j.Parent != "" || !j.Periodic && !j.Parameterized
 	})
+	jobs := filterJobs(req, slices.Clone(scheduled))
 	schedules, serr := req.Access.Cluster.Schedules(ctx, jobs)
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -77,6 +79,16 @@ func (b *batch) draw(ctx context.Context, req *router.Request, out io.Writer) er
 	err = errors.Join(err, serr)
 	if b.json {
 		return cmp.Or(render.JSON(out, batchJSON(jobs, schedules, last)), err)
+	}
+	if len(jobs) == 0 && err == nil {
+		text := "no periodic or parameterized jobs"
+		if filter := strings.Join(req.Args, " "); filter != "" {
+			text = fmt.Sprintf("no periodic or parameterized job matches %s%s", filter, similarName(filter, scheduled))
+		}
+		printNote(req, out, b.json, text)
+		if req.Console.Terminal != nil {
+			return nil
+		}
 	}
 	table := render.NewTable("Job ID", "Next", "", "Config", "Last").DropWhenNarrow(2, 4)
 	where := qualifiers(jobs)

@@ -29,7 +29,7 @@ func (c *canI) Spec() router.Spec {
 		Long: `
 Check whether you may use a command on a job, and show the rule that decides it.
 
-COMMAND is a command or another right, such as purge. JOB is a job ID.
+COMMAND is a command or another right, such as secrets. JOB is a job ID.
 The job need not exist, because no cluster is queried. The exit code is 0 for yes
 and 1 for no.`,
 		Examples: []router.Example{

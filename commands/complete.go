@@ -59,9 +59,10 @@ func (complete) Run(ctx context.Context, req *router.Request) error {
 	return err
 }
 
-// shellSafe matches words that need no quotes in any shell. Other words are not offered, because job IDs may contain
-// any character. A word that starts with - is offered only as a flag.
-var shellSafe = regexp.MustCompile(`^[\pL\pN_./-][\pL\pN_./@%+,:=-]*$`)
+// shellSafe matches words that need no quotes in any shell, and those with an index such as web[1]: the shells'
+// completion quotes the brackets, or they match no file. Other words are not offered, because job IDs may contain any
+// character. A word that starts with - is offered only as a flag.
+var shellSafe = regexp.MustCompile(`^[\pL\pN_./-][\pL\pN_./@%+,:=-]*(\[\d+\][\pL\pN_./@%+,:=-]*)?$`)
 
 // candidates returns the possible completions of the last word. last is the part of it to complete, and prefix is the
 // part before that, such as --tier= in --tier=pro.
@@ -140,7 +141,7 @@ func (p *partialCommand) parse(words []string) {
 		case flag.NoOptDefVal == "":
 			i++
 			flag.Value.Set(words[i])
-		case flag.Name == "watch" && i+1 < len(words) && words[i+1] != "" && strings.Trim(words[i+1], "0123456789.") == "":
+		case flag.Name == "watch" && i+1 < len(words) && router.IsWatchValue(words[i+1]):
 			i++
 		}
 	}

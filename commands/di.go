@@ -19,14 +19,14 @@ func (di) Spec() router.Spec {
 		Group:    router.GroupLogs,
 		Rank:     5,
 		Target:   router.TargetTask,
-		RightSet: router.Enter, // it shows the environment, with the secrets that Nomad and Vault put there
+		RightSet: router.Enter, // it shows the paths of the node and the environment
 		Long: `
 Print the container of a task as JSON, like docker inspect.
 
 ` + taskHelp + `
 
-The output includes the container's environment and any secrets in it. A stopped
-container can be inspected by ID as long as Docker keeps it.`,
+Values that look like secrets are shown as ***, unless you have the right secrets.
+A stopped container can be inspected by ID as long as Docker keeps it.`,
 		Examples: []router.Example{
 			{Line: "di 45fed1138a"},
 			{Line: "di p-lnx-mattermost", Comment: "if the job has one running task"},

@@ -35,8 +35,8 @@ func (h *history) Spec() router.Spec {
 List the versions of a job that Nomad still has, newest first, with the changes in
 each version: ~ changed, + added, - removed.
 
-The values of the job's environment and templates are not redacted: any secrets in
-them are printed. See also: revert.`,
+Values that look like secrets are shown as ***, unless you have the right secrets.
+See also: revert.`,
 		Examples: []router.Example{{Line: "history p-team1-web"}},
 		Flags:    func(f *pflag.FlagSet) { f.BoolVar(&h.json, "json", false, "print JSON") },
 	}

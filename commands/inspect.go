@@ -33,8 +33,8 @@ func (i *inspect) Spec() router.Spec {
 Print a job as JSON, like nomad job inspect: {"Job": ...}, with every field that
 Nomad returned. The command nomad job run -json accepts this form.
 
-The values of the job's environment and templates are not redacted: any secrets in
-them are printed.`,
+Values that look like secrets are shown as ***, unless you have the right secrets.
+See also: can-i secrets JOB.`,
 		Examples: []router.Example{
 			{Line: "inspect p-team1-web", Comment: "the current version"},
 			{Line: "inspect --version 0 p-team1-web", Comment: "an earlier version (see: history)"},

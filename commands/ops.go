@@ -127,6 +127,12 @@ func (o *opsCommand) showList(req *router.Request, all []opOutput) error {
 	if o.json {
 		return render.JSON(req.Console.Stdout, opsOutput{append([]opOutput{}, all...)})
 	}
+	if len(all) == 0 {
+		printNote(req, req.Console.Stdout, false, "no restarts of your jobs")
+		if req.Console.Terminal != nil {
+			return nil
+		}
+	}
 	rows := [][]string{{"ID", "State", "Started", "User", "Tier", "Job", "Last"}}
 	for _, one := range all {
 		started := one.Started.Format("2006-01-02T15:04:05Z")

@@ -13,10 +13,8 @@ import (
 	"github.com/spf13/pflag"
 
 	"nomadctld/backends"
-	"nomadctld/internal/escape"
 	"nomadctld/internal/phrase"
 	"nomadctld/internal/render"
-	"nomadctld/internal/suggest"
 	"nomadctld/router"
 )
 
@@ -47,9 +45,9 @@ finished jobs, and complete, lost and (on a terminal) replaced allocations.
 
 The line of a job shows how many of its wanted allocations are running, as in 2/3,
 and the state of its deployment unless that was successful. Select a task by its
-exec ID or its name: JOB/web[1], or JOB/web[1]/TASK. "-" means that a value is not
-available. Extra describes problems. In a pipe, OK and FAIL are the state of the
-latest deployment, and stderr explains the letters in Extra.
+exec ID or its name: JOB/web[1], or JOB/web[1]/TASK. "-" means not available. In a
+pipe, OK and FAIL are the state of the latest deployment, and Extra is as in "2/2;
+1 problem", or letters that stderr explains.
 
 FORMAT is a list of fields (job,name,state), or text with fields in braces
 ({{.Job}}/{{.Name}}). json and wide are the same as --json and --wide. Fields:
@@ -114,13 +112,17 @@ func (p *ps) draw(ctx context.Context, req *router.Request, out io.Writer) error
 	if !p.all {
 		jobs = slices.DeleteFunc(jobs, func(j backends.Job) bool { return len(j.Allocations) == 0 && len(j.Unplaced) == 0 })
 	}
-	terminal := req.Console.Terminal != nil && !p.json && !p.quiet && p.format == ""
+	terminal := req.Console.Terminal != nil && !p.forScripts()
 	var usage map[string]backends.Usage
 	var checks map[string][]backends.Check
+	unchecked := 0
 	if !p.quiet || p.problems || p.sort != "" {
-		withChecks := terminal || p.json || p.format != "" || p.problems
+		var checked []backends.Allocation
+		if !p.noStats && (terminal || p.json || p.format != "" || p.problems) {
+			checked, unchecked = checkedAllocations(jobs)
+		}
 		var readErr error
-		if usage, checks, readErr = fetchUsageAndChecks(ctx, req, jobs, p.noStats, withChecks); readErr != nil {
+		if usage, checks, readErr = fetchUsageAndChecks(ctx, req, jobs, p.noStats, checked); readErr != nil {
 			return readErr
 		}
 	}
@@ -136,10 +138,14 @@ func (p *ps) draw(ctx context.Context, req *router.Request, out io.Writer) error
 	}
 	view.sort(p.sort)
 	if len(view.jobs) == 0 && err == nil {
-		p.reportNone(req, out, listed, matching)
+		p.printEmpty(req, out, listed, matching)
 		if terminal {
 			return nil
 		}
+	}
+	if unchecked > 0 {
+		defer printNote(req, out, p.forScripts(), "the service checks of "+phrase.Count(unchecked, "allocation")+
+			" were not read; a FILTER selects fewer jobs")
 	}
 	switch {
 	case p.quiet:
@@ -159,53 +165,17 @@ func (p *ps) draw(ctx context.Context, req *router.Request, out io.Writer) error
 	return cmp.Or(werr, err)
 }
 
-// reportNone reports that there is nothing to list, with a hint: on a terminal to out, otherwise to stderr.
-func (p *ps) reportNone(req *router.Request, out io.Writer, listed []backends.Job, matching int) {
-	text, filter := "no jobs", strings.Join(req.Args, " ")
-	switch {
-	case matching > 0 && p.problems:
+// printEmpty reports that there is nothing to list, with a hint.
+func (p *ps) printEmpty(req *router.Request, out io.Writer, listed []backends.Job, matching int) {
+	text := noneRunningText(strings.Join(req.Args, " "), matching, listed)
+	if p.problems && matching > 0 {
 		text = "no problems in " + phrase.Count(matching, "job")
-	case matching > 0 && filter != "":
-		text = fmt.Sprintf("no job that matches %s is running, and %s stopped or finished (see: ps --all %[1]s)",
-			filter, isOrAre(matching))
-	case matching > 0:
-		text = fmt.Sprintf("no job is running, and %s stopped or finished (see: ps --all)", isOrAre(matching))
-	case filter != "":
-		text = fmt.Sprintf("no job matches %s%s", filter, similarName(filter, listed))
 	}
-	if req.Console.Terminal == nil || p.json || p.quiet || p.format != "" {
-		out = req.Console.Stderr
-	}
-	fmt.Fprintln(out, escape.Text(text))
+	printNote(req, out, p.forScripts(), text)
 }
 
-func isOrAre(n int) string {
-	if n == 1 {
-		return "1 is"
-	}
-	return fmt.Sprintf("%d are", n)
-}
-
-// maxWords limits the words of a job's ID that similarName compares.
-const maxWords = 8
-
-// similarName returns a hint with the job ID, or the words of one, that a mistyped filter was meant to be, or "".
-func similarName(filter string, jobs []backends.Job) string {
-	var names []string
-	for _, job := range jobs {
-		words := strings.Split(job.ID, "-")
-		for i := range min(len(words), maxWords) {
-			for j := i; j < min(len(words), maxWords); j++ {
-				names = append(names, strings.Join(words[i:j+1], "-"))
-			}
-		}
-	}
-	names = slices.DeleteFunc(names, func(name string) bool { return len(name) < 3 || len(filter) < 3 })
-	if best := suggest.Closest(filter, names); best != "" {
-		return ": did you mean " + best + "?"
-	}
-	return ""
-}
+// forScripts reports whether the output is not the usual table.
+func (p *ps) forScripts() bool { return p.json || p.quiet || p.format != "" }
 
 // letterMeanings explains the column Extra in a pipe.
 var letterMeanings = []struct{ letter, meaning string }{

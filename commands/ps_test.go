@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"strings"
 	"testing"
 	"time"
 
@@ -85,5 +86,53 @@ func TestPs_StatsTimeout(t *testing.T) {
 	}
 	if wait <= 0 || wait > 2*time.Second {
 		t.Errorf("the timeout is %v, want at most 2s", wait)
+	}
+}
+
+// manyCluster has more allocations than ps reads the service checks of.
+type manyCluster struct{ backends.Cluster }
+
+func (manyCluster) Jobs(context.Context, backends.Selection) ([]backends.Job, error) {
+	job := backends.Job{ID: "web", Type: "service"}
+	for range maxCheckedAllocations + 3 {
+		job.Allocations = append(job.Allocations, backends.Allocation{JobID: "web", Name: "web.g[0]", Status: "running"})
+	}
+	return []backends.Job{job}, nil
+}
+
+func (manyCluster) Usage(context.Context, []backends.Allocation) map[string]backends.Usage {
+	return nil
+}
+
+func (manyCluster) Checks(context.Context, []backends.Allocation) map[string][]backends.Check {
+	return nil
+}
+
+func TestPs_ReportsUncheckedAllocations(t *testing.T) {
+	const note = "the service checks of 3 allocations were not read; a FILTER selects fewer jobs\n"
+	for name, tc := range map[string]struct {
+		ps       ps
+		terminal *console.Terminal
+		onStderr bool
+		want     string
+	}{
+		"terminal":      {ps{}, console.NewTerminal("xterm", 120, 24), false, note},
+		"JSON":          {ps{json: true}, console.NewTerminal("xterm", 120, 24), true, note},
+		"pipe":          {ps{}, nil, true, ""}, // reads no checks
+		"problems":      {ps{problems: true}, nil, true, note},
+		"no statistics": {ps{noStats: true}, console.NewTerminal("xterm", 120, 24), false, ""},
+	} {
+		var stdout, stderr bytes.Buffer
+		err := tc.ps.Run(t.Context(), &router.Request{
+			Access:  router.Access{Cluster: manyCluster{}},
+			Console: &console.Console{Stdout: &stdout, Stderr: &stderr, Terminal: tc.terminal},
+		})
+		got := stdout.String()
+		if tc.onStderr {
+			got = stderr.String()
+		}
+		if err != nil || !strings.HasSuffix(got, tc.want) || strings.Contains(got, "service checks") != (tc.want != "") {
+			t.Errorf("%s: got %v and %q, want %q at the end", name, err, got[max(len(got)-200, 0):], tc.want)
+		}
 	}
 }

@@ -100,6 +100,16 @@ func (j psJobView) hasTask(wanted func(psTaskView) bool) bool {
 	return slices.ContainsFunc(j.tasks, wanted)
 }
 
+// problems returns the number of tasks that need attention.
+func (j psJobView) problems() (n int) {
+	for _, t := range j.tasks {
+		if t.state.Problem {
+			n++
+		}
+	}
+	return n
+}
+
 // keepProblems removes all jobs and tasks that need no attention.
 func (v *psView) keepProblems() {
 	problem := func(t psTaskView) bool { return t.state.Problem }
@@ -177,6 +187,9 @@ func (v *psView) table() *render.Table {
 			extra = append(extra, j.state.Reasons...)
 		} else {
 			extra = append(extra, placementFailures(j.job)...)
+		}
+		if n := j.problems(); n > 0 {
+			extra = append(extra, phrase.Count(n, "problem"))
 		}
 		table.Row("", name, "", "", "", "", strings.Join(extra, "; "))
 		for _, t := range j.tasks {

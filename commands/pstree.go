@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/dustin/go-humanize"
@@ -59,11 +60,11 @@ func (p *pstree) Run(ctx context.Context, req *router.Request) error {
 }
 
 func (p *pstree) draw(ctx context.Context, req *router.Request, out io.Writer) error {
-	jobs, err := listJobs(ctx, req, false)
+	listed, err := listJobs(ctx, req, false)
 	if !canShow(err) {
 		return err
 	}
-	jobs = filterJobs(req, jobs)
+	jobs := filterJobs(req, slices.Clone(listed))
 	usage, usageErr := fetchUsage(ctx, req, jobs, p.noStats)
 	if usageErr != nil {
 		return usageErr
@@ -71,7 +72,12 @@ func (p *pstree) draw(ctx context.Context, req *router.Request, out io.Writer) e
 	if p.json {
 		return cmp.Or(render.JSON(out, psJSON(jobs, usage)), err)
 	}
-	return cmp.Or(jobTree(jobs, usage).Write(out, req.Console.Style()), err)
+	tree := jobTree(jobs, usage)
+	if len(tree.Branches) == 0 && err == nil {
+		printNote(req, out, false, noneRunningText(strings.Join(req.Args, " "), len(jobs), listed))
+		return nil
+	}
+	return cmp.Or(tree.Write(out, req.Console.Style()), err)
 }
 
 func jobTree(jobs []backends.Job, usage map[string]backends.Usage) *render.Tree {

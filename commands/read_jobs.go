@@ -65,34 +65,38 @@ func fetchUsage(
 // maxCheckedAllocations limits the allocations of which a listing reads the service checks.
 const maxCheckedAllocations = 200
 
-// fetchUsageAndChecks returns what fetchUsage returns and, if withChecks is set, the service checks of running
-// allocations. Over maxCheckedAllocations, allocations that are not healthy take precedence.
-func fetchUsageAndChecks(ctx context.Context, req *router.Request, jobs []backends.Job, skip, withChecks bool) (
-	usage map[string]backends.Usage, checks map[string][]backends.Check, err error,
-) {
+// checkedAllocations returns the allocations of which a listing reads the service checks, and the number of others that
+// may have checks. Over maxCheckedAllocations, allocations that are not healthy take precedence.
+func checkedAllocations(jobs []backends.Job) (selected []backends.Allocation, others int) {
+	for _, job := range jobs {
+		for _, a := range job.Allocations {
+			if a.Status == "running" && job.Type != "batch" && job.Type != "sysbatch" {
+				selected = append(selected, a)
+			}
+		}
+	}
+	healthy := func(a backends.Allocation) int {
+		if a.Healthy != nil && *a.Healthy {
+			return 1
+		}
+		return 0
+	}
+	slices.SortStableFunc(selected, func(a, b backends.Allocation) int { return healthy(a) - healthy(b) })
+	others = max(len(selected)-maxCheckedAllocations, 0)
+	return selected[:len(selected)-others], others
+}
+
+// fetchUsageAndChecks returns what fetchUsage returns, and the service checks of the checked allocations.
+func fetchUsageAndChecks(
+	ctx context.Context, req *router.Request, jobs []backends.Job, skip bool, checked []backends.Allocation,
+) (usage map[string]backends.Usage, checks map[string][]backends.Check, err error) {
 	var wg sync.WaitGroup
-	if withChecks && !skip {
+	if len(checked) > 0 {
 		checksCtx, cancel := context.WithTimeout(ctx, statsTimeout)
 		defer cancel()
-		var allocations []backends.Allocation
-		for _, job := range jobs {
-			for _, a := range job.Allocations {
-				if a.Status == "running" && job.Type != "batch" && job.Type != "sysbatch" {
-					allocations = append(allocations, a)
-				}
-			}
-		}
-		healthy := func(a backends.Allocation) int {
-			if a.Healthy != nil && *a.Healthy {
-				return 1
-			}
-			return 0
-		}
-		slices.SortStableFunc(allocations, func(a, b backends.Allocation) int { return healthy(a) - healthy(b) })
-		allocations = allocations[:min(len(allocations), maxCheckedAllocations)]
 		wg.Go(func() {
 			_ = safego.Protect(func() error {
-				checks = req.Access.Cluster.Checks(checksCtx, allocations)
+				checks = req.Access.Cluster.Checks(checksCtx, checked)
 				return nil
 			})
 		})

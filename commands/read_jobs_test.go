@@ -34,3 +34,21 @@ func TestJobFilter(t *testing.T) {
 		t.Error("without a filter: got false, want true")
 	}
 }
+
+func TestCheckedAllocations_UnhealthyFirst(t *testing.T) {
+	yes, no := true, false
+	job := backends.Job{Type: "service"}
+	for range maxCheckedAllocations {
+		job.Allocations = append(job.Allocations, backends.Allocation{ID: "healthy", Status: "running", Healthy: &yes})
+	}
+	job.Allocations = append(job.Allocations,
+		backends.Allocation{ID: "unhealthy", Status: "running", Healthy: &no},
+		backends.Allocation{ID: "not known", Status: "running"},
+		backends.Allocation{ID: "failed", Status: "failed"})
+	batch := backends.Job{Type: "batch", Allocations: []backends.Allocation{{ID: "batch", Status: "running"}}}
+	selected, others := checkedAllocations([]backends.Job{batch, job})
+	if len(selected) != maxCheckedAllocations || others != 2 || selected[0].ID != "unhealthy" ||
+		selected[1].ID != "not known" || selected[2].ID != "healthy" {
+		t.Errorf("got %d allocations, first %s and %s, and %d others", len(selected), selected[0].ID, selected[1].ID, others)
+	}
+}

@@ -39,7 +39,7 @@ func TestPsTable_States(t *testing.T) {
 	var got bytes.Buffer
 	newPsView([]backends.Job{jobWithAllStates()}, nil, nil, time.Now()).table().Write(&got, render.Style{})
 	want := `Exec ID    |Job/Task |Node   |Uptime               |CPU |Mem(max) |Extra
-           |p-web    |       |                     |    |         |1/1
+           |p-web    |       |                     |    |         |1/1; 2 problems
 1111111111 |t        |node-1 |3 hours ago          |-   |-        |
 2222222222 |t        |node-2 |ended 1 hour ago     |0   |0 B(0 B) |lost
 3333333333 |t        |node-3 |last seen 1 hour ago |-   |-        |unknown

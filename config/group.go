@@ -9,7 +9,7 @@ import (
 // alwaysKnownRights are commands, rights of flags, and sets that a group may always name. Load gets the names of the
 // other commands from its caller.
 var alwaysKnownRights = strings.Fields("ps batch pstree info status inspect di logs tail exec exec-user attach stop " +
-	"restart raw purge @read @enter @operate @admin")
+	"restart raw purge secrets @read @enter @operate @admin")
 
 var namespacePattern = regexp.MustCompile(`^[A-Za-z0-9-]{1,128}$`) // as in Nomad
 

@@ -109,7 +109,12 @@ func (l *loader) checkFileAccess(at int, name, path string, info fs.FileInfo, se
 // checkConfigAccess refuses a config file that every user can write, because it decides who may log in. sshd refuses
 // such an authorized_keys file too.
 func (l *loader) checkConfigAccess(path string, info fs.FileInfo) {
-	if _, write := l.env.otherUsers(path, info); write == everyUser {
+	read, write := l.env.otherUsers(path, info)
+	if read == everyUser {
+		l.warnf(-1, "chmod o-r "+quote(path), "the config file, which lists users, rights and addresses, is readable by %s",
+			read)
+	}
+	if write == everyUser {
 		l.errorf(-1, "chmod go-w "+quote(path), "the config file is writable by %s", write)
 	} else if write != "" {
 		l.warnf(-1, "chmod go-w "+quote(path)+", or chown it to root or the gateway's user",

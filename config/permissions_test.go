@@ -124,6 +124,8 @@ func TestLoad_FilePermissions(t *testing.T) {
 			"token": 0o644, "key.pem": 0o644, "cert.pem": 0o644,
 			"nomad": 0o755, "nomadctld.toml": 0o644, "log": 0o755, "log/audit.jsonl": 0o644, "jobs": 0o755,
 		}), ordinaryUser(), `
+nomadctld.toml: warning: the config file, which lists users, rights and addresses, is readable by every user of this
+	machine; chmod o-r "nomadctld.toml"
 nomadctld.toml:7:9: warning: nomad.production.token: file "token" is secret, but readable by every user of this machine;
 	chmod 600 "token", or chmod 640 with a group that only the gateway is in
 nomadctld.toml:8:51: warning: nomad.production.tls.key: file "key.pem" is secret, but readable by every user of this
@@ -184,6 +186,14 @@ nomadctld.toml:17:8: warning: audit.file: directory "log" of the audit log is wr
 nomadctld.toml:2:11: general.hostkey: private key file "hostkey" with mode 0640 is accessible to other users; chmod 600
 	"hostkey"
 `},
+		"root's host key for everyone": {chown(0, 0, map[string]os.FileMode{
+			"hostkey": 0o644, "token": 0o600, "key.pem": 0o600, "nomadctld.toml": 0o600, "log/audit.jsonl": 0o600, "jobs": 0o700,
+		}), environment{uid: 4711, groups: []int{0}}, `
+nomadctld.toml:2:11: general.hostkey: private key file "hostkey" is readable by every user of this machine; chmod o-r
+	"hostkey"
+nomadctld.toml:18:8: audit.jobs: directory "jobs" belongs to user 0, but the gateway runs as user 4711; chown it, or
+	name another directory
+`},
 		"root's files for the gateway's group": {chown(0, 4712,
 			map[string]os.FileMode{
 				"hostkey": 0o640, "token": 0o640, "key.pem": 0o440, "cert.pem": 0o644,
@@ -194,7 +204,7 @@ nomadctld.toml:18:8: audit.jobs: directory "jobs" belongs to user 0, but the gat
 `},
 		"root's files for another group": {chown(0, 4713, map[string]os.FileMode{
 			"hostkey": 0o640, "token": 0o660,
-			"key.pem": 0o440, "nomadctld.toml": 0o664, "log/audit.jsonl": 0o600, "jobs": 0o700,
+			"key.pem": 0o440, "nomadctld.toml": 0o660, "log/audit.jsonl": 0o600, "jobs": 0o700,
 		}), other, `
 nomadctld.toml: warning: the config file is writable by group 4713; chmod go-w "nomadctld.toml", or chown it to root or
 	the gateway's user

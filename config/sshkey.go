@@ -73,6 +73,8 @@ func (l *loader) hostKeys(t *table) []string {
 			l.errorf(v.at, "chmod 600 "+quote(v.text),
 				"%s: private key file %s with mode %04o is accessible to other users",
 				v.name, quote(v.text), info.Mode().Perm())
+		} else if read, _ := l.env.otherUsers(v.text, info); read == everyUser {
+			l.errorf(v.at, "chmod o-r "+quote(v.text), "%s: private key file %s is readable by %s", v.name, quote(v.text), read)
 		} else {
 			l.checkFileAccess(v.at, v.name, v.text, info, true)
 		}

@@ -28,7 +28,7 @@ func authorize(clusters map[string]*clusterview.Shared, runtimes *RuntimeSelecto
 			}
 			scope := &scopedCluster{
 				owned: req.User.scope(spec.Name), clusters: clusters, event: &req.Event,
-				onList: runner.deleteOutdatedSaved,
+				onList: runner.deleteOutdatedSaved, secrets: secretsFor(req),
 			}
 			access.Cluster, access.runtimes, access.target = scope, runtimes, &req.Target
 			// Its event is not the command's, because another right must not change the command's decision.
@@ -58,6 +58,7 @@ func authorize(clusters map[string]*clusterview.Shared, runtimes *RuntimeSelecto
 				access.onResolved()
 			}
 			req.Event.Decision = audit.Allowed
+			defer scope.secrets.report(req.Console)
 			return next(ctx, req)
 		}
 	}

@@ -151,12 +151,17 @@ func joinWatchValue(words []string, flags *pflag.FlagSet) []string {
 	for i := 0; i < len(words); i++ {
 		word := words[i]
 		if (word == "--watch" || word == "-w") && i+1 < len(words) {
-			if next := words[i+1]; next != "" && '0' <= next[0] && next[0] <= '9' && strings.Trim(next, "0123456789.hms") == "" {
-				word = "--watch=" + next
+			if IsWatchValue(words[i+1]) {
+				word = "--watch=" + words[i+1]
 				i++
 			}
 		}
 		joined = append(joined, word)
 	}
 	return joined
+}
+
+// IsWatchValue reports whether the word after --watch is its value: a number or a duration.
+func IsWatchValue(word string) bool {
+	return word != "" && '0' <= word[0] && word[0] <= '9' && strings.Trim(word, "0123456789.hms") == ""
 }

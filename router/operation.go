@@ -67,7 +67,9 @@ func (o *Operations) Start(ctx context.Context, work func(context.Context, ops.O
 	if err := access.recheck(); err != nil {
 		op.Halt(err.Error())
 	}
-	own := &scopedCluster{owned: o.scope.owned, clusters: o.scope.clusters, event: new(audit.Event)}
+	own := &scopedCluster{
+		owned: o.scope.owned, clusters: o.scope.clusters, event: new(audit.Event), secrets: secretFilter{originals: true},
+	}
 	w := ops.Operation{Op: op, Cluster: own, Writer: writer}
 	go func() { op.Finish(safego.Protect(func() error { return work(context.WithoutCancel(ctx), w) })) }()
 	return op, nil

@@ -27,13 +27,13 @@ var RightSets = []struct {
 	{Read, "list and inspect jobs, their logs and definitions"},
 	{Enter, "run programs in tasks and inspect their containers"},
 	{Operate, "stop, start, restart and change jobs"},
-	{Admin, "make irreversible changes, or go beyond the user's own jobs; not granted by default"},
+	{Admin, "make irreversible changes, see secrets, or go beyond the user's own jobs; not granted by default"},
 }
 
-// Rights returns every right that a group can grant, with its set. These are the commands that need a right and the
-// further rights of their flags.
+// Rights returns every right that a group can grant, with its set. These are the commands that need a right, the
+// further rights of their flags, and SecretsRight.
 func Rights() map[string]RightSet {
-	rights := map[string]RightSet{}
+	rights := map[string]RightSet{SecretsRight: Admin}
 	for _, spec := range Specs() {
 		if spec.RightSet != Public {
 			rights[spec.Name] = spec.RightSet

@@ -20,13 +20,14 @@ import (
 )
 
 // scopedCluster queries the clusters of all tiers on behalf of one user and one command. Every method queries only
-// what the user owns and filters the response again. It embeds nothing, so that a new method of backends.Cluster
-// does not compile until it is scoped here.
+// what the user owns, filters the response again, and hides secrets in definitions. It embeds nothing, so that a new
+// method of backends.Cluster does not compile until it is scoped here.
 type scopedCluster struct {
 	owned    acl.Scope
 	clusters map[string]*clusterview.Shared
 	maxAge   time.Duration // of cached responses
 	event    *audit.Event
+	secrets  secretFilter
 	onList   func([]backends.Job) // called with the jobs of each listing; may be nil
 }
 
@@ -173,12 +174,24 @@ func (s *scopedCluster) Job(ctx context.Context, job backends.Job) (backends.Job
 
 func (s *scopedCluster) Definition(ctx context.Context, job backends.Job, version *uint64) (json.RawMessage, error) {
 	return guard(s.owned, s.cluster, job.Ref(),
-		func(c backends.Cluster) (json.RawMessage, error) { return c.Definition(ctx, job, version) })
+		func(c backends.Cluster) (json.RawMessage, error) {
+			definition, err := c.Definition(ctx, job, version)
+			if err != nil {
+				return nil, err
+			}
+			return s.secrets.json(job.Ref(), definition)
+		})
 }
 
 func (s *scopedCluster) Versions(ctx context.Context, job backends.Job) ([]backends.Version, error) {
 	return guard(s.owned, s.cluster, job.Ref(),
-		func(c backends.Cluster) ([]backends.Version, error) { return c.Versions(ctx, job) })
+		func(c backends.Cluster) ([]backends.Version, error) {
+			versions, err := c.Versions(ctx, job)
+			if err != nil {
+				return nil, err
+			}
+			return s.secrets.versions(job.Ref(), versions)
+		})
 }
 
 func (s *scopedCluster) Deployments(ctx context.Context, job backends.Job) ([]backends.Deployment, error) {

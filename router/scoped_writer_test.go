@@ -309,7 +309,7 @@ func TestExpandGrants(t *testing.T) {
 		{[]string{}, nil},
 		{[]string{"@read"}, []string{"ps"}},
 		{[]string{"@operate", "raw"}, []string{"raw", "stop"}},
-		{[]string{"@admin"}, []string{"purge", "raw"}},
+		{[]string{"@admin"}, []string{"purge", "raw", "secrets"}},
 		{[]string{"purge", "nosuch", "@nosuch", "help"}, []string{"purge"}},
 	} {
 		if got := ExpandGrants(tc.granted); !slices.Equal(got, tc.want) {

@@ -71,7 +71,10 @@ func (t *boundRuntime) Inspect(ctx context.Context) (json.RawMessage, error) {
 			return nil, err
 		}
 		raw, err := containers.Inspect(ctx, task.Node, task.Task, task.Allocation.ID)
-		return raw, t.explainUnreachable(err)
+		if err != nil {
+			return nil, t.explainUnreachable(err)
+		}
+		return t.scope.secrets.json(task.Allocation.JobRef(), raw)
 	}
 	return nil, fmt.Errorf("task %s of %s has no %s container: its driver is %s",
 		t.task.Task, t.task.Allocation.Name, strings.Join(titles, " or "), driver)

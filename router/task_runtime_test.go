@@ -1,6 +1,7 @@
 package router
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -41,6 +42,7 @@ func (f *fakeRuntime) Log(_ context.Context, _ backends.TaskRef, _ backends.LogQ
 type fakeContainers struct {
 	fakeRuntime
 	inspectErr   error
+	inspected    string // empty: {}
 	inspects     int
 	needsAddress bool
 	addresses    []string // of the nodes of the programs
@@ -48,7 +50,7 @@ type fakeContainers struct {
 
 func (f *fakeContainers) Inspect(context.Context, backends.Node, string, string) (json.RawMessage, error) {
 	f.inspects++
-	return json.RawMessage(`{}`), f.inspectErr
+	return json.RawMessage(cmp.Or(f.inspected, "{}")), f.inspectErr
 }
 
 func (f *fakeContainers) NeedsAddress() bool { return f.needsAddress }

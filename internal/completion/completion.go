@@ -27,18 +27,18 @@ func Jobs(jobs []backends.Job) (all []Candidate) {
 // command accepts jobs, Tasks returns them, too, and the exec IDs of all tasks.
 func Tasks(jobs []backends.Job, last string, acceptsJobs bool) (all []Candidate) {
 	type bestMatch struct{ rank, tasks int } // the best rank, and the number of tasks that have it
-	best := map[string]bestMatch{}           // by JOB, JOB/GROUP and JOB/GROUP/TASK
+	best := map[string]bestMatch{}           // by selector
 	eachTask(jobs, func(a backends.Allocation, task backends.Task) {
 		rank, matches := a.Rank(task)
 		if !matches {
 			return
 		}
-		for _, name := range selectorsOf(a, task) {
-			switch f, known := best[name]; {
+		for _, s := range selectorsOf(a, task, last) {
+			switch f, known := best[s.name]; {
 			case !known || rank < f.rank:
-				best[name] = bestMatch{rank, 1}
+				best[s.name] = bestMatch{rank, 1}
 			case rank == f.rank:
-				best[name] = bestMatch{rank, f.tasks + 1}
+				best[s.name] = bestMatch{rank, f.tasks + 1}
 			}
 		}
 	})
@@ -48,20 +48,44 @@ func Tasks(jobs []backends.Job, last string, acceptsJobs bool) (all []Candidate)
 	eachTask(jobs, func(a backends.Allocation, task backends.Task) {
 		rank, matches := a.Rank(task)
 		wanted := !acceptsJobs // offer the shortest unique selector, unless Jobs has already offered the job
-		for i, name := range selectorsOf(a, task) {
-			typed := i > 0 && strings.HasPrefix(last, selectorsOf(a, task)[i-1]+"/")
-			if matches && best[name] == (bestMatch{rank, 1}) && (wanted || typed) {
-				all = append(all, Candidate{name, task.ExecID + " on " + a.Node})
-				wanted = false
+		offered := false       // one that completes the word
+		for i, s := range selectorsOf(a, task, last) {
+			typed := s.below != "" && strings.HasPrefix(last, s.below) && !(offered && i == instanceLevel)
+			if matches && best[s.name] == (bestMatch{rank, 1}) && (wanted || typed) {
+				all = append(all, Candidate{s.name, task.ExecID + " on " + a.Node})
+				wanted, offered = false, offered || strings.HasPrefix(s.name, last)
 			}
 		}
 	})
 	return append(all, execIDs(jobs, !acceptsJobs)...)
 }
 
-func selectorsOf(a backends.Allocation, task backends.Task) [3]string {
-	group := a.JobID + "/" + a.Group
-	return [3]string{a.JobID, group, group + "/" + task.Name}
+// selector is a name of a task. It is offered to a user who has typed below even if a shorter one is unique.
+type selector struct{ name, below string }
+
+// instanceLevel is the position of the name of the allocation among the selectors.
+const instanceLevel = 3
+
+// selectorsOf returns the selectors of a task, the shortest first. Those of instances have the form that last has:
+// JOB/GROUP[INDEX] or JOB.GROUP[INDEX].
+func selectorsOf(a backends.Allocation, task backends.Task, last string) []selector {
+	group, instance := a.JobID+"/"+a.Group, instanceName(a, last)
+	return []selector{
+		{a.JobID, ""},
+		{group, a.JobID + "/"},
+		{group + "/" + task.Name, group + "/"},
+		{instance, instance[:len(a.JobID)+1]},
+		{instance + "/" + task.Name, instance + "/"},
+	}
+}
+
+// instanceName returns the name of an allocation in the form that last has.
+func instanceName(a backends.Allocation, last string) string {
+	separator := "/"
+	if strings.HasPrefix(last, a.JobID+".") {
+		separator = "."
+	}
+	return a.JobID + separator + strings.TrimPrefix(a.Name, a.JobID+".")
 }
 
 func eachTask(jobs []backends.Job, f func(backends.Allocation, backends.Task)) {
@@ -90,7 +114,8 @@ func execIDs(jobs []backends.Job, running bool) (all []Candidate) {
 }
 
 // Parts returns jobs, their groups and, if the command accepts them, tasks and exec IDs. It offers the groups of a job
-// after JOB/, or as soon as only one job matches and has several groups.
+// after JOB/, or as soon as only one job matches and has several groups, and allocations after JOB/GROUP and JOB. with
+// the dot.
 func Parts(jobs []backends.Job, last string, acceptsTasks, acceptsIDs bool) []Candidate {
 	all := Jobs(jobs)
 	groups := map[string]map[string]bool{} // by job, of the jobs that match
@@ -117,13 +142,31 @@ func Parts(jobs []backends.Job, last string, acceptsTasks, acceptsIDs bool) []Ca
 	}
 	if acceptsTasks {
 		eachTask(jobs, func(a backends.Allocation, task backends.Task) {
-			if strings.HasPrefix(last, a.JobID+"/"+a.Group+"/") {
-				all = append(all, Candidate{selectorsOf(a, task)[2], "task of " + a.Group})
+			if group := a.JobID + "/" + a.Group + "/"; strings.HasPrefix(last, group) {
+				all = append(all, Candidate{group + task.Name, "task of " + a.Group})
 			}
 		})
 	}
 	if acceptsIDs {
+		all = append(all, instances(jobs, last)...)
 		all = append(all, execIDs(jobs, true)...)
+	}
+	return all
+}
+
+// instances returns the allocations of a group whose name the user has typed.
+func instances(jobs []backends.Job, last string) (all []Candidate) {
+	for _, job := range jobs {
+		for _, a := range job.Allocations {
+			name := instanceName(a, last)
+			start, _, _ := strings.Cut(name[len(a.JobID):], "[")
+			if name[len(a.JobID)] == '.' {
+				start = "."
+			}
+			if !a.TerminalStatus() && strings.HasPrefix(last, a.JobID+start) {
+				all = append(all, Candidate{name, "allocation " + phrase.ShortID(a.ID) + " on " + a.Node})
+			}
+		}
 	}
 	return all
 }

@@ -8,14 +8,14 @@ import (
 	"nomadctld/backends"
 )
 
-// newAllocation returns an allocation with a task nginx, whose exec ID has the digit of id.
+// newAllocation returns an allocation of index 0 with a task nginx, whose exec ID has the digit of id.
 func newAllocation(job, group, id, status string) backends.Allocation {
 	state := "running"
 	if status == "complete" || status == "failed" {
 		state = "dead"
 	}
 	return backends.Allocation{
-		ID: id, JobID: job, Group: group, Node: "n1", Status: status, Desired: "run",
+		ID: id, JobID: job, Name: job + "." + group + "[0]", Group: group, Node: "n1", Status: status, Desired: "run",
 		Tasks: []backends.Task{{Name: "nginx", ExecID: strings.Repeat(id, 10), State: state}},
 	}
 }
@@ -66,6 +66,37 @@ func TestTasks(t *testing.T) {
 	}
 }
 
+func TestTasks_Instances(t *testing.T) {
+	first, second := newAllocation("web", "g", "1", "running"), newAllocation("web", "g", "2", "running")
+	second.Name = "web.g[1]"
+	pod := newAllocation("pod", "g", "3", "running")
+	pod.Tasks = append(pod.Tasks, backends.Task{Name: "proxy", ExecID: "4", State: "running"})
+	podTwo := newAllocation("pod", "g", "5", "running")
+	podTwo.Name, podTwo.Tasks = "pod.g[1]", pod.Tasks
+	agent := newJob("agent", newAllocation("agent", "g", "6", "running"), newAllocation("agent", "g", "7", "running"))
+	jobs := []backends.Job{newJob("web", first, second), newJob("pod", pod, podTwo), agent}
+	for _, tc := range []struct {
+		last        string
+		acceptsJobs bool
+		want        []string
+	}{
+		{"w", false, []string{"web/g[0]", "web/g[1]"}},
+		{"w", true, []string{"web"}},
+		{"web/", true, []string{"web/g[0]", "web/g[1]"}},
+		{"web/g[1", false, []string{"web/g[1]"}},
+		{"web.", false, []string{"web.g[0]", "web.g[1]"}},
+		{"web.g[0]", true, []string{"web.g[0]"}},
+		{"web/g[0]/", false, []string{"web/g[0]/nginx"}},
+		{"p", false, []string{"pod/g[0]/nginx", "pod/g[0]/proxy", "pod/g[1]/nginx", "pod/g[1]/proxy"}},
+		{"pod.g[1]/", true, []string{"pod.g[1]/nginx", "pod.g[1]/proxy"}},
+		{"agent/", false, nil}, // allocations of a system job all have one name
+	} {
+		if got := words(Tasks(jobs, tc.last, tc.acceptsJobs), tc.last); !slices.Equal(got, tc.want) {
+			t.Errorf("%s, %t: got %q, want %q", tc.last, tc.acceptsJobs, got, tc.want)
+		}
+	}
+}
+
 func TestTasks_DescribeState(t *testing.T) {
 	for _, c := range Tasks([]backends.Job{newJob("web", newAllocation("web", "g", "2", "lost"))}, "2", true)[1:] {
 		if c.Description != "lost: web/nginx on n1" {
@@ -91,6 +122,9 @@ func TestParts(t *testing.T) {
 		"task":               {"web/db/", true, false, []string{"web/db/nginx"}},
 		"task, accepts none": {"web/db/", false, false, nil},
 		"an exec ID":         {"22", true, true, []string{"2222222222"}},
+		"group typed":        {"web/db", true, true, []string{"web/db", "web/db[0]"}},
+		"dot typed":          {"web.", false, true, []string{"web.db[0]"}},
+		"index, not wanted":  {"web/db[", false, false, nil},
 	} {
 		got := words(Parts([]backends.Job{one, two}, tc.last, tc.tasks, tc.ids), tc.last)
 		if !slices.Equal(got, tc.want) {

@@ -123,6 +123,7 @@ var completions = []struct{ typed, line string }{
 	{"ps --tier=prod", "ps --tier=production"},
 	{"ps --tier prod", "ps --tier production"},
 	{"exec p-team1-box/g/", "exec p-team1-box/g/box"},
+	{"exec p-team1-box.", "exec p-team1-box.g[0]"},
 	{"status 'p-team1-bo", "status 'p-team1-box'"},
 	{"status p-team1-col", "status p-team1-colon:x"},
 	{"status p-team1-colon:", "status p-team1-colon:x"},

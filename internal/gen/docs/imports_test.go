@@ -73,7 +73,7 @@ internal/testenv/gatewaytest: config internal/audit internal/gateway internal/ss
 internal/testenv/nomadtest: internal/nomadsim internal/nomadsim/jobspec internal/testenv
 router: acl backends internal/audit internal/clusterview internal/cmdline
 	internal/console internal/escape internal/jobstate internal/logjoin internal/logshare
-	internal/metrics internal/nomadcli internal/ops internal/phrase internal/safego internal/suggest
+	internal/mask internal/metrics internal/nomadcli internal/ops internal/phrase internal/safego internal/suggest
 `)
 
 // importTable parses lines such as "config: internal/suggest": a package, a colon and the packages that it may import.

@@ -1,0 +1,126 @@
+// Package mask hides the values in job definitions and container descriptions that look like secrets. It owns the rules
+// for what looks like one. It does not decide who may see them. A definition that it has masked must not be registered
+// or saved.
+package mask
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// Hidden replaces a value.
+const Hidden = "***"
+
+// JSON returns a job definition, or the description of a container as docker inspect prints it, with its secrets
+// hidden. hidden reports whether there are any. Everything else, the order of the fields included, is unchanged. Errors
+// do not quote the text.
+func JSON(text json.RawMessage) (masked json.RawMessage, hidden bool, err error) {
+	if !json.Valid(text) {
+		return nil, false, errors.New("cannot hide secrets: not valid JSON")
+	}
+	r := &rewriter{decoder: json.NewDecoder(bytes.NewReader(text))}
+	r.decoder.UseNumber()
+	if _, err := r.value(field{}); err != nil {
+		return nil, false, errors.New("cannot hide secrets: cannot read the JSON")
+	}
+	return r.out.Bytes(), r.hidden, nil
+}
+
+// A section is a part of a definition. It decides which rule applies to the strings in it.
+type section int
+
+const (
+	elsewhere section = iota // hidden if the name or the value is one of a secret
+	pairs                    // environment, meta, headers: shown only if the name and the value are harmless
+	template                 // shown line by line
+	registry                 // docker's auth block: hidden, except for the address
+	payload                  // of a dispatch: hidden
+)
+
+// sectionOf returns the section that a field with this name contains. outer is the section of the field itself.
+func sectionOf(name string, outer section) section {
+	switch name {
+	case "Env", "env", "Meta", "GetterOptions", "GetterHeaders", "Header", "Headers", "environment":
+		return pairs
+	case "EmbeddedTmpl":
+		return template
+	case "auth", "Auth":
+		return registry
+	case "Payload":
+		return payload
+	}
+	return outer
+}
+
+// A field is the position of a string.
+type field struct {
+	name     string // of the innermost object key
+	section  section
+	previous string // the string before it in a list
+}
+
+// mask returns the string at a position, masked if necessary.
+func (f field) mask(value string) string {
+	switch f.section {
+	case payload:
+		if !slices.Contains([]string{"", "optional", "required", "forbidden"}, value) { // of a parameterized job
+			return Hidden
+		}
+		return value
+	case registry:
+		if value == "" || f.name == "server_address" {
+			return value
+		}
+		return Hidden
+	case template:
+		return maskText(value, templateText)
+	case pairs:
+		return f.maskPair(value)
+	}
+	isArgument := isSecretFlag(f.previous) && !strings.HasPrefix(value, "-")
+	if value != "" && (isArgument || isSecretName(f.name)) && !isReference(f.name, value) {
+		return Hidden
+	}
+	return maskText(value, plainText)
+}
+
+var namePattern = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.-]*$`)
+
+// maskPair masks the value of a pair. A container has its environment as a list of K=V.
+func (f field) maskPair(value string) string {
+	name, own, ok := strings.Cut(value, "=")
+	if ok && (f.name == "Env" || f.name == "env") && namePattern.MatchString(name) {
+		return name + "=" + field{name: name, section: pairs}.maskPair(own)
+	}
+	if isHarmless(f.name, value) {
+		return value
+	}
+	return Hidden
+}
+
+var (
+	wordPattern    = regexp.MustCompile(`[A-Za-z_]+`)
+	indexPattern   = regexp.MustCompile(`\[[0-9]+\]$`)
+	lastKeyPattern = regexp.MustCompile(`\[([^\[\]]*)\][^\[\]]*$`)
+)
+
+// Change masks a value of a changed field. path is that of backends.Change, such as web > task web > Env[MODE]. It
+// contains untrusted names, so each word in it that is the name of a section counts.
+func Change(path, value string) string {
+	f := field{name: path[strings.LastIndexAny(path, " .")+1:]}
+	for _, word := range wordPattern.FindAllString(path, -1) {
+		f.section = max(f.section, sectionOf(word, f.section))
+	}
+	isElement := indexPattern.MatchString(path)
+	if key := lastKeyPattern.FindStringSubmatch(path); key != nil && !isElement {
+		f.name = key[1]
+	}
+	if f.section == elsewhere && isElement { // an argument; the flag before it is not known
+		f.section = pairs
+	}
+	return f.mask(value)
+}

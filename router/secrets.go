@@ -1,0 +1,86 @@
+package router
+
+import (
+	"encoding/json"
+	"slices"
+	"sync/atomic"
+
+	"nomadctld/acl"
+	"nomadctld/backends"
+	"nomadctld/internal/console"
+	"nomadctld/internal/mask"
+)
+
+// SecretsRight is the right to see the values in definitions and containers that look like secrets.
+const SecretsRight = "secrets"
+
+// secretsNotice is printed after a command whose output has hidden values.
+const secretsNotice = "values that look like secrets are shown as " + mask.Hidden +
+	" (needs the right " + SecretsRight + ")"
+
+// secretFilter hides secrets in what a command reads. The zero value hides the secrets of every job.
+//
+// A command that changes jobs reads the originals, because it may register or save them. No such command prints a
+// definition: a test of internal/e2e runs all of them on a job with a secret.
+type secretFilter struct {
+	owned     acl.Scope    // jobs on which the user has SecretsRight
+	originals bool         // hide nothing
+	hidden    *atomic.Bool // set when a value is hidden; may be nil
+}
+
+// secretsFor returns the filter for the command of a request.
+func secretsFor(req *Request) secretFilter {
+	set := req.Command.Spec().RightSet
+	return secretFilter{
+		owned: req.User.scope(SecretsRight), originals: set == Operate || set == Admin, hidden: new(atomic.Bool),
+	}
+}
+
+// report prints a notice if a value is hidden.
+func (f secretFilter) report(c *console.Console) {
+	if f.hidden.Load() {
+		c.Statusf(secretsNotice)
+	}
+}
+
+// shows reports whether nothing of a job is hidden.
+func (f secretFilter) shows(job backends.JobRef) bool { return f.originals || f.owned.Owns(job) }
+
+func (f secretFilter) setHidden(hidden bool) {
+	if hidden && f.hidden != nil {
+		f.hidden.Store(true)
+	}
+}
+
+// json returns a definition or the description of a container. An error hides all of it.
+func (f secretFilter) json(job backends.JobRef, text json.RawMessage) (json.RawMessage, error) {
+	if f.shows(job) || text == nil {
+		return text, nil
+	}
+	masked, hidden, err := mask.JSON(text)
+	f.setHidden(hidden)
+	return masked, err
+}
+
+// versions returns versions of a job, which it does not change.
+func (f secretFilter) versions(job backends.JobRef, versions []backends.Version) ([]backends.Version, error) {
+	if f.shows(job) {
+		return versions, nil
+	}
+	versions = slices.Clone(versions) // other users share them
+	for i, v := range versions {
+		if v.Definition != nil {
+			var err error
+			if versions[i].Definition, _, err = mask.JSON(v.Definition); err != nil { // no notice: commands print the changes
+				return nil, err
+			}
+		}
+		versions[i].Changes = slices.Clone(v.Changes)
+		for n, c := range v.Changes {
+			masked := backends.Change{Path: c.Path, Old: mask.Change(c.Path, c.Old), New: mask.Change(c.Path, c.New)}
+			f.setHidden(masked != c)
+			versions[i].Changes[n] = masked
+		}
+	}
+	return versions, nil
+}

@@ -1,0 +1,188 @@
+package router
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+
+	"nomadctld/acl"
+	"nomadctld/backends"
+	"nomadctld/internal/clusterview"
+	"nomadctld/internal/ops"
+)
+
+// secretCluster returns a definition with a secret.
+type secretCluster struct {
+	*fakeCluster
+	definition string
+}
+
+func (c secretCluster) Definition(context.Context, backends.Job, *uint64) (json.RawMessage, error) {
+	return json.RawMessage(c.definition), nil
+}
+
+func (c secretCluster) Versions(context.Context, backends.Job) ([]backends.Version, error) {
+	return c.versions(), nil
+}
+
+func (c secretCluster) versions() []backends.Version {
+	return []backends.Version{{Number: 1, Definition: json.RawMessage(c.definition), Changes: []backends.Change{
+		{Path: "web > task web > Env[PASSWORD]", Old: "canary", New: "canary2"},
+		{Path: "web > task web > Env[MODE]", Old: "a", New: "b"},
+	}}, {Number: 0, Definition: json.RawMessage(c.definition)}}
+}
+
+const secretDefinition = `{"ID":"p-team1-web","Env":{"PASSWORD":"canary","MODE":"a"}}`
+
+// readSecret runs a command of a set, by a user with rights, which reads everything that can contain secrets. It
+// returns what the command got, and what was printed.
+func readSecret(t *testing.T, set RightSet, rights []string, definition string) (got, printed string, err error) {
+	t.Helper()
+	w := newTestGateway(acl.Group{Prefixes: []string{"p-team1-"}, Rights: append(rights, "act")},
+		acl.Group{Prefixes: []string{"p-team2-"}, Rights: []string{SecretsRight}})
+	w.production.jobs = []backends.Job{job("production", "default", "p-team1-web")}
+	cluster := secretCluster{w.production, definition}
+	w.Gateway.Clusters["production"] = clusterview.New(cluster)
+	w.Ops, _ = ops.Open("")
+	before := commandTable
+	defer func() { commandTable = before }()
+	commandTable = map[string]func() Command{}
+	var b strings.Builder
+	Register(func() Command {
+		return probe{
+			Spec{Name: "act", Args: "JOB", Target: TargetJob, RightSet: set},
+			func(ctx context.Context, req *Request) error {
+				text, err := req.Access.Cluster.Definition(ctx, req.Target.Job, nil)
+				if err != nil {
+					return err
+				}
+				versions, err := req.Access.Cluster.Versions(ctx, req.Target.Job)
+				b.Write(text)
+				for _, v := range versions {
+					b.Write(v.Definition)
+					for _, c := range v.Changes {
+						b.WriteString(c.Old + ">" + c.New)
+					}
+				}
+				return err
+			},
+		}
+	})
+	err = w.run("act p-team1-web")
+	return b.String(), w.stderr.String(), err
+}
+
+func TestSecrets_HiddenFromReaders(t *testing.T) {
+	const masked = `{"ID":"p-team1-web","Env":{"PASSWORD":"***","MODE":"a"}}`
+	hidden := masked + masked + "***>***a>b" + masked
+	shown := secretDefinition + secretDefinition + "canary>canary2a>b" + secretDefinition
+	for _, test := range []struct {
+		name   string
+		set    RightSet
+		rights []string
+		want   string
+	}{
+		{"reader", Read, nil, hidden},
+		{"reader of @enter", Enter, nil, hidden},
+		{"reader with the right", Read, []string{SecretsRight}, shown},
+		{"command that may register it", Operate, nil, shown},
+		{"admin command", Admin, nil, shown},
+	} {
+		got, printed, err := readSecret(t, test.set, test.rights, secretDefinition)
+		if err != nil || got != test.want {
+			t.Errorf("%s: got %s, %v, want %s", test.name, got, err, test.want)
+		}
+		if noticed := printed == secretsNotice+"\n"; noticed != (test.want == hidden) {
+			t.Errorf("%s: printed %q", test.name, printed)
+		}
+	}
+}
+
+// TestSecrets_NoNotice checks that nothing is printed if nothing is hidden.
+func TestSecrets_NoNotice(t *testing.T) {
+	w := newTestGateway(acl.Group{Prefixes: []string{"p-team1-"}, Rights: []string{"probe"}})
+	register(t, Spec{Name: "probe", Target: TargetScope}, func(ctx context.Context, req *Request) error {
+		_, err := req.Access.Cluster.Jobs(ctx, req.Selection)
+		return err
+	})
+	if err := w.run("probe"); err != nil || w.stderr.Len() > 0 {
+		t.Errorf("got %v, %q", err, w.stderr.String())
+	}
+}
+
+// TestSecrets_UnreadableDefinition checks that a definition that cannot be masked is not shown at all.
+func TestSecrets_UnreadableDefinition(t *testing.T) {
+	got, _, err := readSecret(t, Read, nil, `{"PASSWORD":"canary"`)
+	if err == nil || got != "" || strings.Contains(err.Error(), "canary") {
+		t.Errorf("got %q, %v, want an error", got, err)
+	}
+}
+
+// TestSecrets_SharedVersions checks that hiding secrets does not change versions that other users share.
+func TestSecrets_SharedVersions(t *testing.T) {
+	cluster := secretCluster{&fakeCluster{}, secretDefinition}
+	versions := cluster.versions()
+	if _, err := (secretFilter{}).versions(backends.JobRef{ID: "p-team1-web"}, versions); err != nil {
+		t.Fatal(err)
+	}
+	if string(versions[0].Definition) != secretDefinition || versions[0].Changes[0].Old != "canary" {
+		t.Errorf("the versions were changed: %+v", versions)
+	}
+}
+
+// TestSecrets_OperationGetsOriginals checks that an operation, such as restart --full, gets definitions that it can
+// register again.
+func TestSecrets_OperationGetsOriginals(t *testing.T) {
+	w := newTestGateway(acl.Group{Prefixes: []string{"p-team1-"}, Rights: []string{"act"}})
+	w.production.jobs = []backends.Job{job("production", "default", "p-team1-web")}
+	w.Gateway.Clusters["production"] = clusterview.New(secretCluster{w.production, secretDefinition})
+	w.Ops, _ = ops.Open("")
+	before := commandTable
+	defer func() { commandTable = before }()
+	commandTable = map[string]func() Command{}
+	got := make(chan string, 1)
+	Register(func() Command {
+		return probe{
+			Spec{Name: "act", Args: "JOB", Target: TargetJob, RightSet: Operate},
+			func(ctx context.Context, req *Request) error {
+				_, err := req.Access.Operations.Start(ctx, func(ctx context.Context, work ops.Operation) error {
+					text, err := work.Cluster.Definition(ctx, req.Target.Job, nil)
+					got <- string(text)
+					return err
+				})
+				return err
+			},
+		}
+	})
+	if err := w.run("act p-team1-web"); err != nil {
+		t.Fatal(err)
+	}
+	if text := <-got; text != secretDefinition {
+		t.Errorf("got %s, want the original", text)
+	}
+}
+
+func TestSecrets_Container(t *testing.T) {
+	const text = `{"Config":{"Env":["PASSWORD=canary","MODE=a"]}}`
+	for _, test := range []struct{ right, want string }{
+		{"", `{"Config":{"Env":["PASSWORD=***","MODE=a"]}}`}, {SecretsRight, text},
+	} {
+		r := newThreeRuntimes()
+		r.docker.inspected = text
+		w := newTestGateway(acl.Group{Prefixes: []string{"p-team1-"}, Rights: []string{"probe", test.right}})
+		runtime, _ := runtimeOfTask(w, &r.selector, "web")
+		user := acl.User{Groups: []acl.Group{{Prefixes: []string{"p-team1-"}, Rights: []string{test.right}}}}
+		bound := runtime.(*boundRuntime)
+		bound.scope.secrets = secretFilter{owned: User{user, w.Tiers}.scope(SecretsRight)}
+		raw, err := bound.Inspect(t.Context())
+		if err != nil || string(raw) != test.want {
+			t.Errorf("with the right %q: got %s, %v, want %s", test.right, raw, err, test.want)
+		}
+		r.docker.inspectErr = errors.New("container not found")
+		if raw, err := bound.Inspect(t.Context()); err == nil || raw != nil {
+			t.Errorf("got %s, %v, want the error", raw, err)
+		}
+	}
+}
