@@ -97,6 +97,34 @@ var scriptJobs = map[string]func(id, mode string) *api.Job{
 		}
 		return job
 	},
+	// The tasks app and side in the group web, and app in the group db. app writes five lines. The third is an
+	// error.
+	"chatty": func(id, _ string) *api.Job {
+		const script = `echo start; echo two; echo error three; echo four; echo five`
+		sleeps := func(name, script string) *api.Task {
+			task := *nomadtest.Scalable(id, "a").TaskGroups[0].Tasks[0]
+			task.Name = name
+			task.Config = map[string]any{"command": "/bin/sh", "args": []string{"-c", script + "; exec sleep 3600"}}
+			return &task
+		}
+		job := nomadtest.Scalable(id, "a")
+		web := job.TaskGroups[0]
+		web.Scaling = nil
+		db := *web
+		db.Name = new("db")
+		web.Tasks = []*api.Task{sleeps("app", script), sleeps("side", "echo from side")}
+		db.Tasks = []*api.Task{sleeps("app", script)}
+		job.TaskGroups = append(job.TaskGroups, &db)
+		return job
+	},
+	// A parameterized job whose child jobs write their ID and do not finish.
+	"echoing": func(id, _ string) *api.Job {
+		job := nomadtest.Parameterized(id)
+		job.TaskGroups[0].Tasks[0].Config = map[string]any{
+			"command": "/bin/sh", "args": []string{"-c", "echo from $NOMAD_JOB_ID; exec sleep 3600"},
+		}
+		return job
+	},
 	// A periodic job whose child jobs do not finish.
 	"busy": func(id, _ string) *api.Job {
 		job := nomadtest.Periodic(id)
