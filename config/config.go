@@ -37,6 +37,7 @@ type Config struct {
 type General struct {
 	HostKeys    []string // private key files, at least one
 	Bind        string   // host:port; default ":2222"
+	Control     string   // path of a unix socket; empty: none
 	DockerPort  string   // 1 to 65535, or empty
 	DockerAPI   string   // such as 1.44, for the daemons that support it; empty: negotiate
 	NomadBinary string   // may not exist; only raw needs it
