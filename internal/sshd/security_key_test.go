@@ -73,7 +73,7 @@ func TestSecurityKey_MustBeTouched(t *testing.T) {
 		return cert
 	}
 	s := startServerWith(t, Limits{}, whoHandler, func(s *Server) {
-		s.Users = acl.NewDirectory(acl.Rules{
+		s.Settings.Users = acl.NewDirectory(acl.Rules{
 			CAs: []gossh.PublicKey{dir.Public("ca")},
 			Accounts: []acl.Account{{
 				User: acl.User{Login: "ann", Groups: []acl.Group{{}}}, Keys: []authkeys.Key{{Public: key.public}},
