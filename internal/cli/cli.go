@@ -1,5 +1,6 @@
 // Package cli is the command line of nomadctld: it serves a gateway, and has the subcommands check, reload, drain,
-// health, demo and version. It owns the program's messages, exit codes and signals. Everything else is in the packages that it calls.
+// health, demo and version. It owns the program's messages, exit codes and signals. Everything else is in the packages
+// that it calls.
 package cli
 
 import (

@@ -82,7 +82,8 @@ func parseControl(flags *flag.FlagSet, args []string, usage string) (code int, o
 func control(file string, request gateway.ControlRequest) int {
 	c := loadConfig(file)
 	if c == nil {
-		return fail(1, "%s: the configuration has errors, so nothing was done; the running gateway is not affected", request.Command)
+		return fail(1, "%s: the configuration has errors, so nothing was done; the running gateway is not affected",
+			request.Command)
 	}
 	if c.General.Control == "" {
 		signal := map[string]string{"reload": "SIGHUP", "drain": "SIGUSR1"}[request.Command]

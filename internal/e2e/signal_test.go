@@ -138,7 +138,8 @@ func TestReloadAndDrain_Commands(t *testing.T) {
 		t.Errorf("reload: got %d, %q, %q", code, stdout, stderr)
 	}
 	g.WriteConfig(t, text+"\nnosuch = 1\n")
-	if code, stdout, stderr := run("reload"); code != 1 || stdout != "" || !strings.Contains(stderr, "unknown key nosuch") ||
+	if code, stdout, stderr := run("reload"); code != 1 || stdout != "" ||
+		!strings.Contains(stderr, "unknown key nosuch") ||
 		!strings.HasSuffix(stderr, "the running gateway is not affected\n") {
 		t.Errorf("reload of an error: got %d, %q, %q", code, stdout, stderr)
 	}
