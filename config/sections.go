@@ -3,7 +3,6 @@ package config
 import (
 	"fmt"
 	"net"
-	"os"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -29,9 +28,7 @@ func (l *loader) general(t *table) General {
 	}
 	if binary := t.find("nomadbinary"); binary != nil && g.NomadBinary != "" {
 		l.nomadBinaryAt = binary.at
-		if info, err := os.Stat(g.NomadBinary); err == nil && info.Mode().IsRegular() {
-			l.checkFileAccess(binary.at, binary.path(), g.NomadBinary, info, false)
-		}
+		l.checkNomadBinary(binary.at, binary.path(), g.NomadBinary)
 	}
 	return g
 }
@@ -114,12 +111,15 @@ func (l *loader) audit(t *table) Audit {
 	if a.Jobs == "" && a.File != "" && a.File != "-" {
 		a.Jobs = filepath.Join(filepath.Dir(a.File), "jobs")
 	}
+	usable := true
 	if file := t.find("file"); file != nil && a.File != "" && a.File != "-" {
-		l.checkAuditFile(file.at, file.path(), a.File)
+		if usable = l.checkAuditUsable(file.at, file.path(), a.File); usable {
+			l.checkAuditFile(file.at, file.path(), a.File)
+		}
 	}
 	if jobs := t.find("jobs"); jobs != nil && a.Jobs != "" {
 		l.checkJobsDir(jobs.at, jobs.path(), a.Jobs)
-	} else if file := t.find("file"); file != nil && a.Jobs != "" {
+	} else if file := t.find("file"); file != nil && a.Jobs != "" && usable { // its directory was already reported
 		l.checkJobsDir(file.at, t.name+".jobs", a.Jobs)
 	}
 	if required := t.find("required"); a.Required && a.File == "" {
