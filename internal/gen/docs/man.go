@@ -253,6 +253,18 @@ nomadctld \- an SSH gateway to Nomad
 .IR FILE ]
 .B health
 .br
+.B nomadctld
+.RB [ \-config
+.IR FILE ]
+.B reload
+.br
+.B nomadctld
+.RB [ \-config
+.IR FILE ]
+.B drain
+.RB [ \-\-wait
+.IR DURATION ]
+.br
 .B nomadctld demo
 .RI [ COMMAND ...]
 .br
@@ -264,13 +276,27 @@ Nomad tokens stay on the gateway.
 .PP
 Without a command, it serves until SIGTERM or SIGINT. Then it accepts no new connections and gives running commands five
 seconds. After that it takes up to twelve more seconds to kill programs. A second SIGTERM or SIGINT stops it at once.
-On SIGHUP, and when the configuration or a file that it names changes, it reloads the configuration.
+On SIGHUP, and when the configuration or a file that it names changes, it reloads the configuration. On SIGUSR1, it
+drains: it accepts no new connections and commands, and continues to serve what is running.
 .TP
 .B check
 Check the configuration. Each error is printed with its line and what to write instead.
 .TP
 .B health
 Check whether a gateway with this configuration responds on this machine, and print one line.
+.TP
+.B reload
+Make the running gateway reload its configuration, and print what changed. With an error, the gateway continues with the
+earlier configuration. This needs
+.BR general.control .
+.TP
+.B drain
+Drain the running gateway, for an update. With
+.BR \-\-wait ,
+wait until nothing is running, at most for
+.IR DURATION .
+This needs
+.BR general.control .
 .TP
 .B demo
 Run a gateway to three simulated clusters on the loopback address. With
@@ -287,7 +313,7 @@ The configuration file. The default is
 in the current directory, else
 .IR /etc/nomadctld/nomadctld.toml .
 .SH CONFIGURATION
-The configuration is a TOML file. It is read at the start.
+The configuration is a TOML file.
 .I docs/config.md
 of the project explains every key.
 .TP
