@@ -46,13 +46,13 @@ func TestStatus_PrintsAllOfNomadJobStatus(t *testing.T) {
 				testenv.Eventually(t, "both print "+heading, func() bool {
 					cmd := exec.CommandContext(t.Context(), nomad, "job", "status", id)
 					cmd.Env = append(os.Environ(), "NOMAD_ADDR="+cluster.URL, "NOMAD_TOKEN="+nomadtest.Token)
-					theirs, err := cmd.Output()
-					code, ours, stderr := g.Run("wim", "status "+id)
+					output, err := cmd.Output()
+					code, status, stderr := g.Run("wim", "status "+id)
 					if err != nil || code != 0 {
 						t.Fatalf("nomad job status: %v; status: %d %s", err, code, stderr)
 					}
-					nomadSections := sectionsOf(string(theirs))
-					missing = missingLines(nomadSections, sectionsOf(ours))
+					nomadSections := sectionsOf(string(output))
+					missing = missingLines(nomadSections, sectionsOf(status))
 					return nomadSections[heading] != nil && len(missing) == 0
 				})
 			})
@@ -118,7 +118,7 @@ func sectionsOf(text string) map[string][]string {
 }
 
 // missingLines returns the lines of nomad job status that status does not print. Lines of status may be longer.
-func missingLines(nomad, ours map[string][]string) (missing []string) {
+func missingLines(nomad, status map[string][]string) (missing []string) {
 	for heading, lines := range nomad {
 		switch heading {
 		case "Placement Failure": // status has other words for the reasons
@@ -128,7 +128,7 @@ func missingLines(nomad, ours map[string][]string) (missing []string) {
 		case "Allocations": // the name of the node instead of its ID
 			lines = withoutSecondCell(lines)
 		}
-		have := ours[heading]
+		have := status[heading]
 		if heading == "Allocations" {
 			have = withoutSecondCell(have)
 		}
