@@ -26,7 +26,9 @@ type monitoring struct {
 }
 
 // listenMonitoring listens on the address of [metrics].
-func listenMonitoring(c *config.Config, m *metrics.Recorder, events *audit.Log) (*monitoring, error) {
+func listenMonitoring(
+	c *config.Config, m *metrics.Recorder, events *audit.Log, auditRequired func() bool,
+) (*monitoring, error) {
 	if c.Metrics.Bind == "" {
 		return nil, nil
 	}
@@ -42,7 +44,7 @@ func listenMonitoring(c *config.Config, m *metrics.Recorder, events *audit.Log) 
 			}
 			return nil
 		}},
-		{Name: "audit log", Check: events.Ready, Optional: !c.Audit.Required},
+		{Name: "audit log", Check: events.Ready, Optional: func() bool { return !auditRequired() }},
 	}
 	return o, nil
 }
@@ -61,6 +63,13 @@ func (o *monitoring) serve(ctx context.Context, log *slog.Logger) {
 func (o *monitoring) stop() {
 	if o != nil {
 		o.stopping.Store(true)
+	}
+}
+
+// close closes the listener, if the gateway does not start.
+func (o *monitoring) close() {
+	if o != nil {
+		o.listener.Close()
 	}
 }
 
