@@ -156,7 +156,7 @@ func TestPrinter_Terminal(t *testing.T) {
 	}
 }
 
-// TestPrinter_NotesOnTerminal checks that on a terminal notes are on stdout, between the lines, and are broken at words.
+// TestPrinter_NotesOnTerminal checks that on a terminal notes are on stdout, between the lines, and break at words.
 func TestPrinter_NotesOnTerminal(t *testing.T) {
 	var out, errs bytes.Buffer
 	c := newConsole(&out, &errs)
