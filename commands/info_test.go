@@ -192,7 +192,8 @@ func TestInfo_NodeText(t *testing.T) {
 		{backends.NodeState{Status: "ready", Ineligible: true}, false, "node-1; not eligible for new allocations"},
 		{backends.NodeState{Status: "ready", Ineligible: true, Draining: true}, false, "node-1; draining"},
 		{
-			backends.NodeState{Status: "ready", Draining: true, DrainForced: now.Add(2 * time.Hour)}, true,
+			backends.NodeState{Status: "ready", Draining: true, DrainForced: now.Add(2 * time.Hour)},
+			true,
 			"node-1; draining (deadline in 2h); Nomad moves the allocation to another node",
 		},
 		{backends.NodeState{Status: "down", Ineligible: true}, false, "node-1; not eligible for new allocations; down"},
@@ -204,7 +205,8 @@ func TestInfo_NodeText(t *testing.T) {
 		}
 	}
 	view := &infoView{now: now} // the gateway may not read nodes
-	if got := view.nodeText(backends.Allocation{Node: "node-1", NodeID: "n"}, backends.AllocationDetail{}); got != "node-1" {
+	a := backends.Allocation{Node: "node-1", NodeID: "n"}
+	if got := view.nodeText(a, backends.AllocationDetail{}); got != "node-1" {
 		t.Errorf("got %q", got)
 	}
 }
