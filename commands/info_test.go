@@ -265,6 +265,9 @@ func TestInfo_SelectAllocations(t *testing.T) {
 			false,
 			"1, left out: 1 lost allocation",
 		},
+		"failed in a stopped job": {
+			[]backends.Allocation{allocation("1", "failed", func(a *backends.Allocation) { a.Desired = "stop" })}, false, "1",
+		},
 		"one on each node": {
 			[]backends.Allocation{allocation("1", "complete", onNode("a")), allocation("2", "complete", onNode("b"))},
 			false, "1 2",
