@@ -111,6 +111,13 @@ type LogQuery struct {
 	Since          time.Time // zero: from the start
 	Timestamps     bool      // set LogChunk.Time
 	Follow         bool
+
+	// PreferTimes is Timestamps, as far as the source has times. It is not an error if it has none.
+	PreferTimes bool
+	// Until makes the source fail if it does not have the times that the caller needs to leave out newer lines. The
+	// source does not leave them out. Zero: the caller needs all lines.
+	Until time.Time
+
 	AfterContainer string // read the log of the container that replaced this one; empty: any container
 
 	// OnRetained, if not nil, is called before the first chunk if q may need older lines than the source retains. Log
@@ -153,7 +160,7 @@ type LogFiles interface {
 // chunks with a Note, or that are Lost, Skipped or CaughtUp.
 type LogChunk struct {
 	Stderr bool
-	Time   time.Time // zero: not known. With LogQuery.Timestamps, a chunk is at most one line
+	Time   time.Time // zero: not known. With LogQuery.Timestamps or PreferTimes, a chunk is at most one line
 	Data   []byte
 
 	Note      string // a message for the user, not part of the log
@@ -169,7 +176,7 @@ type LogChunk struct {
 
 // NeedsContainer reports whether q needs a container's log: log files record neither times nor containers.
 func (q LogQuery) NeedsContainer() bool {
-	return q.Timestamps || !q.Since.IsZero() || q.AfterContainer != ""
+	return q.Timestamps || !q.Since.IsZero() || !q.Until.IsZero() || q.AfterContainer != ""
 }
 
 // IsNotice reports whether the chunk is a Note or Lost.

@@ -90,25 +90,16 @@ func (b *batch) draw(ctx context.Context, req *router.Request, out io.Writer) er
 			return nil
 		}
 	}
-	table := render.NewTable("Job ID", "Next", "", "Config", "Last").DropWhenNarrow(2, 4)
-	where := qualifiers(jobs)
-	now := time.Now()
-	for i, job := range jobs {
-		s := schedules[i]
-		until, at := "", ""
-		switch {
-		case job.Stopped:
-			until = "stopped"
-		case s.Disabled:
-			until = "disabled"
-		case s.Parameterized:
-			until = "dispatch"
-		case !s.Next.IsZero():
-			until = s.Next.Truncate(time.Second).Sub(now.Truncate(time.Second)).String()
-			at = s.Next.Format(time.RFC3339)
-		}
-		name := strings.Join(append([]string{job.ID}, where[i]...), ", ")
-		table.Row(name, until, at, scheduleText(s), childOutcome(last[keyOf(job)]))
+	rows := batchRows(jobs, schedules, last, time.Now())
+	if req.Console.Terminal != nil {
+		var text strings.Builder
+		writeBatchTerminal(&text, rows, req.Console.Style())
+		_, werr := io.WriteString(out, text.String())
+		return cmp.Or(werr, err)
+	}
+	table := render.NewTable("Job ID", "Next", "", "Config", "Last")
+	for _, r := range rows {
+		table.Row(r.name, r.next, r.at, r.config, childOutcome(r.last))
 	}
 	return cmp.Or(table.Write(out, req.Console.Style()), err)
 }

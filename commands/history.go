@@ -111,13 +111,15 @@ func historyText(versions []backends.Version, style render.Style) string {
 	return b.String()
 }
 
+// changeText returns a change. On a terminal, its further lines are indented like the path, after two more columns.
 func changeText(c backends.Change, style render.Style) string {
 	path, before, after := escape.Text(c.Path), escape.Text(c.Old), escape.Text(c.New)
+	color, text := render.Warn, "~ "+path+": "+before+" -> "+after
 	switch {
 	case c.Old == "":
-		return style.Colorize(render.Good, "+ "+path+": "+after)
+		color, text = render.Good, "+ "+path+": "+after
 	case c.New == "":
-		return style.Colorize(render.Bad, "- "+path+": "+before)
+		color, text = render.Bad, "- "+path+": "+before
 	}
-	return style.Colorize(render.Warn, "~ "+path+": "+before+" -> "+after)
+	return style.Colorize(color, render.Indented(text, len("  + "), style.Width))
 }

@@ -24,52 +24,69 @@ func (l *logs) Spec() router.Spec {
 		Short:         "Print recent log lines",
 		Group:         router.GroupLogs,
 		Rank:          1,
-		Target:        router.TargetJobOrTask,
+		Target:        router.TargetPart,
 		RightSet:      router.Read,
+		NumberFlag:    "lines",
+		JSON:          tasklog.JSONLine{},
 		WantsTerminal: true,
 		Long: `
-Print the last lines of the log of a task, or of each task of a job. Each line of a
-job starts with group[index]/task.
+Print the last lines of the logs of one or several tasks. Several logs are merged by
+time, and each line starts with group[index]/task.
 
-` + jobOrTaskHelp + finishedHelp + `
+` + logSelectorHelp + `
 
-stdout and stderr of a task are both printed to stdout. Logs from Docker are printed
-in the order written, and for a job they are sorted by time. On a terminal (ssh -t),
-control characters are made visible, except colors.
-
-Lines that Docker does not have come from Nomad's log files. These files have no
-times: for each task, stdout is printed first, then stderr. If only part of a log
-comes from these files, or if the start of the log is lost, stderr has a note. The exit code
-is 75 if a limit of the gateway refused the command.`,
+stdout and stderr of a task are both printed to stdout: in the order written if the
+log comes from Docker. Nomad's log files have no times, so stdout comes first. For
+--since and --until, times are UTC. 10:30 is the latest 10:30 that has passed.`,
 		Examples: []router.Example{
-			{Line: "logs p-team1-web", Comment: "all tasks of a job"},
-			{Line: "logs -n 20 --stderr 45fed1138a", Comment: "one task"},
-			{Line: "logs --since 2h --grep 'error|panic' p-team1-web"},
+			{Line: "logs -20 p-team1-web/api", Comment: "all tasks of a group"},
+			{Line: "logs --since 2h --grep 'error|panic' -C 3 p-team1-web"},
 			{Line: "logs --previous 45fed1138a", Comment: "why did it restart?"},
 		},
 		Flags: func(f *pflag.FlagSet) {
-			l.bind(f)
+			l.bindSelection(f)
+			f.StringVar(&l.until, "until", "", "`TIME` no newer lines")
+			l.bindFilter(f)
 			f.BoolVarP(&l.follow, "follow", "f", false, "follow the log (see: tail)")
-			f.BoolVar(&l.previous, "previous", false,
-				"log from before the last restart; without a restart, of the previous allocation")
+			f.BoolVar(&l.children, "children", false, "with -f, follow all child jobs (see: tail)")
+			f.MarkHidden("children")
+			f.BoolVar(&l.previous, "previous", false, "log from before the last restart or replacement")
 			f.BoolVar(&l.previousAllocation, "previous-allocation", false, "log of the allocation that this one replaced")
 		},
 	}
 }
 
-// Follows implements router.Follower. Lines are printed as they are read, even without --follow.
+// Follows implements router.Follower. Lines are printed as they are read, even without --follow, or the command
+// acquires the memory for them.
 func (l *logs) Follows() bool { return true }
 
 func (l *logs) Run(ctx context.Context, req *router.Request) error {
 	if l.follow {
-		if l.previous || l.previousAllocation {
+		switch {
+		case l.previous || l.previousAllocation:
 			return router.Exit(2, errors.New("logs: --follow cannot be combined with --previous or --previous-allocation"))
+		case l.until != "":
+			return router.Exit(2, errors.New("logs: --follow cannot be combined with --until"))
 		}
 		return l.logFlags.followLogs(ctx, req)
 	}
-	view, err := l.view(req)
+	if l.children {
+		return router.Exit(2, errors.New("logs: --children works only with --follow; without it, name the child job"))
+	}
+	if n, err := l.limit(); n == 0 && err == nil {
+		return router.Exit(2, errors.New("logs: -n 0 selects no lines (for new lines only: tail -n 0)"))
+	}
+	view, err := l.view(ctx, req)
 	if err != nil {
 		return err
+	}
+	if view.Job.Periodic || view.Job.Parameterized {
+		child, err := tasklog.NewestChild(ctx, req.Access.Cluster, view.Job)
+		if err != nil {
+			return err
+		}
+		view.Printer.Note("newest child job: %s", child.ID)
+		view.Job = child
 	}
 	which := tasklog.Newest
 	switch {

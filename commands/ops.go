@@ -7,11 +7,13 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/pflag"
 
 	"nomadctld/backends"
 	"nomadctld/internal/jobrelease"
+	"nomadctld/internal/jobstate"
 	"nomadctld/internal/ops"
 	"nomadctld/internal/phrase"
 	"nomadctld/internal/render"
@@ -136,6 +138,9 @@ func (o *opsCommand) showList(req *router.Request, all []opOutput) error {
 	rows := [][]string{{"ID", "State", "Started", "User", "Tier", "Job", "Last"}}
 	for _, one := range all {
 		started := one.Started.Format("2006-01-02T15:04:05Z")
+		if req.Console.Terminal != nil {
+			started = jobstate.Age(time.Since(one.Started)) + " ago"
+		}
 		rows = append(rows, []string{one.ID, one.State, started, one.User, one.Tier, one.Job, one.Last})
 	}
 	var b strings.Builder

@@ -34,7 +34,9 @@ func (r *revert) Spec() router.Spec {
 		WantsTerminal: true,
 		Long: `
 Revert a job to an earlier version and wait until it is running. The job gets a new
-version with the contents of the earlier one.
+version with the contents of the earlier one. If the job has canaries, revert waits
+until they are healthy, reports that they wait for promotion, and exits with 0:
+nothing has failed, and a person decides (see: promote, fail).
 
 Without VERSION, the job goes back to its last release: the newest stable version
 that differs from the current one in more than counts (see: history). A job of
@@ -112,14 +114,12 @@ func (r *revert) Run(ctx context.Context, req *router.Request) error {
 	if r.detach {
 		return r.printEvaluation(req, result)
 	}
-	if err := r.waitUntilUp(ctx, req, job.Job, "", result); err != nil {
-		return err
-	}
+	err = r.waitUntilUp(ctx, req, job.Job, "", result)
 	from := ""
 	if saved {
 		from = ", which the gateway had saved"
 	}
-	return printResult(req, "reverted %s from version %d to version %d%s%s",
+	return r.printUp(req, err, "reverted %s from version %d to version %d%s%s",
 		job.ID, job.Version, then.Number, from, evaluationSuffix(result))
 }
 

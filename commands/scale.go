@@ -110,10 +110,8 @@ func (s *scale) Run(ctx context.Context, req *router.Request) error {
 	if s.detach {
 		return s.printEvaluation(req, result)
 	}
-	if err := s.waitUntilScaled(ctx, req, job.Job, group.Name, count, result); err != nil {
-		return err
-	}
-	return printResult(req, "scaled %s/%s from %d to %d%s",
+	err = s.waitUntilScaled(ctx, req, job.Job, group.Name, count, result)
+	return s.printUp(req, err, "scaled %s/%s from %d to %d%s",
 		job.ID, group.Name, group.Count, count, evaluationSuffix(result))
 }
 

@@ -12,10 +12,6 @@ const jobOrTaskHelp = `JOB selects all tasks of the job. JOB/GROUP and JOB/GROUP
 running task or, if none is running, one task of the newest allocation. GROUP
 may be web[1]. ID is an exec ID or an allocation ID, or at least its first 4 digits.`
 
-// finishedHelp continues jobOrTaskHelp for commands that skip a job's complete, lost and replaced allocations.
-const finishedHelp = `
-To select a complete, lost or replaced allocation, use its ID.`
-
 // filterHelp explains FILTER.
 const filterHelp = `FILTER selects jobs whose IDs contain it. A FILTER with * or ? must match the whole
 ID.`

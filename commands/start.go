@@ -157,10 +157,8 @@ func (s *start) finishStart(
 	if s.detach {
 		return s.printEvaluation(req, result)
 	}
-	if err := s.waitUntilUp(ctx, req, job, "", result); err != nil {
-		return err
-	}
-	return printResult(req, "started %s %s%s", job.ID, from, evaluationSuffix(result))
+	err := s.waitUntilUp(ctx, req, job, "", result)
+	return s.printUp(req, err, "started %s %s%s", job.ID, from, evaluationSuffix(result))
 }
 
 // startRunning handles a job that is not stopped. It replaces the stopped allocations of a system job. For a group

@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"nomadctld/internal/tasklog"
 	"nomadctld/router"
 )
 
@@ -22,19 +23,20 @@ func (t *tail) Spec() router.Spec {
 		Short:         "Follow logs",
 		Group:         router.GroupLogs,
 		Rank:          2,
-		Target:        router.TargetJobOrTask,
+		Target:        router.TargetPart,
 		RightSet:      router.Read,
+		NumberFlag:    "lines",
+		JSON:          tasklog.JSONLine{},
 		WantsTerminal: true,
 		Long: `
-Follow the log of a task, or of each task of a job, until Ctrl-C. It is the same as
-logs --follow.
+Follow the logs of one or several tasks until Ctrl-C. It is the same as logs --follow.
 
-` + jobOrTaskHelp + finishedHelp + `
+` + logSelectorHelp + `
 
 tail continues when a task restarts. It exits when the task is finished, and prints
-the task's exit code. For a job, it follows every task of every allocation, including new
-ones, until the job is finished. Lines from before
-tail started are printed one task after the other.
+the task's exit code. For a job, it adds new allocations and exits when the job is
+finished. For a periodic or parameterized job, it follows the newest child job, and
+switches to a newer one when it starts.
 
 Clients that follow the same log share one stream. If your client reads too slowly,
 tail reports how many lines were skipped.`,
@@ -43,14 +45,16 @@ tail reports how many lines were skipped.`,
 			{Line: "tail -n 0 --grep error 45fed1138a", Comment: "one task, new lines that match"},
 		},
 		Flags: func(f *pflag.FlagSet) {
-			t.bind(f)
+			t.bindSelection(f)
+			t.bindFilter(f)
+			f.BoolVar(&t.children, "children", false, "follow all child jobs, and not only the newest")
 			f.BoolVarP(&t.follow, "follow", "f", true, "always on")
 			f.MarkHidden("follow")
 		},
 	}
 }
 
-// Follows implements router.Follower. Lines are printed as they are read.
+// Follows implements router.Follower. Lines are printed as they are read, or the command acquires the memory for them.
 func (t *tail) Follows() bool { return true }
 
 func (t *tail) Run(ctx context.Context, req *router.Request) error {

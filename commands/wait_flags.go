@@ -80,6 +80,20 @@ func (w *waitFlags) waitUntilScaled(
 	return w.explainWaitError(err, job)
 }
 
+// printUp prints the result of a change that was waited for. err is the error of the wait. A deployment that waits for
+// the promotion of its canaries is a result, not a failure: Nomad has applied the change as far as the job permits it
+// without a person. The text states that the rest is missing.
+func (w *waitFlags) printUp(req *router.Request, err error, format string, args ...any) error {
+	var waiting *monitor.AwaitsPromotionError
+	switch {
+	case errors.As(err, &waiting):
+		return printResult(req, "%v", waiting)
+	case err != nil:
+		return err
+	}
+	return printResult(req, format, args...)
+}
+
 // printEvaluation prints the ID of the evaluation, if there is one, for --detach.
 func (w *waitFlags) printEvaluation(req *router.Request, result backends.WriteResult) error {
 	if result.EvaluationID == "" {

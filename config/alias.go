@@ -36,6 +36,7 @@ func (l *loader) aliases(t *table) map[string]string {
 			l.warnf(n.key, "rename or remove it", "%s has the name of a built-in command, which always wins", v.name)
 		default:
 			l.warnCase(n, "name")
+			l.checkAliasTarget(t, v)
 		}
 	}
 	return aliases

@@ -45,6 +45,9 @@ func (s Source) Files() []string { return slices.Sorted(maps.Keys(s.files)) }
 // "prefix.team1.commands changed" and "file /etc/nomadctld/token changed". It contains names but no values, one
 // printable line each. Settings are first, sorted by name, then files.
 func (s Source) Changes(earlier Source) []string {
+	if earlier.tree == nil || s.tree == nil { // not loaded from a file
+		return nil
+	}
 	changes := treeChanges(earlier.tree, s.tree)
 	for _, path := range s.Files() {
 		if old, ok := earlier.files[path]; ok && old != s.files[path] && path != s.config {

@@ -37,6 +37,7 @@ type Config struct {
 type General struct {
 	HostKeys    []string // private key files, at least one
 	Bind        string   // host:port; default ":2222"
+	Control     string   // path of a unix socket; empty: none
 	DockerPort  string   // 1 to 65535, or empty
 	DockerAPI   string   // such as 1.44, for the daemons that support it; empty: negotiate
 	NomadBinary string   // may not exist; only raw needs it
@@ -127,14 +128,19 @@ type Metrics struct {
 	Bind string // host:port, or unix: and a path; empty: off
 }
 
-// Summary is one line for the log: "3 tiers (production, quality, test), 2 users, 2 prefix groups".
+// Summary is one line for the log: "3 tiers (production, quality, test), 2 users, 2 prefix groups", and the number
+// of CAs if there are any.
 func (c *Config) Summary() string {
 	var names []string
 	for _, t := range c.Tiers {
 		names = append(names, t.Name)
 	}
-	return fmt.Sprintf("%s (%s), %s, %s", count(len(names), "tier"), strings.Join(names, ", "),
+	summary := fmt.Sprintf("%s (%s), %s, %s", count(len(names), "tier"), strings.Join(names, ", "),
 		count(len(c.Users), "user"), count(len(c.Groups), "prefix group"))
+	if len(c.Auth.CAs) > 0 {
+		summary += ", " + count(len(c.Auth.CAs), "CA")
+	}
+	return summary
 }
 
 func count(n int, noun string) string {

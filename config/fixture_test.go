@@ -59,6 +59,7 @@ var files = sync.OnceValue(func() map[string]string {
 		"ca.pem":         certPEM,
 		"client.pem":     certPEM,
 		"client-key.pem": pemText("PRIVATE KEY", clientDER),
+		"nomad":          "#!/bin/sh\n",
 	}
 })
 
@@ -93,8 +94,11 @@ func inFixture(t *testing.T) {
 	dir := t.TempDir()
 	for name, data := range files() {
 		mode := os.FileMode(0o600)
-		if name == "hostkey-open" {
+		switch name {
+		case "hostkey-open":
 			mode = 0o644
+		case "nomad":
+			mode = 0o700
 		}
 		path := filepath.Join(dir, name)
 		if err := os.WriteFile(path, []byte(data), mode); err != nil {

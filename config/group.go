@@ -35,6 +35,7 @@ func (l *loader) group(t *table) Group {
 			continue
 		}
 		l.checkPrefix(v)
+		l.checkGroupPrefix(v)
 		g.Prefixes = append(g.Prefixes, v.text)
 	}
 	if listed.empty() {

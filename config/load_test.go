@@ -74,7 +74,7 @@ func editValid(t *testing.T, pairs ...string) string {
 func TestLoad_OriginalExampleWarns(t *testing.T) {
 	text := strings.NewReplacer(
 		"/etc/ssh/ssh_host_rsa_key", "hostkey-rsa",
-		"/etc/nomadctld/", "",
+		"/etc/nomadctld/", "", "/usr/bin/nomad", "nomad",
 		"ssh-ed25519 ABCEC4NzaC1lZDI2NTE5AADAIB3m1na7Lu74koUa5EYPvEk7xCXiwtToar73gl9w9MND", wim,
 		"ssh-ed25519 ABCEC4NzaC1lZDI2NTE5AADAIB3m1na7Lu74koUa5EYPvEk7xCXiwtToar73gl9abcde", bob,
 	).Replace(string(read(t, testdata(t, "original.toml"))))
@@ -127,7 +127,7 @@ func TestLoad_AtMostOneWarning(t *testing.T) {
 			"prefix without a dash in a group", `prefix = ["p-"]` + "\n[users", `prefix = ["p-team1"]` + "\n[users",
 			`item 1 of prefix.lnx.prefix ("p-team1") also matches jobs such as p-team10; write "p-team1-"`,
 		},
-		{"raw as the prefix of a tier", `["p-"]`, `["raw"]`, `write "raw-"`},
+		{"raw as the prefix of a tier", `["p-"]`, `["p-", "raw"]`, `write "raw-"`},
 		{"raw in a group", "[\"p-\"]\n[users", "[\"p-\", \"raw\"]\n[users", ""},
 		{"raw alone in a group", "[\"p-\"]\n[users", "[\"raw\"]\n[users", `contains "raw" but no job prefix`},
 		{"raw as root", "[prefix.lnx]", "[raw]\nuser = \"\"\n[prefix.lnx]", "nomad runs as root"},

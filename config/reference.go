@@ -45,6 +45,11 @@ var Reference = []Section{
 		},
 		{fmt.Sprintf("bind = %q", defaultBind), false, `Listen address. Default ":2222" (all interfaces).`},
 		{
+			`control = "/run/nomadctld/control.sock"`, true,
+			"A unix socket for nomadctld reload and nomadctld drain. Only root and the gateway's user can use it. " +
+				"Default: none.",
+		},
+		{
 			`dockerport = "2375"`, true,
 			"Port of the nodes' Docker daemons if docker.host has no port. Default 2375, or 2376 with docker.tls.",
 		},

@@ -29,8 +29,8 @@ func TestLoad_EveryKey(t *testing.T) {
 	want := &config.Config{
 		Path: "nomadctld.toml",
 		General: config.General{
-			HostKeys: []string{"hostkey", "hostkey-rsa"}, Bind: "127.0.0.1:2022",
-			DockerPort: "4243", DockerAPI: "1.44", NomadBinary: "/usr/bin/nomad",
+			HostKeys: []string{"hostkey", "hostkey-rsa"}, Bind: "127.0.0.1:2022", Control: "control.sock",
+			DockerPort: "4243", DockerAPI: "1.44", NomadBinary: "nomad",
 		},
 		Aliases: map[string]string{"psp": "ps --tier production"},
 		Tiers: []config.Tier{{

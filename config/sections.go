@@ -3,7 +3,6 @@ package config
 import (
 	"fmt"
 	"net"
-	"os"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -23,14 +22,13 @@ func (l *loader) general(t *table) General {
 		DockerAPI:   l.dockerAPIVersion(t.text("dockerapi", `dockerapi = "1.44", in quotes`)),
 		NomadBinary: t.text("nomadbinary", `nomadbinary = "/usr/bin/nomad"`).text,
 	}
+	g.Control = l.controlSocket(t.text("control", `control = "/run/nomadctld/control.sock"`))
 	if g.Bind == "" {
 		g.Bind = defaultBind
 	}
 	if binary := t.find("nomadbinary"); binary != nil && g.NomadBinary != "" {
 		l.nomadBinaryAt = binary.at
-		if info, err := os.Stat(g.NomadBinary); err == nil && info.Mode().IsRegular() {
-			l.checkFileAccess(binary.at, binary.path(), g.NomadBinary, info, false)
-		}
+		l.checkNomadBinary(binary.at, binary.path(), g.NomadBinary)
 	}
 	return g
 }
@@ -43,6 +41,16 @@ func (l *loader) listenAddress(v value, port string) string {
 			l.errorf(v.at, `write host:port or :port, such as "127.0.0.1:`+port+`"`,
 				"%s is not a listen address: %s", v.name, quote(v.text))
 		}
+	}
+	return v.text
+}
+
+// controlSocket checks the path of a unix socket.
+func (l *loader) controlSocket(v value) string {
+	const maxSocketPath = 100 // the kernel allows 107 bytes
+	if len(v.text) > maxSocketPath {
+		l.errorf(v.at, `write a short path, such as "/run/nomadctld/control.sock"`,
+			"%s is longer than %d bytes, too long for a unix socket", v.name, maxSocketPath)
 	}
 	return v.text
 }
@@ -103,12 +111,15 @@ func (l *loader) audit(t *table) Audit {
 	if a.Jobs == "" && a.File != "" && a.File != "-" {
 		a.Jobs = filepath.Join(filepath.Dir(a.File), "jobs")
 	}
+	usable := true
 	if file := t.find("file"); file != nil && a.File != "" && a.File != "-" {
-		l.checkAuditFile(file.at, file.path(), a.File)
+		if usable = l.checkAuditUsable(file.at, file.path(), a.File); usable {
+			l.checkAuditFile(file.at, file.path(), a.File)
+		}
 	}
 	if jobs := t.find("jobs"); jobs != nil && a.Jobs != "" {
 		l.checkJobsDir(jobs.at, jobs.path(), a.Jobs)
-	} else if file := t.find("file"); file != nil && a.Jobs != "" {
+	} else if file := t.find("file"); file != nil && a.Jobs != "" && usable { // its directory was already reported
 		l.checkJobsDir(file.at, t.name+".jobs", a.Jobs)
 	}
 	if required := t.find("required"); a.Required && a.File == "" {

@@ -62,6 +62,9 @@ func (l *loader) hostKeys(t *table) []string {
 	var files []string
 	for _, v := range listed.items {
 		files = append(files, v.text)
+		if l.reportMissingHostKey(v) {
+			continue
+		}
 		data, info, ok := l.loadUncheckedFile(v)
 		if !ok {
 			continue

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/pelletier/go-toml/v2"
+	"golang.org/x/crypto/ssh"
 
 	"nomadctld/config"
 	"nomadctld/internal/gateway"
@@ -21,7 +22,7 @@ import (
 func TestDeployConfig_HasEveryKey(t *testing.T) {
 	t.Parallel()
 	example := testenv.ReadFile(t, "nomadctld.toml")
-	every := regexp.MustCompile(`(?m)^#([a-z]+ = )`).ReplaceAllString(example, "$1")
+	every := regexp.MustCompile(`(?m)^#([a-z0-9-]+ = )`).ReplaceAllString(example, "$1")
 	// A test of package config checks that full.toml has every key of the schema.
 	want, got := keysIn(t, testenv.ReadFile(t, "../testdata/config/full.toml")), keysIn(t, every)
 	if !slices.Equal(got, want) {
@@ -43,13 +44,13 @@ func keysIn(t *testing.T, text string) []string {
 	var walk func(path string, value any)
 	walk = func(path string, value any) {
 		table, ok := value.(map[string]any)
-		if !ok {
+		if !ok || strings.HasSuffix(path, ".require") { // a list, or a table for some of the commands
 			found[path] = true
 			return
 		}
 		for name, value := range table {
 			switch path {
-			case "alias", "nomad", "prefix", "users":
+			case "alias", "nomad", "prefix", "users", "auth.principals":
 				name = "NAME"
 			}
 			walk(strings.TrimPrefix(path+"."+name, "."), value)
@@ -73,15 +74,34 @@ func TestDeployConfig_Loads(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := os.WriteFile(dir.Path("token-production"), []byte("x"), 0o600); err != nil {
+			third, err := dir.NewKey("third")
+			if err != nil {
 				t.Fatal(err)
+			}
+			if err := os.Mkdir(dir.Path("keys"), 0o700); err != nil {
+				t.Fatal(err)
+			}
+			for name, content := range map[string]string{
+				"token-production": "x", "keys/ann": sshfiles.AuthorizedKeyLine(third) + "\n",
+				"revoked.krl": ssh.FingerprintSHA256(other.PublicKey()) + "\n",
+			} {
+				if err := os.WriteFile(dir.Path(name), []byte(content), 0o600); err != nil {
+					t.Fatal(err)
+				}
 			}
 			text := testenv.ReadFile(t, "nomadctld.toml")
 			if uncomment != "" {
-				text = regexp.MustCompile(`(?m)^#([a-z]+ = )`).ReplaceAllString(text, uncomment)
+				text = regexp.MustCompile(`(?m)^#([a-z0-9-]+ = )`).ReplaceAllString(text, uncomment)
 			}
 			gatewaytest.WritePEM(t, dir, "nomad", "docker")
-			text = strings.ReplaceAll(text, "/etc/nomadctld/", dir.Path("")+"/")
+			text = strings.ReplaceAll(text, "keys/%u", "no-keys/%u") // the same file would add the same keys again
+			for _, path := range []string{"/etc/nomadctld", "/var/log/nomadctld", "/var/lib/nomadctld"} {
+				text = strings.ReplaceAll(text, path+"/", dir.Path("")+"/")
+			}
+			if err := os.WriteFile(dir.Path("nomad-binary"), []byte("#!/bin/sh\n"), 0o700); err != nil {
+				t.Fatal(err)
+			}
+			text = strings.ReplaceAll(text, "/usr/local/bin/nomad", dir.Path("nomad-binary"))
 			text = strings.Replace(text, `key = "ssh-ed25519 AAAA..."`,
 				fmt.Sprintf("key = %q", sshfiles.AuthorizedKeyLine(key)), 1)
 			text = strings.Replace(text, "ssh-ed25519 AAAA...", sshfiles.AuthorizedKeyLine(other), 1)

@@ -2,6 +2,7 @@ package router
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"nomadctld/backends"
@@ -26,11 +27,12 @@ type Access struct {
 	onResolved        func()                                // limitResults: called when the target is resolved; may be nil
 }
 
-// RuntimeOf returns the runtime of a task in an allocation of the target's job. For any other allocation every call
-// fails.
+// RuntimeOf returns the runtime of a task in an allocation of the target's job or of one of its child jobs. For any
+// other allocation every call fails.
 func (a *Access) RuntimeOf(allocation backends.Allocation, task string) TaskRuntime {
 	job := a.target.Job
-	if allocation.Tier != job.Tier || allocation.Namespace != job.Namespace || allocation.JobID != job.ID {
+	isChild := allocation.Root == job.ID && strings.HasPrefix(allocation.JobID, job.ID+"/")
+	if allocation.Tier != job.Tier || allocation.Namespace != job.Namespace || allocation.JobID != job.ID && !isChild {
 		allocation = backends.Allocation{} // not owned by anybody
 	}
 	return a.runtimes.forTask(a.Cluster.(*scopedCluster), allocation, task)

@@ -69,14 +69,31 @@ func TestAccess_OnlyWhatSpecAsksFor(t *testing.T) {
 	}
 }
 
+// TestRuntimeOf_OtherJob checks that a command reaches only tasks of its target and of the target's child jobs.
 func TestRuntimeOf_OtherJob(t *testing.T) {
 	w := newTestGateway()
 	web, other := job("production", "default", "p-team1-web"), job("production", "default", "p-team1-api")
+	child, foreign := web.Allocations[0], web.Allocations[0]
+	child.JobID, child.Root = "p-team1-web/dispatch-1-a", "p-team1-web"
+	foreign.JobID, foreign.Root = "p-team2-web", "p-team1-web" // its root cannot be right
+	elsewhere := child
+	elsewhere.Namespace = "other"
 	w.production.jobs, w.Runtimes = []backends.Job{web, other}, &RuntimeSelector{}
 	register(t, Spec{Name: "probe", Args: "JOB", Target: TargetJob}, func(ctx context.Context, req *Request) error {
-		_, err := req.Access.RuntimeOf(other.Allocations[0], "app").Exec(ctx, backends.Program{})
-		if err != errNotOwned {
-			t.Errorf("a task of another job: got %v, want %v", err, errNotOwned)
+		for name, tc := range map[string]struct {
+			allocation backends.Allocation
+			reachable  bool
+		}{
+			"another job": {other.Allocations[0], false}, "the target": {web.Allocations[0], true},
+			"a child job": {child, true}, "another team's job": {foreign, false}, "another namespace": {elsewhere, false},
+		} {
+			bound := req.Access.RuntimeOf(tc.allocation, "app").(*boundRuntime)
+			if (bound.task.Allocation.ID != "") != tc.reachable {
+				t.Errorf("%s: got allocation %q", name, bound.task.Allocation.ID)
+			}
+			if _, err := bound.Exec(ctx, backends.Program{}); !tc.reachable && err != errNotOwned {
+				t.Errorf("%s: got %v, want %v", name, err, errNotOwned)
+			}
 		}
 		return nil
 	})

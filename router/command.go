@@ -37,6 +37,8 @@ type Spec struct {
 	RunsProgram bool
 	// NegativeNumbers: a word such as -1 is an argument, not a flag.
 	NegativeNumbers bool
+	// NumberFlag is the name of a flag that -5 sets to 5; empty: none.
+	NumberFlag string
 	// FindsSaved: the command also finds stopped jobs that Nomad has deleted and the gateway has saved.
 	FindsSaved bool
 	// WantsTerminal: a client with a terminal should request one, for input, colors or the width of tables.

@@ -56,13 +56,54 @@ func (s Spec) flagSet() *pflag.FlagSet {
 // Parse parses the words after the command's name and returns the arguments. It binds the common flags to req.
 func (s Spec) Parse(req *Request, words []string) (args []string, err error) {
 	flags := s.FlagSet(req)
-	words, restore := s.maskNegatives(words, flags)
-	if err := flags.Parse(joinWatchValue(words, flags)); err != nil {
+	masked, restore := s.maskNegatives(words, flags)
+	if err := flags.Parse(joinWatchValue(s.expandNumber(masked, flags), flags)); err != nil {
 		return nil, suggestFlag(err, flags)
 	}
 	args = restore(flags.Args())
-	return args, s.checkArgs(args)
+	err = s.checkArgs(args)
+	if _, maxArgs := s.arity(); err != nil && maxArgs >= 0 && len(args) > maxArgs {
+		if name := flagBefore(words, args, flags); name != "" {
+			err = fmt.Errorf("%w (if the value of %s has spaces, quote it twice: %s \"'a b'\")", err, name, name)
+		}
+	}
+	return args, err
 }
+
+// flagBefore returns the flag whose value is before an argument, or "". The value may have lost its quotes to the shell
+// that runs ssh, so that the argument belongs to it.
+func flagBefore(words, args []string, flags *pflag.FlagSet) string {
+	for i, word := range words {
+		name, _, joined := strings.Cut(word, "=")
+		next := i + 2
+		if joined {
+			next = i + 1
+		}
+		if word != "--" && next < len(words) && takesValue(name, flags) && slices.Contains(args, words[next]) {
+			return name
+		}
+	}
+	return ""
+}
+
+// expandNumber turns -5 into a value of s.NumberFlag. Values of other flags are unchanged.
+func (s Spec) expandNumber(words []string, flags *pflag.FlagSet) []string {
+	if s.NumberFlag == "" {
+		return words
+	}
+	expanded := slices.Clone(words)
+	for i, word := range words {
+		if word == "--" {
+			break
+		}
+		if digits, ok := strings.CutPrefix(word, "-"); ok && isDigits(digits) && (i == 0 || !takesValue(words[i-1], flags)) {
+			expanded[i] = "--" + s.NumberFlag + "=" + digits
+		}
+	}
+	return expanded
+}
+
+func isDigits(text string) bool { return text != "" && strings.Trim(text, "0123456789") == "" }
 
 // maskNegatives hides the minus of arguments such as -1 from pflag, which would parse them as flags, and returns a
 // function that restores it. Values of flags are unchanged.
@@ -76,7 +117,7 @@ func (s Spec) maskNegatives(words []string, flags *pflag.FlagSet) (hidden []stri
 		if word == "--" {
 			break
 		}
-		if digits, ok := strings.CutPrefix(word, "-"); ok && digits != "" && strings.Trim(digits, "0123456789") == "" &&
+		if digits, ok := strings.CutPrefix(word, "-"); ok && isDigits(digits) &&
 			(i == 0 || !takesValue(words[i-1], flags)) {
 			hidden[i] = maskedMinus + digits
 		}

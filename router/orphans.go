@@ -33,20 +33,21 @@ func (e *unconfirmedExitError) Unwrap() error { return e.err }
 
 // KillOrphans kills the programs that a previous gateway process left running when it was killed, and records the
 // results. The orphans are the start events of these programs. It retries while a cluster does not respond. It returns
-// when each program was killed or has exited, or the gateway has given up on it, or when ctx ends.
-func (g Gateway) KillOrphans(ctx context.Context, orphans []audit.Event) {
+// when each program was killed or has exited, or the gateway has given up on it, or when ctx ends. latest returns the
+// gateway of the current configuration.
+func KillOrphans(ctx context.Context, orphans []audit.Event, latest func() Gateway) {
 	slots := make(chan struct{}, maxConcurrentKills)
 	var all sync.WaitGroup
 	for _, e := range orphans {
-		all.Go(func() { g.killOrphan(ctx, slots, e) })
+		all.Go(func() { killOrphan(ctx, slots, e, latest) })
 	}
 	all.Wait()
 }
 
 // killOrphan kills the program of a start event and records the result. It retries until the program was killed or has
 // exited, or the gateway gives up. It occupies one of the slots during each attempt.
-func (g Gateway) killOrphan(ctx context.Context, slots chan struct{}, e audit.Event) {
-	log := g.Log.With("session", e.Session, "user", e.User, "tier", e.Tier, "job", e.Job,
+func killOrphan(ctx context.Context, slots chan struct{}, e audit.Event, latest func() Gateway) {
+	log := latest().Log.With("session", e.Session, "user", e.User, "tier", e.Tier, "job", e.Job,
 		"allocation", e.Allocation, "task", e.Task)
 	started := time.Now()
 	killed := false // an attempt has killed something
@@ -59,7 +60,7 @@ func (g Gateway) killOrphan(ctx context.Context, slots chan struct{}, e audit.Ev
 		err := safego.Protect(func() (err error) {
 			attempt, cancel := context.WithTimeout(ctx, killAttemptTimeout)
 			defer cancel()
-			found, err := g.tryKillOrphan(attempt, e)
+			found, err := latest().tryKillOrphan(attempt, e)
 			killed = killed || found
 			return err
 		})
@@ -92,7 +93,7 @@ func (g Gateway) killOrphan(ctx context.Context, slots chan struct{}, e audit.Ev
 			}
 		}
 		e.Decision = ""
-		g.Audit.Record(e)
+		latest().Audit.Record(e)
 		return
 	}
 }

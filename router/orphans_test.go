@@ -102,7 +102,7 @@ func TestKillOrphans(t *testing.T) {
 				}
 				ctx, stop := context.WithTimeout(t.Context(), 2*time.Hour)
 				defer stop()
-				w.KillOrphans(ctx, []audit.Event{start})
+				KillOrphans(ctx, []audit.Event{start}, func() Gateway { return w.Gateway })
 				events := w.allEvents(t)
 				if tc.want == "" {
 					if len(events) > 0 {
@@ -246,7 +246,7 @@ func TestKillOrphans_DockerAndNomad(t *testing.T) {
 				ctx, stop := context.WithTimeout(t.Context(), 2*time.Hour)
 				defer stop()
 				started := time.Now()
-				w.KillOrphans(ctx, []audit.Event{orphanEvent()})
+				KillOrphans(ctx, []audit.Event{orphanEvent()}, func() Gateway { return w.Gateway })
 				if took := time.Since(started); took < tc.minTime || took > tc.maxTime {
 					t.Errorf("returned after %s, want %s to %s", took, tc.minTime, tc.maxTime)
 				}
@@ -277,7 +277,7 @@ func TestKillOrphans_GatewayStops(t *testing.T) {
 	w, _ := newOrphanGateway()
 	ctx, stop := context.WithCancel(t.Context())
 	w.Runtimes = &RuntimeSelector{Table: runtimeTable(nil, stoppingKiller{stop: stop}), Only: "nomad"}
-	w.KillOrphans(ctx, []audit.Event{orphanEvent()})
+	KillOrphans(ctx, []audit.Event{orphanEvent()}, func() Gateway { return w.Gateway })
 	if events := w.allEvents(t); len(events) != 1 || events[0].Kind != audit.Killed {
 		t.Errorf("got %+v, want one event %s", events, audit.Killed)
 	}
@@ -291,7 +291,8 @@ func TestKillOrphans_PanicRetried(t *testing.T) {
 		w.production.panics = true
 		ctx, stop := context.WithTimeoutCause(t.Context(), time.Minute, errors.New("over"))
 		defer stop()
-		w.KillOrphans(ctx, []audit.Event{{Tier: "production", Job: "p-x", Program: "c-1."}})
+		orphan := audit.Event{Tier: "production", Job: "p-x", Program: "c-1."}
+		KillOrphans(ctx, []audit.Event{orphan}, func() Gateway { return w.Gateway })
 		if !strings.Contains(log.String(), "internal error") {
 			t.Errorf("got the log %q", log.String())
 		}

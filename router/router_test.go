@@ -134,12 +134,14 @@ func newTestGateway(groups ...acl.Group) *testGateway {
 }
 
 func (w *testGateway) run(line string) error {
-	return w.Handler()(context.Background(), &Request{
-		Session: Session{
-			Login: "ann", Key: testKey, Fingerprint: "SHA256:x", Connection: "c", ID: "c-1", Remote: "192.0.2.1:5", Line: line,
-		},
-		Console: w.console(),
-	})
+	return w.Handler()(context.Background(), &Request{Session: annsSession(line), Console: w.console()})
+}
+
+// annsSession returns a session of ann with a command line.
+func annsSession(line string) Session {
+	return Session{
+		Login: "ann", Key: testKey, Fingerprint: "SHA256:x", Connection: "c", ID: "c-1", Remote: "192.0.2.1:5", Line: line,
+	}
 }
 
 // console returns a console without input or terminal.

@@ -2,10 +2,17 @@ package router
 
 import (
 	"context"
+	"errors"
 	"testing"
+	"testing/synctest"
+	"time"
+
+	"golang.org/x/crypto/ssh"
 
 	"nomadctld/acl"
 	"nomadctld/backends"
+	"nomadctld/internal/authkeys"
+	"nomadctld/internal/krl"
 	"nomadctld/internal/ops"
 )
 
@@ -28,6 +35,23 @@ var changes = []struct {
 		"scope":             "your key is no longer accepted; ask the gateway's operator",
 		"scope --tier prod": "your key is no longer accepted; ask the gateway's operator",
 		"probe p-team1-web": "your key is no longer accepted; ask the gateway's operator",
+	}},
+	{"key revoked", func() *testGateway {
+		w := newTestGateway(team1("probe"))
+		w.Users = revokingDirectory()
+		return w
+	}, map[string]string{
+		"public":            "your login is no longer accepted: the key is revoked",
+		"scope":             "your login is no longer accepted: the key is revoked",
+		"scope --tier prod": "your login is no longer accepted: the key is revoked",
+		"probe p-team1-web": "your login is no longer accepted: the key is revoked",
+	}},
+	{"right requires a certificate", func() *testGateway {
+		group := team1("probe")
+		group.Require = map[string][]acl.Factor{"probe": {acl.FactorCertificate}}
+		return newTestGateway(group)
+	}, map[string]string{
+		"probe p-team1-web": "you no longer have the right probe on p-team1-web; ask the gateway's operator",
 	}},
 	{"right removed", func() *testGateway { return newTestGateway(team1("scope")) }, map[string]string{
 		"probe p-team1-web": "you no longer have the right probe on p-team1-web; ask the gateway's operator",
@@ -62,6 +86,18 @@ var changes = []struct {
 		"scope":             "you no longer have the right scope on all the jobs that this command shows; run it again",
 		"scope --tier prod": "you no longer have the right scope on all the jobs that this command shows; run it again",
 	}},
+}
+
+// revokingDirectory returns a directory in which ann's key is revoked.
+func revokingDirectory() *acl.Directory {
+	list, err := krl.Parse(ssh.MarshalAuthorizedKey(testPublicKey))
+	if err != nil {
+		panic(err)
+	}
+	return acl.NewDirectory(acl.Rules{Revoked: list, Accounts: []acl.Account{{
+		User: acl.User{Login: "ann", Groups: []acl.Group{team1("probe")}},
+		Keys: []authkeys.Key{{Public: testPublicKey}},
+	}}})
 }
 
 func team1(rights ...string) acl.Group {
@@ -181,3 +217,58 @@ func TestApply_HaltsOperation(t *testing.T) {
 		t.Errorf("%d operations are tracked after their end", len(w.Running.uses))
 	}
 }
+
+// TestApply_ExpiryHaltsNoOperation expects that a change of the configuration stops a command whose key has expired,
+// and not the operation that it started before. If the key is revoked, the operation stops.
+func TestApply_ExpiryHaltsNoOperation(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		gateway := func() *testGateway {
+			w := newTestGateway()
+			w.Users = acl.NewDirectory(acl.Rules{Accounts: []acl.Account{{
+				User: acl.User{Login: "ann", Groups: []acl.Group{team1("act")}},
+				Keys: []authkeys.Key{{Public: testPublicKey, Options: authkeys.Options{Expires: synctestStart.Add(time.Hour)}}},
+			}}})
+			return w
+		}
+		w := gateway()
+		w.Running = new(Running)
+		w.Ops, _ = ops.Open("")
+		w.production.jobs = []backends.Job{job("production", "default", "p-team1-web")}
+		before := commandTable
+		defer func() { commandTable = before }()
+		commandTable = map[string]func() Command{}
+		var op *ops.Op
+		Register(func() Command {
+			return probe{
+				Spec{Name: "act", Args: "JOB", Target: TargetJob, RightSet: Operate},
+				func(ctx context.Context, req *Request) (err error) {
+					op, err = req.Access.Operations.Start(ctx, func(_ context.Context, o ops.Operation) error {
+						<-o.HaltRequested()
+						return o.HaltReason()
+					})
+					<-ctx.Done()
+					return errors.Join(err, context.Cause(ctx))
+				},
+			}
+		})
+		failed := make(chan error)
+		go func() { failed <- w.run("act p-team1-web") }()
+		time.Sleep(2 * time.Hour)
+		if stopped := w.Running.Apply(gateway().Gateway); stopped != 1 || op.HaltReason() != nil {
+			t.Errorf("after the expiry: stopped %d, the operation: %v; want only the command", stopped, op.HaltReason())
+		}
+		const want = "your login is no longer accepted: the key expired at 2000-01-01T01:00:00Z"
+		if err := <-failed; errorText(err) != want {
+			t.Errorf("got %v, want %s", err, want)
+		}
+		revoked := gateway()
+		revoked.Users = revokingDirectory()
+		if stopped := w.Running.Apply(revoked.Gateway); stopped != 1 || op.HaltReason() == nil {
+			t.Errorf("after the revocation: stopped %d, the operation: %v", stopped, op.HaltReason())
+		}
+		op.Follow(t.Context(), func(ops.Note) error { return nil })
+	})
+}
+
+// synctestStart is the time at which a synctest bubble starts.
+var synctestStart = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)

@@ -165,10 +165,19 @@ func Details(t *testing.T, cluster backends.Cluster) {
 			t.Errorf("got %v", err)
 		}
 	})
-	t.Run("driver and node address", func(t *testing.T) {
+	t.Run("task definitions and node", func(t *testing.T) {
 		a := detail(t, "p-team1-multi").Allocations[0]
-		if d, err := cluster.Allocation(ctx, a); err != nil || d.Task("sidecar").Driver != "raw_exec" {
+		d, err := cluster.Allocation(ctx, a)
+		if err != nil || len(d.Tasks) != 2 || d.Tasks[0].Name != "app" || d.Disk == 0 {
 			t.Errorf("got %+v, %v", d, err)
+		}
+		if task := d.Task("sidecar"); task.Driver != "raw_exec" || task.CPU == 0 || task.Memory == 0 ||
+			task.Restart.Mode != "fail" {
+			t.Errorf("got %+v", task)
+		}
+		if got := cluster.NodeStates(ctx, []backends.Allocation{a, a}); len(got) != 1 ||
+			got[a.NodeID] != (backends.NodeState{Status: "ready"}) {
+			t.Errorf("got the nodes %+v", got)
 		}
 		if address, err := cluster.NodeAddress(ctx, a); err != nil || address != "127.0.0.1" {
 			t.Errorf("got %q, %v", address, err)

@@ -105,7 +105,7 @@ const (
 func (l *logReader) read(ctx context.Context) error {
 	wanted := logRequest{
 		stdout: l.query.Stdout, stderr: l.query.Stderr, follow: l.query.Follow,
-		times: l.query.Timestamps || l.query.Follow, since: l.query.Since, tail: -1,
+		times: l.query.Timestamps || l.query.PreferTimes || l.query.Follow, since: l.query.Since, tail: -1,
 	}
 	var err error
 	switch {

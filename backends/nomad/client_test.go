@@ -87,6 +87,9 @@ func TestJobs_Capabilities(t *testing.T) {
 	for _, cluster := range nomadtest.Clusters(t) {
 		t.Run(cluster.Kind, func(t *testing.T) {
 			client := open(t, Tier{URL: cluster.URL, TokenFile: cluster.LimitedTokenFile(t, "list-jobs", "read-job")})
+			if got := client.NodeStates(t.Context(), []backends.Allocation{{NodeID: "1"}, {NodeID: "2"}}); len(got) > 0 {
+				t.Errorf("nodes without the node rule: got %v", got)
+			}
 			jobs, err := client.Jobs(context.Background(), backends.Selection{Prefixes: []string{"p-team1-web"}})
 			if err != nil || len(jobs) != 2 || len(jobs[0].Allocations) != 2 {
 				t.Fatalf("got %+v, %v", jobs, err)

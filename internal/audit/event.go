@@ -22,6 +22,7 @@ const (
 	Disconnect   Kind = "disconnect"    // an authenticated connection was closed
 	Killed       Kind = "killed"        // the gateway killed a program that was left running
 	Exited       Kind = "exited"        // a program without an end event was found to have exited
+	Reload       Kind = "reload"        // the configuration was loaded again; with an error, it was not applied
 )
 
 // Event is one line of the audit log. Its strings may be untrusted; Log escapes them.
@@ -50,6 +51,9 @@ type Event struct {
 	Evaluations []string `json:"evaluations,omitempty"` // their IDs, in the order of the changes
 	Deployment  string   `json:"deployment,omitempty"`  // ID of the last deployment
 	Operation   string   `json:"operation,omitempty"`   // ID of the background operation
+
+	Cause   string   `json:"cause,omitempty"`   // of a reload
+	Changes []string `json:"changes,omitempty"` // names of the settings and files that a reload changed
 
 	Decision Decision `json:"decision,omitempty"`
 	Error    string   `json:"error,omitempty"`

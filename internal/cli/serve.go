@@ -28,7 +28,7 @@ func serve(file string) int {
 	stream.DropReport = lostLinesMessage
 	defer stream.Flush(flushTimeout)
 	log := slog.New(slog.NewTextHandler(stream, nil))
-	warnOnHangup(log)
+	control := notifyControl() // before the gateway listens, so that no signal kills it
 	g, err := gateway.Listen(c, log)
 	if err != nil {
 		return fail(1, "%v", err)
@@ -48,26 +48,12 @@ func serve(file string) int {
 		stream.Flush(flushTimeout)
 		os.Exit(code)
 	})
+	go handleControl(ctx, control, g)
 	if err := g.Serve(ctx); err != nil {
 		return fail(1, "%v", err)
 	}
 	log.Info("stopped")
 	return 0
-}
-
-// warnOnHangup logs a warning on SIGHUP instead of exiting. Operators send it to reload a configuration, and an exit
-// would close all sessions.
-func warnOnHangup(log *slog.Logger) {
-	if signal.Ignored(syscall.SIGHUP) { // by nohup
-		return
-	}
-	hangups := make(chan os.Signal, 1)
-	signal.Notify(hangups, syscall.SIGHUP)
-	go func() {
-		for range hangups {
-			log.Warn("got SIGHUP: reload is not supported yet; restart to apply changes")
-		}
-	}()
 }
 
 // lostLinesMessage is the log line about lines that standard error did not accept in time.

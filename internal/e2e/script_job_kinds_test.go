@@ -69,6 +69,36 @@ var scriptJobs = map[string]func(id, mode string) *api.Job{
 			Unlimited: new(true), Delay: new(time.Hour), DelayFunction: new("constant"), MaxDelay: new(time.Hour),
 		})
 	},
+	// A service with a port and a task of each lifecycle: setup, proxy (a sidecar), web, warm and clean.
+	"lifecycle": func(id, mode string) *api.Job {
+		job := nomadtest.Scalable(id, mode)
+		g := job.TaskGroups[0]
+		g.Scaling, g.Networks = nil, []*api.NetworkResource{{DynamicPorts: []api.Port{{Label: "http", To: 80}}}}
+		nomadtest.SetSleep(g.Tasks[0])
+		for _, t := range []struct{ name, hook string }{
+			{"clean", "poststop"}, {"proxy", "prestart"}, {"setup", "prestart"}, {"warm", "poststart"},
+		} {
+			task := *g.Tasks[0]
+			task.Name = t.name
+			task.Lifecycle = &api.TaskLifecycle{Hook: t.hook, Sidecar: t.name == "proxy"}
+			if t.name != "proxy" {
+				task.Config = map[string]any{"command": "/bin/true"}
+			}
+			g.Tasks = append(g.Tasks, &task)
+		}
+		return job
+	},
+	// A batch job whose task writes to stdout and stderr, exits with 3 and is not restarted.
+	"crashed": func(id, mode string) *api.Job {
+		job := withoutRestarts(id, mode, &api.ReschedulePolicy{Attempts: new(0), Unlimited: new(false)})
+		job.Type = new("batch")
+		g := job.TaskGroups[0]
+		g.Count, g.Update = new(1), nil
+		g.Tasks[0].Config = map[string]any{"command": "/bin/sh", "args": []string{
+			"-c", `echo starting; printf "panic: \033[31mno database\n\n\tmain.go:7\n" >&2; exit 3`,
+		}}
+		return job
+	},
 	// A service that can run only in the datacenter MODE, such as dc9.
 	"elsewhere": func(id, mode string) *api.Job {
 		job := nomadtest.Scalable(id, "a")
@@ -94,6 +124,34 @@ var scriptJobs = map[string]func(id, mode string) *api.Job{
 		quiet.LogConfig = &api.LogConfig{Disabled: new(true), MaxFiles: new(1), MaxFileSizeMB: new(1)}
 		if mode != "alone" {
 			job.TaskGroups[0].Tasks = append(job.TaskGroups[0].Tasks, &loud)
+		}
+		return job
+	},
+	// The tasks app and side in the group web, and app in the group db. app writes five lines. The third is an
+	// error.
+	"chatty": func(id, _ string) *api.Job {
+		const script = `echo start; echo two; echo error three; echo four; echo five`
+		sleeps := func(name, script string) *api.Task {
+			task := *nomadtest.Scalable(id, "a").TaskGroups[0].Tasks[0]
+			task.Name = name
+			task.Config = map[string]any{"command": "/bin/sh", "args": []string{"-c", script + "; exec sleep 3600"}}
+			return &task
+		}
+		job := nomadtest.Scalable(id, "a")
+		web := job.TaskGroups[0]
+		web.Scaling = nil
+		db := *web
+		db.Name = new("db")
+		web.Tasks = []*api.Task{sleeps("app", script), sleeps("side", "echo from side")}
+		db.Tasks = []*api.Task{sleeps("app", script)}
+		job.TaskGroups = append(job.TaskGroups, &db)
+		return job
+	},
+	// A parameterized job whose child jobs write their ID and do not finish.
+	"echoing": func(id, _ string) *api.Job {
+		job := nomadtest.Parameterized(id)
+		job.TaskGroups[0].Tasks[0].Config = map[string]any{
+			"command": "/bin/sh", "args": []string{"-c", "echo from $NOMAD_JOB_ID; exec sleep 3600"},
 		}
 		return job
 	},

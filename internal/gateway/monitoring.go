@@ -26,7 +26,9 @@ type monitoring struct {
 }
 
 // listenMonitoring listens on the address of [metrics].
-func listenMonitoring(c *config.Config, m *metrics.Recorder, events *audit.Log) (*monitoring, error) {
+func listenMonitoring(
+	c *config.Config, m *metrics.Recorder, events *audit.Log, auditRequired func() bool,
+) (*monitoring, error) {
 	if c.Metrics.Bind == "" {
 		return nil, nil
 	}
@@ -42,7 +44,7 @@ func listenMonitoring(c *config.Config, m *metrics.Recorder, events *audit.Log) 
 			}
 			return nil
 		}},
-		{Name: "audit log", Check: events.Ready, Optional: !c.Audit.Required},
+		{Name: "audit log", Check: events.Ready, Optional: func() bool { return !auditRequired() }},
 	}
 	return o, nil
 }

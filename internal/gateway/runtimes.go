@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"fmt"
-	"log/slog"
 	"slices"
 
 	"nomadctld/backends"
@@ -14,15 +13,10 @@ import (
 
 // newRuntimes returns the runtimes of tasks, in the order of preference, with the settings of c. It makes no
 // connections. To add a runtime, add an entry here and, if it can be the only one, its name to config.ExecModes.
+// earlier are the runtimes of an earlier configuration, or nil.
 func newRuntimes(
-	c *config.Config, clients map[string]*nomad.Client, log *slog.Logger,
+	c *config.Config, clients map[string]*nomad.Client, containers *docker.Docker, earlier *router.RuntimeSelector,
 ) (*router.RuntimeSelector, error) {
-	containers, err := docker.Open(docker.Settings{
-		Host: c.Docker.Host, Port: c.General.DockerPort, API: c.General.DockerAPI, TLS: c.Docker.TLS, Log: log,
-	})
-	if err != nil {
-		return nil, err
-	}
 	s := &router.RuntimeSelector{
 		Table: []router.RuntimeEntry{
 			{
@@ -35,6 +29,11 @@ func newRuntimes(
 		ProgramQuota:   router.NewQuota("programs", c.Limits.User.Programs),
 		LogQuota:       router.NewQuota("logs", c.Limits.User.Logs),
 		ClusterOf:      clusterOf(c.Tiers),
+	}
+	if earlier != nil {
+		s.Continue(earlier)
+		s.ProgramQuota = earlier.ProgramQuota.WithLimit(c.Limits.User.Programs)
+		s.LogQuota = earlier.LogQuota.WithLimit(c.Limits.User.Logs)
 	}
 	if c.Docker.Exec != config.ExecAuto {
 		s.Only = c.Docker.Exec

@@ -12,7 +12,7 @@ import (
 func TestRuntimes_ExecModes(t *testing.T) {
 	for _, mode := range config.ExecModes {
 		c := &config.Config{Docker: config.Docker{Exec: mode, Refuse: []string{"raw_exec"}}}
-		s, err := newRuntimes(c, nil, nil)
+		s, err := newRuntimes(c, nil, nil, nil)
 		if err != nil {
 			t.Errorf("%s: %v", mode, err)
 			continue
@@ -24,14 +24,14 @@ func TestRuntimes_ExecModes(t *testing.T) {
 			t.Errorf("%s: refuses %q", mode, s.RefusedDrivers)
 		}
 	}
-	if _, err := newRuntimes(&config.Config{Docker: config.Docker{Exec: "nosuch"}}, nil, nil); err == nil {
+	if _, err := newRuntimes(&config.Config{Docker: config.Docker{Exec: "nosuch"}}, nil, nil, nil); err == nil {
 		t.Error("a runtime that is not in the table was accepted")
 	}
 }
 
 // TestRuntimes_Table checks that a runtime serves every driver, and is the last one: the fallback of the others.
 func TestRuntimes_Table(t *testing.T) {
-	s, err := newRuntimes(&config.Config{Docker: config.Docker{Exec: config.ExecAuto}}, nil, nil)
+	s, err := newRuntimes(&config.Config{Docker: config.Docker{Exec: config.ExecAuto}}, nil, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

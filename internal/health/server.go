@@ -15,8 +15,8 @@ import (
 type Condition struct {
 	Name  string
 	Check func() error
-	// Optional: commands run without it, so it does not make the gateway unready.
-	Optional bool
+	// Optional reports whether commands run without it, so that it does not make the gateway unready. nil: they do not.
+	Optional func() bool
 }
 
 // Handler serves /metrics, /healthz, which succeeds while the process responds, and /readyz, which succeeds if every
@@ -44,7 +44,7 @@ func readiness(conditions []Condition) (status int, text string) {
 		switch {
 		case err == nil:
 			fmt.Fprintf(&b, "%s: ok\n", c.Name)
-		case c.Optional:
+		case c.Optional != nil && c.Optional():
 			fmt.Fprintf(&b, "%s: %v (not required)\n", c.Name, err)
 		default:
 			fmt.Fprintf(&b, "%s: %v\n", c.Name, err)

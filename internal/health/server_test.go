@@ -25,22 +25,22 @@ func TestHandler(t *testing.T) {
 		status             int
 		body               string
 	}{
-		{"alive", "GET", "/healthz", []Condition{{"audit log", broken, false}}, 200, "ok\n"},
+		{"alive", "GET", "/healthz", []Condition{{"audit log", broken, nil}}, 200, "ok\n"},
 		{
 			"ready", "GET", "/readyz",
-			[]Condition{{"ssh server", ok, false}, {"audit log", ok, false}},
+			[]Condition{{"ssh server", ok, nil}, {"audit log", ok, nil}},
 			200,
 			"ssh server: ok\naudit log: ok\n",
 		},
 		{
 			"not ready", "GET", "/readyz",
-			[]Condition{{"ssh server", ok, false}, {"audit log", broken, false}},
+			[]Condition{{"ssh server", ok, nil}, {"audit log", broken, nil}},
 			503,
 			"ssh server: ok\naudit log: no space left on device\n",
 		},
 		{
 			"optional", "GET", "/readyz",
-			[]Condition{{"audit log", broken, true}},
+			[]Condition{{"audit log", broken, func() bool { return true }}},
 			200,
 			"audit log: no space left on device (not required)\n",
 		},

@@ -127,6 +127,9 @@ func (j Source) readOlder(
 			return nil
 		}
 		noted = true
+		if !q.Until.IsZero() && retained.Start.After(q.Until) { // which of the older lines to leave out is not known
+			return fmt.Errorf("%w before %s", backends.ErrNoTimestamps, retained.Start.UTC().Format(time.RFC3339))
+		}
 		return each(backends.LogChunk{Note: boundaryNote(q, retained, task)})
 	}
 	before := func() error {

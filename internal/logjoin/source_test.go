@@ -293,3 +293,24 @@ func TestSource_Previous(t *testing.T) {
 		t.Errorf("rotated: got %v", err)
 	}
 }
+
+// TestSource_Until checks that a log whose older lines have no times is refused if some of them may be too new.
+func TestSource_Until(t *testing.T) {
+	for name, tc := range map[string]struct {
+		until   time.Time
+		refused bool
+	}{
+		"in the container's log": {logStart.Add(time.Second), false},
+		"in the files":           {logStart.Add(-time.Second), true},
+	} {
+		source := Source{
+			Container: fakeContainerLog{lines: []string{"o 2", "o 3"}, rotated: true},
+			Files:     fakeFiles{stdout: "1\n2\n3\n"},
+		}
+		q := backends.LogQuery{Stdout: true, Stderr: true, Lines: -1, Until: tc.until}
+		err := source.Log(t.Context(), backends.TaskRef{}, q, func(backends.LogChunk) error { return nil })
+		if refused := errors.Is(err, backends.ErrNoTimestamps); refused != tc.refused || !refused && err != nil {
+			t.Errorf("%s: got %v, want it refused: %v", name, err, tc.refused)
+		}
+	}
+}

@@ -9,6 +9,7 @@ import (
 
 // cursor is a viewer's position in a stream. Arrays are indexed by output.
 type cursor struct {
+	isFirst     bool    // the viewer has started the stream
 	caughtUp    bool    // the viewer has got the CaughtUp chunk
 	joinedAt    int     // number of the next chunk when the viewer joined; older chunks come before CaughtUp
 	number      int     // of the next chunk
@@ -45,6 +46,10 @@ func batchLen(chunks []backends.LogChunk) int {
 func (s *stream) next(at *cursor) (batch []backends.LogChunk, changed <-chan struct{}, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if at.isFirst { // all earlier batches have been processed
+		s.readTo = at.number
+		s.viewerChanged()
+	}
 	for i := range s.buffers {
 		if b := &s.buffers[i]; b.droppedUpTo > max(at.number, at.droppedSeen[i], at.from[i]) {
 			lines := b.droppedLines - at.linesPassed[i]

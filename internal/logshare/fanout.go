@@ -50,7 +50,7 @@ func (f *Fanout) Follow(
 	defer f.leave(key, s)
 	for {
 		chunks, changed, err := s.next(&at)
-		if !q.Timestamps {
+		if !q.Timestamps && !q.PreferTimes {
 			chunks = mergeChunks(chunks)
 		}
 		for _, c := range chunks {
@@ -85,6 +85,7 @@ func (f *Fanout) join(
 	if s := f.streams[key]; s != nil {
 		if at, ok := s.cursorFor(q); ok {
 			s.viewers++
+			s.shared()
 			return s, at, nil
 		}
 	}
@@ -92,7 +93,7 @@ func (f *Fanout) join(
 		return nil, cursor{}, errTooManyStreams
 	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	s := &stream{query: q, cancel: cancel, viewers: 1, maxBuffer: f.maxBuffer}
+	s := &stream{query: q, cancel: cancel, viewers: 1, maxBuffer: f.maxBuffer, alone: true}
 	f.activeStreams.Add(1)
 	for _, other := range f.streams {
 		other.trim()
@@ -107,13 +108,14 @@ func (f *Fanout) join(
 		f.forget(key, s)
 		s.close(err)
 	}()
-	return s, cursor{unwanted: unwantedOutputs(q)}, nil
+	return s, cursor{unwanted: unwantedOutputs(q), isFirst: true}, nil
 }
 
 // leave removes a viewer. The last one cancels the stream.
 func (f *Fanout) leave(key streamKey, s *stream) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	s.shared()
 	if s.viewers--; s.viewers > 0 {
 		return
 	}

@@ -577,3 +577,51 @@ func TestFanout_MaxStreams(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// TestFanout_CatchUpWaitsForViewer checks that the only viewer of a stream gets all existing lines, however slow it is,
+// unless it stalls. After the source has caught up, the viewer skips lines again.
+func TestFanout_CatchUpWaitsForViewer(t *testing.T) {
+	const lines = 400
+	text := strings.Repeat("x", 20_000) + "\n"
+	read := func(t *testing.T, caughtUp bool, pause time.Duration) (got, skipped int) {
+		f, s := new(Fanout), newSource()
+		v := newTestViewer(f, s, -1)
+		if caughtUp {
+			s.chunks <- backends.LogChunk{CaughtUp: true}
+			<-v.got
+		}
+		go func() {
+			for range lines {
+				s.write(text)
+			}
+			close(s.chunks)
+		}()
+		for {
+			select {
+			case c := <-v.got:
+				got += strings.Count(string(c.Data), "\n")
+				skipped += c.Skipped
+			case <-v.ended:
+				return got, skipped
+			}
+			time.Sleep(pause)
+		}
+	}
+	for name, tc := range map[string]struct {
+		caughtUp bool
+		pause    time.Duration
+		all      bool
+	}{
+		"slow":      {false, stallTimeout / 2, true},
+		"stalled":   {false, 2 * stallTimeout, false},
+		"caught up": {true, stallTimeout / 2, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				if got, skipped := read(t, tc.caughtUp, tc.pause); got+skipped != lines || (skipped == 0) != tc.all {
+					t.Errorf("got %d lines and %d skipped", got, skipped)
+				}
+			})
+		})
+	}
+}

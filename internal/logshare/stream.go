@@ -3,7 +3,9 @@ package logshare
 import (
 	"bytes"
 	"context"
+	"slices"
 	"sync"
+	"time"
 
 	"nomadctld/backends"
 )
@@ -24,7 +26,16 @@ type stream struct {
 	changed    chan struct{} // closed at the next change; nil if nobody waits
 	ended      bool
 	err        error
+
+	// Until the source has caught up, it waits for the viewer that started the stream, as long as that is the only one.
+	// So a viewer who searches a whole log does not miss lines.
+	alone    bool          // no other viewer has joined, and the first one has not stalled
+	readTo   int           // number of the next chunk that the first viewer reads
+	progress chan struct{} // closed when alone or readTo changes; nil if put does not wait
 }
+
+// stallTimeout is how long the source waits for a viewer that does not read.
+const stallTimeout = 10 * time.Second
 
 // buffer holds the newest chunks of stdout or stderr. Each output has its own buffer, so that a busy one does not
 // evict the lines of the other.
@@ -53,6 +64,7 @@ func (s *stream) put(c backends.LogChunk) error {
 		return nil
 	}
 	b := &s.buffers[c.OutputIndex()]
+	s.awaitViewer(b, len(c.Data)+chunkOverhead)
 	b.chunks = append(b.chunks, bufferedChunk{c, s.nextNumber})
 	s.nextNumber++
 	b.size += len(c.Data) + chunkOverhead
@@ -61,10 +73,54 @@ func (s *stream) put(c backends.LogChunk) error {
 	return nil
 }
 
+// awaitViewer waits until a chunk of this size fits into b without dropping a chunk that the viewer has not read. It
+// waits only before the source has caught up and while only one viewer reads. The caller holds mu, which is released in
+// the meantime.
+func (s *stream) awaitViewer(b *buffer, size int) {
+	for s.alone && !s.caughtUp {
+		read, _ := slices.BinarySearchFunc(b.chunks, s.readTo, func(c bufferedChunk, n int) int { return c.number - n })
+		b.drop(s.maxBuffer()-size, read)
+		if len(b.chunks) == 0 || b.size+size <= s.maxBuffer() {
+			return
+		}
+		progress := make(chan struct{})
+		s.progress = progress
+		s.mu.Unlock()
+		stalled := time.NewTimer(stallTimeout)
+		select {
+		case <-progress:
+			s.mu.Lock()
+		case <-stalled.C:
+			s.mu.Lock()
+			s.alone = false
+		}
+		stalled.Stop()
+	}
+}
+
+// viewerChanged wakes awaitViewer. The caller holds mu.
+func (s *stream) viewerChanged() {
+	if s.progress != nil {
+		close(s.progress)
+		s.progress = nil
+	}
+}
+
+// shared reports that another viewer has joined, or that the first one has left.
+func (s *stream) shared() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.alone = false
+	s.viewerChanged()
+}
+
 // trim drops the oldest chunks until the buffer fits into maxSize.
-func (b *buffer) trim(maxSize int) {
+func (b *buffer) trim(maxSize int) { b.drop(maxSize, len(b.chunks)-1) }
+
+// drop drops the oldest chunks, but at most limit, until the buffer fits into maxSize.
+func (b *buffer) drop(maxSize, limit int) {
 	dropped := 0
-	for ; b.size > maxSize && dropped < len(b.chunks)-1; dropped++ {
+	for ; b.size > maxSize && dropped < limit; dropped++ {
 		old := b.chunks[dropped]
 		b.size -= len(old.Data) + chunkOverhead
 		b.droppedUpTo = old.number + 1

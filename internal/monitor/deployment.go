@@ -34,7 +34,7 @@ func IsActive(d backends.Deployment) bool {
 }
 
 // DeploymentStatus reports whether a deployment of a job is successful. It returns an error if the deployment will not
-// continue by itself.
+// continue by itself: an *AwaitsPromotionError if healthy canaries wait for their promotion.
 func DeploymentStatus(job backends.Job, d backends.Deployment) (message string, done bool, err error) {
 	healthy, desired := 0, 0
 	healthyCanaries, waiting := 0, false // in groups that need a promotion; waiting: some canaries are not healthy yet
@@ -54,14 +54,26 @@ func DeploymentStatus(job backends.Job, d backends.Deployment) (message string, 
 		return "", true, nil
 	case "running", "pending", "initializing", "unblocking", "blocked":
 		if healthyCanaries > 0 && !waiting {
-			return "", true, fmt.Errorf("%s is waiting for promotion: %s healthy (promote it: promote %s; fail it: fail %s)",
-				name, canariesAre(healthyCanaries), job.ID, job.ID)
+			return "", true, &AwaitsPromotionError{Job: job.ID, Deployment: d.ID, Canaries: healthyCanaries}
 		}
 		return fmt.Sprintf("%s of version %d: %d of %d healthy", name, d.Version, healthy, desired), false, nil
 	case "paused":
 		return "", true, fmt.Errorf("%s is paused (see: resume %s)", name, job.ID)
 	}
 	return "", true, fmt.Errorf("%s of version %d: %s: %s", name, d.Version, d.Status, d.Description)
+}
+
+// AwaitsPromotionError reports that a change was applied as far as Nomad does so without a person: the canaries are
+// healthy, and wait for their promotion.
+type AwaitsPromotionError struct {
+	Job        string // its ID
+	Deployment string // its ID
+	Canaries   int    // that wait
+}
+
+func (e *AwaitsPromotionError) Error() string {
+	return fmt.Sprintf("deployment %s is waiting for promotion: %s healthy (promote it: promote %s; fail it: fail %s)",
+		phrase.ShortID(e.Deployment), canariesAre(e.Canaries), e.Job, e.Job)
 }
 
 func canariesAre(n int) string {

@@ -263,3 +263,50 @@ func TestTask_SidecarEndsWithMain(t *testing.T) {
 	c.AddJob(Job{ID: "j", Type: "batch", Groups: []Group{{Tasks: []Task{shell("main", "true"), side}}}})
 	waitForStatus(t, n, c.Allocations("default", "j")[0], "complete")
 }
+
+// TestTask_Lifecycle runs tasks of all lifecycles. The main task of the batch job exits, and so do tasks without a
+// command that are neither main tasks nor sidecars.
+func TestTask_Lifecycle(t *testing.T) {
+	t.Parallel()
+	for kind, want := range map[string]string{
+		"service": "setup:dead proxy:running main:running warm:dead clean:pending",
+		"batch":   "setup:dead proxy:dead main:dead warm:dead clean:dead",
+	} {
+		c, n := fastCluster(t, "root")
+		j := sleeper("j", 1, func(j *api.Job) {
+			j.Type = &kind
+			g := j.TaskGroups[0]
+			g.Tasks[0].Name = "main"
+			if kind == "batch" {
+				g.Tasks[0].SetConfig("args", []string{"-c", "true"})
+			}
+			for _, hook := range []struct{ name, hook string }{
+				{"setup", "prestart"}, {"proxy", "prestart"}, {"warm", "poststart"}, {"clean", "poststop"},
+			} {
+				task := api.NewTask(hook.name, "raw_exec")
+				task.Lifecycle = &api.TaskLifecycle{Hook: hook.hook, Sidecar: hook.name == "proxy"}
+				g.Tasks = append(g.Tasks, task)
+			}
+		})
+		registerAndWait(t, n, c, j)
+		id := c.Allocations("default", "j")[0]
+		got := ""
+		waitUntil(t, kind+": the tasks are in their states", func() bool {
+			var all []string
+			for _, name := range []string{"setup", "proxy", "main", "warm", "clean"} {
+				if s := c.mustAllocation(id).TaskStates[name]; s != nil {
+					all = append(all, name+":"+s.State)
+				}
+			}
+			got = strings.Join(all, " ")
+			return got == want
+		})
+		a := c.mustAllocation(id)
+		if a.TaskStates["main"].StartedAt.Before(*a.TaskStates["setup"].FinishedAt) {
+			t.Errorf("%s: the main task has not waited for the prestart task", kind)
+		}
+		if events := a.TaskStates["clean"].Events; kind == "service" && (len(events) != 1 || events[0].Type != "Received") {
+			t.Errorf("poststop: got the events %+v, want only Received", events)
+		}
+	}
+}

@@ -58,10 +58,12 @@ var timeLayouts = []string{
 	time.RFC3339Nano, "2006-01-02T15:04:05", "2006-01-02T15:04", "2006-01-02 15:04:05", "2006-01-02 15:04", time.DateOnly,
 }
 
+var clockLayouts = []string{"15:04:05", "15:04"}
+
 // maxDays is the maximum number of days before now. No log is older.
 const maxDays = 36500
 
-// Time parses a time in UTC, or a duration before now.
+// Time parses a time in UTC, or a duration before now. A time without a date is the latest one before now.
 func Time(text string, now time.Time) (time.Time, error) {
 	if days, ok := strings.CutSuffix(text, "d"); ok {
 		if n, ok := Number(days); ok && n <= maxDays {
@@ -76,5 +78,15 @@ func Time(text string, now time.Time) (time.Time, error) {
 			return t, nil
 		}
 	}
-	return time.Time{}, fmt.Errorf("not a time: %.100q (write 10m, 2h, 3d, or 2026-11-22 14:05)", text)
+	for _, layout := range clockLayouts {
+		if c, err := time.Parse(layout, text); err == nil && len(text) == len(layout) {
+			year, month, day := now.UTC().Date()
+			t := time.Date(year, month, day, c.Hour(), c.Minute(), c.Second(), 0, time.UTC)
+			if t.After(now) {
+				t = t.AddDate(0, 0, -1)
+			}
+			return t, nil
+		}
+	}
+	return time.Time{}, fmt.Errorf("not a time: %.100q (write 10m, 2h, 3d, 14:05, or 2026-11-22 14:05)", text)
 }

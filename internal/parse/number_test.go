@@ -93,13 +93,19 @@ func TestTime(t *testing.T) {
 		"2026-11-22 14:05":          time.Date(2026, 11, 22, 14, 5, 0, 0, time.UTC),
 		"2026-11-22T14:05:06":       time.Date(2026, 11, 22, 14, 5, 6, 0, time.UTC),
 		"2026-11-22T14:05:06.5Z":    time.Date(2026, 11, 22, 14, 5, 6, 5e8, time.UTC),
+		"10:30":                     time.Date(2026, 11, 27, 10, 30, 0, 0, time.UTC),
+		"12:00":                     now,
+		"12:01":                     time.Date(2026, 11, 26, 12, 1, 0, 0, time.UTC),
+		"23:59:59":                  time.Date(2026, 11, 26, 23, 59, 59, 0, time.UTC),
 		"2026-11-22T14:05:06+02:00": time.Date(2026, 11, 22, 12, 5, 6, 0, time.UTC),
 	} {
 		if got, err := Time(text, now); !got.Equal(want) || err != nil {
 			t.Errorf("%q: got %v, %v, want %v", text, got, err, want)
 		}
 	}
-	for _, text := range []string{"", "yesterday", "-10m", "10", "2026-13-01", "14:05", "-3d", "1.5d"} {
+	for _, text := range []string{
+		"", "yesterday", "-10m", "10", "2026-13-01", "24:00", "1:05", "14:5", "14:05:", "-3d", "1.5d",
+	} {
 		if got, err := Time(text, now); err == nil {
 			t.Errorf("%q: got %v, want an error", text, got)
 		}

@@ -12,7 +12,7 @@ import (
 const (
 	columnGap        = 2  // between columns
 	minShortenWidth  = 12 // Columns does not shorten cells further
-	minLastTextWidth = 20 // the least width of a last column that is wrapped
+	minLastTextWidth = 12 // the least width of a last column that is wrapped
 )
 
 // Columns writes rows of untrusted text in columns separated by two spaces, as the nomad CLI does. The first row is
@@ -91,8 +91,8 @@ func columnWidths(cells [][]string, width int) (widths []int, ok bool) {
 	narrow(len(widths)-1, minLastTextWidth)
 	for tooWide() > 0 {
 		widest := 0
-		for i, w := range widths[:len(widths)-1] {
-			if w > widths[widest] {
+		for i, w := range widths[:len(widths)-1] { // users copy the first column, so it is shortened last
+			if w > minShortenWidth && (widest == 0 || w > widths[widest]) {
 				widest = i
 			}
 		}

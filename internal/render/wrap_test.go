@@ -31,6 +31,13 @@ func TestWrap(t *testing.T) {
 	}
 }
 
+// TestWrap_LongText takes minutes if Wrap measures the rest of the text for each line.
+func TestWrap_LongText(t *testing.T) {
+	if got := len(Wrap(strings.Repeat("word ", 400000), 80)); got != 25000 {
+		t.Errorf("got %d lines, want 25000", got)
+	}
+}
+
 func TestIndented(t *testing.T) {
 	if got := Indented("one two three four", 3, 13); got != "one two\n   three four" {
 		t.Errorf("got %q", got)

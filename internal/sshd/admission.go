@@ -19,12 +19,13 @@ import (
 // the oldest, of the network with the most connections. A quarter of the slots is reserved for networks with a recent
 // login, so that strangers cannot close their connections.
 type admission struct {
+	random        func() float64  // returns a number from 0 to 1
+	knownNetworks *recentNetworks // networks with a recent login
+
+	mu               sync.Mutex         // guards the fields below
 	earlyStart, full int                // thresholds, in connections of unknown networks
 	reserved         int                // slots for known networks
 	perNetwork       int                // slots of one network
-	random           func() float64     // returns a number from 0 to 1
-	knownNetworks    *recentNetworks    // networks with a recent login
-	mu               sync.Mutex         // guards pending
 	pending          [2][]*pendingLogin // oldest first; of unknown and of known networks
 }
 
@@ -47,12 +48,18 @@ const (
 
 // newAdmission returns an admission of at most n clients.
 func newAdmission(n int) *admission {
+	a := &admission{random: rand.Float64, knownNetworks: newRecentNetworks(maxKnownNetworks, knownNetworkTTL)}
+	a.resize(n)
+	return a
+}
+
+// resize admits at most n clients from now on. It closes no connection.
+func (a *admission) resize(n int) {
 	reserved := n / 4
 	full := max(1, n-reserved)
-	return &admission{
-		earlyStart: max(1, full/10), full: full, reserved: max(1, reserved), perNetwork: max(1, (n+3)/4),
-		random: rand.Float64, knownNetworks: newRecentNetworks(maxKnownNetworks, knownNetworkTTL),
-	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.earlyStart, a.full, a.reserved, a.perNetwork = max(1, full/10), full, max(1, reserved), max(1, (n+3)/4)
 }
 
 // arrive accepts a client and may close an older connection. Every client that arrives must leave.

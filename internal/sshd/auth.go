@@ -28,7 +28,7 @@ func (s *Server) serverConfig(c *connection, ciphers []string) *gossh.ServerConf
 		PublicKeyCallback:         s.offeredKeyCallback(c),
 		VerifiedPublicKeyCallback: s.verifiedKeyCallback(c),
 	}
-	for _, key := range s.HostKeys {
+	for _, key := range s.current().HostKeys {
 		config.AddHostKey(key)
 	}
 	return config
@@ -46,7 +46,7 @@ func (s *Server) offeredKeyCallback(
 		defer s.recoverPanic("login", meta.RemoteAddr().String())
 		tried := newLoginAttempt(meta.User(), key)
 		same := c.sameLogin(tried.login)
-		_, refused := s.Users.Find(s.newProof(meta, string(key.Marshal())))
+		_, refused := s.current().Users.Find(s.newProof(meta, string(key.Marshal())))
 		if !same {
 			refused = acl.ErrNoSuchUser
 		}
@@ -70,7 +70,7 @@ func (s *Server) verifiedKeyCallback(
 		err = errNoSuchUser
 		defer s.recoverPanic("login", meta.RemoteAddr().String())
 		wire := string(key.Marshal())
-		if _, err := s.Users.Find(s.newProof(meta, wire)); err != nil {
+		if _, err := s.current().Users.Find(s.newProof(meta, wire)); err != nil {
 			return nil, errNoSuchUser
 		}
 		if !s.addLogin(c, meta.User()) {
@@ -101,7 +101,7 @@ func (s *Server) currentLogin(conn *gossh.ServerConn) (acl.Login, error) {
 	if err != nil {
 		return acl.Login{}, err
 	}
-	return s.Users.Find(s.newProof(conn, key))
+	return s.current().Users.Find(s.newProof(conn, key))
 }
 
 // provenIdentity returns the login and the public key or certificate (SSH wire format) that the client of conn has

@@ -22,7 +22,7 @@ import (
 func certServer(dir keygentest.Dir, w *recorder) func(*Server) {
 	return func(s *Server) {
 		ann := acl.Account{User: acl.User{Login: "ann", Groups: []acl.Group{{}}}, Certificates: true}
-		s.Users = acl.NewDirectory(acl.Rules{
+		s.Settings.Users = acl.NewDirectory(acl.Rules{
 			CAs: []gossh.PublicKey{dir.Public("ca")}, Accounts: []acl.Account{ann, newAccount("bob", dir.Public("bob"))},
 		})
 		s.Log, s.Record = slog.New(slog.NewTextHandler(w, nil)), w.record

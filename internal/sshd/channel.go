@@ -37,7 +37,8 @@ type channel struct {
 
 	mu            sync.Mutex    // guards the fields below
 	stdout        *outputStream // nil before the command starts
-	noticeStream  *textWriter   // nil: no command is running, or the stop notice was printed
+	noticeStream  *textWriter   // nil: no command is running
+	lastNotice    noticeKind    // that was printed
 	stdoutClosed  bool          // the client reads no more of stdout
 	started       bool
 	fromSubsystem bool // the command is the name of a subsystem

@@ -35,6 +35,7 @@ type connection struct {
 	unansweredBytes atomic.Int32                 // bytes read since the gateway last wrote
 	backlog         *inputBacklog                // of all connections
 	meter           atomic.Pointer[backlogMeter] // nil until the client has logged in
+	loginRecheck    chan struct{}                // see recheckLogin
 
 	// For the handshake; used only by the goroutine that reads, except ownVersionLeft.
 	greeting        []byte        // bytes that exchangeVersions has read and the library has not
@@ -70,6 +71,7 @@ func newConnection(conn net.Conn, limits Limits) *connection {
 	c := &connection{
 		Conn: conn, writer: coalescer{conn: conn}, id: hex.EncodeToString(id[:]), network: networkOf(conn.RemoteAddr()),
 		start: time.Now(), limits: limits, channels: map[*channel]struct{}{}, backlog: newInputBacklog(),
+		loginRecheck: make(chan struct{}, 1),
 	}
 	c.mu.Lock() // the timer may fire at once
 	defer c.mu.Unlock()
@@ -352,7 +354,7 @@ func (s *Server) keepAlive(ctx context.Context, c *connection, conn *gossh.Serve
 			return
 		case <-responses:
 			unanswered = 0
-		case <-time.After(s.Limits.KeepaliveInterval):
+		case <-time.After(c.limits.KeepaliveInterval):
 			switch {
 			case unanswered == 0:
 				unanswered++

@@ -56,7 +56,7 @@ func TestKeepalive_DeadClientClosed(t *testing.T) {
 		frozen.frozen.Store(true)
 		select {
 		case <-canceled:
-		case <-time.After(5 * s.Limits.KeepaliveInterval):
+		case <-time.After(5 * s.current().Limits.KeepaliveInterval):
 			t.Error("the command is still running although the client does not respond")
 		}
 	})

@@ -53,8 +53,11 @@ func serveForMemory(key string) {
 	}
 	fmt.Println(l.Addr())
 	s := &Server{
-		HostKeys: hostKey, Users: users, Handler: memoryHandler, Log: slog.New(slog.DiscardHandler),
-		Limits: withTestLimits(Limits{User: UserLimits{Connections: 100, Sessions: 1000}}),
+		Settings: Settings{
+			HostKeys: hostKey, Users: users, Handler: memoryHandler,
+			Limits: withTestLimits(Limits{User: UserLimits{Connections: 100, Sessions: 1000}}),
+		},
+		Log: slog.New(slog.DiscardHandler),
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	go func() { io.Copy(io.Discard, os.Stdin); stop() }() // stop at the end of the test

@@ -31,8 +31,17 @@ func (s *Server) watchLogin(ctx context.Context, c *connection, conn *gossh.Serv
 		select {
 		case <-ctx.Done():
 			return
+		case <-c.loginRecheck:
 		case <-time.After(wait):
 		}
+	}
+}
+
+// recheckLogin makes watchLogin check at once.
+func (c *connection) recheckLogin() {
+	select {
+	case c.loginRecheck <- struct{}{}:
+	default: // it will check
 	}
 }
 

@@ -103,13 +103,13 @@ func TestHandshake_SilentClosed(t *testing.T) {
 		}
 		first.Close()
 		for _, conn := range silent {
-			conn.SetReadDeadline(time.Now().Add(s.Limits.HandshakeTimeout + time.Second))
+			conn.SetReadDeadline(time.Now().Add(s.current().Limits.HandshakeTimeout + time.Second))
 			if _, err := io.Copy(io.Discard, conn); errors.Is(err, os.ErrDeadlineExceeded) {
 				t.Error("a silent connection was not closed")
 			}
 		}
 		client := s.annsClient(t)
-		time.Sleep(s.Limits.HandshakeTimeout + time.Second)
+		time.Sleep(s.current().Limits.HandshakeTimeout + time.Second)
 		runLine(t, client, "still here")
 	})
 }

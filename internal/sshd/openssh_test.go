@@ -36,7 +36,7 @@ func newOpenSSH(t *testing.T) func(args ...string) (out string, err error) {
 		t.Fatal(err)
 	}
 	s := startServerWith(t, Limits{}, whoHandler, func(s *Server) {
-		s.Users = acl.NewDirectory(acl.Rules{Accounts: []acl.Account{newAccount("carl", signer.PublicKey())}})
+		s.Settings.Users = acl.NewDirectory(acl.Rules{Accounts: []acl.Account{newAccount("carl", signer.PublicKey())}})
 	})
 	key := filepath.Join(t.TempDir(), "key")
 	if err := os.WriteFile(key, pem.EncodeToMemory(block), 0o600); err != nil {

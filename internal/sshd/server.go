@@ -15,7 +15,6 @@ import (
 	"github.com/gliderlabs/ssh"
 	gossh "golang.org/x/crypto/ssh"
 
-	"nomadctld/acl"
 	"nomadctld/internal/audit"
 	"nomadctld/internal/metrics"
 	"nomadctld/router"
@@ -23,13 +22,12 @@ import (
 
 // Server accepts connections. Set the exported fields before Serve.
 type Server struct {
-	HostKeys []gossh.Signer
-	Users    *acl.Directory
-	Handler  router.Handler
-	Limits   Limits
+	Settings Settings // at the start; Apply replaces them
 	Log      *slog.Logger
 	Record   func(audit.Event) // logins, failed logins and disconnects; nil: not recorded
 	Metrics  *metrics.Recorder // may be nil
+
+	latest atomic.Pointer[Settings] // see current
 
 	now        func() time.Time // for the validity of keys and certificates; nil: time.Now
 	ssh        *ssh.Server
@@ -44,58 +42,24 @@ type Server struct {
 	conns map[*connection]struct{}
 	usage map[string]*userUsage // by login
 
-	stopAt time.Time // when running commands are canceled; zero: the server is not stopping
-}
-
-// Limits bounds the resources of clients. A zero value means the default in brackets, if there is one. The
-// configuration has the defaults of the others.
-type Limits struct {
-	Sessions            int           // per connection
-	Connections         int           // of logged-in clients
-	Unauthenticated     int           // connections without login, a quarter of them per network; see admission
-	User                UserLimits    // per user
-	AllSessions         int           // running commands of all users [1000]
-	GreetingTimeout     time.Duration // for the client's version line and first packets [5s]
-	HandshakeTimeout    time.Duration // for the login, including the greeting [30s]
-	FirstCommandTimeout time.Duration // from the login to the first command [2m]
-	KeepaliveInterval   time.Duration // between keepalives [30s]; one unanswered for three intervals closes the connection
-	IdleTimeout         time.Duration // without input or output; not while a command without terminal runs; 0: never
-	StopGrace           time.Duration // for canceled commands when the server stops; killing a program takes 10 s [12s]
-}
-
-// UserLimits bounds the resources of one user, over all of the user's connections.
-type UserLimits struct {
-	Connections int
-	Sessions    int // running commands
-}
-
-// setDefaults replaces zero values by the defaults.
-func (l *Limits) setDefaults() {
-	setDefault(&l.AllSessions, 1000)
-	setDefault(&l.GreetingTimeout, 5*time.Second)
-	setDefault(&l.HandshakeTimeout, 30*time.Second)
-	setDefault(&l.FirstCommandTimeout, 2*time.Minute)
-	setDefault(&l.KeepaliveInterval, 30*time.Second)
-	setDefault(&l.StopGrace, 12*time.Second)
-}
-
-func setDefault[T comparable](v *T, value T) {
-	var zero T
-	if *v == zero {
-		*v = value
-	}
+	listener net.Listener  // set by Serve
+	draining bool          // Drain was called
+	drained  chan struct{} // see Drained; nil: not needed yet
+	stopAt   time.Time     // when running commands are canceled; zero: the server is not stopping
 }
 
 // Serve accepts connections on l until ctx ends. Then it closes idle connections, gives running commands a grace
 // period and prints that, cancels them with router.ErrGatewayStopping and finally closes their connections. It returns
 // nil afterwards, or the error of Accept. Commands that do not stop are logged and abandoned.
 func (s *Server) Serve(ctx context.Context, l net.Listener, grace time.Duration) error {
-	s.Limits.setDefaults()
-	s.mu.Lock() // Connections may be called before Serve
-	s.conns, s.usage = map[*connection]struct{}{}, map[string]*userUsage{}
-	s.mu.Unlock()
 	s.backlog = newInputBacklog()
-	s.admission = newAdmission(s.Limits.Unauthenticated)
+	s.mu.Lock() // the exported methods may be called before Serve
+	s.conns, s.usage, s.listener = map[*connection]struct{}{}, map[string]*userUsage{}, l
+	s.admission = newAdmission(s.current().Limits.Unauthenticated)
+	if s.draining {
+		l.Close()
+	}
+	s.mu.Unlock()
 	s.loginLog = newLoginLog(s)
 	defer s.loginLog.flush()
 	s.ssh = &ssh.Server{Handler: s.handle} // only for sessions
@@ -105,8 +69,12 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, grace time.Duration)
 	stop := context.AfterFunc(ctx, func() { l.Close() })
 	defer stop()
 	if err := s.accept(l); ctx.Err() == nil {
-		return err
+		if !s.isDraining() {
+			return err
+		}
+		s.closeIdleUntil(ctx)
 	}
+	stopGrace := s.current().Limits.StopGrace
 	s.announceStop(grace)
 	const (
 		interval   = 20 * time.Millisecond
@@ -116,11 +84,11 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, grace time.Duration)
 		if waited >= grace {
 			stopCommands(router.ErrGatewayStopping)
 		}
-		left := s.closeIdle(waited >= grace+s.Limits.StopGrace)
+		left := s.closeIdle(waited >= grace+stopGrace)
 		if left == 0 {
 			return nil
 		}
-		if waited >= grace+s.Limits.StopGrace+closeGrace {
+		if waited >= grace+stopGrace+closeGrace {
 			s.Log.Error("stopped while sessions were still running", "sessions", left)
 			return nil
 		}
@@ -159,10 +127,11 @@ func (s *Server) accept(l net.Listener) error {
 
 // admit serves a connection in the background, unless there are too many.
 func (s *Server) admit(conn net.Conn) {
-	c := newConnection(conn, s.Limits)
+	limits := s.current().Limits
+	c := newConnection(conn, limits)
 	c.backlog = s.backlog
 	s.mu.Lock()
-	full := s.loginCount() >= s.Limits.Connections
+	full := s.loginCount() >= limits.Connections
 	if !full {
 		s.conns[c] = struct{}{}
 	}

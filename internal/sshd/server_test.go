@@ -52,7 +52,7 @@ func startServer(t *testing.T, limits Limits, handler router.Handler, hostKeys .
 	t.Helper()
 	return startServerWith(t, limits, handler, func(s *Server) {
 		if len(hostKeys) > 0 {
-			s.HostKeys = hostKeys
+			s.Settings.HostKeys = hostKeys
 		}
 	})
 }
@@ -96,7 +96,9 @@ func serveOn(t *testing.T, l net.Listener, connect func() (net.Conn, error), lim
 		newAccount("ann", s.ann.PublicKey()), newAccount("bob", s.bob.PublicKey()),
 	}})
 	s.Server = &Server{
-		HostKeys: []gossh.Signer{newKey(t)}, Users: users, Handler: handler, Limits: withTestLimits(limits),
+		Settings: Settings{
+			HostKeys: []gossh.Signer{newKey(t)}, Users: users, Handler: handler, Limits: withTestLimits(limits),
+		},
 		Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
 	}
 	change(s.Server)

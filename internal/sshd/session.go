@@ -21,10 +21,10 @@ func (s *Server) session(ctx context.Context, c *connection, conn *gossh.ServerC
 	s.unfinished.Add(1)
 	defer s.unfinished.Add(-1)
 	defer c.sessions.Add(-1)
-	if open := int(c.sessions.Add(1)); open > s.Limits.Sessions {
+	if open := int(c.sessions.Add(1)); open > c.limits.Sessions {
 		// Reject blocks if the client does not read, while more requests are accepted. So close the connection if many
 		// are blocked.
-		if open > 2*s.Limits.Sessions+10 {
+		if open > 2*c.limits.Sessions+10 {
 			c.Close()
 		}
 		newChannel.Reject(gossh.ResourceShortage, "too many sessions on one connection")
@@ -79,7 +79,9 @@ func (s *Server) handle(sess ssh.Session) {
 	} else {
 		ch.setNoticeStream(textWriter{stderr, false})
 	}
-	s.printStopNotice(ch)
+	if kind, _ := s.notice(); kind == stopNotice { // a draining server refuses the command
+		s.printNotice(ch)
+	}
 	err := s.runCommand(ch, &router.Request{
 		Console: client,
 		Session: router.Session{
@@ -111,7 +113,7 @@ func (s *Server) runCommand(ch *channel, req *router.Request) (err error) {
 	leave, refused := s.acquireSession(ch.conn, login)
 	defer leave()
 	req.Session.LimitErr = refused
-	return s.Handler(ch.ctx, req)
+	return s.current().Handler(ch.ctx, req)
 }
 
 // sessionInput is the input of a session. The library returns io.EOF both for EOF from the client and for a lost
@@ -135,7 +137,7 @@ type outputStream struct {
 	w       io.Writer
 	midLine bool // the last byte was not a newline; guarded by mu
 
-	notice  atomic.Pointer[stopNotice] // to be written between two writes; nil: none
+	notice  atomic.Pointer[notice] // to be written between two writes; nil: none
 	closed  atomic.Bool
 	writing atomic.Bool
 	cancel  context.CancelCauseFunc // called before a failed Write returns, so that the context is already canceled

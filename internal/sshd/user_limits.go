@@ -41,8 +41,9 @@ func (s *Server) addLogin(c *connection, login string) bool {
 	if a == nil {
 		a = &userUsage{}
 	}
-	limit := s.Limits.User.Connections
-	if s.loginCount() >= s.Limits.Connections || a.connections >= limit+maxSpareConnections {
+	limits := s.current().Limits
+	limit := limits.User.Connections
+	if s.loginCount() >= limits.Connections || a.connections >= limit+maxSpareConnections {
 		return false
 	}
 	a.connections++
@@ -80,6 +81,9 @@ func (s *Server) acquireSession(c *connection, login string) (leave func(), refu
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.draining {
+		return func() {}, tryLater("the gateway will be stopped soon and accepts no new commands: connect again")
+	}
 	a := s.usage[login]
 	if a == nil { // the connection was closed
 		a = &userUsage{}
@@ -89,10 +93,11 @@ func (s *Server) acquireSession(c *connection, login string) (leave func(), refu
 	for _, other := range s.usage {
 		total += other.sessions
 	}
-	switch limit := s.Limits.User.Sessions; {
+	limits := s.current().Limits
+	switch limit := limits.User.Sessions; {
 	case a.sessions >= limit:
 		refused = tryLater("user %s has reached the limit of %d sessions: close one, then try again", login, limit)
-	case total >= s.Limits.AllSessions:
+	case total >= limits.AllSessions:
 		refused = tryLater("the gateway is busy with %d sessions: try again in a minute", total)
 	}
 	if refused != nil {

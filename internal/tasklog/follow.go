@@ -19,6 +19,13 @@ type follower struct {
 	job     atomic.Pointer[backends.JobDetail] // the latest state of the job; nil: the job was purged
 }
 
+// newFollower returns a follower of the logs that v selects.
+func newFollower(v View, cluster backends.Cluster) *follower {
+	f := &follower{View: v, cluster: cluster}
+	f.job.Store(&backends.JobDetail{Job: v.Job})
+	return f
+}
+
 const (
 	// PollInterval is the interval at which Follow polls the job.
 	PollInterval  = 2 * time.Second
@@ -31,12 +38,37 @@ const (
 	endTimeout = time.Minute
 )
 
-// Follow prints the selected logs until all their tasks have finished. For a job, that includes tasks that start later.
-// cluster reads the state of the job. Follow returns ErrReported if a log failed and that has been printed.
+// Follow prints the selected logs until all their tasks have finished. For a job, that includes tasks that start later,
+// and for a periodic or parameterized job it follows the child jobs. cluster reads the state of the jobs. Follow
+// returns ErrReported if a log failed and that has been printed.
 func (v View) Follow(ctx context.Context, cluster backends.Cluster) error {
 	v.Query.Follow = true
-	f := &follower{View: v, cluster: cluster}
-	f.job.Store(&backends.JobDetail{Job: v.Job})
+	if v.Selected.One == nil || v.Printer.Filter.Last > 0 {
+		if err := v.startHistory(ctx, v.Selected.One == nil); err != nil {
+			return err
+		}
+		defer v.Printer.dropHistory()
+	}
+	if v.Job.Periodic || v.Job.Parameterized {
+		return v.followChildren(ctx, cluster)
+	}
+	f := newFollower(v, cluster)
+	if v.Selected.One != nil {
+		log := v.Printer.forTask(*v.Selected.One, "")
+		log.expect()
+		return f.whilePolling(ctx, func(ctx context.Context) error {
+			return f.followTask(ctx, *v.Selected.One, v.Query, log)
+		})
+	}
+	job := followedJob{follower: f, known: map[string]bool{}}
+	if err := job.prepareExisting(); err != nil {
+		return err
+	}
+	return f.whilePolling(ctx, job.follow)
+}
+
+// whilePolling calls follow and updates the state of the job in the meantime.
+func (f *follower) whilePolling(ctx context.Context, follow func(context.Context) error) error {
 	polling, stop := context.WithCancel(ctx)
 	var polled sync.WaitGroup
 	polled.Go(func() {
@@ -44,10 +76,7 @@ func (v View) Follow(ctx context.Context, cluster backends.Cluster) error {
 	})
 	defer polled.Wait()
 	defer stop()
-	if v.Task != nil {
-		return f.followTask(ctx, *v.Task, v.Query, v.Printer.forTask(""))
-	}
-	return f.followAll(ctx)
+	return follow(ctx)
 }
 
 // poll updates the job's state. If the cluster does not respond, the logs are still followed.
@@ -70,7 +99,7 @@ func (f *follower) poll(ctx context.Context) {
 			f.job.Store(nil)
 			return
 		case !reported:
-			f.Printer.forTask("").note("%s; still following", escape.Text(err.Error()))
+			f.Printer.note("%s; still following", escape.Text(err.Error()))
 			reported = true
 		}
 	}
@@ -103,83 +132,6 @@ func (f *follower) hasFinished(t Task) bool {
 	return !known || now.TaskState(now.Task) == backends.StateDead
 }
 
-// followAll follows every task of the job, including tasks that start later. It returns when the job is dead, or when
-// none of its tasks can have a log.
-func (f *follower) followAll(ctx context.Context) error {
-	var failed atomic.Bool
-	var withLog, withoutLog atomic.Int32 // tasks that have or may get a log, and tasks that cannot have one
-	var running sync.WaitGroup
-	var open atomic.Int32
-	known := map[string]bool{}
-	start := func(t Task, q backends.LogQuery) {
-		key := t.ID + "/" + t.Task.Name
-		if known[key] {
-			return
-		}
-		known[key] = true
-		log := f.Printer.forTask(t.prefix(f.Printer.Console.Style()))
-		open.Add(1)
-		running.Go(func() {
-			defer open.Add(-1)
-			withLog.Add(1)
-			err := safego.Protect(func() error { return f.followTask(ctx, t, q, log) })
-			if errors.Is(err, backends.ErrLogDisabled) || errors.Is(err, backends.ErrLogNotStored) {
-				withLog.Add(-1)
-				withoutLog.Add(1)
-			}
-			if err != nil && ctx.Err() == nil {
-				log.note("%s", escape.Text(err.Error()))
-				failed.Store(true)
-			}
-		})
-	}
-	tasks, err := selectTasks(f.Job)
-	job := f.Job
-	switch {
-	case err == nil:
-	case job.Status == "dead", job.Periodic, job.Parameterized:
-		return err
-	default:
-		f.Printer.forTask("").note("%s; waiting for one", escape.Text(err.Error()))
-	}
-	for _, t := range tasks {
-		start(t, f.Query)
-	}
-	for _, t := range tasksOf(job.Allocations) {
-		if f.hasFinished(t) {
-			known[t.ID+"/"+t.Task.Name] = true // tasks that have already finished are not followed
-		} else {
-			start(t, f.Query)
-		}
-	}
-	fromStart := f.Query
-	fromStart.Lines, fromStart.Since = -1, time.Time{}
-	for ctx.Err() == nil {
-		job := f.job.Load()
-		if job == nil {
-			break
-		}
-		for _, t := range tasksOf(job.Allocations) {
-			start(t, fromStart)
-		}
-		if open.Load() == 0 && (job.Status == "dead" || withoutLog.Load() > 0 && withLog.Load() == 0) {
-			break
-		}
-		select {
-		case <-time.After(PollInterval / 4):
-		case <-ctx.Done():
-		}
-	}
-	running.Wait()
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	if failed.Load() {
-		return ErrReported
-	}
-	return nil
-}
-
 // followTask follows one task through its restarts until it has finished, and prints how it finished. The log is that
 // of one container at a time: when a container exits, followTask waits for the log of the next one, and retries for
 // endTimeout if that log cannot be read.
@@ -193,6 +145,9 @@ func (f *follower) followTask(ctx context.Context, t Task, q backends.LogQuery, 
 	if f.hasFinished(t) {
 		q.Follow = false
 		err := source.Log(ctx, q, log.print)
+		if written := log.caughtUp(); err == nil {
+			err = written
+		}
 		if err == nil || errors.Is(err, backends.ErrNoLog) {
 			if failed := f.noteFinished(t, log); failed != nil {
 				return failed
@@ -294,7 +249,7 @@ func (f *follower) streamLog(
 		if c.CaughtUp {
 			container = c.Container
 			isContainer.Store(container != "")
-			return nil
+			return log.caughtUp()
 		}
 		return log.print(c)
 	})
@@ -310,7 +265,7 @@ func (f *follower) noteFinished(t Task, log *taskLog) error {
 	switch {
 	case !known:
 		log.note("Nomad has deleted %s", t.name())
-	case now.Next != "" && f.View.Task != nil:
+	case now.Next != "" && f.Selected.One != nil:
 		log.note("%s %s; Nomad has replaced it (see: ps --all %s)", t.name(), now.exitText(), escape.Text(t.JobID))
 	default:
 		log.note("%s %s", t.name(), now.exitText())

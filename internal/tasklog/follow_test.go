@@ -3,6 +3,7 @@ package tasklog
 import (
 	"context"
 	"errors"
+	"regexp"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -72,7 +73,7 @@ func TestFollow_AcrossRestarts(t *testing.T) {
 		)
 		task := newTask(0, backends.StateRunning)
 		view, out := newView(jobOf("running", task), &task, map[string]*fakeLog{"e0": log})
-		view.Printer.Times = true // lines are completed only if they are not printed unchanged
+		view.Printer.Filter.Pattern = regexp.MustCompile("") // lines are completed only if they are not printed unchanged
 		if err := view.Follow(t.Context(), newStates(runsUntil(time.Minute))); err != nil {
 			t.Error(err)
 		}
@@ -350,8 +351,13 @@ func TestFollow_LogsCannotExist(t *testing.T) {
 			"e0": logOf(fails(backends.ErrLogDisabled)), "e1": logOf(fails(backends.ErrLogNotStored)),
 		})
 		err := view.Follow(t.Context(), newStates(func(time.Duration) (backends.Job, error) { return job, nil }))
-		if err != ErrReported || !strings.Contains(out.stderr.String(), backends.ErrLogDisabled.Error()) {
-			t.Errorf("got %v, %q", err, &out.stderr)
+		if err != nil {
+			t.Errorf("got %v", err)
+		}
+		if got := out.stderr.String(); strings.Count(got, "\n") != 1 ||
+			!strings.Contains(got, "web[0]/nginx: the job disables logs for this task") ||
+			!strings.Contains(got, "web[1]/nginx: the log is not stored") {
+			t.Errorf("got %q, want one note", got)
 		}
 	})
 }
@@ -361,11 +367,7 @@ func TestFollow_JobWithoutTasks(t *testing.T) {
 		job  backends.Job
 		want string // start of the error; empty: it waits for a task
 	}{
-		"dead": {backends.Job{ID: "web", Status: "dead"}, "web has no allocations (see: ps --all web)"},
-		"periodic": {
-			backends.Job{ID: "web", Status: "running", Periodic: true},
-			"web has no tasks of its own, only child jobs",
-		},
+		"dead":    {backends.Job{ID: "web", Status: "dead"}, "web has no allocations (see: info web)"},
 		"pending": {backends.Job{ID: "web", Status: "pending"}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -387,7 +389,7 @@ func TestFollow_JobWithoutTasks(t *testing.T) {
 				}
 				if err == nil && (out.stdout.String() != "web[0]/nginx | a\n" ||
 					!strings.HasPrefix(out.stderr.String(),
-						"nomadctld: web has no allocations (see: ps --all web); waiting for one\n")) {
+						"nomadctld: web has no allocations (see: info web); waiting for one\n")) {
 					t.Errorf("got %q and %q", &out.stdout, &out.stderr)
 				}
 			})

@@ -24,14 +24,15 @@ const (
 // mergeSlots limits the commands that merge logs. Without a free slot, logs are printed one after the other.
 var mergeSlots = make(chan struct{}, maxMergeCommands)
 
-// merge prints the logs that have timestamps, merged by time. It returns all logs, with the printed ones marked done.
-func (v View) merge(ctx context.Context, logs []wantedLog) ([]wantedLog, []error) {
+// merge prints the logs that have timestamps, merged by time, and marks them done. It returns an error if the client
+// cannot be written to.
+func (v View) merge(ctx context.Context, logs []wantedLog) error {
 	select {
 	case mergeSlots <- struct{}{}:
 		defer func() { <-mergeSlots }()
 	default:
 		logs[0].log.note("too many commands are merging logs: showing these logs one after the other")
-		return logs, nil
+		return nil
 	}
 	q := v.Query
 	q.Timestamps = true
@@ -39,21 +40,22 @@ func (v View) merge(ctx context.Context, logs []wantedLog) ([]wantedLog, []error
 	if q.Lines < 0 || q.Lines > minLongLog {
 		size = maxMergedLongLogs
 	}
-	var errs []error
 	for first := 0; first < len(logs); first += size {
 		group := logs[first:min(first+size, len(logs))]
-		if first > 0 {
+		if first > 0 && v.Printer.Filter.Last == 0 {
 			group[0].log.note("showed %d logs; the next %d follow", first, len(group))
 		}
-		errs = append(errs, v.mergeGroup(ctx, q, group)...)
+		if err := v.mergeGroup(ctx, q, group); err != nil {
+			return err
+		}
 	}
-	return logs, errs
+	return nil
 }
 
 // mergeGroup prints logs merged by time. A reader for each log hands over one chunk at a time, and mergeGroup prints
-// the oldest of these chunks, until all logs have ended. A log without timestamps is left to the caller or, if the user
-// requested timestamps, is an error.
-func (v View) mergeGroup(ctx context.Context, q backends.LogQuery, logs []wantedLog) (errs []error) {
+// the oldest of these chunks, until all logs have ended. A log without timestamps is left to the caller, unless the
+// query needs them.
+func (v View) mergeGroup(ctx context.Context, q backends.LogQuery, logs []wantedLog) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	heads := make([]*mergedLog, len(logs))
@@ -81,22 +83,20 @@ func (v View) mergeGroup(ctx context.Context, q backends.LogQuery, logs []wanted
 			break
 		}
 		if err := oldest.wanted.log.print(oldest.head); err != nil {
-			return append(errs, err)
+			return err
 		}
 		oldest.advance(ctx)
 	}
 	for _, m := range heads {
-		if errors.Is(m.err, backends.ErrNoTimestamps) && !v.Query.Timestamps && !m.hasStarted {
+		if errors.Is(m.err, backends.ErrNoTimestamps) && !v.Query.NeedsContainer() && !m.hasStarted {
 			continue // the caller prints it without timestamps
 		}
-		m.wanted.done = true
-		err := m.err
-		if flushed := m.wanted.log.flush(); err == nil {
-			err = flushed
+		m.wanted.done, m.wanted.err = true, m.err
+		if err := m.wanted.log.flush(); err != nil {
+			return err
 		}
-		errs = append(errs, explainError(err, m.wanted.Task))
 	}
-	return errs
+	return nil
 }
 
 // mergedLog is a log that is being merged. Its reader waits until its chunk is printed, so that no chunks are buffered.

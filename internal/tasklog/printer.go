@@ -16,151 +16,110 @@ import (
 
 // Printer prints the logs of one or several tasks to a client.
 type Printer struct {
-	Console *console.Console
-	Pattern *regexp.Regexp // nil: print every line
-	Times   bool           // print timestamps
-	Split   bool           // print the task's stderr to stderr; otherwise both outputs go to stdout in their order
+	Console   *console.Console
+	Filter    Filter
+	Highlight *regexp.Regexp // on a terminal with colors, matches stand out; nil: none
+	Times     bool           // print the time before each line, if it is known
+	JSON      bool           // print an object for each line, see JSONLine
+	Split     bool           // print the task's stderr to stderr; otherwise both outputs go to stdout in their order
 
-	mu sync.Mutex // held while a line is written
+	mu          sync.Mutex // held while a line is written
+	history     *history   // guarded by mu; nil: lines are written at once
+	hasPrinted  bool       // guarded by mu: a line was written
+	notedNoTime bool       // guarded by mu
+	isTruncated bool       // guarded by mu: wanted lines did not fit into the history
 }
 
 // taskLog prints the log of one task.
 type taskLog struct {
 	*Printer
-	prefix     string         // printed before each line; escaped
-	lines      [2]partialLine // of stdout and stderr
-	incomplete bool           // lines were deleted before they were read
+	task       Task
+	prefix     string // printed before each line; escaped
+	lines      [2]partialLine
+	filter     filterState
+	incomplete bool // lines were deleted before they were read
+
+	isOpen    [2]bool   // guarded by mu, except in raw mode: the last line that was written of an output has no newline
+	printedTo int       // guarded by mu: number of the last line that was written
+	lastChunk time.Time // guarded by mu: when the last chunk was received; only set while there is a history
 }
 
-// partialLine is a line that is not complete yet.
-type partialLine struct {
-	text    []byte
-	started bool // the start of the line has been written
-	time    time.Time
+func (p *Printer) forTask(t Task, prefix string) *taskLog {
+	return &taskLog{Printer: p, task: t, prefix: prefix}
 }
-
-func (p *Printer) forTask(prefix string) *taskLog { return &taskLog{Printer: p, prefix: prefix} }
-
-// maxLogLine is the maximum length of a line for --grep, prefixes and terminals. Longer lines are split.
-const maxLogLine = 64 << 10
 
 // print prints a chunk.
 func (t *taskLog) print(c backends.LogChunk) error {
-	l := &t.lines[c.OutputIndex()]
 	switch {
 	case c.Note != "":
 		t.note("%s%s", t.prefix, escape.Text(c.Note))
 		return nil
 	case c.Skipped > 0:
-		return t.noteGap(c.Stderr, l, phrase.Count(c.Skipped, "line")+" skipped here: this client reads too slowly")
+		return t.noteGap(c.Stderr, phrase.Count(c.Skipped, "line")+" skipped here: this client reads too slowly")
 	case c.Lost:
 		t.incomplete = true
-		return t.noteGap(c.Stderr, l, "lines may be missing here: the log was rotated before they were read")
+		return t.noteGap(c.Stderr, "lines may be missing here: the log was rotated before they were read")
+	case !t.isRaw():
+		t.mu.Lock()
+		if t.history != nil {
+			t.lastChunk = time.Now()
+		}
+		t.mu.Unlock()
+		return t.split(c)
 	}
-	if t.isRaw() {
-		out := t.Console.ByteOutput.Stdout
-		if c.Stderr && t.Split {
-			out = t.Console.ByteOutput.Stderr
-		}
-		if c.Unordered {
-			if err := t.finishOtherLine(c.Stderr, out); err != nil {
-				return err
-			}
-		}
-		l.started = !bytes.HasSuffix(c.Data, []byte{'\n'})
-		_, err := out.Write(c.Data)
-		return err
+	out := t.Console.ByteOutput.Stdout
+	if c.Stderr && t.Split {
+		out = t.Console.ByteOutput.Stderr
 	}
-	for data := c.Data; len(data) > 0; {
-		if len(l.text) == 0 {
-			l.time = c.Time
-		}
-		end := bytes.IndexByte(data, '\n') + 1
-		if end == 0 {
-			end = len(data)
-		}
-		end = min(end, maxLogLine-len(l.text))
-		l.text = append(l.text, data[:end]...)
-		data = data[end:]
-		if l.text[len(l.text)-1] == '\n' || len(l.text) == maxLogLine {
-			if err := t.write(c.Stderr, l); err != nil {
-				return err
-			}
+	if c.Unordered {
+		if err := t.finishOtherLine(c.Stderr, out); err != nil {
+			return err
 		}
 	}
-	return nil
+	t.isOpen[c.OutputIndex()] = !bytes.HasSuffix(c.Data, []byte{'\n'})
+	_, err := out.Write(c.Data)
+	return err
 }
 
 // isRaw reports whether chunks are printed unchanged, without looking at lines.
 func (t *taskLog) isRaw() bool {
-	return t.Console.Terminal == nil && t.prefix == "" && t.Pattern == nil && !t.Times
+	return t.Console.Terminal == nil && t.prefix == "" && t.Filter.isEmpty() && !t.Times && !t.JSON
 }
 
-// finishLines completes the lines that a container left incomplete, before the output of the next container.
-func (t *taskLog) finishLines() error {
-	if t.isRaw() {
-		return nil
-	}
-	for i := range t.lines {
-		l := &t.lines[i]
-		if len(l.text) > 0 || l.started && t.prefix == "" {
-			l.text = append(l.text, '\n')
-			if err := t.write(i == 1, l); err != nil {
-				return err
-			}
-		}
-		l.started = false
-	}
-	return nil
-}
-
-// flush prints the incomplete lines at the end of the log.
-func (t *taskLog) flush() error {
-	for i := range t.lines {
-		if len(t.lines[i].text) == 0 {
-			continue
-		}
-		if t.prefix != "" || t.Console.Terminal != nil {
-			t.lines[i].text = append(t.lines[i].text, '\n')
-		}
-		if err := t.write(i == 1, &t.lines[i]); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// write prints a line, or a part of a long line.
-func (t *taskLog) write(stderr bool, l *partialLine) error {
-	text, isComplete := bytes.CutSuffix(l.text, []byte{'\n'})
-	defer func() { l.text = l.text[:0] }()
-	if t.Pattern != nil && !l.started && !t.Pattern.Match(bytes.TrimSuffix(text, []byte{'\r'})) {
-		return nil
-	}
-	var shown []byte
-	if !l.started || t.prefix != "" {
-		shown = append(shown, t.prefix...)
-		if t.Times && !l.time.IsZero() {
-			shown = append(l.time.UTC().AppendFormat(shown, "2006-01-02T15:04:05.000000000Z07:00"), ' ')
-		}
-	}
-	if t.Console.Terminal != nil {
-		shown = append(shown, escape.Line(string(text), !t.Console.NoColor)...)
-	} else {
-		shown = append(shown, text...)
-	}
-	if isComplete || t.prefix != "" {
-		shown = append(shown, '\n')
-	}
-	l.started = !isComplete
+// emit writes a line, or adds it to the history. isSelected: it is not only the context of a selected line.
+func (t *taskLog) emit(l line, isSelected bool) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.prefix == "" {
-		if err := t.finishOtherLine(stderr, t.out(stderr)); err != nil {
+	if t.history != nil {
+		return t.history.add(t, l, isSelected)
+	}
+	return t.write(l)
+}
+
+// write writes a line. The caller holds mu.
+func (t *taskLog) write(l line) error {
+	out := t.out(l.stderr)
+	if t.prefix == "" && !t.JSON {
+		if err := t.finishOtherLine(l.stderr, out); err != nil {
 			return err
 		}
 	}
-	_, err := t.out(stderr).Write(shown)
+	if t.Filter.hasContext() && !t.JSON && l.isStart && t.hasPrinted && l.number > t.printedTo+1 {
+		if _, err := io.WriteString(out, "--\n"); err != nil {
+			return err
+		}
+	}
+	if t.Times && l.time.IsZero() && !t.notedNoTime {
+		t.notedNoTime = true
+		t.noteLocked("lines without a time come from Nomad's files, which have no times")
+	}
+	text, err := t.format(l)
+	if err != nil {
+		return err
+	}
+	t.isOpen[backends.LogChunk{Stderr: l.stderr}.OutputIndex()] = !bytes.HasSuffix(text, []byte{'\n'})
+	t.hasPrinted, t.printedTo = true, l.number
+	_, err = out.Write(text)
 	return err
 }
 
@@ -175,32 +134,45 @@ func (t *taskLog) out(stderr bool) io.Writer {
 
 // finishOtherLine completes an incomplete line of the other output if both go to the same stream.
 func (t *taskLog) finishOtherLine(stderr bool, out io.Writer) error {
-	other := &t.lines[backends.LogChunk{Stderr: !stderr}.OutputIndex()]
-	if !other.started || t.Split && t.Console.Terminal == nil {
+	isOpen := &t.isOpen[backends.LogChunk{Stderr: !stderr}.OutputIndex()]
+	if !*isOpen || t.Split && t.Console.Terminal == nil {
 		return nil
 	}
-	other.started = false
+	*isOpen = false
 	_, err := io.WriteString(out, "\n")
 	return err
 }
 
 // noteGap reports missing lines at the position where they would be.
-func (t *taskLog) noteGap(stderr bool, l *partialLine, text string) error {
+func (t *taskLog) noteGap(stderr bool, text string) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if l.started && t.prefix == "" {
+	output := backends.LogChunk{Stderr: stderr}.OutputIndex()
+	if t.isOpen[output] && t.prefix == "" {
 		if _, err := io.WriteString(t.out(stderr), "\n"); err != nil {
 			return err
 		}
 	}
-	l.text, l.started = l.text[:0], false
-	_, err := fmt.Fprintf(t.Console.Stderr, "nomadctld: %s%s\n", t.prefix, text)
-	return err
+	t.isOpen[output] = false
+	t.lines[output] = partialLine{text: t.lines[output].text[:0]}
+	t.filter.number++ // so that lines with context are separated here
+	t.noteLocked("%s%s", t.prefix, text)
+	return nil
+}
+
+// Note prints a message about the logs to stderr. Its arguments may be untrusted.
+func (p *Printer) Note(format string, args ...any) {
+	p.note("%s", escape.Text(fmt.Sprintf(format, args...)))
 }
 
 // note prints a message of the gateway about a log. Untrusted arguments must be escaped.
-func (t *taskLog) note(format string, args ...any) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	fmt.Fprintf(t.Console.Stderr, "nomadctld: "+format+"\n", args...)
+func (p *Printer) note(format string, args ...any) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.noteLocked(format, args...)
+}
+
+// noteLocked is note for a caller that holds mu.
+func (p *Printer) noteLocked(format string, args ...any) {
+	fmt.Fprintf(p.Console.Stderr, "nomadctld: "+format+"\n", args...)
 }

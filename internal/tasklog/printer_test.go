@@ -48,7 +48,7 @@ func TestPrinter_NotesGaps(t *testing.T) {
 		},
 	} {
 		var out bytes.Buffer
-		log := (&Printer{Console: newConsole(&out, &out)}).forTask(tc.prefix)
+		log := (&Printer{Console: newConsole(&out, &out)}).forTask(Task{}, tc.prefix)
 		for _, c := range []backends.LogChunk{{Data: []byte("start")}, tc.chunk, {Data: []byte("next\n")}} {
 			if err := log.print(c); err != nil {
 				t.Fatal(err)
@@ -74,13 +74,16 @@ func TestPrinter_BothOutputs(t *testing.T) {
 		printer        *Printer
 		stdout, stderr string
 	}{
-		"plain":      {&Printer{}, "out 1\nerr 1\nprompt: \nerr 2\nout 2\n", "nomadctld: a note\\x1b\n"},
-		"split":      {&Printer{Split: true}, "out 1\nprompt: out 2\n", "err 1\nnomadctld: a note\\x1b\nerr 2\n"},
-		"with times": {&Printer{Times: true}, "out 1\nerr 1\nerr 2\nprompt: out 2\n", "nomadctld: a note\\x1b\n"},
+		"plain": {&Printer{}, "out 1\nerr 1\nprompt: \nerr 2\nout 2\n", "nomadctld: a note\\x1b\n"},
+		"split": {&Printer{Split: true}, "out 1\nprompt: out 2\n", "err 1\nnomadctld: a note\\x1b\nerr 2\n"},
+		"by lines": {
+			&Printer{Filter: Filter{Pattern: regexp.MustCompile("")}}, "out 1\nerr 1\nerr 2\nprompt: out 2\n",
+			"nomadctld: a note\\x1b\n",
+		},
 	} {
 		var out, errs bytes.Buffer
 		tc.printer.Console = newConsole(&out, &errs)
-		log := tc.printer.forTask("")
+		log := tc.printer.forTask(Task{}, "")
 		for _, c := range chunks {
 			if err := log.print(c); err != nil {
 				t.Fatal(err)
@@ -97,8 +100,8 @@ func TestPrinter_BothOutputs(t *testing.T) {
 
 func TestPrinter_Grep(t *testing.T) {
 	var out bytes.Buffer
-	printer := &Printer{Console: newConsole(&out, &out), Pattern: regexp.MustCompile("err.r$")}
-	log := printer.forTask("web | ")
+	printer := &Printer{Console: newConsole(&out, &out), Filter: Filter{Pattern: regexp.MustCompile("err.r$")}}
+	log := printer.forTask(Task{}, "web | ")
 	for _, text := range []string{"ok\nerr", "or\r\nerror 1\n", "an error"} {
 		if err := log.print(backends.LogChunk{Data: []byte(text)}); err != nil {
 			t.Fatal(err)
@@ -119,7 +122,9 @@ func TestPrinter_LongLine(t *testing.T) {
 		"web ": "web " + strings.Repeat("x", maxLogLine) + "\nweb yz\nweb next\n",
 	} {
 		var out bytes.Buffer
-		log := (&Printer{Console: newConsole(&out, &out), Times: true}).forTask(prefix)
+		log := (&Printer{
+			Console: newConsole(&out, &out), Filter: Filter{Pattern: regexp.MustCompile("")},
+		}).forTask(Task{}, prefix)
 		for _, text := range []string{strings.Repeat("x", maxLogLine) + "y", "z\nnext\n"} {
 			if err := log.print(backends.LogChunk{Data: []byte(text)}); err != nil {
 				t.Fatal(err)
@@ -141,7 +146,7 @@ func TestPrinter_Terminal(t *testing.T) {
 		var out bytes.Buffer
 		c := newConsole(&out, &out)
 		c.Terminal, c.NoColor = console.NewTerminal("xterm", 80, 24), noColor
-		log := (&Printer{Console: c}).forTask("")
+		log := (&Printer{Console: c}).forTask(Task{}, "")
 		if err := errors.Join(log.print(backends.LogChunk{Data: []byte(text)}), log.flush()); err != nil {
 			t.Fatal(err)
 		}

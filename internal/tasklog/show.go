@@ -4,8 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
+	"time"
 
 	"nomadctld/backends"
+	"nomadctld/internal/escape"
+	"nomadctld/internal/jobstate"
 )
 
 // Which selects one of the logs of a task.
@@ -18,7 +22,8 @@ const (
 )
 
 // Show prints the selected logs to their ends. The logs of several tasks are merged by time, as far as they have
-// timestamps. It returns ErrReported if lines are missing and that has been printed.
+// timestamps. A task without a log is only noted, unless nothing can be read and one task or allocation is selected.
+// Show returns ErrReported if lines are missing and that has been printed.
 func (v View) Show(ctx context.Context, which Which) error {
 	wanted, err := v.wantedLogs(which)
 	if err != nil {
@@ -26,32 +31,78 @@ func (v View) Show(ctx context.Context, which Which) error {
 	}
 	for i := range wanted {
 		w := &wanted[i]
-		w.log = v.Printer.forTask("")
-		if v.Task == nil {
-			w.log = v.Printer.forTask(w.prefix(v.Printer.Console.Style()))
-		}
+		w.log = v.Printer.forTask(w.Task, v.prefix(w.Task))
 		if w.TaskState(w.Task.Task) == backends.StateDead {
 			w.log.note("%s %s", w.name(), w.exitText())
 		}
 	}
-	var errs []error
-	if len(wanted) > 1 {
-		wanted, errs = v.merge(ctx, wanted)
-	}
-	incomplete := false
-	for _, w := range wanted {
-		if !w.done {
-			errs = append(errs, v.show(ctx, w))
+	if v.Printer.Filter.Last > 0 {
+		if err := v.startHistory(ctx, len(wanted) > 1); err != nil {
+			return err
 		}
-		incomplete = incomplete || w.log.incomplete
+		defer v.Printer.dropHistory()
+	}
+	if len(wanted) > 1 {
+		if err := v.merge(ctx, wanted); err != nil {
+			return err
+		}
+	}
+	for i := range wanted {
+		if w := &wanted[i]; !w.done {
+			w.err = v.show(ctx, *w)
+		}
 	}
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	if err := errors.Join(errs...); err != nil || !incomplete {
+	if err := v.Printer.endHistory(); err != nil {
+		return err
+	}
+	return v.result(wanted)
+}
+
+// result prints notes about the logs that were read, and returns the error of Show.
+func (v View) result(wanted []wantedLog) error {
+	var errs []error
+	var without []wantedLog // logs
+	incomplete := false
+	for _, w := range wanted {
+		incomplete = incomplete || w.log.incomplete
+		switch {
+		case w.err == nil:
+		case hasNoLog(w.err) && !errors.Is(w.err, backends.ErrRunsNotSeparable):
+			without = append(without, w)
+		default:
+			errs = append(errs, explainError(w.err, w.Task))
+		}
+	}
+	switch {
+	case len(without) == len(wanted) && v.Selected.byID():
+		for _, w := range without {
+			errs = append(errs, explainError(w.err, w.Task))
+		}
+	case len(without) > 0:
+		v.Printer.note("%s", noLogNote(without, v.Job.ID))
+	}
+	if !v.Printer.hasPrinted && v.Printer.Filter.Pattern != nil && len(errs) == 0 && len(without) < len(wanted) {
+		v.Printer.note("no line matches")
+	}
+	if err := errors.Join(errs...); err != nil || !incomplete && !v.Printer.isTruncated {
 		return err
 	}
 	return ErrReported
+}
+
+// prefix returns what to print before each line of a task.
+func (v View) prefix(t Task) string {
+	if v.Selected.One != nil || v.Printer.JSON {
+		return ""
+	}
+	parent := ""
+	if v.Children {
+		parent = t.Root
+	}
+	return t.prefix(v.Printer.Console.Style(), parent)
 }
 
 // wantedLog is a log to print.
@@ -59,15 +110,14 @@ type wantedLog struct {
 	Task
 	log         *taskLog
 	previousRun bool // print the output from before the last restart
-	done        bool // printed
+	done        bool // err is final
+	err         error
 }
 
 // wantedLogs returns the logs to print.
 func (v View) wantedLogs(which Which) (wanted []wantedLog, err error) {
-	tasks := []Task{}
-	if v.Task != nil {
-		tasks = append(tasks, *v.Task)
-	} else if tasks, err = selectTasks(v.Job); err != nil {
+	tasks, err := v.Selected.tasks(v.Job)
+	if err != nil {
 		return nil, err
 	}
 	for _, t := range tasks {
@@ -89,15 +139,32 @@ func (v View) wantedLogs(which Which) (wanted []wantedLog, err error) {
 	return wanted, nil
 }
 
+// errPastUntil stops reading a log whose other lines are all newer than Filter.Until.
+var errPastUntil = errors.New("newer than --until")
+
+// maxSkew is how far the times of a task's two outputs may be out of order.
+const maxSkew = 2 * time.Second
+
 // read calls each with the chunks of a log.
 func (v View) read(
 	ctx context.Context, w wantedLog, q backends.LogQuery, each func(backends.LogChunk) error,
 ) error {
 	log := v.Open(w.Allocation, w.Task.Task.Name)
+	read := log.Log
 	if w.previousRun {
-		return log.PreviousLog(ctx, q, each)
+		read = log.PreviousLog
 	}
-	return log.Log(ctx, q, each)
+	until := v.Printer.Filter.Until
+	err := read(ctx, q, func(c backends.LogChunk) error {
+		if !until.IsZero() && c.Time.After(until.Add(maxSkew)) {
+			return errPastUntil
+		}
+		return each(c)
+	})
+	if errors.Is(err, errPastUntil) {
+		return nil
+	}
+	return err
 }
 
 // show prints a log.
@@ -106,5 +173,37 @@ func (v View) show(ctx context.Context, w wantedLog) error {
 	if flushed := w.log.flush(); err == nil {
 		err = flushed
 	}
-	return explainError(err, w.Task)
+	return err
+}
+
+// maxListed is the maximum number of tasks in a note.
+const maxListed = 5
+
+// noLogNote lists the tasks without a log, each with the reason.
+func noLogNote(without []wantedLog, job string) string {
+	var list []string
+	for i, w := range without {
+		if i == maxListed {
+			list = append(list, fmt.Sprintf("and %d more (see: info %s)", len(without)-i, escape.Text(job)))
+			break
+		}
+		reason := "log not found"
+		switch {
+		case !errors.Is(w.err, backends.ErrNoLog):
+			reason = w.err.Error()
+		case w.Task.Task.Started.IsZero():
+			reason = notStarted(w.Task)
+		}
+		list = append(list, escape.Text(w.instance()+"/"+w.Task.Task.Name+": "+reason))
+	}
+	return fmt.Sprintf("no log: %s", strings.Join(list, "; "))
+}
+
+// notStarted returns why a task has not started.
+func notStarted(t Task) string {
+	state := jobstate.Task(t.Allocation, t.Task, nil, time.Now())
+	if reason := state.Reason(); reason != "" {
+		return "not started (" + state.Word + ": " + reason + ")"
+	}
+	return "not started (" + state.Word + ")"
 }

@@ -50,29 +50,78 @@ func TestShow_MergesByTime(t *testing.T) {
 	}
 }
 
-// TestShow_NoTimestamps checks a log that comes from Nomad's files. It is printed after the others, or is an error if
-// the user requested timestamps.
-func TestShow_NoTimestamps(t *testing.T) {
+// TestShow_NoTimes checks a log that comes from Nomad's files. It is printed after the others. If the query selects by
+// time, it is an error.
+func TestShow_NoTimes(t *testing.T) {
 	for name, tc := range map[string]struct {
-		timestamps   bool
-		stdout, want string
+		times          bool
+		since          time.Time
+		stdout, stderr string
+		want           string // error
 	}{
-		"printed last": {false, "web[1]/nginx | b\nweb[0]/nginx | a\n", ""},
-		"error": {
-			true, "web[1]/nginx 1970-01-01T00:00:02.000000000Z b\n",
-			"the log of nginx of web.web[0] comes from Nomad's files, which have no timestamps: leave out -t and --since",
+		"printed last": {stdout: "web[1]/nginx | b\nweb[0]/nginx | a\nweb[0]/nginx | c\n"},
+		"with -t": {
+			times:  true,
+			stdout: "web[1]/nginx | 1970-01-01T00:00:02.000000000Z b\nweb[0]/nginx | a\nweb[0]/nginx | c\n",
+			stderr: "nomadctld: lines without a time come from Nomad's files, which have no times\n",
+		},
+		"with --since": {
+			since:  time.Unix(1, 0),
+			stdout: "web[1]/nginx | b\n",
+			want: "the log of nginx of web.web[0] comes from Nomad's files, which have no timestamps: " +
+				"leave out --since and --until",
 		},
 	} {
 		job := jobOf("running", newTask(0, backends.StateRunning), newTask(1, backends.StateRunning))
 		view, out := newView(job, nil, map[string]*fakeLog{
-			"e0": logOf(fails(backends.ErrNoTimestamps), lines("a\n")), "e1": logOf(at(2, "b")),
+			"e0": logOf(fails(backends.ErrNoTimestamps), lines("a\nc\n")), "e1": logOf(at(2, "b")),
 		})
-		view.Query.Timestamps, view.Printer.Times = tc.timestamps, tc.timestamps
+		view.Query.PreferTimes, view.Query.Since, view.Printer.Times = tc.times, tc.since, tc.times
 		err := view.Show(t.Context(), Newest)
 		if (err == nil) != (tc.want == "") || err != nil && err.Error() != tc.want {
 			t.Errorf("%s: got %v, want %q", name, err, tc.want)
 		}
-		out.check(t, strings.ReplaceAll(tc.stdout, "nginx 1970", "nginx | 1970"), "")
+		out.check(t, tc.stdout, tc.stderr)
+	}
+}
+
+// TestShow_WithoutLog checks that tasks without a log are noted in one line, and fail only if nothing can be read and
+// the allocation was selected by its ID.
+func TestShow_WithoutLog(t *testing.T) {
+	pending := newTask(0, "pending")
+	pending.Task.Events = nil
+	for name, tc := range map[string]struct {
+		logs           map[string]*fakeLog
+		byID           bool
+		stdout, stderr string
+		want           string // error
+	}{
+		"some": {
+			logs:   map[string]*fakeLog{"e0": logOf(fails(backends.ErrNoLog)), "e1": logOf(at(2, "b"))},
+			stdout: "web[1]/nginx | b\n",
+			stderr: "nomadctld: no log: web[0]/nginx: not started (pending: for 292y)\n",
+		},
+		"all": {
+			logs: map[string]*fakeLog{"e0": logOf(fails(backends.ErrNoLog)), "e1": logOf(fails(backends.ErrLogDisabled))},
+			stderr: "nomadctld: no log: web[0]/nginx: not started (pending: for 292y); " +
+				"web[1]/nginx: the job disables logs for this task\n",
+		},
+		"of an allocation": {
+			logs: map[string]*fakeLog{"e0": logOf(fails(backends.ErrNoLog))}, byID: true,
+			want: "log of nginx of web.web[0]: log not found (see: info e0)",
+		},
+	} {
+		job := jobOf("running", pending, newTask(1, backends.StateRunning))
+		job.Allocations[1].Tasks[0].Started = time.Unix(1, 0)
+		view, out := newView(job, nil, tc.logs)
+		if tc.byID {
+			view.Selected.Allocation = &job.Allocations[0]
+		}
+		err := view.Show(t.Context(), Newest)
+		if (err == nil) != (tc.want == "") || err != nil && err.Error() != tc.want {
+			t.Errorf("%s: got %v, want %q", name, err, tc.want)
+		}
+		out.check(t, tc.stdout, tc.stderr)
 	}
 }
 

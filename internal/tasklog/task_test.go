@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"nomadctld/backends"
+	"nomadctld/internal/render"
 )
 
 func TestPreviousTask_SameNode(t *testing.T) {
@@ -78,22 +79,46 @@ func TestSelectTasks(t *testing.T) {
 		return task
 	}
 	for name, tc := range map[string]struct {
-		job  backends.Job
-		want string // the first digits of the allocations, or the error
+		selected Selection
+		job      backends.Job
+		want     string // the first digits of the allocations, or the error
 	}{
-		"running":           {jobOf("running", with(0, "running", "", 1), with(1, "pending", "", 1)), "01"},
-		"not complete ones": {jobOf("running", with(0, "running", "", 1), with(1, "complete", "", 1)), "0"},
-		"not replaced ones": {jobOf("running", with(0, "failed", "x", 1), with(1, "running", "", 1)), "1"},
-		"failed":            {jobOf("running", with(0, "failed", "", 1)), "0"},
-		"newest of finished": {jobOf("dead", with(1, "complete", "", 2), with(1, "complete", "", 1), with(2, "lost", "",
-			1)), "12"},
-		"none": {jobOf("pending"), "web has no allocations (see: ps --all web)"},
-		"periodic": {
-			backends.Job{ID: "web", Periodic: true},
-			"web has no tasks of its own, only child jobs (see: ps --all web)",
+		"running":           {job: jobOf("running", with(0, "running", "", 1), with(1, "pending", "", 1)), want: "01"},
+		"not complete ones": {job: jobOf("running", with(0, "running", "", 1), with(1, "complete", "", 1)), want: "0"},
+		"not replaced ones": {job: jobOf("running", with(0, "failed", "x", 1), with(1, "running", "", 1)), want: "1"},
+		"failed":            {job: jobOf("running", with(0, "failed", "", 1)), want: "0"},
+		"newest of finished": {
+			job:  jobOf("dead", with(1, "complete", "", 2), with(1, "complete", "", 1), with(2, "lost", "", 1)),
+			want: "12",
+		},
+		"group": {Selection{Group: "web"}, jobOf("running", with(0, "running", "", 1)), "0"},
+		"other group": {
+			Selection{Group: "db"},
+			jobOf("running", with(0, "running", "", 1)),
+			"web/db has no allocations (see: info web)",
+		},
+		"task": {Selection{Group: "web", Task: "nginx"}, jobOf("running", with(0, "running", "", 1)), "0"},
+		"other task": {
+			Selection{Group: "web", Task: "app"},
+			jobOf("running", with(0, "running", "", 1)),
+			"web/web/app has no allocations (see: info web)",
+		},
+		"allocation": {
+			Selection{Allocation: &backends.Allocation{ID: with(1, "", "", 0).ID}},
+			jobOf("running", with(0, "running", "", 1), with(1, "complete", "", 1)), "1",
+		},
+		"none": {job: jobOf("pending"), want: "web has no allocations (see: info web)"},
+		"stopped": {
+			job: backends.Job{ID: "web", Status: "dead", Stopped: true}, want: "web has no allocations: the job is stopped",
+		},
+		"not placed": {
+			job: backends.Job{ID: "web", Unplaced: []backends.UnplacedGroup{
+				{Group: "db", Count: 1, Reasons: []string{"memory exhausted on 2 nodes"}},
+			}},
+			want: "web has no allocations: Nomad cannot place db: memory exhausted on 2 nodes (see: info web)",
 		},
 	} {
-		tasks, err := selectTasks(tc.job)
+		tasks, err := tc.selected.tasks(tc.job)
 		got := ""
 		for _, task := range tasks {
 			got += task.ID[:1]
@@ -114,7 +139,7 @@ func TestExplainError_NextStep(t *testing.T) {
 		backends.ErrRunsNotSeparable: "log of nginx of web.web[0]: Nomad's log files do not separate the runs of a task " +
 			"(for all runs: logs -n all e0; for the previous allocation: logs --previous-allocation e0)",
 		backends.ErrNoTimestamps: "the log of nginx of web.web[0] comes from Nomad's files, which have no timestamps: " +
-			"leave out -t and --since",
+			"leave out --since and --until",
 		backends.ErrUnreachable: "log of nginx of web.web[0]: no response",
 	} {
 		if got := explainError(err, task); got.Error() != want {
@@ -123,5 +148,15 @@ func TestExplainError_NextStep(t *testing.T) {
 	}
 	if err := explainError(nil, task); err != nil {
 		t.Errorf("without an error: got %v", err)
+	}
+}
+
+func TestPrefix_ChildJob(t *testing.T) {
+	task := newTask(0, backends.StateRunning)
+	task.JobID, task.Name = "web/dispatch-1-a", "web/dispatch-1-a.web[0]"
+	for parent, want := range map[string]string{"": "web[0]/nginx | ", "web": "dispatch-1-a/web[0]/nginx | "} {
+		if got := task.prefix(render.Style{}, parent); got != want {
+			t.Errorf("%q: got %q, want %q", parent, got, want)
+		}
 	}
 }

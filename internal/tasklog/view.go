@@ -9,14 +9,20 @@ import (
 	"nomadctld/backends"
 )
 
-// View is a request to print the logs of a task, or of all tasks of a job.
+// View is a request to print the logs of tasks of a job.
 type View struct {
-	Job     backends.Job
-	Task    *Task // nil: all tasks of the job
-	Query   backends.LogQuery
-	Printer *Printer
+	Job      backends.Job
+	Selected Selection
+	Query    backends.LogQuery // Lines counts lines that have not been filtered
+	Printer  *Printer
 
-	// Open returns the log of a task in an allocation of the job.
+	// Children makes Follow follow all child jobs of a periodic or parameterized job, and not only the newest one.
+	Children bool
+
+	// AcquireMemory reserves memory for maxHistory bytes until release is called; nil: unlimited.
+	AcquireMemory func(ctx context.Context) (release func(), err error)
+
+	// Open returns the log of a task in an allocation of the job or of one of its child jobs.
 	Open func(a backends.Allocation, task string) Log
 }
 
@@ -32,3 +38,10 @@ type Log interface {
 
 // ErrReported is returned if a log could not be read completely and the reason has been printed.
 var ErrReported = errors.New("a log could not be read completely")
+
+// hasNoLog reports whether a log cannot be read because the task has none. For a task that was not selected by its ID,
+// that is not a failure.
+func hasNoLog(err error) bool {
+	return errors.Is(err, backends.ErrNoLog) || errors.Is(err, backends.ErrLogDisabled) ||
+		errors.Is(err, backends.ErrLogNotStored)
+}

@@ -113,7 +113,7 @@ type output struct{ stdout, stderr bytes.Buffer }
 func newView(job backends.Job, task *Task, logs map[string]*fakeLog) (View, *output) {
 	out := new(output)
 	return View{
-		Job: job, Task: task, Query: backends.LogQuery{Stdout: true, Stderr: true, Lines: 100},
+		Job: job, Selected: Selection{One: task}, Query: backends.LogQuery{Stdout: true, Stderr: true, Lines: 100},
 		Printer: &Printer{Console: newConsole(&out.stdout, &out.stderr)},
 		Open: func(a backends.Allocation, name string) Log {
 			for _, t := range a.Tasks {

@@ -43,7 +43,9 @@ func gatewayWithConfig(t *testing.T, text string) *gatewaytest.Gateway {
 			t.Fatal(err)
 		}
 	}
-	text = strings.ReplaceAll(text, "/etc/nomadctld/", g.Dir.Path("")+"/")
+	for _, path := range []string{"/etc/nomadctld", "/var/log/nomadctld", "/var/lib/nomadctld"} {
+		text = strings.ReplaceAll(text, path+"/", g.Dir.Path("")+"/")
+	}
 	for _, name := range []string{"ann", "wim"} {
 		text = strings.Replace(text, "ssh-ed25519 AAAA...", sshfiles.AuthorizedKeyLine(g.Keys[name]), 1)
 	}

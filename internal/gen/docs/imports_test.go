@@ -65,8 +65,8 @@ internal/restart: backends internal/escape internal/jobrelease internal/monitor
 	internal/ops internal/phrase internal/safego
 internal/sshd: acl internal/audit internal/console internal/escape internal/metrics
 	internal/signals router
-internal/tasklog: backends internal/console internal/escape internal/phrase
-	internal/render internal/safego
+internal/tasklog: backends internal/console internal/escape internal/jobstate
+	internal/phrase internal/render internal/safego
 internal/testenv/dockertest: internal/nomadsim internal/testenv
 internal/testenv/gatewaytest: config internal/audit internal/gateway internal/sshfiles
 	internal/testenv internal/testenv/nomadtest

@@ -260,7 +260,7 @@ Nomad tokens stay on the gateway.
 .PP
 Without a command, it serves until SIGTERM or SIGINT. Then it accepts no new connections and gives running commands five
 seconds. After that it takes up to twelve more seconds to kill programs. A second SIGTERM or SIGINT stops it at once.
-SIGHUP is ignored: restart the gateway to apply a changed configuration.
+On SIGHUP, and when the configuration or a file that it names changes, it reloads the configuration.
 .TP
 .B check
 Check the configuration. Each error is printed with its line and what to write instead.

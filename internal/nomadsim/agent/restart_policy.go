@@ -16,8 +16,11 @@ type restartTracker struct {
 	since     time.Time
 }
 
-func newRestartTracker(jobType string, g jobspec.Group) *restartTracker {
+func newRestartTracker(jobType string, g jobspec.Group, t jobspec.Task) *restartTracker {
 	policy, onSuccess := g.RestartPolicy(jobType)
+	if t.Hook != "" {
+		onSuccess = t.Sidecar && t.Hook != "poststop"
+	}
 	return &restartTracker{policy: policy, onSuccess: onSuccess}
 }
 

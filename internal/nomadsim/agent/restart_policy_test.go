@@ -35,7 +35,7 @@ func TestRestartTracker_Decide(t *testing.T) {
 		"batch succeeds":  {"batch", policy, []exit{{0, 1, true, time.Second}, {time.Second, 0, false, 0}}},
 		"without retries": {"service", jobspec.Restart{Interval: time.Minute}, []exit{{0, 1, false, 0}}},
 	} {
-		r := newRestartTracker(tc.jobType, jobspec.Group{Restart: &tc.policy})
+		r := newRestartTracker(tc.jobType, jobspec.Group{Restart: &tc.policy}, jobspec.Task{})
 		for i, e := range tc.exits {
 			d := r.decide(e.code, start.Add(e.after))
 			if d.restart != e.restart || d.delay != e.delay || d.failed == (d.restart || e.code == 0) {

@@ -50,8 +50,8 @@ func taskExited(a *store.Allocation, t jobspec.Task, code, signal int, decision 
 	}, events...)
 }
 
-// killDependentTasks ends the remaining tasks: all tasks if one has failed, or the sidecars if only sidecars are
-// left.
+// killDependentTasks ends the remaining tasks: all tasks if one has failed, or those except poststop tasks if the main
+// tasks have finished.
 func killDependentTasks(a *store.Allocation) {
 	failed, mainLeft := "", false
 	for _, t := range a.Group.Tasks {
@@ -59,7 +59,7 @@ func killDependentTasks(a *store.Allocation) {
 		if s.State == "dead" && s.Failed {
 			failed = t.Name
 		}
-		mainLeft = mainLeft || (s.State != "dead" && !t.Sidecar)
+		mainLeft = mainLeft || s.State != "dead" && isMain(t)
 	}
 	if failed == "" && mainLeft {
 		return
@@ -67,7 +67,7 @@ func killDependentTasks(a *store.Allocation) {
 	now := time.Now()
 	for _, t := range a.Group.Tasks {
 		s := a.TaskStates[t.Name]
-		if s.State == "dead" {
+		if s.State == "dead" || failed == "" && t.Hook == "poststop" {
 			continue
 		}
 		var events []jobspec.Event

@@ -112,7 +112,7 @@ func (ag *Agents) startTask(st *store.State, a *store.Allocation, t jobspec.Task
 // the reason to its record.
 func (tr *taskRunner) run(ctx context.Context, a *store.Allocation) {
 	t := tr.task
-	policy := newRestartTracker(a.Job.Type, a.Group)
+	policy := newRestartTracker(a.Job.Type, a.Group, t)
 	for again := false; ; again = true {
 		d, err := tr.agents.Dir(a)
 		if err != nil {
@@ -167,9 +167,11 @@ func (ag *Agents) updateTask(st *store.State, tr *taskRunner, change func(a *sto
 		ag.killTasks(tr.allocation, tr.task.Name)
 		return
 	}
+	var started []jobspec.Task
 	st.UpdateAllocation(old, func(a *store.Allocation) {
 		change(a)
 		killDependentTasks(a)
+		started = startTasks(a)
 		a.DeriveStatus()
 	})
 	now := st.AllocationByID(tr.allocation)
@@ -178,6 +180,7 @@ func (ag *Agents) updateTask(st *store.State, tr *taskRunner, change func(a *sto
 			ag.killTasks(tr.allocation, name)
 		}
 	}
+	ag.launchTasks(st, now, started)
 	ag.report(st, old, now)
 }
 

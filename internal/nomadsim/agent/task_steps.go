@@ -30,18 +30,19 @@ func (ag *Agents) startAllocation(st *store.State, id string) {
 	}
 	ag.applyFailNext(old)
 	now := time.Now()
+	var started []jobspec.Task
 	st.UpdateAllocation(old, func(a *store.Allocation) {
 		a.TaskStates = map[string]*store.TaskState{}
 		for _, t := range a.Group.Tasks {
 			usage := jobspec.TaskState{CPU: float64(t.CPU) / 10, RSS: uint64(t.Memory) << 18, MaxRSS: uint64(t.Memory) << 19}
 			a.TaskStates[t.Name] = &store.TaskState{
-				State: "pending", Events: []jobspec.Event{jobspec.Received(now), jobspec.TaskSetup(now)}, Measured: usage,
+				State: "pending", Events: []jobspec.Event{jobspec.Received(now)}, Measured: usage,
 			}
-			taskStarted(a, t)
 		}
+		started = startTasks(a)
 		a.DeriveStatus()
 	})
-	ag.launchTasks(st, st.AllocationByID(id), st.AllocationByID(id).Group.Tasks)
+	ag.launchTasks(st, st.AllocationByID(id), started)
 }
 
 // launchTasks starts the processes of tasks whose records are already running. For tasks without a process it
@@ -59,9 +60,12 @@ func (ag *Agents) launchTasks(st *store.State, a *store.Allocation, tasks []jobs
 			st.AfterStep(func(st *store.State) { ag.exitTask(st, a.ID, t, exit) })
 		case t.Command != nil:
 			ag.startTask(st, a, t)
-		case batch && !t.Sidecar:
+		case (batch || t.Hook != "") && !t.Sidecar:
 			st.AfterStep(func(st *store.State) { ag.exitTask(st, a.ID, t, 0) })
 		}
+	}
+	if len(tasks) == 0 || mainTasksWait(a) {
+		return
 	}
 	// Two steps, so that tasks that fail immediately have exited before the health is set.
 	st.AfterStep(func(st *store.State) { st.AfterStep(func(st *store.State) { ag.servers.MarkHealthy(st, a.ID) }) })
@@ -98,15 +102,18 @@ func (ag *Agents) exitTask(st *store.State, id string, t jobspec.Task, code int)
 	}
 	r := ag.restartTrackers[id+"/"+t.Name]
 	if r == nil {
-		r = newRestartTracker(old.Job.Type, old.Group)
+		r = newRestartTracker(old.Job.Type, old.Group, t)
 		ag.restartTrackers[id+"/"+t.Name] = r
 	}
 	decision := r.decide(code, time.Now())
+	var started []jobspec.Task
 	st.UpdateAllocation(old, func(a *store.Allocation) {
 		taskExited(a, t, code, 0, decision)
 		killDependentTasks(a)
+		started = startTasks(a)
 		a.DeriveStatus()
 	})
+	ag.launchTasks(st, st.AllocationByID(id), started)
 	if now := st.AllocationByID(id); now.Terminal() {
 		ag.killTasks(id, "")
 	}

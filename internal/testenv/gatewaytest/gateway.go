@@ -5,7 +5,6 @@ package gatewaytest
 import (
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -31,6 +30,7 @@ type Gateway struct {
 	Dir     sshfiles.Dir
 	Keys    map[string]ssh.Signer // by user, and hostkey
 	Process *exec.Cmd             // nil if the gateway runs in the process of the test
+	Serving *gateway.Gateway      // nil if the gateway is a process
 	Stop    func()                // stops the gateway as a signal would, and waits for it
 }
 
@@ -50,10 +50,15 @@ func (g *Gateway) Serve(t testing.TB) {
 	if c == nil {
 		t.Fatal(diagnostics)
 	}
-	listening, err := gateway.Listen(c, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	log, err := os.Create(g.Dir.Path("log"))
 	if err != nil {
 		t.Fatal(err)
 	}
+	listening, err := gateway.Listen(c, slog.New(slog.NewTextHandler(log, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.Serving = listening
 	g.SetAddress(t, listening.Addr().String())
 	if address := listening.MetricsAddr(); address != nil {
 		g.Metrics = address.String()
@@ -62,7 +67,7 @@ func (g *Gateway) Serve(t testing.TB) {
 	served := make(chan struct{})
 	go func() { listening.Serve(ctx); close(served) }()
 	g.Stop = func() { cancel(); <-served }
-	t.Cleanup(g.Stop)
+	t.Cleanup(func() { g.Stop(); log.Close() })
 	g.stopOnHang(t)
 }
 

@@ -1,0 +1,83 @@
+package gateway
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// TestWatch changes files in simulated time and counts the reloads.
+func TestWatch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		write := func(name, text string) string {
+			t.Helper()
+			path := filepath.Join(dir, name)
+			if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			return path
+		}
+		rename := func(from, to string) {
+			t.Helper()
+			if err := os.Rename(filepath.Join(dir, from), filepath.Join(dir, to)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		// As in a Kubernetes volume, the file is a link to a directory that is itself a link.
+		os.Mkdir(filepath.Join(dir, "v1"), 0o700)
+		os.Mkdir(filepath.Join(dir, "v2"), 0o700)
+		write("v1/linked", "a")
+		write("v2/linked", "b")
+		os.Symlink("v1", filepath.Join(dir, "data"))
+		os.Symlink("v2", filepath.Join(dir, "data2"))
+		os.Symlink("data/linked", filepath.Join(dir, "linked"))
+		files := []string{write("config", "1"), filepath.Join(dir, "linked"), filepath.Join(dir, "missing")}
+
+		var loaded fileStamps
+		reloads := 0
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		go watch(ctx, func() ([]string, fileStamps) { return files, loaded }, func() {
+			reloads++
+			loaded = stampFiles(files)
+		})
+		check := func(what string, want int) {
+			t.Helper()
+			synctest.Wait()
+			if reloads != want {
+				t.Errorf("%s: %d reloads, want %d", what, reloads, want)
+			}
+		}
+		time.Sleep(time.Minute)
+		check("start", 1)
+		for i := range 10 { // a file that is written slowly
+			write("config", string(make([]byte, i+5)))
+			time.Sleep(watchInterval)
+		}
+		check("while a file changes", 1)
+		time.Sleep(2 * watchInterval)
+		check("after the file has changed", 2)
+		write("config.new", "2")
+		rename("config.new", "config")
+		time.Sleep(2 * watchInterval)
+		check("rename", 3)
+		rename("data2", "data")
+		time.Sleep(2 * watchInterval)
+		check("link to another directory", 4)
+		write("missing", "x")
+		time.Sleep(2 * watchInterval)
+		check("missing file written", 5)
+		os.Remove(filepath.Join(dir, "missing"))
+		time.Sleep(2 * watchInterval)
+		check("file removed", 6)
+		os.Chmod(files[0], 0o640)
+		time.Sleep(2 * watchInterval)
+		check("mode changed", 7)
+		time.Sleep(time.Hour)
+		check("nothing", 7)
+	})
+}
