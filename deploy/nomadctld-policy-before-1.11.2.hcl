@@ -1,6 +1,6 @@
-# The Nomad ACL policy for the token of a tier, for Nomad before 1.11.2. submit-job is the capability to register any job,
-# such as one that runs as root on the nodes. These versions need it for stop, revert and deployments too. Newer versions
-# have a capability for each of these: use nomadctld-policy.hcl with them.
+# The Nomad ACL policy for the token of a tier, for Nomad before 1.11.2. submit-job is the capability to register any
+# job, such as one that runs as root on the nodes. These versions need it for stop, revert and deployments too. Newer
+# versions have a capability for each of these: use nomadctld-policy.hcl with them.
 #
 # No test runs these commands: they need your cluster. policy_test.go creates the policies and tokens in a test cluster.
 #

@@ -1,6 +1,6 @@
-# The Nomad ACL policy for the token of a tier, for Nomad 1.11.2 and later, with start, restart --full and ops --restore.
-# These commands register jobs. Somebody who gets the token can register any job, such as one that runs as root on the
-# nodes. If you do not need these commands, use nomadctld-policy.hcl.
+# The Nomad ACL policy for the token of a tier, for Nomad 1.11.2 and later, with start, restart --full and ops
+# --restore. These commands register jobs. Somebody who gets the token can register any job, such as one that runs as
+# root on the nodes. If you do not need these commands, use nomadctld-policy.hcl.
 #
 # No test runs these commands: they need your cluster. policy_test.go creates the policies and tokens in a test cluster.
 #

@@ -178,6 +178,7 @@ func TestDeployPolicy_IsMinimal(t *testing.T) {
 			t.Parallel()
 			for i, p := range policies {
 				t.Run(p.file, func(t *testing.T) {
+					t.Parallel()
 					if cluster.OlderThan(t, 1, 12) && p.needs["submit-job"] == nil {
 						t.Skip("the policy is for Nomad 1.11.2 and later")
 					}

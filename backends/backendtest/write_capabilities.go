@@ -32,8 +32,14 @@ func testCapabilities(t *testing.T, f WriteFixture) {
 			return err
 		}},
 		{"force", "dispatch-job", func(c WritableCluster) error { _, err := c.Force(ctx, cron); return err }},
-		{"pause", "pause-deployment", func(c WritableCluster) error { _, err := c.PauseDeployment(ctx, job, d.ID); return err }},
-		{"resume", "pause-deployment", func(c WritableCluster) error { _, err := c.ResumeDeployment(ctx, job, d.ID); return err }},
+		{"pause", "pause-deployment", func(c WritableCluster) error {
+			_, err := c.PauseDeployment(ctx, job, d.ID)
+			return err
+		}},
+		{"resume", "pause-deployment", func(c WritableCluster) error {
+			_, err := c.ResumeDeployment(ctx, job, d.ID)
+			return err
+		}},
 		{"promote", "promote-deployment", func(c WritableCluster) error {
 			_, err := c.PromoteDeployment(ctx, job, d.ID)
 			return err
@@ -53,7 +59,10 @@ func testCapabilities(t *testing.T, f WriteFixture) {
 			_, err = c.FailDeployment(ctx, job, all[0].ID)
 			return err
 		}},
-		{"evaluate", "evaluate-job", func(c WritableCluster) error { _, err := c.Evaluate(ctx, f.job(t, job.ID)); return err }},
+		{"evaluate", "evaluate-job", func(c WritableCluster) error {
+			_, err := c.Evaluate(ctx, f.job(t, job.ID))
+			return err
+		}},
 		{"revert", "revert-job", func(c WritableCluster) error { _, err := c.Revert(ctx, job, 0); return err }},
 		{"register", "register-job", func(c WritableCluster) error {
 			_, err := c.Register(ctx, job, definition, f.job(t, job.ID).ModifyIndex)
