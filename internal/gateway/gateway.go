@@ -41,6 +41,7 @@ type Gateway struct {
 	server     *sshd.Server
 	listener   net.Listener
 	monitoring *monitoring
+	control    net.Listener // nil: none
 	reloads    reloads
 }
 
@@ -92,6 +93,11 @@ func Listen(c *config.Config, log *slog.Logger) (*Gateway, error) {
 	}
 	if g.monitoring, err = listenMonitoring(c, g.Metrics, g.audit, g.auditRequired); err != nil {
 		listener.Close()
+		return nil, err
+	}
+	if g.control, err = listenControl(c.General.Control); err != nil {
+		listener.Close()
+		g.monitoring.close()
 		return nil, err
 	}
 	if g.orphans, err = g.audit.FindOrphans(); err != nil {
@@ -146,6 +152,7 @@ func (g *Gateway) Serve(ctx context.Context) error {
 	defer stopMonitoring()
 	go g.monitoring.serve(monitored, g.log)
 	defer context.AfterFunc(ctx, g.monitoring.stop)()
+	go g.serveControl(ctx)
 	go watch(ctx, g.watchedFiles, g.reloadChanged)
 	killed := make(chan struct{})
 	go func() {
