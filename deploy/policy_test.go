@@ -41,7 +41,7 @@ var policyCases = []struct{ line, want string }{
 	{"restart -y NAME-web/web/web", ""},
 	{"restart -y --reschedule NAME-web", ""},
 	{"revert NAME-web 0", ""}, // before the counts differ, because it then registers the job
-	{"scale NAME-web 2", ""}, // not after stop: an allocation that is updated while it starts may never become healthy
+	{"scale NAME-web 2", ""},  // not after stop: an allocation that is updated while it starts may never become healthy
 	{"stop $(ps -q NAME-web)", "Nomad replaces it"},
 	{"restart -y --full NAME-web", ""},
 	{"stop -y NAME-web", ""},
