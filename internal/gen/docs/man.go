@@ -104,7 +104,7 @@ nomadctl \- run the commands of a nomadctld gateway over ssh
 .RB [ \-\-accept
 .IR FINGERPRINT ]
 .RB [ \-\-replace ]
-.I NAME HOST\fR[:\fIPORT\fR]
+.RI [[ NAME "] " HOST [: PORT ]]
 .br
 .B nomadctl completion
 .BR bash | zsh | fish
@@ -115,8 +115,8 @@ is a shell script around
 It quotes each argument, so that the argument arrives as you typed it. It requests a terminal for the commands that need
 one, if stdin and stdout are terminals. Many commands share one connection, which stays open for ten minutes.
 .PP
-Without arguments, it lists the commands that you may use. If the gateway does not respond, it prints the list of
-commands that came with the script.
+Without arguments, it lists the commands that you may use. If no gateway is configured, it prints the list of commands
+that came with the script.
 .SH OPTIONS
 .TP
 .BI \-s " NAME"
@@ -132,7 +132,11 @@ Print the usage.
 Print the version of the script.
 .SH SETUP
 .B nomadctl setup
-adds a gateway to the configuration and prints the fingerprints of its host keys. The keys are recorded only if you
+adds a gateway to the configuration, prints the fingerprints of its host keys, and tries to log in. Without
+.IR NAME ,
+the name is the first part of the host. Without
+.IR HOST ,
+it asks for the settings on a terminal. The keys are recorded only if you
 answer yes on a terminal. With
 .B \-\-accept
 only the key with this
@@ -222,7 +226,7 @@ exec and attach exit with the status of the program.
 .SH EXAMPLES
 .\" not run: it needs a gateway; nomadctl_test.go runs the same commands with its own gateway
 .nf
-nomadctl setup \-\-user ann work gateway.example.org:2222
+nomadctl setup \-\-user ann gateway.example.org:2222
 nomadctl ps
 nomadctl exec 45fed1138a sh \-c \(aqecho "a  b"\(aq
 nomadctl \-s work logs p\-team1\-web | grep error
