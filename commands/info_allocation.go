@@ -114,11 +114,20 @@ func (v *infoView) writeReplacements(text *render.Details, a backends.Allocation
 		next = v.when(a.RescheduleAt)
 	case !a.RescheduleAt.IsZero():
 		next = "now"
+	case v.deploymentFailed(a):
+		next = "none, because the deployment failed"
 	}
 	if known {
 		next += "; policy: " + reschedulePolicyText(detail.Reschedule)
 	}
 	text.Fact("Replacement", "", next)
+}
+
+// deploymentFailed reports whether the deployment of the allocation's version has failed. Nomad replaces none of its
+// allocations then.
+func (v *infoView) deploymentFailed(a backends.Allocation) bool {
+	d := v.job.LatestDeployment
+	return d != nil && d.Status == "failed" && d.Version == a.Version
 }
 
 // reschedulePolicyText describes a reschedule policy: "5 in 24h, after 30s to 1h".

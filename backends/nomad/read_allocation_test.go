@@ -9,6 +9,7 @@ import (
 	"github.com/hashicorp/nomad/api"
 
 	"nomadctld/backends"
+	"nomadctld/internal/nomadsim"
 )
 
 func TestAllocationDetail(t *testing.T) {
@@ -117,6 +118,27 @@ func TestSortTasks(t *testing.T) {
 	}
 	if got != "cabd" {
 		t.Errorf("got %s, want cabd", got)
+	}
+}
+
+func TestJob_TasksInStartOrder(t *testing.T) {
+	c, client := newSimulated(t)
+	c.AddJob(nomadsim.Job{ID: "j", Groups: []nomadsim.Group{{Name: "g", Tasks: []nomadsim.Task{
+		{Name: "a"}, {Name: "b", Hook: "poststop"}, {Name: "c", Hook: "prestart"}, {Name: "d", Sidecar: true},
+	}}}})
+	job, err := client.Job(t.Context(), backends.Job{ID: "j", Namespace: "default"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := ""
+	for _, task := range job.Allocations[0].Tasks {
+		got += task.Name
+	}
+	for _, d := range job.Groups[0].Tasks {
+		got += " " + d.Lifecycle()
+	}
+	if want := "cadb prestart main poststart sidecar poststop"; got != want {
+		t.Errorf("got %s, want %s", got, want)
 	}
 }
 
