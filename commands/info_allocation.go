@@ -22,6 +22,9 @@ func (v *infoView) writeAllocation(text *render.Details, a backends.Allocation) 
 		for _, reason := range jobstate.Task(a, backends.Task{}, nil, v.now).Reasons {
 			text.ColoredFact("Reason", "", reason, render.Warn)
 		}
+		if a.ClientReason != "" {
+			text.Fact("Client", "", a.ClientReason)
+		}
 	}
 	text.Fact("Node", "", v.nodeText(a, detail))
 	if a.Status == "unknown" {
