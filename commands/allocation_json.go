@@ -103,8 +103,8 @@ type (
 func allocationJSON(a backends.Allocation, usage map[string]backends.Usage, checks []backends.Check) allocOutput {
 	one := allocOutput{
 		ID: a.ID, Name: a.Name, Group: a.Group, Node: a.Node, NodeID: a.NodeID, Status: a.Status, Desired: a.Desired,
-		Reason: a.DesiredReason, Version: a.Version, Created: a.Created, Modified: a.Modified, Healthy: a.Healthy, Canary: a.Canary,
-		Replaces: []string{}, ReplacedBy: a.Next, Reschedule: timeOrNull(a.RescheduleAt),
+		Reason: a.DesiredReason, Version: a.Version, Created: a.Created, Modified: a.Modified, Healthy: a.Healthy,
+		Canary: a.Canary, Replaces: []string{}, ReplacedBy: a.Next, Reschedule: timeOrNull(a.RescheduleAt),
 		Ports: []portOutput{}, Checks: []checkOutput{}, Tasks: []taskOutput{},
 	}
 	for _, r := range a.Rescheduled {

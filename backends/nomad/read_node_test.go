@@ -13,7 +13,7 @@ import (
 	"nomadctld/internal/nomadsim"
 )
 
-// TestNodeStates_DeletedNode reads the nodes of allocations, some of which Nomad has deleted.
+// TestNodeStates_DeletedNode reads the nodes of allocations. Nomad has deleted the nodes e and f.
 func TestNodeStates_DeletedNode(t *testing.T) {
 	c, client := newSimulated(t)
 	for _, n := range []string{"a", "b", "c"} {
