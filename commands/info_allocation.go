@@ -117,7 +117,7 @@ func (v *infoView) writeReplacements(text *render.Details, a backends.Allocation
 		next = v.when(a.RescheduleAt)
 	case !a.RescheduleAt.IsZero():
 		next = "now"
-	case v.deploymentFailed(a):
+	case v.deploymentFailed(a) && (!known || detail.Reschedule.CanReschedule()):
 		next = "none, because the deployment failed"
 	}
 	if known {
