@@ -145,7 +145,7 @@ func (s *Server) acquireSession(c *connection) (leave func(), refused error) {
 // sessionRefusal returns why a new session is refused, or nil. It counts the command. The caller holds mu.
 func (s *Server) sessionRefusal(limits Limits, subjects []subject) error {
 	if s.draining {
-		return tryLater("the gateway will be stopped soon and accepts no new commands: connect again")
+		return tryLater("the gateway will be stopped soon and accepts no new commands; connect again")
 	}
 	total := 0
 	for of, u := range s.usage {
