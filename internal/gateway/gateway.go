@@ -148,9 +148,7 @@ func (g *Gateway) Serve(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	defer g.orphans.Release()
-	monitored, stopMonitoring := context.WithCancel(context.WithoutCancel(ctx)) // until the gateway has stopped
-	defer stopMonitoring()
-	go g.monitoring.serve(monitored, g.log)
+	defer g.monitoring.start(g.log)() // responds until the SSH server has stopped
 	defer context.AfterFunc(ctx, g.monitoring.stop)()
 	go g.serveControl(ctx)
 	go watch(ctx, g.watchedFiles, g.reloadChanged)

@@ -49,17 +49,26 @@ func listenMonitoring(
 	return o, nil
 }
 
-// serve serves HTTP until ctx ends.
-func (o *monitoring) serve(ctx context.Context, log *slog.Logger) {
+// start serves HTTP in the background until finish is called.
+func (o *monitoring) start(log *slog.Logger) (finish func()) {
 	if o == nil {
-		return
+		return func() {}
 	}
-	if err := health.Serve(ctx, o.listener, health.Handler(o.metrics.Handler(), o.ready...)); err != nil {
-		log.Error("cannot serve metrics any more", "error", err)
+	ctx, cancel := context.WithCancel(context.Background())
+	finished := make(chan struct{})
+	go func() {
+		defer close(finished)
+		if err := health.Serve(ctx, o.listener, health.Handler(o.metrics.Handler(), o.ready...)); err != nil {
+			log.Error("cannot serve metrics any more", "error", err)
+		}
+	}()
+	return func() {
+		cancel()
+		<-finished
 	}
 }
 
-// stop makes the gateway unready. serve continues.
+// stop makes the gateway unready. It continues to respond.
 func (o *monitoring) stop() {
 	if o != nil {
 		o.stopping.Store(true)
