@@ -74,9 +74,9 @@ var TaskSignals = []string{
 type WriteResult struct {
 	EvaluationID string
 	DeploymentID string
-	ChildID      string // the child job of Force or Dispatch, if Nomad returns it
-	ModifyIndex  uint64 // the job's JobModifyIndex after the change, even if nothing changed; 0: not returned
-	Warnings     string // from Nomad; may hold several lines
+	ChildID      string   // the child job of Force or Dispatch, if Nomad returns it
+	ModifyIndex  uint64   // the job's JobModifyIndex after the change, even if nothing changed; 0: not returned
+	Warnings     []string // from Nomad, one line each; may be untrusted
 }
 
 // Version is one version of a job.

@@ -105,7 +105,7 @@ func (c *Client) registerResult(
 // resultOf converts Nomad's response.
 func resultOf(response api.JobRegisterResponse) backends.WriteResult {
 	return backends.WriteResult{
-		EvaluationID: response.EvalID, ModifyIndex: response.JobModifyIndex, Warnings: response.Warnings,
+		EvaluationID: response.EvalID, ModifyIndex: response.JobModifyIndex, Warnings: splitWarnings(response.Warnings),
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -150,8 +151,9 @@ func (g *Gateway) Serve(ctx context.Context) error {
 	defer g.orphans.Release()
 	defer g.monitoring.start(g.log)() // responds until the SSH server has stopped
 	defer context.AfterFunc(ctx, g.monitoring.stop)()
-	go g.serveControl(ctx)
-	go watch(ctx, g.watchedFiles, g.reloadChanged)
+	var control sync.WaitGroup
+	control.Go(func() { g.serveControl(ctx) })
+	control.Go(func() { watch(ctx, g.watchedFiles, g.reloadChanged) })
 	killed := make(chan struct{})
 	go func() {
 		defer close(killed)
@@ -169,6 +171,7 @@ func (g *Gateway) Serve(ctx context.Context) error {
 	err := g.server.Serve(ctx, g.listener, ShutdownGrace)
 	stop()
 	<-finished
+	control.Wait()
 	select { // so that the audit log has an event for every killed program
 	case <-killed:
 	case <-time.After(ShutdownGrace):
