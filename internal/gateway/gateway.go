@@ -149,14 +149,10 @@ func (g *Gateway) Serve(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	defer g.orphans.Release()
-<<<<<<< HEAD
-	defer g.monitoring.start(g.log)() // responds until the SSH server has stopped
-=======
 	monitored, stopMonitoring := context.WithCancel(context.WithoutCancel(ctx)) // until the gateway has stopped
 	var monitoring sync.WaitGroup
 	monitoring.Go(func() { g.monitoring.serve(monitored, g.log) })
 	defer func() { stopMonitoring(); monitoring.Wait() }()
->>>>>>> main
 	defer context.AfterFunc(ctx, g.monitoring.stop)()
 	var control sync.WaitGroup
 	control.Go(func() { g.serveControl(ctx) })

@@ -49,26 +49,17 @@ func listenMonitoring(
 	return o, nil
 }
 
-// start serves HTTP in the background until finish is called.
-func (o *monitoring) start(log *slog.Logger) (finish func()) {
+// serve serves HTTP until ctx ends.
+func (o *monitoring) serve(ctx context.Context, log *slog.Logger) {
 	if o == nil {
-		return func() {}
+		return
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	finished := make(chan struct{})
-	go func() {
-		defer close(finished)
-		if err := health.Serve(ctx, o.listener, health.Handler(o.metrics.Handler(), o.ready...)); err != nil {
-			log.Error("cannot serve metrics any more", "error", err)
-		}
-	}()
-	return func() {
-		cancel()
-		<-finished
+	if err := health.Serve(ctx, o.listener, health.Handler(o.metrics.Handler(), o.ready...)); err != nil {
+		log.Error("cannot serve metrics any more", "error", err)
 	}
 }
 
-// stop makes the gateway unready. It continues to respond.
+// stop makes the gateway unready. serve continues.
 func (o *monitoring) stop() {
 	if o != nil {
 		o.stopping.Store(true)

@@ -77,7 +77,8 @@ users.far = { prefix = ["team1"], from = ["192.0.2.0/24"], key = "$KEY" }
 `)
 	client := g.Dial(t, "ann")
 	for _, line := range []string{
-		"ps", "mine", "ps --json", "info p-team1-versions", "status p-team1-web", "stop p-team2-secret", "no-such-command 1234", "ps --bad-flag",
+		"ps", "mine", "ps --json", "info p-team1-versions", "status p-team1-web",
+		"stop p-team2-secret", "no-such-command 1234", "ps --bad-flag",
 		"'unclosed",
 	} {
 		gatewaytest.RunLine(t, client, line)
