@@ -22,6 +22,9 @@ func (v *infoView) writeAllocation(text *render.Details, a backends.Allocation) 
 		for _, reason := range jobstate.Task(a, backends.Task{}, nil, v.now).Reasons {
 			text.ColoredFact("Reason", "", reason, render.Warn)
 		}
+		if a.ClientReason != "" {
+			text.Fact("Client", "", a.ClientReason)
+		}
 	}
 	text.Fact("Node", "", v.nodeText(a, detail))
 	if a.Status == "unknown" {
@@ -114,7 +117,7 @@ func (v *infoView) writeReplacements(text *render.Details, a backends.Allocation
 		next = v.when(a.RescheduleAt)
 	case !a.RescheduleAt.IsZero():
 		next = "now"
-	case v.deploymentFailed(a):
+	case v.deploymentFailed(a) && (!known || detail.Reschedule.CanReschedule()):
 		next = "none, because the deployment failed"
 	}
 	if known {

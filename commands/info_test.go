@@ -154,6 +154,9 @@ func TestInfo_Replacement(t *testing.T) {
 		"deployment failed": {
 			failed, "failed", "Replacement|none, because the deployment failed; policy: unlimited",
 		},
+		"never": {
+			with(func(a *backends.Allocation) { a.ID = "b" }), "failed", "Replacement|none; policy: never",
+		},
 		"system": {with(func(a *backends.Allocation) { a.JobType = "system" }), "", ""},
 		"replaced": {
 			with(func(a *backends.Allocation) { a.Next, a.Rescheduled = "33333333-3", rescheduled }), "",
@@ -161,7 +164,7 @@ func TestInfo_Replacement(t *testing.T) {
 		},
 	} {
 		view := &infoView{now: now, details: map[string]backends.AllocationDetail{
-			"a": {Reschedule: backends.ReschedulePolicy{Unlimited: true}},
+			"a": {Reschedule: backends.ReschedulePolicy{Unlimited: true}}, "b": {},
 		}}
 		if tc.deployment != "" {
 			view.job.LatestDeployment = &backends.Deployment{Status: tc.deployment, Version: 1}

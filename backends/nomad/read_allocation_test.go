@@ -141,19 +141,3 @@ func TestJob_TasksInStartOrder(t *testing.T) {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }
-
-func TestNodeState(t *testing.T) {
-	at := time.Unix(100, 0)
-	got := nodeState(&api.Node{
-		Status: "ready", Drain: true, SchedulingEligibility: "ineligible",
-		DrainStrategy: &api.DrainStrategy{ForceDeadline: at},
-	})
-	want := backends.NodeState{Status: "ready", Ineligible: true, Draining: true, DrainForced: at.UTC()}
-	if got != want {
-		t.Errorf("got %+v, want %+v", got, want)
-	}
-	got = nodeState(&api.Node{Status: "ready", SchedulingEligibility: "eligible", DrainStrategy: &api.DrainStrategy{}})
-	if !got.Draining || !got.DrainForced.IsZero() || got.Ineligible {
-		t.Errorf("a drain without a deadline: got %+v", got)
-	}
-}

@@ -150,8 +150,9 @@ func (g *Gateway) Serve(ctx context.Context) error {
 	defer stop()
 	defer g.orphans.Release()
 	monitored, stopMonitoring := context.WithCancel(context.WithoutCancel(ctx)) // until the gateway has stopped
-	defer stopMonitoring()
-	go g.monitoring.serve(monitored, g.log)
+	var monitoring sync.WaitGroup
+	monitoring.Go(func() { g.monitoring.serve(monitored, g.log) })
+	defer func() { stopMonitoring(); monitoring.Wait() }()
 	defer context.AfterFunc(ctx, g.monitoring.stop)()
 	var control sync.WaitGroup
 	control.Go(func() { g.serveControl(ctx) })

@@ -82,7 +82,7 @@ func (s *Server) acquireSession(c *connection, login string) (leave func(), refu
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.draining {
-		return func() {}, tryLater("the gateway will be stopped soon and accepts no new commands: connect again")
+		return func() {}, tryLater("the gateway will be stopped soon and accepts no new commands; connect again")
 	}
 	a := s.usage[login]
 	if a == nil { // the connection was closed
