@@ -106,7 +106,7 @@ func (s *Server) penalize(c *connection, reason metrics.LoginFailureReason) {
 	switch {
 	case reason == metrics.UserLimit: // the client has proven a key
 		return
-	case reason == metrics.UnknownKey, reason == metrics.ForgedSignature:
+	case reason == metrics.UnknownKey, reason == metrics.RefusedKey, reason == metrics.ForgedSignature:
 		d = limits.AuthFail
 	case c.timedOut.Load():
 		d = timeoutPenalty
