@@ -10,8 +10,8 @@ import (
 	"nomadctld/internal/testenv/keygentest"
 )
 
-// TestLoad_FileReplacedByRename loads a configuration while its keys file is replaced again and again. Each load has all
-// keys of one version of the file. The versions are larger than one read.
+// TestLoad_FileReplacedByRename loads a configuration while its keys file is replaced again and again. Each load has
+// all keys of one version of the file. The versions are larger than one read.
 func TestLoad_FileReplacedByRename(t *testing.T) {
 	keys := keygentest.New(t)
 	keys.NewKeys("a", "b")
