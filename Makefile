@@ -19,11 +19,14 @@ STAMP = -X nomadctld/internal/cli.stamp=$(VERSION)
 RELEASE = CGO_ENABLED=0 GOOS=linux GOAMD64=v1 GOARM64=v8.0 GOFLAGS= GOEXPERIMENT= \
 	go build -trimpath -buildvcs=false -ldflags "-s -w $(STAMP)"
 
-.PHONY: build demo test e2e release-test soak check lint generate picture bench image dist
+.PHONY: help build demo test e2e release-test soak check lint generate picture bench image dist
 .PHONY: $(ARCHES:%=dist/nomadctld-linux-%)
 
-build: ## build the binary
+build: ## build the binary; the default
 	go build -ldflags "$(STAMP)" -o $(BINARY) .
+
+help: ## list the targets
+	@awk -F ': .*## ' '/^[a-z0-9-]+: .*## / { printf "%-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # On a terminal, "sh -m" makes the demo the only process that gets Ctrl-C. Otherwise make would get it too, and fail.
 demo: ## start a gateway to three simulated clusters; with ARGS="ps mattermost", run one command and exit

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 )
 
@@ -73,9 +74,9 @@ var TaskSignals = []string{
 type WriteResult struct {
 	EvaluationID string
 	DeploymentID string
-	ChildID      string // the child job of Force or Dispatch, if Nomad returns it
-	ModifyIndex  uint64 // the job's JobModifyIndex after the change, even if nothing changed; 0: not returned
-	Warnings     string // from Nomad; may hold several lines
+	ChildID      string   // the child job of Force or Dispatch, if Nomad returns it
+	ModifyIndex  uint64   // the job's JobModifyIndex after the change, even if nothing changed; 0: not returned
+	Warnings     []string // from Nomad, one line each; may be untrusted
 }
 
 // Version is one version of a job.
@@ -111,14 +112,22 @@ func (e *ChangedError) Error() string {
 
 // MissingCapabilityError reports that the gateway's token lacks a capability in a namespace or, if Namespace is
 // empty, a rule of its policy. It is an ErrForbidden.
-type MissingCapabilityError struct{ Capability, Namespace string }
+type MissingCapabilityError struct {
+	Capability string
+	Older      string // the capability that includes it, and the only one before Nomad 1.11.2; empty: none
+	Namespace  string
+}
 
 func (e *MissingCapabilityError) Error() string {
 	if e.Namespace == "" {
 		return fmt.Sprintf("the gateway's token lacks the rule %s; tell the gateway's operator", e.Capability)
 	}
-	return fmt.Sprintf("the gateway's token lacks the capability %q in namespace %s; tell the gateway's operator",
-		e.Capability, e.Namespace)
+	capability := strconv.Quote(e.Capability)
+	if e.Older != "" {
+		capability += fmt.Sprintf(" (%q before Nomad 1.11.2)", e.Older)
+	}
+	return fmt.Sprintf("the gateway's token lacks the capability %s in namespace %s; tell the gateway's operator",
+		capability, e.Namespace)
 }
 func (e *MissingCapabilityError) Unwrap() error { return ErrForbidden }
 

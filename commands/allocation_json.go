@@ -13,6 +13,7 @@ type (
 		Name       string        `json:"name" doc:"job.group[index]"`
 		Group      string        `json:"group"`
 		Node       string        `json:"node" doc:"the name of the node"`
+		NodeID     string        `json:"node_id"`
 		NodeState  *nodeOutput   `json:"node_state" doc:"null: the gateway may not read nodes; only info --json has it"`
 		Status     string        `json:"status" doc:"pending, running, complete, failed, lost or unknown"`
 		Desired    string        `json:"desired" doc:"run, stop or evict"`
@@ -23,6 +24,7 @@ type (
 		Healthy    *bool         `json:"healthy" doc:"null: unknown"`
 		Canary     bool          `json:"canary"`
 		Ports      []portOutput  `json:"ports" doc:"only info --json has them"`
+		Disk       uint64        `json:"disk_bytes" doc:"ephemeral disk; only info --json has it"`
 		Replaces   []string      `json:"replaces" doc:"IDs of the failed allocations that it replaces, oldest first"`
 		ReplacedBy string        `json:"replaced_by" doc:"an allocation ID"`
 		Reschedule *time.Time    `json:"reschedule_at" doc:"when Nomad replaces it; null: not known, or never"`
@@ -100,9 +102,9 @@ type (
 
 func allocationJSON(a backends.Allocation, usage map[string]backends.Usage, checks []backends.Check) allocOutput {
 	one := allocOutput{
-		ID: a.ID, Name: a.Name, Group: a.Group, Node: a.Node, Status: a.Status, Desired: a.Desired, Reason: a.DesiredReason,
-		Version: a.Version, Created: a.Created, Modified: a.Modified, Healthy: a.Healthy, Canary: a.Canary,
-		Replaces: []string{}, ReplacedBy: a.Next, Reschedule: timeOrNull(a.RescheduleAt),
+		ID: a.ID, Name: a.Name, Group: a.Group, Node: a.Node, NodeID: a.NodeID, Status: a.Status, Desired: a.Desired,
+		Reason: a.DesiredReason, Version: a.Version, Created: a.Created, Modified: a.Modified, Healthy: a.Healthy,
+		Canary: a.Canary, Replaces: []string{}, ReplacedBy: a.Next, Reschedule: timeOrNull(a.RescheduleAt),
 		Ports: []portOutput{}, Checks: []checkOutput{}, Tasks: []taskOutput{},
 	}
 	for _, r := range a.Rescheduled {

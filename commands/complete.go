@@ -215,6 +215,14 @@ func tiersOf(req *router.Request, command string) (all []completion.Candidate) {
 	return all
 }
 
+// accepted returns what a command that works on parts of a job accepts.
+func (p *partialCommand) accepted() completion.Accepted {
+	isLog := p.spec.RightSet == router.Read
+	return completion.Accepted{
+		Tasks: isLog || p.spec.Name == "restart", IDs: p.spec.Name != "scale", Finished: isLog,
+	}
+}
+
 // arguments returns the possible next arguments. The name of the argument in the usage line decides which.
 func (p *partialCommand) arguments(ctx context.Context, req *router.Request, last string) (all []completion.Candidate) {
 	names := strings.Fields(p.spec.Args)
@@ -229,7 +237,7 @@ func (p *partialCommand) arguments(ctx context.Context, req *router.Request, las
 		case router.TargetTask, router.TargetJobOrTask:
 			return completion.Tasks(jobs(), last, p.spec.Target == router.TargetJobOrTask)
 		case router.TargetPart:
-			return completion.Parts(jobs(), last, p.spec.Name == "restart", p.spec.Name != "scale")
+			return completion.Parts(jobs(), last, p.accepted())
 		}
 	}
 	switch strings.Trim(names[len(p.args)], "[].") {

@@ -22,6 +22,9 @@ func (v *infoView) writeAllocation(text *render.Details, a backends.Allocation) 
 		for _, reason := range jobstate.Task(a, backends.Task{}, nil, v.now).Reasons {
 			text.ColoredFact("Reason", "", reason, render.Warn)
 		}
+		if a.ClientReason != "" {
+			text.Fact("Client", "", a.ClientReason)
+		}
 	}
 	text.Fact("Node", "", v.nodeText(a, detail))
 	if a.Status == "unknown" {
@@ -114,11 +117,20 @@ func (v *infoView) writeReplacements(text *render.Details, a backends.Allocation
 		next = v.when(a.RescheduleAt)
 	case !a.RescheduleAt.IsZero():
 		next = "now"
+	case v.deploymentFailed(a) && (!known || detail.Reschedule.CanReschedule()):
+		next = "none, because the deployment failed"
 	}
 	if known {
 		next += "; policy: " + reschedulePolicyText(detail.Reschedule)
 	}
 	text.Fact("Replacement", "", next)
+}
+
+// deploymentFailed reports whether the deployment of the allocation's version has failed. Nomad replaces none of its
+// allocations then.
+func (v *infoView) deploymentFailed(a backends.Allocation) bool {
+	d := v.job.LatestDeployment
+	return d != nil && d.Status == "failed" && d.Version == a.Version
 }
 
 // reschedulePolicyText describes a reschedule policy: "5 in 24h, after 30s to 1h".

@@ -13,6 +13,7 @@ func (v *infoView) json() jobOutput {
 			one.NodeState = &nodeOutput{n.Status, !n.Ineligible, n.Draining, timeOrNull(n.DrainForced)}
 		}
 		detail, known := v.details[a.ID]
+		one.Disk = detail.Disk
 		for _, p := range detail.Ports {
 			one.Ports = append(one.Ports, portOutput{p.Label, p.Task, p.Host, p.Value, p.To})
 		}

@@ -25,7 +25,7 @@ const (
 type logExcerpt struct {
 	Output string   // Stderr or Stdout
 	Lines  []string // not escaped
-	Failed bool     // the log could not be read in time
+	Failed bool     // the log could not be read, or not in time
 }
 
 // crashedTask is a task whose last output info shows.

@@ -120,7 +120,7 @@ func TestInfo_ExcerptsAreEscapedAndBounded(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 	view.excerpts = map[string]logExcerpt{id: {Output: "Stderr", Failed: true}}
-	want := "Log       it could not be read in time (see: logs " + id + ")"
+	want := "Log       could not be read (see: logs " + id + ")"
 	if got := view.text(testStyle(80)); !strings.Contains(got, want) {
 		t.Errorf("got\n%s", got)
 	}

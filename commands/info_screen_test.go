@@ -77,6 +77,28 @@ func TestInfoScreen_Problems(t *testing.T) {
 	}
 }
 
+// TestInfoScreen_Colors checks that colors change nothing else, and that each reason of a problem has one.
+func TestInfoScreen_Colors(t *testing.T) {
+	for id, view := range recordedInfo(t) {
+		view.selectAllocations(false)
+		plain, colored := view.text(render.Style{Width: 80}), view.text(render.Style{Width: 80, Color: true})
+		bare := strings.NewReplacer(string(render.Good), "", string(render.Warn), "", string(render.Bad), "", "\x1b[0m", "")
+		if got := bare.Replace(colored); got != plain {
+			t.Errorf("%s: got\n%s\nwant\n%s", id, got, plain)
+		}
+	}
+	colored := recordedJob(t, "p-check").text(render.Style{Width: 80, Color: true})
+	for _, want := range []string{
+		"p-check  " + string(render.Warn) + "1/1\x1b[0m\n",
+		"Reason      " + string(render.Warn) + "deployment failed: progress deadline\x1b[0m\n",
+		"Check     " + string(render.Bad) + "failure\x1b[0m  ",
+	} {
+		if !strings.Contains(colored, want) {
+			t.Errorf("got\n%q\nwithout %q", colored, want)
+		}
+	}
+}
+
 func compareInfo(t *testing.T, name string, view *infoView) {
 	t.Helper()
 	for suffix, width := range map[string]int{"80x24": 80, "120x40": 120, "pipe": 0} {

@@ -105,7 +105,7 @@ func (v *infoView) writeExcerpt(text *render.Details, t backends.Task) {
 		text.Fact(excerpt.Output, "", line)
 	}
 	if excerpt.Failed {
-		text.Fact("Log", "", "it could not be read in time (see: logs "+t.ExecID+")")
+		text.Fact("Log", "", "could not be read (see: logs "+t.ExecID+")")
 		return
 	}
 	text.Fact("Log", "", "see: logs "+t.ExecID)

@@ -124,6 +124,96 @@ func TestInfo_ReschedulePolicyText(t *testing.T) {
 	}
 }
 
+// TestInfo_Replacement checks the facts about past and next replacements of an allocation.
+func TestInfo_Replacement(t *testing.T) {
+	now := time.Unix(100000, 0)
+	failed := backends.Allocation{ID: "a", Status: "failed", JobType: "service", Version: 1}
+	with := func(change func(*backends.Allocation)) backends.Allocation {
+		a := failed
+		change(&a)
+		return a
+	}
+	rescheduled := []backends.Reschedule{
+		{Time: now.Add(-time.Hour), Previous: "11111111-1"}, {Time: now.Add(-time.Minute), Previous: "22222222-2"},
+	}
+	for name, tc := range map[string]struct {
+		a          backends.Allocation
+		deployment string
+		want       string
+	}{
+		"running": {with(func(a *backends.Allocation) { a.Status = "running" }), "", ""},
+		"later": {
+			with(func(a *backends.Allocation) { a.RescheduleAt = now.Add(16 * time.Second) }), "",
+			"Replacement|in 16s; policy: unlimited",
+		},
+		"now": {
+			with(func(a *backends.Allocation) { a.RescheduleAt = now.Add(-time.Second) }), "failed",
+			"Replacement|now; policy: unlimited",
+		},
+		"given up": {failed, "", "Replacement|none; policy: unlimited"},
+		"deployment failed": {
+			failed, "failed", "Replacement|none, because the deployment failed; policy: unlimited",
+		},
+		"never": {
+			with(func(a *backends.Allocation) { a.ID = "b" }), "failed", "Replacement|none; policy: never",
+		},
+		"system": {with(func(a *backends.Allocation) { a.JobType = "system" }), "", ""},
+		"replaced": {
+			with(func(a *backends.Allocation) { a.Next, a.Rescheduled = "33333333-3", rescheduled }), "",
+			"Rescheduled|1m ago, replaces the failed allocation 22222222 (attempt 2)\nReplaced by|33333333",
+		},
+	} {
+		view := &infoView{now: now, details: map[string]backends.AllocationDetail{
+			"a": {Reschedule: backends.ReschedulePolicy{Unlimited: true}}, "b": {},
+		}}
+		if tc.deployment != "" {
+			view.job.LatestDeployment = &backends.Deployment{Status: tc.deployment, Version: 1}
+		}
+		text := render.NewDetails(render.Style{})
+		text.Heading("", "", "", "", "")
+		view.writeReplacements(text, tc.a)
+		var got []string
+		for _, line := range strings.Split(strings.TrimSpace(text.String()), "\n")[1:] {
+			cells := strings.SplitN(line, "|", 4)
+			got = append(got, strings.TrimSpace(cells[1])+"|"+cells[3])
+		}
+		if strings.Join(got, "\n") != tc.want {
+			t.Errorf("%s: got %q, want %q", name, got, tc.want)
+		}
+	}
+}
+
+// TestInfo_NodeText checks what is shown about the node of an allocation.
+func TestInfo_NodeText(t *testing.T) {
+	now := time.Unix(100000, 0)
+	for _, tc := range []struct {
+		node      backends.NodeState
+		migrating bool
+		want      string
+	}{
+		{backends.NodeState{Status: "ready"}, false, "node-1"},
+		{backends.NodeState{Status: "ready", Ineligible: true}, false, "node-1; not eligible for new allocations"},
+		{backends.NodeState{Status: "ready", Ineligible: true, Draining: true}, false, "node-1; draining"},
+		{
+			backends.NodeState{Status: "ready", Draining: true, DrainForced: now.Add(2 * time.Hour)},
+			true,
+			"node-1; draining (deadline in 2h); Nomad moves the allocation to another node",
+		},
+		{backends.NodeState{Status: "down", Ineligible: true}, false, "node-1; not eligible for new allocations; down"},
+	} {
+		view := &infoView{now: now, nodes: map[string]backends.NodeState{"n": tc.node}}
+		a := backends.Allocation{Node: "node-1", NodeID: "n", Status: "running"}
+		if got := view.nodeText(a, backends.AllocationDetail{Migrating: tc.migrating}); got != tc.want {
+			t.Errorf("got %q, want %q", got, tc.want)
+		}
+	}
+	view := &infoView{now: now} // the gateway may not read nodes
+	a := backends.Allocation{Node: "node-1", NodeID: "n"}
+	if got := view.nodeText(a, backends.AllocationDetail{}); got != "node-1" {
+		t.Errorf("got %q", got)
+	}
+}
+
 func TestInfo_CheckText(t *testing.T) {
 	long := strings.Repeat("word ", 100)
 	for _, tc := range []struct {
@@ -177,6 +267,9 @@ func TestInfo_SelectAllocations(t *testing.T) {
 			[]backends.Allocation{allocation("1", "complete", nil), allocation("2", "lost", nil)},
 			false,
 			"1, left out: 1 lost allocation",
+		},
+		"failed in a stopped job": {
+			[]backends.Allocation{allocation("1", "failed", func(a *backends.Allocation) { a.Desired = "stop" })}, false, "1",
 		},
 		"one on each node": {
 			[]backends.Allocation{allocation("1", "complete", onNode("a")), allocation("2", "complete", onNode("b"))},

@@ -31,29 +31,33 @@ type infoView struct {
 	excerpts map[string]logExcerpt                // of crashed tasks, by exec ID
 }
 
-// maxFinished is the number of complete and lost allocations that info shows if there are no others.
+// maxFinished is the number of allocations that info shows if none matters any more.
 const maxFinished = 10
 
 // selectAllocations selects the allocations of the job that matter now, or the latest ones if all are finished. Failed
 // allocations that Nomad has replaced are selected only if withReplaced is set.
 func (v *infoView) selectAllocations(withReplaced bool) {
-	v.leftOut = map[string]int{}
-	var finished []backends.Allocation
-	for i, a := range v.job.Allocations {
-		switch {
-		case jobstate.Superseded(a) && !withReplaced:
-		case !a.HiddenByDefault():
+	all := v.job.Allocations
+	for _, a := range all {
+		if !a.HiddenByDefault() && (withReplaced || !jobstate.Superseded(a)) {
 			v.allocations = append(v.allocations, a)
-		case !slices.ContainsFunc(v.job.Allocations[:i], a.SameInstance): // those of an instance are sorted newest first
-			finished = append(finished, a)
 		}
 	}
 	if len(v.allocations) == 0 {
-		v.allocations = finished[:min(maxFinished, len(finished))]
+		for i, a := range all {
+			// The allocations of an instance are sorted newest first.
+			if len(v.allocations) < maxFinished && !slices.ContainsFunc(all[:i], a.SameInstance) {
+				v.allocations = append(v.allocations, a)
+			}
+		}
 	}
-	for _, a := range v.job.Allocations {
-		if !slices.ContainsFunc(v.allocations, func(b backends.Allocation) bool { return a.ID == b.ID }) {
-			v.leftOut[a.Status]++
+	v.leftOut = map[string]int{}
+	for _, a := range all {
+		v.leftOut[a.Status]++
+	}
+	for _, a := range v.allocations {
+		if v.leftOut[a.Status]--; v.leftOut[a.Status] == 0 {
+			delete(v.leftOut, a.Status)
 		}
 	}
 }

@@ -27,10 +27,10 @@ func evaluationSuffix(result backends.WriteResult) string {
 	return " (evaluation " + phrase.ShortID(result.EvaluationID) + ")"
 }
 
-// printWarnings prints Nomad's warnings.
+// printWarnings prints each of Nomad's warnings on a line.
 func printWarnings(req *router.Request, result backends.WriteResult) {
-	if result.Warnings != "" {
-		req.Console.Statusf("Nomad warns: %s", result.Warnings)
+	for _, warning := range result.Warnings {
+		req.Console.Statusf("Nomad warns: %s", warning)
 	}
 }
 

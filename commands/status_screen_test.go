@@ -93,6 +93,23 @@ func TestStatus_Evaluations(t *testing.T) {
 	}
 }
 
+func TestStatus_Colors(t *testing.T) {
+	recorded := readRecordedStatus(t)
+	for _, r := range recorded.Jobs {
+		style := render.Style{Width: 80}
+		plain := statusView{job: r.Job, children: r.Children, now: recorded.Now, style: style}.text()
+		style.Color = true
+		colored := statusView{job: r.Job, children: r.Children, now: recorded.Now, style: style}.text()
+		bare := strings.NewReplacer(string(render.Good), "", string(render.Warn), "", string(render.Bad), "", "\x1b[0m", "")
+		if bare.Replace(colored) != plain || !strings.Contains(colored, "Status") {
+			t.Errorf("%s: got\n%s\nwant, with colors,\n%s", r.Job.ID, colored, plain)
+		}
+		if r.Job.Status == "running" && !strings.Contains(colored, "= "+string(render.Good)+"running\x1b[0m\n") {
+			t.Errorf("%s: the status has no color:\n%q", r.Job.ID, colored)
+		}
+	}
+}
+
 func TestStatus_LongLists(t *testing.T) {
 	now := time.Unix(100000, 0)
 	job := backends.JobDetail{Job: backends.Job{ID: "p-web"}}

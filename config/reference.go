@@ -17,6 +17,7 @@ const (
 	defaultUserSessions    = 40
 	defaultUserPrograms    = 20
 	defaultUserLogs        = 100
+	defaultUserCommands    = 6000
 	defaultRawUser         = "nobody"
 )
 
@@ -119,6 +120,17 @@ var Reference = []Section{
 				`a certificate for a security key (both). For some of the commands: require = { "@operate" = ["cert"] }.`,
 		},
 	}},
+	{
+		Table: "prefix.team1.limits",
+		About: "Limits for all users of the group together, as in [limits.user]. Default: none.",
+		Keys: []Key{
+			{fmt.Sprintf("connections = %d", 4*defaultUserConnections), true, "Connections."},
+			{fmt.Sprintf("sessions = %d", 4*defaultUserSessions), true, "Running commands."},
+			{fmt.Sprintf("programs = %d", 2*defaultUserPrograms), true, "Programs of exec and attach on one cluster."},
+			{fmt.Sprintf("logs = %d", 2*defaultUserLogs), true, "Task logs on one cluster."},
+			{fmt.Sprintf("commands = %d", 4*defaultUserCommands), true, "Commands that start within a minute."},
+		},
+	},
 	{Table: "users.ann", About: "A user. ann is the login: ssh ann@gw, with one of the keys.", Keys: []Key{
 		{`name = "Ann"`, false, "Full name, for whoami and help. Default: the login."},
 		{`key = "ssh-ed25519 AAAA..."`, false, "Public key: the line of a .pub file. For several keys, use keys."},
@@ -254,6 +266,10 @@ var Reference = []Section{
 			fmt.Sprintf("logs = %d", defaultUserLogs), false,
 			"Task logs on one cluster. Through Nomad, a cluster has 28 slots for task outputs, which are shared in " +
 				"the same way. A log has two outputs.",
+		},
+		{
+			fmt.Sprintf("commands = %d", defaultUserCommands), false,
+			"Commands that start within a minute. After a minute without commands, this many may start at once.",
 		},
 	}},
 	{Table: "raw", About: "The nomad binary, for users with the raw right.", Keys: []Key{

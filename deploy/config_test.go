@@ -115,7 +115,11 @@ func TestDeployConfig_Loads(t *testing.T) {
 				}
 				t.Error(d)
 			}
-			if want := "1 tier (production), 1 user, 1 prefix group"; c != nil && c.Summary() != want {
+			want := "1 tier (production), 1 user, 1 prefix group"
+			if uncomment != "" {
+				want += ", 1 CA"
+			}
+			if c != nil && c.Summary() != want {
 				t.Errorf("got %s, want %s", c.Summary(), want)
 			}
 		})

@@ -82,16 +82,30 @@ func TestDeploy_MemoryLimits(t *testing.T) {
 	}
 }
 
-// TestDeploy_StopSignal checks that every file stops the gateway with SIGTERM and uses no other signal.
-func TestDeploy_StopSignal(t *testing.T) {
+// TestDeploy_Signals checks that every file stops the gateway with SIGTERM, and reloads its configuration instead of
+// restarting it.
+func TestDeploy_Signals(t *testing.T) {
 	t.Parallel()
-	for file, stop := range map[string]string{
-		"nomadctld.service":   "KillSignal=SIGTERM",
-		"nomadctld.nomad.hcl": `kill_signal  = "SIGTERM"`, "../Dockerfile": "STOPSIGNAL SIGTERM",
+	for file, patterns := range map[string][]string{
+		"nomadctld.service": {
+			`(?m)^KillSignal=SIGTERM$`,
+			`(?m)^ExecReload=/usr/local/bin/nomadctld -config /etc/nomadctld/nomadctld.toml reload$`,
+			`(?m)^RuntimeDirectory=nomadctld$`,
+		},
+		"nomadctld.nomad.hcl": {
+			`kill_signal +=\s"SIGTERM"`, `nomadctld.toml"(?s:[^}]*)change_signal = "SIGHUP"`,
+			`secrets/hostkey"(?s:[^}]*)change_signal = "SIGHUP"`,
+		},
+		"../Dockerfile": {`STOPSIGNAL SIGTERM`},
 	} {
 		text := testenv.ReadFile(t, file)
-		if !strings.Contains(text, stop) || regexp.MustCompile(`HUP|ExecReload|change_signal`).MatchString(text) {
-			t.Errorf("%s: want %q, and no other signal", file, stop)
+		for _, pattern := range patterns {
+			if !regexp.MustCompile(pattern).MatchString(text) {
+				t.Errorf("%s: want a match of %s", file, pattern)
+			}
+		}
+		if strings.Contains(text, `change_mode   = "restart"`) {
+			t.Errorf("%s: a changed file restarts the gateway, want a reload", file)
 		}
 	}
 }

@@ -1,6 +1,10 @@
-# The Nomad ACL policy for the token of a tier: the capabilities that the gateway needs, and no others.
+# The Nomad ACL policy for the token of a tier, for Nomad 1.11.2 and later. It has no capability to register jobs, so
+# somebody who gets the token cannot run programs of their own as root on the nodes. Other policies:
 #
-# No test runs these commands: they need your cluster. deploy_test.go creates the policy and a token in a test cluster.
+# nomadctld-policy-register.hcl: also for start, restart --full and ops --restore.
+# nomadctld-policy-before-1.11.2.hcl: for older versions of Nomad, which refuse this policy.
+#
+# No test runs these commands: they need your cluster. policy_test.go creates the policies and tokens in a test cluster.
 #
 #   nomad acl policy apply nomadctld nomadctld-policy.hcl
 #   nomad acl token create -name nomadctld -policy nomadctld
@@ -23,18 +27,28 @@ namespace "*" {
     # the gateway's prefixes no longer protect them. Without this capability, Nomad refuses exec into these tasks.
     # "alloc-node-exec",
 
-    # @operate: stop, start, restart --full, restart of failed allocations, revert, promote, fail, pause, resume. Also
-    # scale and run, for which scale-job and dispatch-job would be enough.
-    "submit-job",
-    # dispatch.
-    "dispatch-job",
-    # restart, signal, and stop of one allocation.
+    # @operate: restart, signal, and stop of one allocation.
     "alloc-lifecycle",
+    # scale, and stop of a group.
+    "scale-job",
+    # stop.
+    "deregister-job",
+    # stop --purge, which is in @admin.
+    # "purge-job",
+    # revert, to a version that Nomad still has and whose counts are the current ones. Other reverts need register-job.
+    "revert-job",
+    # restart of failed allocations.
+    "evaluate-job",
+    # promote, fail, pause and resume.
+    "promote-deployment",
+    "fail-deployment",
+    "pause-deployment",
+    # dispatch and run.
+    "dispatch-job",
   ]
 }
 
-# Needed if docker.host contains {address}: the gateway reads the node to get its address. With it, info also shows
-# whether the node is drained or not eligible.
+# Only if docker.host contains {address}: the gateway reads the node to get its address.
 # node {
 #   policy = "read"
 # }

@@ -123,18 +123,20 @@ job "nomadctld" {
         perms       = "0400"
         uid         = 65532
         gid         = 65532
-        change_mode = "restart"
-        splay       = "1m" # so that both rarely restart at the same time
+        # A reload applies all settings except those that check lists. If one of these changes, restart the job:
+        # nomad job restart nomadctld
+        change_mode   = "signal"
+        change_signal = "SIGHUP"
       }
 
       template {
-        data        = "{{ with nomadVar \"nomad/jobs/nomadctld\" }}{{ .hostkey }}{{ end }}\n"
-        destination = "secrets/hostkey"
-        perms       = "0400"
-        uid         = 65532
-        gid         = 65532
-        change_mode = "restart"
-        splay       = "1m"
+        data          = "{{ with nomadVar \"nomad/jobs/nomadctld\" }}{{ .hostkey }}{{ end }}\n"
+        destination   = "secrets/hostkey"
+        perms         = "0400"
+        uid           = 65532
+        gid           = 65532
+        change_mode   = "signal"
+        change_signal = "SIGHUP"
       }
 
       # The gateway reads the token for every command, so it does not have to restart.

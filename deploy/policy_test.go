@@ -1,12 +1,14 @@
 package deploy_test
 
 import (
+	"fmt"
 	"maps"
 	"os"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/nomad/api"
 
@@ -17,39 +19,39 @@ import (
 	"nomadctld/router"
 )
 
-// policyCases has a command line for each command, and a part of its output.
+// policyCases has a command line for each command, and a part of its output. NAME is the prefix of the test's jobs.
 var policyCases = []struct{ line, want string }{
-	{"whoami", "wim"},
+	{"whoami", "pat"},
 	{"help", "ps"},
-	{"can-i stop p-deploy-web", ""},
+	{"can-i stop NAME-web", ""},
 	{"ops", ""},
-	{"ps p-deploy-web", "p-deploy-web"},
-	{"batch p-deploy", "p-deploy-cron"},
-	{"pstree p-deploy-web", "p-deploy-web"},
-	{"info p-deploy-web", "p-deploy-web"},
-	{"status p-deploy-web", "p-deploy-web"},
-	{"inspect p-deploy-web", `"p-deploy-web"`},
-	{"history p-deploy-web", "MODE"},
-	{"deployment p-deploy-web", "successful"},
+	{"ps NAME-web", "NAME-web"},
+	{"batch NAME", "NAME-cron"},
+	{"pstree NAME-web", "NAME-web"},
+	{"info NAME-web", "NAME-web"},
+	{"status NAME-web", "NAME-web"},
+	{"inspect NAME-web", `"NAME-web"`},
+	{"history NAME-web", "MODE"},
+	{"deployment NAME-web", "successful"},
 	{"logs p-team3-finished", "hello from once"},
 	{"tail p-team3-finished", "hello from once"},
-	{"signal p-deploy-web/web/web HUP", ""},
-	{"restart -y p-deploy-web", ""},
-	{"restart -y p-deploy-web/web", ""},
-	{"restart -y p-deploy-web/web/web", ""},
-	{"restart -y --reschedule p-deploy-web", ""},
-	{"scale p-deploy-web 2", ""}, // not after stop: an allocation that is updated while it starts may never become healthy
-	{"stop $(ps -q p-deploy-web)", "Nomad replaces it"},
-	{"revert p-deploy-web 0", ""},
-	{"stop -y p-deploy-web", ""},
-	{"start p-deploy-web", ""},
-	{"restart -y --full p-deploy-web", ""},
-	{"pause p-deploy-canary", ""},
-	{"resume p-deploy-canary", ""},
-	{"promote p-deploy-canary", ""},
-	{"fail p-deploy-fail", ""},
-	{"run p-deploy-cron", "p-deploy-cron/periodic-"},
-	{"dispatch -m file=a --no-payload p-deploy-import", "p-deploy-import/dispatch-"},
+	{"signal NAME-web/web/web HUP", ""},
+	{"restart -y NAME-web", ""},
+	{"restart -y NAME-web/web", ""},
+	{"restart -y NAME-web/web/web", ""},
+	{"restart -y --reschedule NAME-web", ""},
+	{"revert NAME-web 0", ""}, // before the counts differ, because it then registers the job
+	{"scale NAME-web 2", ""},  // not after stop: an allocation that is updated while it starts may never become healthy
+	{"stop $(ps -q NAME-web)", "Nomad replaces it"},
+	{"restart -y --full NAME-web", ""},
+	{"stop -y NAME-web", ""},
+	{"start NAME-web", ""},
+	{"pause NAME-canary", ""},
+	{"resume NAME-canary", ""},
+	{"promote NAME-canary", ""},
+	{"fail NAME-fail", ""},
+	{"run NAME-cron", "NAME-cron/periodic-"},
+	{"dispatch -m file=a --no-payload NAME-import", "NAME-import/dispatch-"},
 }
 
 // policyExec is the case for exec. Its task uses raw_exec, which runs on every machine.
@@ -63,34 +65,76 @@ var policyExempt = map[string]string{
 	"complete": "lists the same as the other commands",
 }
 
-// policyOptional are the capabilities that the policy has only in a comment, with command lines that fail without them.
-// The error must name the capability.
-var policyOptional = map[string][]string{
-	"alloc-node-exec": {"exec p-team3-shell/shell/box true"},
+// policy is a shipped policy. The command lines are about the jobs of registerPolicyJobs.
+type policy struct {
+	file string
+	// needs are its capabilities, with command lines that fail without them. The error must name the capability.
+	needs map[string][]string
+	// optional are the capabilities that it has only in a comment, likewise.
+	optional map[string][]string
+	// refused are the cases that fail with the policy, with the capability that the error names.
+	refused map[string]string
 }
 
-// policyNeeds are the other capabilities of the policy, with command lines that fail without them.
-var policyNeeds = map[string][]string{
-	"list-jobs": {"ps", "batch", "pstree", "status p-deploy-web"},
+// readNeeds are the capabilities for @read and @enter, and those that no version of Nomad divides.
+var readNeeds = map[string][]string{
+	"list-jobs": {"ps", "batch", "pstree", "status NAME-web"},
 	"read-job": {
-		"ps", "status p-deploy-web", "info p-deploy-web", "inspect p-deploy-web", "history p-deploy-web",
-		"deployment p-deploy-web",
+		"ps", "status NAME-web", "info NAME-web", "inspect NAME-web", "history NAME-web", "deployment NAME-web",
 	},
-	"read-logs":  {"logs p-team3-finished", "tail p-team3-finished"},
-	"alloc-exec": {"exec p-team3-shell/shell/box true"},
-	"submit-job": {
-		"stop -y p-deploy-web", "restart -y --full p-deploy-web", "revert p-deploy-web 0", "pause p-deploy-canary",
-		"resume p-deploy-paused",
-		"promote p-deploy-canary", "fail p-deploy-canary", "start p-deploy-stopped",
-	},
-	"dispatch-job":    {"dispatch -m file=a --no-payload p-deploy-import"},
-	"alloc-lifecycle": {"signal p-deploy-web/web/web HUP", "restart -y p-deploy-web"},
+	"read-logs":       {"logs p-team3-finished", "tail p-team3-finished"},
+	"alloc-exec":      {"exec p-team3-shell/shell/box true"},
+	"dispatch-job":    {"dispatch -m file=a --no-payload NAME-import"},
+	"alloc-lifecycle": {"signal NAME-web/web/web HUP", "restart -y NAME-web"},
 }
 
-// TestDeployPolicy_IsMinimal checks that every command works with the policy, and that each of its capabilities is
-// needed. It is not parallel, because its jobs would show up in the listings of other tests on the real cluster.
-func TestDeployPolicy_IsMinimal(t *testing.T) {
-	testenv.E2E(t)
+// changeNeeds are the capabilities for changes since Nomad 1.11.2.
+var changeNeeds = map[string][]string{
+	"scale-job":          {"scale NAME-web 2", "stop -y NAME-web/web"},
+	"deregister-job":     {"stop -y NAME-web"},
+	"revert-job":         {"revert NAME-web 0"},
+	"evaluate-job":       {"restart -y NAME-failed"},
+	"promote-deployment": {"promote NAME-canary"},
+	"pause-deployment":   {"pause NAME-canary", "resume NAME-paused"},
+	"fail-deployment":    {"fail NAME-canary"},
+}
+
+var (
+	execOptional  = map[string][]string{"alloc-node-exec": {"exec p-team3-shell/shell/box true"}}
+	purgeOptional = map[string][]string{"purge-job": {"stop -y --purge NAME-paused"}}
+)
+
+var policies = []policy{
+	{
+		file: "nomadctld-policy.hcl", needs: union(readNeeds, changeNeeds), optional: union(execOptional, purgeOptional),
+		refused: map[string]string{"start NAME-web": "register-job", "restart -y --full NAME-web": "register-job"},
+	},
+	{
+		file: "nomadctld-policy-register.hcl", optional: union(execOptional, purgeOptional),
+		needs: union(readNeeds, changeNeeds, map[string][]string{
+			"register-job": {"start NAME-stopped", "restart -y --full NAME-web"},
+		}),
+	},
+	{
+		file: "nomadctld-policy-before-1.11.2.hcl", optional: execOptional,
+		needs: union(readNeeds, map[string][]string{"submit-job": {
+			"stop -y NAME-web", "restart -y --full NAME-web", "revert NAME-web 0", "pause NAME-canary", "resume NAME-paused",
+			"promote NAME-canary", "fail NAME-canary", "start NAME-stopped", "restart -y NAME-failed",
+		}}),
+	},
+}
+
+func union(all ...map[string][]string) map[string][]string {
+	sum := map[string][]string{}
+	for _, m := range all {
+		maps.Copy(sum, m)
+	}
+	return sum
+}
+
+// TestDeployPolicy_CoversCommands checks that each command has a case.
+func TestDeployPolicy_CoversCommands(t *testing.T) {
+	t.Parallel()
 	covered := map[string]bool{"exec": true} // policyExec
 	for _, c := range policyCases {
 		covered[strings.Fields(c.line)[0]] = true
@@ -100,76 +144,125 @@ func TestDeployPolicy_IsMinimal(t *testing.T) {
 			t.Errorf("%s: needs either a case or a reason why it has none (%q)", spec.Name, reason)
 		}
 	}
-	shipped := testenv.ReadFile(t, "nomadctld-policy.hcl")
-	extended := regexp.MustCompile(`(?m)^(\s+)# ("[a-z-]+",\n)`).ReplaceAllString(shipped, "$1$2")
-	capabilitiesOf := func(policy string) (capabilities []string) {
-		for _, match := range regexp.MustCompile(`(?m)^\s+"([a-z-]+)",\n`).FindAllStringSubmatch(policy, -1) {
-			capabilities = append(capabilities, match[1])
+	for _, p := range policies {
+		register := []string{"register-job", "submit-job"}
+		if refuses := len(p.refused) > 0; refuses == slices.ContainsFunc(register, func(c string) bool {
+			return p.needs[c] != nil || p.optional[c] != nil
+		}) {
+			t.Errorf("%s: either it can register jobs, or it refuses some commands", p.file)
 		}
-		return capabilities
 	}
-	capabilities, all := capabilitiesOf(shipped), capabilitiesOf(extended)
-	if got, want := slices.Sorted(slices.Values(capabilities)),
-		slices.Sorted(maps.Keys(policyNeeds)); !slices.Equal(got, want) {
-		t.Fatalf("got capabilities %q, want those of policyNeeds, %q", got, want)
+}
+
+var capabilityPattern = regexp.MustCompile(`(?m)^(\s+)(# )?"([a-z-]+)",\n`)
+
+// capabilitiesOf returns the capabilities of a policy, and those in its comments.
+func capabilitiesOf(rules string) (capabilities, commented []string) {
+	for _, match := range capabilityPattern.FindAllStringSubmatch(rules, -1) {
+		if match[2] == "" {
+			capabilities = append(capabilities, match[3])
+		} else {
+			commented = append(commented, match[3])
+		}
 	}
-	if got, want := len(all), len(policyNeeds)+len(policyOptional); got != want {
-		t.Fatalf("with those in comments: got capabilities %q, want %d", all, want)
-	}
+	return capabilities, commented
+}
+
+// TestDeployPolicy_IsMinimal checks, for each policy, that every command works with it or names the missing capability,
+// and that each of its capabilities is needed. It is not parallel, because its jobs would show up in the listings of
+// other tests on the real cluster.
+func TestDeployPolicy_IsMinimal(t *testing.T) {
+	testenv.E2E(t)
 	for _, cluster := range nomadtest.Clusters(t) {
 		t.Run(cluster.Kind, func(t *testing.T) {
 			t.Parallel()
-			registerPolicyJobs(t, cluster)
-			g := gatewaytest.Start(t, cluster.URL, "")
-			client := g.Dial(t, "wim")
-			// The gateway reads the token file for every command.
-			use := func(name, rules string, capabilities []string) {
-				secret := createPolicyToken(t, cluster, name, rules, capabilities)
-				if err := os.WriteFile(g.Dir.Path("token"), []byte(secret), 0o600); err != nil {
-					t.Fatal(err)
-				}
-			}
-			for i, missing := range all {
-				rest := slices.Delete(slices.Clone(all), i, i+1)
-				use("deploy-without-"+missing, strings.Replace(extended, `"`+missing+`",`, "", 1), rest)
-				for _, line := range slices.Concat(policyNeeds[missing], policyOptional[missing]) {
-					if stdout, stderr, err := gatewaytest.RunLine(t, client, line); err == nil || !strings.Contains(stderr, missing) {
-						t.Errorf("%s without %s: got %q, %q, %v, want an error that names it", line, missing, stdout, stderr, err)
+			for i, p := range policies {
+				t.Run(p.file, func(t *testing.T) {
+					t.Parallel()
+					if cluster.OlderThan(t, 1, 12) && p.needs["submit-job"] == nil {
+						t.Skip("the policy is for Nomad 1.11.2 and later")
 					}
-				}
-			}
-			use("deploy", shipped, capabilities)
-			for missing, lines := range policyOptional {
-				for _, line := range lines {
-					if stdout, stderr, err := gatewaytest.RunLine(t, client, line); err == nil || !strings.Contains(stderr, missing) {
-						t.Errorf("%s, as shipped: got %q, %q, %v, want an error that names %s", line, stdout, stderr, err, missing)
-					}
-				}
-			}
-			use("deploy-extended", extended, all)
-			if stdout, stderr, err := gatewaytest.RunLine(t, client, policyExec.line); err != nil ||
-				!strings.Contains(stdout, policyExec.want) {
-				t.Errorf("%s: got %q, %q, %v, want %q", policyExec.line, stdout, stderr, err, policyExec.want)
-			}
-			use("deploy", shipped, capabilities)
-			for _, c := range policyCases {
-				if command, query, ok := strings.Cut(strings.TrimSuffix(c.line, ")"), "$("); ok {
-					ids, stderr, err := gatewaytest.RunLine(t, client, query)
-					if err != nil || ids == "" {
-						t.Fatalf("%s: got %q, %q, %v, want an ID", query, ids, stderr, err)
-					}
-					c.line = command + strings.Fields(ids)[0]
-				}
-				if stdout, stderr, err := gatewaytest.RunLine(t, client, c.line); err != nil || !strings.Contains(stdout, c.want) {
-					t.Errorf("%s: got %q, %q, %v, want %q", c.line, stdout, stderr, err, c.want)
-				}
+					testPolicy(t, cluster, p, fmt.Sprintf("p-deploy%d", i))
+				})
 			}
 		})
 	}
 }
 
-// registerPolicyJobs registers the jobs of policyCases and policyNeeds, and waits until they are settled.
-func registerPolicyJobs(t *testing.T, cluster nomadtest.Cluster) {
+// testPolicy tests a policy with jobs whose names start with name.
+func testPolicy(t *testing.T, cluster nomadtest.Cluster, p policy, name string) {
+	t.Helper()
+	shipped := testenv.ReadFile(t, p.file)
+	capabilities, commented := capabilitiesOf(shipped)
+	for got, want := range map[*[]string]map[string][]string{&capabilities: p.needs, &commented: p.optional} {
+		if sorted := slices.Sorted(slices.Values(*got)); !slices.Equal(sorted, slices.Sorted(maps.Keys(want))) {
+			t.Fatalf("got capabilities %q, want %q", sorted, slices.Sorted(maps.Keys(want)))
+		}
+	}
+	extended, all := capabilityPattern.ReplaceAllString(shipped, "$1\"$3\",\n"), slices.Concat(capabilities, commented)
+	registerPolicyJobs(t, cluster, name)
+	g := gatewaytest.Start(t, cluster.URL, `
+prefix.purge = { prefix = ["p-"], commands = ["purge"] }
+users.pat = { prefix = ["all", "purge"], key = "$KEY" }
+`)
+	client, err := g.TryDial("pat", "wim")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	run := func(line string) (stdout, stderr string, err error) {
+		return gatewaytest.RunLine(t, client, strings.ReplaceAll(line, "NAME", name))
+	}
+	use := func(variant, rules string, capabilities []string) { // the gateway reads the token file for every command
+		secret := createPolicyToken(t, cluster, name+variant, rules, capabilities)
+		if err := os.WriteFile(g.Dir.Path("token"), []byte(secret), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	expectMissing := func(line, capability, with string) {
+		named := regexp.MustCompile(`(^|[^a-z-])` + capability + `([^a-z-]|$)`)
+		if stdout, stderr, err := run(line); err == nil || !named.MatchString(stderr) {
+			t.Errorf("%s %s: got %q, %q, %v, want an error that names %s", line, with, stdout, stderr, err, capability)
+		}
+	}
+	for i, missing := range capabilities {
+		rest := slices.Delete(slices.Clone(capabilities), i, i+1)
+		use("-without-"+missing, strings.Replace(shipped, `"`+missing+`",`, "", 1), rest)
+		for _, line := range p.needs[missing] {
+			expectMissing(line, missing, "without "+missing)
+		}
+	}
+	use("-extended", extended, all)
+	if stdout, stderr, err := run(policyExec.line); err != nil || !strings.Contains(stdout, policyExec.want) {
+		t.Errorf("%s: got %q, %q, %v, want %q", policyExec.line, stdout, stderr, err, policyExec.want)
+	}
+	use("", shipped, capabilities)
+	for missing, lines := range p.optional {
+		for _, line := range lines {
+			expectMissing(line, missing, "as shipped")
+		}
+	}
+	for _, c := range policyCases {
+		if capability, ok := p.refused[c.line]; ok {
+			expectMissing(c.line, capability, "as shipped")
+			continue
+		}
+		if command, query, ok := strings.Cut(strings.TrimSuffix(c.line, ")"), "$("); ok {
+			ids, stderr, err := run(query)
+			if err != nil || ids == "" {
+				t.Fatalf("%s: got %q, %q, %v, want an ID", query, ids, stderr, err)
+			}
+			c.line = command + strings.Fields(ids)[0]
+		}
+		want := strings.ReplaceAll(c.want, "NAME", name)
+		if stdout, stderr, err := run(c.line); err != nil || !strings.Contains(stdout, want) {
+			t.Errorf("%s: got %q, %q, %v, want %q", c.line, stdout, stderr, err, want)
+		}
+	}
+}
+
+// registerPolicyJobs registers the jobs of policyCases and policies, and waits until they are settled.
+func registerPolicyJobs(t *testing.T, cluster nomadtest.Cluster, name string) {
 	t.Helper()
 	client, err := api.NewClient(&api.Config{Address: cluster.URL, SecretID: nomadtest.Token})
 	if err != nil {
@@ -178,15 +271,15 @@ func registerPolicyJobs(t *testing.T, cluster nomadtest.Cluster) {
 	t.Cleanup(client.Close)
 	rounds := [][]*api.Job{
 		{
-			nomadtest.Scalable("p-deploy-web", "a"), nomadtest.Canary("p-deploy-canary", "a"),
-			nomadtest.Canary("p-deploy-fail", "a"),
-			nomadtest.Canary("p-deploy-paused", "a"), nomadtest.Scalable("p-deploy-stopped", "a"),
-			nomadtest.Periodic("p-deploy-cron"), nomadtest.Parameterized("p-deploy-import"),
+			nomadtest.Scalable(name+"-web", "a"), nomadtest.Canary(name+"-canary", "a"),
+			nomadtest.Canary(name+"-fail", "a"),
+			nomadtest.Canary(name+"-paused", "a"), nomadtest.Scalable(name+"-stopped", "a"),
+			nomadtest.Periodic(name + "-cron"), nomadtest.Parameterized(name + "-import"),
 		},
 		{
-			nomadtest.Scalable("p-deploy-web", "b"), nomadtest.Canary("p-deploy-canary", "b"),
-			nomadtest.Canary("p-deploy-fail", "b"),
-			nomadtest.Canary("p-deploy-paused", "b"),
+			nomadtest.Scalable(name+"-web", "b"), nomadtest.Canary(name+"-canary", "b"),
+			nomadtest.Canary(name+"-fail", "b"),
+			nomadtest.Canary(name+"-paused", "b"),
 		},
 	}
 	for _, jobs := range rounds {
@@ -197,16 +290,34 @@ func registerPolicyJobs(t *testing.T, cluster nomadtest.Cluster) {
 			testenv.Eventually(t, *job.ID+" is settled", func() bool { return nomadtest.CheckSettled(client, *job.ID) == nil })
 		}
 	}
-	if _, _, err := client.Jobs().Deregister("p-deploy-stopped", false, nil); err != nil {
+	cluster.Register(t, failingJob(name+"-failed"))
+	testenv.Eventually(t, name+"-failed has failed", func() bool {
+		allocations, _, err := client.Jobs().Allocations(name+"-failed", false, nil)
+		return err == nil && len(allocations) == 1 && allocations[0].ClientStatus == "failed"
+	})
+	if _, _, err := client.Jobs().Deregister(name+"-stopped", false, nil); err != nil {
 		t.Fatal(err)
 	}
-	paused, _, err := client.Jobs().LatestDeployment("p-deploy-paused", nil)
+	paused, _, err := client.Jobs().LatestDeployment(name+"-paused", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, _, err := client.Deployments().Pause(paused.ID, true, nil); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// failingJob returns a job whose allocation fails and is rescheduled an hour later.
+func failingJob(id string) *api.Job {
+	job := nomadtest.Scalable(id, "a")
+	g := job.TaskGroups[0]
+	g.Update, g.Scaling = &api.UpdateStrategy{MaxParallel: new(0)}, nil // no deployment
+	g.Tasks[0].Config = map[string]any{"command": "/bin/false"}
+	g.RestartPolicy = &api.RestartPolicy{Attempts: new(0), Mode: new("fail")}
+	g.ReschedulePolicy = &api.ReschedulePolicy{
+		Attempts: new(0), Unlimited: new(true), Delay: new(time.Hour), DelayFunction: new("constant"),
+	}
+	return job
 }
 
 // createPolicyToken creates a token with a policy: with the rules on a real cluster, with the capabilities on a

@@ -1,12 +1,14 @@
 package router
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"time"
 
 	"nomadctld/acl"
 	"nomadctld/backends"
+	"nomadctld/internal/cmdline"
 )
 
 // access is what a running command or operation uses of its user's access. A nil access is not tracked.
@@ -93,6 +95,9 @@ func (a *access) check(now rules) error {
 	if err != nil {
 		return err
 	}
+	if login.Command != nil && !sameWords(*login.Command, a.session.Line) {
+		return errors.New("your login may now run only another command; ask the gateway's operator")
+	}
 	for _, u := range a.uses {
 		scope := login.User.Scope(u.right, now.tiers)
 		if u.job != nil {
@@ -114,6 +119,13 @@ func (a *access) check(now rules) error {
 		}
 	}
 	return nil
+}
+
+// sameWords reports whether two command lines are the same.
+func sameWords(a, b string) bool {
+	x, errX := cmdline.Split(a)
+	y, errY := cmdline.Split(b)
+	return errX == nil && errY == nil && slices.Equal(x, y)
 }
 
 // checkCluster returns an error if a tier has become another cluster.

@@ -51,7 +51,8 @@ func (o *Operations) Start(ctx context.Context, work func(context.Context, ops.O
 	}
 	event.Evaluations = slices.Clone(event.Evaluations)
 	writer := &scopedWriter{owned: o.scope.owned, writers: runner.writers, event: &event}
-	access := o.access.forOperation(func(lost error) { op.Halt(lost.Error()) })
+	stop := func(error) { op.Halt("user " + o.user + " no longer has this access") }
+	access := o.access.forOperation(stop)
 	op.OnFinish(func(err error) {
 		access.release()
 		if caught := (*safego.PanicError)(nil); errors.As(err, &caught) {
@@ -65,7 +66,7 @@ func (o *Operations) Start(ctx context.Context, work func(context.Context, ops.O
 		return nil, err
 	}
 	if err := access.recheck(); err != nil {
-		op.Halt(err.Error())
+		stop(err)
 	}
 	own := &scopedCluster{
 		owned: o.scope.owned, clusters: o.scope.clusters, event: new(audit.Event), secrets: secretFilter{originals: true},

@@ -86,6 +86,20 @@ var changes = []struct {
 		"scope":             "you no longer have the right scope on all the jobs that this command shows; run it again",
 		"scope --tier prod": "you no longer have the right scope on all the jobs that this command shows; run it again",
 	}},
+	{"only one command left", func() *testGateway {
+		w := newTestGateway(team1("probe"))
+		w.Users = acl.NewDirectory(acl.Rules{Accounts: []acl.Account{{
+			User: acl.User{Login: "ann", Groups: []acl.Group{team1("probe")}},
+			Keys: []authkeys.Key{{
+				Public: testPublicKey, Options: authkeys.Options{Command: new("probe 'p-team1-web'")},
+			}},
+		}}})
+		return w
+	}, map[string]string{
+		"public":            "your login may now run only another command; ask the gateway's operator",
+		"scope":             "your login may now run only another command; ask the gateway's operator",
+		"scope --tier prod": "your login may now run only another command; ask the gateway's operator",
+	}},
 }
 
 // revokingDirectory returns a directory in which ann's key is revoked.
@@ -209,7 +223,7 @@ func TestApply_HaltsOperation(t *testing.T) {
 	if stopped := w.Running.Apply(newTestGateway(team1("ps")).Gateway); stopped != 1 {
 		t.Errorf("stopped %d, want the operation", stopped)
 	}
-	want := "you no longer have the right act on p-team1-web; ask the gateway's operator"
+	want := "user ann no longer has this access"
 	if err := op.Follow(t.Context(), func(ops.Note) error { return nil }); errorText(err) != want {
 		t.Errorf("got %v, want %q", err, want)
 	}

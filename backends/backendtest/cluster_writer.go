@@ -32,6 +32,8 @@ type WriteFixture struct {
 
 	// ScalingSurvivesStop is true before Nomad 1.10: stopping a job leaves its scaling policies enabled.
 	ScalingSurvivesStop bool
+	// SubmitJobUndivided is true before Nomad 1.11.2: submit-job has no parts, such as deregister-job.
+	SubmitJobUndivided bool
 }
 
 // ClusterWriter tests all changes, with jobs of its own.

@@ -2,6 +2,7 @@ package backendtest
 
 import (
 	"context"
+	"slices"
 	"testing"
 
 	"nomadctld/backends"
@@ -31,9 +32,15 @@ func testCapabilities(t *testing.T, f WriteFixture) {
 			return err
 		}},
 		{"force", "dispatch-job", func(c WritableCluster) error { _, err := c.Force(ctx, cron); return err }},
-		{"pause", "submit-job", func(c WritableCluster) error { _, err := c.PauseDeployment(ctx, job, d.ID); return err }},
-		{"resume", "submit-job", func(c WritableCluster) error { _, err := c.ResumeDeployment(ctx, job, d.ID); return err }},
-		{"promote", "submit-job", func(c WritableCluster) error {
+		{"pause", "pause-deployment", func(c WritableCluster) error {
+			_, err := c.PauseDeployment(ctx, job, d.ID)
+			return err
+		}},
+		{"resume", "pause-deployment", func(c WritableCluster) error {
+			_, err := c.ResumeDeployment(ctx, job, d.ID)
+			return err
+		}},
+		{"promote", "promote-deployment", func(c WritableCluster) error {
 			_, err := c.PromoteDeployment(ctx, job, d.ID)
 			return err
 		}},
@@ -42,7 +49,7 @@ func testCapabilities(t *testing.T, f WriteFixture) {
 			_, err := c.Scale(ctx, job, "web", 2)
 			return err
 		}},
-		{"fail", "submit-job", func(c WritableCluster) error {
+		{"fail", "fail-deployment", func(c WritableCluster) error {
 			f.Canary(t, "p-team4-rights", "c")
 			job = f.waitForDeployment(t, "p-team4-rights", "running")
 			all, err := f.Deployments(ctx, job)
@@ -52,21 +59,24 @@ func testCapabilities(t *testing.T, f WriteFixture) {
 			_, err = c.FailDeployment(ctx, job, all[0].ID)
 			return err
 		}},
-		{"evaluate", "submit-job", func(c WritableCluster) error { _, err := c.Evaluate(ctx, f.job(t, job.ID)); return err }},
-		{"revert", "submit-job", func(c WritableCluster) error { _, err := c.Revert(ctx, job, 0); return err }},
-		{"register", "submit-job", func(c WritableCluster) error {
+		{"evaluate", "evaluate-job", func(c WritableCluster) error {
+			_, err := c.Evaluate(ctx, f.job(t, job.ID))
+			return err
+		}},
+		{"revert", "revert-job", func(c WritableCluster) error { _, err := c.Revert(ctx, job, 0); return err }},
+		{"register", "register-job", func(c WritableCluster) error {
 			_, err := c.Register(ctx, job, definition, f.job(t, job.ID).ModifyIndex)
 			return err
 		}},
 		{
-			"check a registration", "submit-job",
+			"check a registration", "register-job",
 			func(c WritableCluster) error { return c.CheckRegister(ctx, job, definition) },
 		},
 		{
 			"stop an allocation", "alloc-lifecycle",
 			func(c WritableCluster) error { _, err := c.StopAllocation(ctx, a); return err },
 		},
-		{"stop", "submit-job", func(c WritableCluster) error {
+		{"stop", "deregister-job", func(c WritableCluster) error {
 			job.ModifyIndex = 0
 			_, err := c.Stop(ctx, job, false)
 			return err
@@ -81,11 +91,16 @@ func testCapabilities(t *testing.T, f WriteFixture) {
 	_, err = weak.Scale(ctx, job, "web", 2)
 	wantMissingCapability(t, "scale", err, "scale-job")
 	_, err = weak.FailDeployment(ctx, job, d.ID)
-	wantMissingCapability(t, "fail", err, "submit-job")
+	wantMissingCapability(t, "fail", err, "fail-deployment")
 	job = f.job(t, job.ID)
+	undivided := []string{"alloc-lifecycle", "dispatch-job", "scale-job"}
 	for _, change := range changes {
-		if err := change.do(f.Limited(t, "read-job", change.capability)); err != nil {
-			t.Errorf("%s with %s: %v", change.name, change.capability, err)
+		capability := change.capability
+		if f.SubmitJobUndivided && !slices.Contains(undivided, capability) {
+			capability = "submit-job"
+		}
+		if err := change.do(f.Limited(t, "read-job", capability)); err != nil {
+			t.Errorf("%s with %s: %v", change.name, capability, err)
 		}
 	}
 

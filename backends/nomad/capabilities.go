@@ -4,24 +4,43 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strings"
 
 	"github.com/hashicorp/nomad/api"
 
 	"nomadctld/backends"
 )
 
-// Capabilities for reads of jobs and for changes. Where newer versions of Nomad have finer ones, these are the ones
-// that all versions accept.
+// Capabilities for reads of jobs and for changes.
 const (
 	capListJobs       = "list-jobs"
 	capReadJob        = "read-job"
-	capSubmitJob      = "submit-job"
 	capScaleJob       = "scale-job"
 	capDispatchJob    = "dispatch-job"
 	capAllocLifecycle = "alloc-lifecycle"
 
+	// Parts of submit-job. Nomad has them since 1.11.2.
+	capRegisterJob   = "register-job"
+	capDeregisterJob = "deregister-job"
+	capPurgeJob      = "purge-job"
+	capRevertJob     = "revert-job"
+	capEvaluateJob   = "evaluate-job"
+	deploymentSuffix = "-deployment" // promote-deployment, pause-deployment, fail-deployment
+
 	ruleNodeRead = `node { policy = "read" }`
 )
+
+// olderCapability returns the capability that includes a finer one and is the only one before Nomad 1.11.2, or "".
+func olderCapability(capability string) string {
+	switch capability {
+	case capRegisterJob, capDeregisterJob, capPurgeJob, capRevertJob, capEvaluateJob:
+		return "submit-job"
+	}
+	if strings.HasSuffix(capability, deploymentSuffix) {
+		return "submit-job"
+	}
+	return ""
+}
 
 // forbiddenError explains Nomad's 403. Nomad returns it for unknown tokens and for missing capabilities, so
 // forbiddenError reads the token to find out. capability is what the request needs, or a rule; empty: not known.
@@ -36,7 +55,9 @@ func (c *Client) forbiddenError(ctx context.Context, namespace, capability strin
 	var response api.UnexpectedResponseError
 	switch {
 	case selfErr == nil && capability != "":
-		return &backends.MissingCapabilityError{Capability: capability, Namespace: namespace}
+		return &backends.MissingCapabilityError{
+			Capability: capability, Older: olderCapability(capability), Namespace: namespace,
+		}
 	case errors.As(selfErr, &response) &&
 		(response.StatusCode() == http.StatusForbidden || containsAny(response.Body(), badTokenErrors)):
 		return errTokenInvalid

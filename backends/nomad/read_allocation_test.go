@@ -9,6 +9,7 @@ import (
 	"github.com/hashicorp/nomad/api"
 
 	"nomadctld/backends"
+	"nomadctld/internal/nomadsim"
 )
 
 func TestAllocationDetail(t *testing.T) {
@@ -120,18 +121,23 @@ func TestSortTasks(t *testing.T) {
 	}
 }
 
-func TestNodeState(t *testing.T) {
-	at := time.Unix(100, 0)
-	got := nodeState(&api.Node{
-		Status: "ready", Drain: true, SchedulingEligibility: "ineligible",
-		DrainStrategy: &api.DrainStrategy{ForceDeadline: at},
-	})
-	want := backends.NodeState{Status: "ready", Ineligible: true, Draining: true, DrainForced: at.UTC()}
-	if got != want {
-		t.Errorf("got %+v, want %+v", got, want)
+func TestJob_TasksInStartOrder(t *testing.T) {
+	c, client := newSimulated(t)
+	c.AddJob(nomadsim.Job{ID: "j", Groups: []nomadsim.Group{{Name: "g", Tasks: []nomadsim.Task{
+		{Name: "a"}, {Name: "b", Hook: "poststop"}, {Name: "c", Hook: "prestart"}, {Name: "d", Sidecar: true},
+	}}}})
+	job, err := client.Job(t.Context(), backends.Job{ID: "j", Namespace: "default"})
+	if err != nil {
+		t.Fatal(err)
 	}
-	got = nodeState(&api.Node{Status: "ready", SchedulingEligibility: "eligible", DrainStrategy: &api.DrainStrategy{}})
-	if !got.Draining || !got.DrainForced.IsZero() || got.Ineligible {
-		t.Errorf("a drain without a deadline: got %+v", got)
+	got := ""
+	for _, task := range job.Allocations[0].Tasks {
+		got += task.Name
+	}
+	for _, d := range job.Groups[0].Tasks {
+		got += " " + d.Lifecycle()
+	}
+	if want := "cadb prestart main poststart sidecar poststop"; got != want {
+		t.Errorf("got %s, want %s", got, want)
 	}
 }

@@ -2,6 +2,7 @@ package nomad
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"sync"
 
@@ -32,14 +33,26 @@ func (c *Client) NodeStates(ctx context.Context, allocations []backends.Allocati
 	defer cancel()
 	ids := make(chan string, len(allocations))
 	queued := map[string]bool{"": true}
+	states := map[string]backends.NodeState{}
 	for _, a := range allocations {
-		if !queued[a.NodeID] {
-			queued[a.NodeID] = true
-			ids <- a.NodeID
+		if queued[a.NodeID] {
+			continue
 		}
+		queued[a.NodeID] = true
+		if len(states) > 0 {
+			ids <- a.NodeID
+			continue
+		}
+		first, err := c.node(ctx, a.NodeID) // alone, because it shows whether nodes can be read
+		if errors.Is(err, backends.ErrNotFound) {
+			continue // Nomad has deleted the node
+		}
+		if err != nil {
+			return nil
+		}
+		states[a.NodeID] = nodeState(first)
 	}
 	close(ids)
-	states := map[string]backends.NodeState{}
 	var mu sync.Mutex
 	var wg sync.WaitGroup
 	for range min(maxRequestsPerNode, len(ids)) {
@@ -49,6 +62,9 @@ func (c *Client) NodeStates(ctx context.Context, allocations []backends.Allocati
 					return
 				}
 				node, err := c.node(ctx, id)
+				if errors.Is(err, backends.ErrNotFound) {
+					continue
+				}
 				if err != nil {
 					cancel()
 					return

@@ -60,8 +60,9 @@ func (c *Client) stateOf(ctx context.Context, started time.Time, err, cause erro
 		return ""
 	case errors.Is(err, backends.ErrUnreachable), isResponse && isOutage(response):
 		return TierDown
-	case isResponse && response.StatusCode() < http.StatusInternalServerError:
-		return TierUp
+	case errors.Is(err, backends.ErrNotFound), errors.Is(err, backends.ErrForbidden),
+		isResponse && response.StatusCode() == http.StatusBadRequest:
+		return TierUp // other responses may come from another server at this address
 	}
 	return ""
 }

@@ -60,6 +60,7 @@ func TestTierState_Responses(t *testing.T) {
 		"another error":     {500, "index out of range", token, "", ""},
 		"bad token":         {403, "ACL token not found", token, TierTokenRefused, "it is unknown or has expired"},
 		"needs a token":     {403, "Permission denied", "", TierTokenRefused, "Nomad rejected the gateway's token"},
+		"not Nomad":         {404, "<html>", token, "", ""},
 		"bad request":       {400, "invalid filter", token, TierUp, ""},
 		"no token file":     {200, "[]", token + "2", TierTokenMissing, "the gateway cannot read its token file"},
 		"a directory there": {200, "[]", filepath.Dir(token), TierTokenMissing, "the gateway cannot read its token file"},

@@ -26,6 +26,7 @@ func TestClusterWriterConformance(t *testing.T) {
 				Periodic:            func(t *testing.T, id string) { cluster.Register(t, nomadtest.Periodic(id)) },
 				Parameterized:       func(t *testing.T, id string) { cluster.Register(t, nomadtest.Parameterized(id)) },
 				ScalingSurvivesStop: cluster.OlderThan(t, 1, 10),
+				SubmitJobUndivided:  cluster.OlderThan(t, 1, 12),
 			})
 		})
 	}

@@ -88,7 +88,8 @@ func (c *Client) changeDeployment(
 	}
 	var response api.DeploymentUpdateResponse
 	err := c.write(ctx, writeRequest{
-		job: job, capability: capSubmitJob, path: "/v1/deployment/" + action + "/" + id, body: body, response: &response,
+		job: job, capability: action + deploymentSuffix, path: "/v1/deployment/" + action + "/" + id,
+		body: body, response: &response,
 		verify: func(ctx context.Context) (bool, error) {
 			d, err := c.deployment(ctx, job, id)
 			return err == nil && isApplied(d), err

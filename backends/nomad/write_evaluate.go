@@ -15,7 +15,7 @@ func (c *Client) Evaluate(ctx context.Context, job backends.Job) (backends.Write
 	}
 	var response api.JobRegisterResponse
 	err := c.write(ctx, writeRequest{
-		job: job, capability: capSubmitJob, path: jobPath(job, "/evaluate"), response: &response,
+		job: job, capability: capEvaluateJob, path: jobPath(job, "/evaluate"), response: &response,
 		body:   &api.JobEvaluateRequest{JobID: job.ID, EvalOptions: api.EvalOptions{ForceReschedule: true}},
 		verify: func(context.Context) (bool, error) { return false, nil },
 	})

@@ -32,7 +32,7 @@ func (c *Client) Register(
 	}
 	var response api.JobRegisterResponse
 	err = c.write(ctx, writeRequest{
-		job: job, capability: capSubmitJob, path: "/v1/jobs", response: &response, retryTimeout: c.timeouts.register,
+		job: job, capability: capRegisterJob, path: "/v1/jobs", response: &response, retryTimeout: c.timeouts.register,
 		body: registerRequest{Job: runnable, EnforceIndex: true, JobModifyIndex: index},
 		verify: func(ctx context.Context) (bool, error) {
 			state, err := c.currentState(ctx, job)
@@ -67,7 +67,7 @@ func (c *Client) CheckRegister(ctx context.Context, job backends.Job, definition
 		return err
 	}
 	err = c.write(ctx, writeRequest{
-		job: job, capability: capSubmitJob, path: "/v1/jobs", response: new(api.JobRegisterResponse),
+		job: job, capability: capRegisterJob, path: "/v1/jobs", response: new(api.JobRegisterResponse),
 		body:   registerRequest{Job: runnable, EnforceIndex: true, JobModifyIndex: impossibleIndex},
 		verify: func(context.Context) (bool, error) { return false, nil }, // it changes nothing, so it can be retried
 	})
@@ -105,7 +105,7 @@ func (c *Client) registerResult(
 // resultOf converts Nomad's response.
 func resultOf(response api.JobRegisterResponse) backends.WriteResult {
 	return backends.WriteResult{
-		EvaluationID: response.EvalID, ModifyIndex: response.JobModifyIndex, Warnings: response.Warnings,
+		EvaluationID: response.EvalID, ModifyIndex: response.JobModifyIndex, Warnings: splitWarnings(response.Warnings),
 	}
 }
 

@@ -16,7 +16,7 @@ func (c *Client) Revert(ctx context.Context, job backends.Job, version uint64) (
 	}
 	var response api.JobRegisterResponse
 	err = c.write(ctx, writeRequest{
-		job: job, capability: capSubmitJob, path: jobPath(job, "/revert"), response: &response,
+		job: job, capability: capRevertJob, path: jobPath(job, "/revert"), response: &response,
 		body: &api.JobRevertRequest{JobID: job.ID, JobVersion: version, EnforcePriorVersion: &was.Version},
 		verify: func(ctx context.Context) (bool, error) {
 			state, err := c.currentState(ctx, job)

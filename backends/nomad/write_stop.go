@@ -17,9 +17,13 @@ func (c *Client) Stop(ctx context.Context, job backends.Job, purge bool) (backen
 	if err != nil {
 		return backends.WriteResult{}, err
 	}
+	capability := capDeregisterJob
+	if purge {
+		capability = capPurgeJob
+	}
 	var response api.JobDeregisterResponse
 	err = c.write(ctx, writeRequest{
-		job: job, capability: capSubmitJob, method: http.MethodDelete,
+		job: job, capability: capability, method: http.MethodDelete,
 		path: jobPath(job, "?purge="+strconv.FormatBool(purge)), response: &response,
 		beforeRetry: func(ctx context.Context) error {
 			var changed *backends.ChangedError

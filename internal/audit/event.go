@@ -75,8 +75,17 @@ func (e Event) encode() ([]byte, error) {
 		Line    string   `json:"line,omitempty"`
 		Command []string `json:"command,omitempty"`
 	}
+	type reloadFields struct {
+		otherFields
+		Connection string `json:"connection,omitempty"`
+		User       string `json:"user,omitempty"`
+		Key        string `json:"key,omitempty"`
+		Remote     string `json:"remote,omitempty"`
+	}
 	var fields any
 	switch e.Kind {
+	case Reload:
+		fields = reloadFields{otherFields: otherFields{startFields: startFields{event: event(e)}}}
 	case End:
 		fields = event(e)
 	case Start:

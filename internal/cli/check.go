@@ -55,7 +55,7 @@ func runCheck(file string, args []string) int {
 	for _, key := range keys {
 		fmt.Printf("host key: %s (%s), %s\n", key.Fingerprint, key.Type, key.File)
 	}
-	fmt.Printf("a change of these needs a restart, and a reload applies all others: %s\n",
+	fmt.Printf("settings that need a restart (a reload applies all others): %s\n",
 		strings.Join(gateway.NeedRestart(), ", "))
 	if *as == "" && os.Geteuid() == 0 && os.Getenv("NOMADCTLD_CONTAINER") == "" {
 		fmt.Fprintln(os.Stderr, "note: checked as root, who may read every file; if the gateway runs as another user, "+

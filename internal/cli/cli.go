@@ -1,5 +1,6 @@
-// Package cli is the command line of nomadctld: it serves a gateway, and has the subcommands check, health, demo and
-// version. It owns the program's messages, exit codes and signals. Everything else is in the packages that it calls.
+// Package cli is the command line of nomadctld: it serves a gateway, and has the subcommands check, reload, drain,
+// health, demo and version. It owns the program's messages, exit codes and signals. Everything else is in the packages
+// that it calls.
 package cli
 
 import (
@@ -20,6 +21,8 @@ Commands:
   check [--as USER]  check the configuration and report errors; as root, for
                      the user that the gateway will run as
   health             check whether the gateway responds on this machine
+  reload             make the running gateway reload its configuration
+  drain              make it accept no new connections, for an update
   demo [COMMAND...]  serve a gateway to three simulated clusters, or run one
                      command on it
   version            print the version
@@ -33,6 +36,7 @@ Flags:
 Examples:
   nomadctld -config ./nomadctld.toml check
   nomadctld check --as nomadctld
+  nomadctld drain --wait 10m
   nomadctld demo
   nomadctld demo ps mattermost
 `
@@ -61,6 +65,10 @@ func Main(args []string) int {
 		return runDemo(rest)
 	case command == "check":
 		return runCheck(*file, rest)
+	case command == "reload":
+		return runReload(*file, rest)
+	case command == "drain":
+		return runDrain(*file, rest)
 	case len(rest) > 0:
 		return fail(2, "%s takes no arguments\n%s (see: nomadctld -h)", command, usageLine)
 	case command == "":

@@ -113,10 +113,17 @@ func execIDs(jobs []backends.Job, running bool) (all []Candidate) {
 	return all
 }
 
-// Parts returns jobs, their groups and, if the command accepts them, tasks and exec IDs. It offers the groups of a job
+// Accepted lists what a command accepts besides jobs and groups.
+type Accepted struct {
+	Tasks    bool // JOB/GROUP/TASK
+	IDs      bool // names and exec IDs of tasks and allocations that are or may be running
+	Finished bool // with IDs: also of tasks that have finished
+}
+
+// Parts returns jobs, their groups and what else the command accepts. It offers the groups of a job
 // after JOB/, or as soon as only one job matches and has several groups, and allocations after JOB/GROUP and JOB. with
 // the dot.
-func Parts(jobs []backends.Job, last string, acceptsTasks, acceptsIDs bool) []Candidate {
+func Parts(jobs []backends.Job, last string, accepted Accepted) []Candidate {
 	all := Jobs(jobs)
 	groups := map[string]map[string]bool{} // by job, of the jobs that match
 	for _, job := range jobs {
@@ -140,16 +147,16 @@ func Parts(jobs []backends.Job, last string, acceptsTasks, acceptsIDs bool) []Ca
 			}
 		}
 	}
-	if acceptsTasks {
+	if accepted.Tasks {
 		eachTask(jobs, func(a backends.Allocation, task backends.Task) {
 			if group := a.JobID + "/" + a.Group + "/"; strings.HasPrefix(last, group) {
 				all = append(all, Candidate{group + task.Name, "task of " + a.Group})
 			}
 		})
 	}
-	if acceptsIDs {
+	if accepted.IDs {
 		all = append(all, instances(jobs, last)...)
-		all = append(all, execIDs(jobs, true)...)
+		all = append(all, execIDs(jobs, !accepted.Finished)...)
 	}
 	return all
 }

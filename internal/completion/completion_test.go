@@ -110,23 +110,25 @@ func TestParts(t *testing.T) {
 	two := newJob("web", newAllocation("web", "db", "2", "running"), newAllocation("web", "g", "3", "failed"))
 	two.Unplaced = []backends.UnplacedGroup{{Group: "waiting"}}
 	for name, tc := range map[string]struct {
-		last       string
-		tasks, ids bool
-		want       []string
+		last     string
+		accepted Accepted
+		want     []string
 	}{
-		"nothing typed":      {"", false, true, []string{"api", "web", "1111111111", "2222222222"}},
-		"without IDs":        {"", false, false, []string{"api", "web"}},
-		"one group":          {"a", false, false, []string{"api"}},
-		"one group, typed":   {"api/", false, false, []string{"api/g"}},
-		"several groups":     {"w", false, false, []string{"web", "web/db", "web/g", "web/waiting"}},
-		"task":               {"web/db/", true, false, []string{"web/db/nginx"}},
-		"task, accepts none": {"web/db/", false, false, nil},
-		"an exec ID":         {"22", true, true, []string{"2222222222"}},
-		"group typed":        {"web/db", true, true, []string{"web/db", "web/db[0]"}},
-		"dot typed":          {"web.", false, true, []string{"web.db[0]"}},
-		"index, not wanted":  {"web/db[", false, false, nil},
+		"nothing typed":      {"", Accepted{IDs: true}, []string{"api", "web", "1111111111", "2222222222"}},
+		"without IDs":        {"", Accepted{}, []string{"api", "web"}},
+		"one group":          {"a", Accepted{}, []string{"api"}},
+		"one group, typed":   {"api/", Accepted{}, []string{"api/g"}},
+		"several groups":     {"w", Accepted{}, []string{"web", "web/db", "web/g", "web/waiting"}},
+		"task":               {"web/db/", Accepted{Tasks: true}, []string{"web/db/nginx"}},
+		"task, accepts none": {"web/db/", Accepted{}, nil},
+		"an exec ID":         {"22", Accepted{Tasks: true, IDs: true}, []string{"2222222222"}},
+		"finished":           {"33", Accepted{IDs: true, Finished: true}, []string{"3333333333"}},
+		"not finished":       {"33", Accepted{IDs: true}, nil},
+		"group typed":        {"web/db", Accepted{Tasks: true, IDs: true}, []string{"web/db", "web/db[0]"}},
+		"dot typed":          {"web.", Accepted{IDs: true}, []string{"web.db[0]"}},
+		"index, not wanted":  {"web/db[", Accepted{}, nil},
 	} {
-		got := words(Parts([]backends.Job{one, two}, tc.last, tc.tasks, tc.ids), tc.last)
+		got := words(Parts([]backends.Job{one, two}, tc.last, tc.accepted), tc.last)
 		if !slices.Equal(got, tc.want) {
 			t.Errorf("%s: got %q, want %q", name, got, tc.want)
 		}

@@ -137,20 +137,20 @@ func TestToken_MissingCapability(t *testing.T) {
 				t.Fatal(err)
 			}
 			for line, capability := range map[string]string{
-				"stop p-team5-weak":                                   "submit-job",
-				"start p-team5-weak-off":                              "submit-job",
+				"stop p-team5-weak":                                   "deregister-job",
+				"start p-team5-weak-off":                              "register-job",
 				"scale p-team5-weak 2":                                "scale-job",
 				"stop p-team5-weak/web":                               "scale-job",
 				"restart p-team5-weak":                                "alloc-lifecycle",
 				"restart --reschedule p-team5-weak":                   "alloc-lifecycle",
-				"restart --full p-team5-weak":                         "submit-job",
+				"restart --full p-team5-weak":                         "register-job",
 				"signal p-team5-weak-canary HUP":                      "alloc-lifecycle",
-				"promote p-team5-weak-canary":                         "submit-job",
-				"pause p-team5-weak-canary":                           "submit-job",
-				"resume p-team5-weak-paused":                          "submit-job",
+				"promote p-team5-weak-canary":                         "promote-deployment",
+				"pause p-team5-weak-canary":                           "pause-deployment",
+				"resume p-team5-weak-paused":                          "pause-deployment",
 				"stop one of p-team5-weak":                            "alloc-lifecycle",
-				"fail p-team5-weak-canary":                            "submit-job",
-				"revert p-team5-weak-off 0":                           "submit-job",
+				"fail p-team5-weak-canary":                            "fail-deployment",
+				"revert p-team5-weak-off 0":                           "revert-job",
 				"run p-team5-weak-cron":                               "dispatch-job",
 				"dispatch --no-payload -m file=x p-team5-weak-import": "dispatch-job",
 			} {
@@ -168,9 +168,9 @@ func TestToken_MissingCapability(t *testing.T) {
 					line = "stop " + firstTask(job)
 				}
 				code, stdout, stderr := g.Run("wim", line)
-				want := `the gateway's token lacks the capability "` + capability +
-					`" in namespace default; tell the gateway's operator`
-				if code != 1 || stdout != "" || !strings.Contains(stderr, want) {
+				want := "the gateway's token lacks the capability \"" + capability + `"`
+				const hint = " in namespace default; tell the gateway's operator"
+				if code != 1 || stdout != "" || !strings.Contains(stderr, want) || !strings.Contains(stderr, hint) {
 					t.Errorf("%s: got %d, %q, %q, want 1 and that %s is missing", line, code, stdout, stderr, capability)
 				}
 				if e := g.LastEvent(t); e.ExitCode != 1 || !strings.Contains(e.Error, capability) ||

@@ -56,10 +56,12 @@ func testAttacks(t *testing.T, reads bool) {
 		"an endless line": {lines: []string{
 			"logs -n all p-team1-line", "logs --grep x -n all p-team1-line",
 			"tail -n all p-team1-line", "logs -n 1 --stdout p-team1-line",
+			"logs --grep x -C 100 -n 999999 p-team1-line", "logs --json --highlight x p-team1-line",
 		}},
 		"logs of many tasks": {lines: []string{
 			"tail -n all p-team1-loggers", "logs -n all p-team1-loggers",
-			"tail --grep x p-team1-loggers",
+			"tail --grep x p-team1-loggers", "logs --grep x -C 100 -n 999999 p-team1-loggers",
+			"tail --grep x -C 100 -n 999999 --json p-team1-loggers",
 		}},
 		"listings": {lines: []string{
 			"ps p-team1-many", "ps --json p-team1-many", "pstree p-team1-many",

@@ -89,7 +89,7 @@ func TestNomadctl_FindsGateway(t *testing.T) {
 			{
 				"no gateway", "", nil,
 				[]string{"ps"},
-				"nomadctl: no gateway: run nomadctl setup NAME HOST[:PORT], or set NOMADCTL_HOST", 2,
+				"nomadctl: no gateway: run nomadctl setup HOST[:PORT], or set NOMADCTL_HOST", 2,
 			},
 			{
 				"no gateway, by name", "", nil,
@@ -201,7 +201,8 @@ func TestNomadctl_Setup(t *testing.T) {
 		on = onTerminal(t, c.command(argv...), 200, 24)
 		on.expect("Is it correct?")
 		on.send("yes\n")
-		if code, rest := on.waitExit(); code != 0 || !strings.Contains(c.read(known), "ssh-ed25519 ") {
+		if code, rest := on.waitExit(); code != 0 || !strings.Contains(c.read(known), "ssh-ed25519 ") ||
+			!strings.HasSuffix(rest, "\r\nLogged in as wim (wim). Try: nomadctl\r\n") {
 			t.Errorf("yes: got %d, %q, %q", code, rest, c.read(known))
 		}
 		if out, errs, code := c.run("", "whoami"); !strings.HasPrefix(out, "wim ") || code != 0 {
@@ -209,8 +210,10 @@ func TestNomadctl_Setup(t *testing.T) {
 		}
 		// A second gateway leaves the configuration of the first unchanged. The host key is replaced.
 		c.write(file, "# mine\n"+c.read(file)+"ssh_options = -v\n")
-		if _, errs, code := setup("--accept="+fingerprint, "more", host); errs != "" || code != 0 {
-			t.Errorf("second gateway: got %q, %d", errs, code)
+		if out, errs, code := setup("--accept="+fingerprint, "more", host); errs != "" || code != 0 ||
+			!strings.HasSuffix(out, "Saved more in "+filepath.Join(c.home, file)+
+				"\nLogged in as wim (wim). Try: nomadctl -s more\n") {
+			t.Errorf("second gateway: got %q, %q, %d", out, errs, code)
 		}
 		before := "# mine\n" + want + "ssh_options = -v\n"
 		if got, want := c.read(file), before+"\n"+strings.Replace(want, "work", "more", 1); got != want {
@@ -233,8 +236,11 @@ func TestNomadctl_Setup(t *testing.T) {
 		if out, errs, code := c.run("", "whoami"); !strings.HasPrefix(out, "wim ") || code != 0 {
 			t.Errorf("replaced, without -s: got %q, %q, %d", out, errs, code)
 		}
-		if _, errs, code := c.run("", "setup", "--replace", "--user", "ann", "--accept", fingerprint, "work",
-			host); errs != "" || code != 0 || c.read(file) != strings.Replace(replaced, "wim", "ann", 1) {
+		// The login fails, because ann does not have this key. The reason is the last line.
+		if _, errs, code := c.run("", "setup", "--replace", "--user", "ann", "--accept", fingerprint, "work", host); errs !=
+			"nomadctl: give your public key to the gateway's operator: "+g.Dir.Path("wim")+".pub\n"+
+				"nomadctl: no connection to work: ann@127.0.0.1: Permission denied (publickey).\n" ||
+			code != 1 || c.read(file) != strings.Replace(replaced, "user = wim", "user = ann", 1) {
 			t.Errorf("replaced user: got %q, %d, %q", errs, code, c.read(file))
 		}
 
@@ -242,11 +248,13 @@ func TestNomadctl_Setup(t *testing.T) {
 			want  string
 			words []string
 		}{
-			{"usage: nomadctl setup", []string{"x"}},
+			{"usage: nomadctl setup", nil},
 			{"unexpected argument: z", []string{"x", "y", "z"}},
 			{"unknown flag --nope", []string{"--nope", "x", "y"}},
 			{"not a valid name (use letters", []string{"a b", "y"}},
 			{"not a port", []string{"x", "y:"}},
+			{"not a port: z", []string{"y:z"}},
+			{"work is already configured as 127.0.0.1", []string{"work.example.org"}},
 			{"not a port: 22x", []string{"x", "y:22x"}},
 			{"not a host name: a b", []string{"x", "a b"}},
 			{"key file nope does not exist", []string{"--key", "nope", "x", "y"}},
@@ -257,6 +265,65 @@ func TestNomadctl_Setup(t *testing.T) {
 				tc.want) || code != 2 {
 				t.Errorf("%q: got %q, %d, want %q, 2", tc.words, errs, code, tc.want)
 			}
+		}
+	})
+}
+
+// TestNomadctl_SetupWithoutName expects a name that is derived from the address.
+func TestNomadctl_SetupWithoutName(t *testing.T) {
+	t.Parallel()
+	g := boxGateway(t)
+	fingerprint := ssh.FingerprintSHA256(g.Keys["hostkey"].PublicKey())
+	_, port, _ := net.SplitHostPort(g.Address)
+	forEachShell(t, func(t *testing.T, c *nomadctlClient) {
+		if _, err := exec.LookPath("ssh-keyscan"); err != nil {
+			t.Skip("no ssh-keyscan: apt-get install openssh-client")
+		}
+		const file = "config/nomadctl/config"
+		settings := "\nhost = %s\nport = " + port + "\nuser = wim\nkey = " + g.Dir.Path("wim") + "\n"
+		for address, name := range map[string]string{
+			g.Address: "127.0.0.1", "localhost.:" + port: "localhost", "[::ffff:127.0.0.1]:" + port: "gateway",
+		} {
+			c.write(file, "")
+			_, errs, _ := c.run("", "setup", "--user", "wim", "--key", g.Dir.Path("wim"), "--accept", fingerprint, address)
+			host := strings.Trim(strings.TrimSuffix(address, ":"+port), "[]")
+			if got, want := c.read(file), "["+name+"]"+fmt.Sprintf(settings, host); got != want {
+				t.Errorf("%s: got %q, %q, want %q", address, got, errs, want)
+			}
+		}
+		// Without an address, setup asks for it on a terminal.
+		c.write(file, "")
+		on := onTerminal(t, c.command("setup", "--key", g.Dir.Path("wim"), "--accept", fingerprint), 200, 24)
+		on.expect("Address of the gateway (HOST or HOST:PORT): ")
+		on.send(g.Address + "\n")
+		on.expect("Your user name on the gateway (empty: the one that ssh uses for the host): ")
+		on.send("wim\n")
+		on.expect("A name for it (empty: 127.0.0.1): ")
+		on.send("gw\n")
+		if code, rest := on.waitExit(); code != 0 || !strings.HasSuffix(rest, "Logged in as wim (wim). Try: nomadctl\r\n") {
+			t.Errorf("asked: got %d, %q", code, rest)
+		}
+		if got, want := c.read(file), "[gw]"+fmt.Sprintf(settings, "127.0.0.1"); got != want {
+			t.Errorf("asked: got %q, want %q", got, want)
+		}
+		on = onTerminal(t, c.command("setup"), 200, 24)
+		on.expect("Address of the gateway")
+		on.send("\x04")
+		if code, rest := on.waitExit(); code != 1 || !strings.Contains(rest, "nomadctl: nothing was saved") {
+			t.Errorf("end of input: got %d, %q", code, rest)
+		}
+	})
+}
+
+// TestNomadctl_NoGatewayReasonLast expects the reason after the list of commands, and nothing after it.
+func TestNomadctl_NoGatewayReasonLast(t *testing.T) {
+	t.Parallel()
+	forEachShell(t, func(t *testing.T, c *nomadctlClient) {
+		on := onTerminal(t, c.command(), 80, 24)
+		code, rest := on.waitExit()
+		list, reason := strings.Index(rest, "  ps "), strings.Index(rest, "nomadctl: no gateway: run nomadctl setup")
+		if code != 2 || list < 0 || reason < list || strings.Count(rest[reason:], "\n") != 1 {
+			t.Errorf("got %d, %q", code, rest)
 		}
 	})
 }

@@ -127,8 +127,8 @@ var scriptJobs = map[string]func(id, mode string) *api.Job{
 		}
 		return job
 	},
-	// The tasks app and side in the group web, and app in the group db. app writes five lines. The third is an
-	// error.
+	// The tasks app and side in the group web, and app in the group db. app writes five lines, and the third is an
+	// error. The group web has a task cleanup, too, which starts when the others have stopped.
 	"chatty": func(id, _ string) *api.Job {
 		const script = `echo start; echo two; echo error three; echo four; echo five`
 		sleeps := func(name, script string) *api.Task {
@@ -142,7 +142,9 @@ var scriptJobs = map[string]func(id, mode string) *api.Job{
 		web.Scaling = nil
 		db := *web
 		db.Name = new("db")
-		web.Tasks = []*api.Task{sleeps("app", script), sleeps("side", "echo from side")}
+		cleanup := sleeps("cleanup", "echo cleaning")
+		cleanup.Lifecycle = &api.TaskLifecycle{Hook: "poststop"}
+		web.Tasks = []*api.Task{sleeps("app", script), sleeps("side", "echo from side"), cleanup}
 		db.Tasks = []*api.Task{sleeps("app", script)}
 		job.TaskGroups = append(job.TaskGroups, &db)
 		return job

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -41,6 +42,7 @@ type Gateway struct {
 	server     *sshd.Server
 	listener   net.Listener
 	monitoring *monitoring
+	control    net.Listener // nil: none
 	reloads    reloads
 }
 
@@ -61,11 +63,7 @@ func (g *Gateway) newGeneration(p *parts) *generation {
 	}}
 	next.settings = sshd.Settings{
 		HostKeys: p.hostKeys, Users: next.requests.Users, Handler: next.requests.Handler(),
-		Limits: sshd.Limits{
-			Sessions: c.Limits.Sessions, Connections: c.Limits.Connections,
-			Unauthenticated: c.Limits.Unauthenticated, IdleTimeout: c.Limits.Idle,
-			User: sshd.UserLimits{Connections: c.Limits.User.Connections, Sessions: c.Limits.User.Sessions},
-		},
+		Limits: sshLimits(c),
 	}
 	return next
 }
@@ -92,6 +90,11 @@ func Listen(c *config.Config, log *slog.Logger) (*Gateway, error) {
 	}
 	if g.monitoring, err = listenMonitoring(c, g.Metrics, g.audit, g.auditRequired); err != nil {
 		listener.Close()
+		return nil, err
+	}
+	if g.control, err = listenControl(c.General.Control); err != nil {
+		listener.Close()
+		g.monitoring.close()
 		return nil, err
 	}
 	if g.orphans, err = g.audit.FindOrphans(); err != nil {
@@ -143,10 +146,13 @@ func (g *Gateway) Serve(ctx context.Context) error {
 	defer stop()
 	defer g.orphans.Release()
 	monitored, stopMonitoring := context.WithCancel(context.WithoutCancel(ctx)) // until the gateway has stopped
-	defer stopMonitoring()
-	go g.monitoring.serve(monitored, g.log)
+	var monitoring sync.WaitGroup
+	monitoring.Go(func() { g.monitoring.serve(monitored, g.log) })
+	defer func() { stopMonitoring(); monitoring.Wait() }()
 	defer context.AfterFunc(ctx, g.monitoring.stop)()
-	go watch(ctx, g.watchedFiles, g.reloadChanged)
+	var control sync.WaitGroup
+	control.Go(func() { g.serveControl(ctx) })
+	control.Go(func() { watch(ctx, g.watchedFiles, g.reloadChanged) })
 	killed := make(chan struct{})
 	go func() {
 		defer close(killed)
@@ -164,6 +170,7 @@ func (g *Gateway) Serve(ctx context.Context) error {
 	err := g.server.Serve(ctx, g.listener, ShutdownGrace)
 	stop()
 	<-finished
+	control.Wait()
 	select { // so that the audit log has an event for every killed program
 	case <-killed:
 	case <-time.After(ShutdownGrace):

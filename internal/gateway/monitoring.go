@@ -66,6 +66,13 @@ func (o *monitoring) stop() {
 	}
 }
 
+// close closes the listener, if the gateway does not start.
+func (o *monitoring) close() {
+	if o != nil {
+		o.listener.Close()
+	}
+}
+
 // MetricsAddr returns the address of metrics and health, or nil if they are off.
 func (g *Gateway) MetricsAddr() net.Addr {
 	if g.monitoring == nil {

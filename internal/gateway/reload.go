@@ -161,12 +161,14 @@ func firstChanges(all []string) []string {
 
 // recordRefusal records a configuration that was refused.
 func (g *Gateway) recordRefusal(cause string, err error) {
+	reason := []any{"cause", cause, "error", err}
 	if refused := (*RefusedError)(nil); errors.As(err, &refused) {
 		for _, d := range refused.Diagnostics {
 			g.log.Error("configuration error", "error", d)
 		}
+		reason = []any{"cause", cause, "errors", len(refused.Diagnostics)}
 	}
-	g.log.Error("configuration not reloaded; the earlier one stays in effect", "cause", cause, "error", err)
+	g.log.Error("configuration not reloaded; the earlier one stays in effect", reason...)
 	g.audit.Record(audit.Event{Kind: audit.Reload, Time: time.Now().UTC(), Cause: cause, Error: err.Error()})
 	g.Metrics.Reloaded(err)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -38,18 +39,18 @@ func TestWatch(t *testing.T) {
 		files := []string{write("config", "1"), filepath.Join(dir, "linked"), filepath.Join(dir, "missing")}
 
 		var loaded fileStamps
-		reloads := 0
+		var reloads atomic.Int32
 		ctx, stop := context.WithCancel(t.Context())
 		defer stop()
 		go watch(ctx, func() ([]string, fileStamps) { return files, loaded }, func() {
-			reloads++
+			reloads.Add(1)
 			loaded = stampFiles(files)
 		})
-		check := func(what string, want int) {
+		check := func(what string, want int32) {
 			t.Helper()
 			synctest.Wait()
-			if reloads != want {
-				t.Errorf("%s: %d reloads, want %d", what, reloads, want)
+			if got := reloads.Load(); got != want {
+				t.Errorf("%s: %d reloads, want %d", what, got, want)
 			}
 		}
 		time.Sleep(time.Minute)

@@ -305,6 +305,9 @@ func TestTask_Lifecycle(t *testing.T) {
 		if a.TaskStates["main"].StartedAt.Before(*a.TaskStates["setup"].FinishedAt) {
 			t.Errorf("%s: the main task has not waited for the prestart task", kind)
 		}
+		if a.TaskStates["warm"].StartedAt.Before(*a.TaskStates["main"].StartedAt) {
+			t.Errorf("%s: the poststart task has not waited for the main task", kind)
+		}
 		if events := a.TaskStates["clean"].Events; kind == "service" && (len(events) != 1 || events[0].Type != "Received") {
 			t.Errorf("poststop: got the events %+v, want only Received", events)
 		}

@@ -135,8 +135,8 @@ func (d *Details) writeTerminal(b *strings.Builder, block []detailsLine) {
 		}
 		before = line.cells[1]
 		start := detailsIndent + label + detailsGap
-		if line.cells[2] != "" {
-			at.put(start, line.cells[2], d.color(StateColor(line.cells[2])))
+		if cell := Shorten(line.cells[2], max(width-start, minWrapWidth)); cell != "" {
+			at.put(start, cell, d.color(StateColor(cell)))
 			start += subject + detailsGap
 		}
 		from := max(start, at.column+detailsGap)

@@ -68,6 +68,18 @@ func TestDetails_Colors(t *testing.T) {
 	}
 }
 
+func TestDetails_LongNames(t *testing.T) {
+	d := NewDetails(Style{Width: 40})
+	name := strings.Repeat("x", 30) + strings.Repeat("y", 30)
+	d.Heading(name, "b", "c", "d", "")
+	d.Fact("Needs", name, "text")
+	want := strings.Repeat("x", 30) + strings.Repeat("y", 8) + "\n  " + strings.Repeat("y", 22) + "  b  c  d\n" +
+		"  Needs  " + strings.Repeat("x", 20) + "…" + strings.Repeat("y", 10) + "\n         text\n"
+	if got := d.String(); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
 func TestDetails_LongWord(t *testing.T) {
 	d := NewDetails(Style{Width: 40})
 	d.Heading("a", "b", "", "", "")

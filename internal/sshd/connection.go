@@ -50,6 +50,7 @@ type connection struct {
 	idle            *time.Timer // nil: no idle timeout
 	channels        map[*channel]struct{}
 	owner           string         // login with the proven key
+	subjects        []subject      // for which the connection and its sessions are counted; nil before the login
 	firstLogin      string         // login of the first attempt
 	refusedAttempts []loginAttempt // logins and keys that were refused
 	acceptedAttempt *loginAttempt  // the last login and key that the client may prove
@@ -94,10 +95,10 @@ func (c *connection) extendHandshake() {
 
 // markAuthenticated assigns the connection to a user and ends the handshake timeout. The client must start a command
 // before FirstCommandTimeout.
-func (c *connection) markAuthenticated(login string) {
+func (c *connection) markAuthenticated(login string, subjects []subject) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.owner = login
+	c.owner, c.subjects = login, subjects
 	c.meter.Store(newBacklogMeter(c.backlog, login))
 	c.authenticated.Store(true)
 	if c.closed {
@@ -110,11 +111,11 @@ func (c *connection) markAuthenticated(login string) {
 	}
 }
 
-// user returns the login whose key was proven, or "".
-func (c *connection) user() string {
+// countedFor returns the user and the prefix groups for which the connection is counted, or nil before the login.
+func (c *connection) countedFor() []subject {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.owner
+	return c.subjects
 }
 
 // refuseSessions makes all commands on this connection fail with the error why. The connection is closed after a

@@ -13,9 +13,8 @@ import (
 )
 
 const (
-	drainText = "nomadctld: the gateway will be stopped soon; this command continues until then, " +
-		"and new commands need a new connection"
-	drainError = "nomadctld: the gateway will be stopped soon and accepts no new commands: connect again"
+	drainText  = "nomadctld: the gateway will be stopped soon; connect again for new commands"
+	drainError = "nomadctld: the gateway will be stopped soon and accepts no new commands; connect again"
 )
 
 // startLine starts a command and returns its session and stderr.

@@ -57,8 +57,7 @@ func (s *Server) notice() (kind noticeKind, text string) {
 		left := max(0, time.Until(s.stopAt)).Round(time.Second)
 		return stopNotice, fmt.Sprintf("the gateway is stopping; this command will be stopped in %s", left)
 	case s.draining:
-		return drainNotice, "the gateway will be stopped soon; this command continues until then, " +
-			"and new commands need a new connection"
+		return drainNotice, "the gateway will be stopped soon; connect again for new commands"
 	}
 	return noNotice, ""
 }

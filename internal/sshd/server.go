@@ -37,10 +37,11 @@ type Server struct {
 	admission  *admission
 	loginLog   loginLog
 	backlog    *inputBacklog
+	rates      commandRates
 
 	mu    sync.Mutex // guards the fields below
 	conns map[*connection]struct{}
-	usage map[string]*userUsage // by login
+	usage map[subject]*usage
 
 	listener net.Listener  // set by Serve
 	draining bool          // Drain was called
@@ -54,7 +55,7 @@ type Server struct {
 func (s *Server) Serve(ctx context.Context, l net.Listener, grace time.Duration) error {
 	s.backlog = newInputBacklog()
 	s.mu.Lock() // the exported methods may be called before Serve
-	s.conns, s.usage, s.listener = map[*connection]struct{}{}, map[string]*userUsage{}, l
+	s.conns, s.usage, s.listener = map[*connection]struct{}{}, map[subject]*usage{}, l
 	s.admission = newAdmission(s.current().Limits.Unauthenticated)
 	if s.draining {
 		l.Close()

@@ -43,6 +43,7 @@ const (
 // returns ErrReported if a log failed and that has been printed.
 func (v View) Follow(ctx context.Context, cluster backends.Cluster) error {
 	v.Query.Follow = true
+	v.Query.PreferTimes = v.Query.PreferTimes || v.Selected.One == nil // to sort the lines
 	if v.Selected.One == nil || v.Printer.Filter.Last > 0 {
 		if err := v.startHistory(ctx, v.Selected.One == nil); err != nil {
 			return err

@@ -111,7 +111,7 @@ func (l Task) key() string { return l.ID + "/" + l.Task.Name }
 func (f *followedJob) prepare(t Task, q backends.LogQuery, isExisting bool) {
 	f.known[t.key()] = true
 	log := f.Printer.forTask(t, f.prefix(t))
-	if isExisting {
+	if isExisting && !t.neverStarted() {
 		log.expect()
 	}
 	f.open.Add(1)

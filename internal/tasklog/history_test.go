@@ -52,6 +52,9 @@ func TestFollow_SortsExistingLines(t *testing.T) {
 		if got := out.stdout.String(); got != want {
 			t.Errorf("got\n%s\nwant\n%s", got, want)
 		}
+		if !logs["e0"].queries[0].PreferTimes {
+			t.Error("the log was read without times")
+		}
 		if released != 1 || printedAt > historyTimeout+PollInterval {
 			t.Errorf("released %d times, after %s", released, printedAt)
 		}

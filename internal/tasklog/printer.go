@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"strings"
 	"sync"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"nomadctld/internal/console"
 	"nomadctld/internal/escape"
 	"nomadctld/internal/phrase"
+	"nomadctld/internal/render"
 )
 
 // Printer prints the logs of one or several tasks to a client.
@@ -172,7 +174,9 @@ func (p *Printer) note(format string, args ...any) {
 	p.noteLocked(format, args...)
 }
 
-// noteLocked is note for a caller that holds mu.
+// noteLocked is note for a caller that holds mu. On a terminal the message is on stdout, at its position among the
+// lines.
 func (p *Printer) noteLocked(format string, args ...any) {
-	fmt.Fprintf(p.Console.Stderr, "nomadctld: "+format+"\n", args...)
+	lines := render.Wrap(fmt.Sprintf("nomadctld: "+format, args...), p.Console.Style().Width)
+	io.WriteString(p.Console.StatusWriter(), strings.Join(lines, "\n")+"\n")
 }

@@ -155,3 +155,21 @@ func TestPrinter_Terminal(t *testing.T) {
 		}
 	}
 }
+
+// TestPrinter_NotesOnTerminal checks that on a terminal notes are on stdout, between the lines, and break at words.
+func TestPrinter_NotesOnTerminal(t *testing.T) {
+	var out, errs bytes.Buffer
+	c := newConsole(&out, &errs)
+	c.Terminal = console.NewTerminal("xterm", 40, 24)
+	log := (&Printer{Console: c}).forTask(Task{}, "")
+	for _, chunk := range []backends.LogChunk{
+		{Data: []byte("a\n")}, {Note: "lines before this one are from files"}, {Data: []byte("b\n")},
+	} {
+		if err := log.print(chunk); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want := "a\nnomadctld: lines before this one are\nfrom files\nb\n"; out.String() != want || errs.Len() > 0 {
+		t.Errorf("got %q and %q, want %q", &out, &errs, want)
+	}
+}

@@ -70,7 +70,7 @@ func (v View) result(wanted []wantedLog) error {
 		incomplete = incomplete || w.log.incomplete
 		switch {
 		case w.err == nil:
-		case hasNoLog(w.err) && !errors.Is(w.err, backends.ErrRunsNotSeparable):
+		case hasNoLog(w.err), errors.Is(w.err, backends.ErrNoTimestamps) && w.neverStarted():
 			without = append(without, w)
 		default:
 			errs = append(errs, explainError(w.err, w.Task))
@@ -189,15 +189,18 @@ func noLogNote(without []wantedLog, job string) string {
 		}
 		reason := "log not found"
 		switch {
-		case !errors.Is(w.err, backends.ErrNoLog):
+		case errors.Is(w.err, backends.ErrLogDisabled), errors.Is(w.err, backends.ErrLogNotStored):
 			reason = w.err.Error()
-		case w.Task.Task.Started.IsZero():
+		case w.neverStarted():
 			reason = notStarted(w.Task)
 		}
 		list = append(list, escape.Text(w.instance()+"/"+w.Task.Task.Name+": "+reason))
 	}
 	return fmt.Sprintf("no log: %s", strings.Join(list, "; "))
 }
+
+// neverStarted reports whether a task has not started in its allocation.
+func (l Task) neverStarted() bool { return l.Task.Started.IsZero() && !l.MayRun(l.Task) }
 
 // notStarted returns why a task has not started.
 func notStarted(t Task) string {

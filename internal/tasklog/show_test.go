@@ -93,6 +93,7 @@ func TestShow_WithoutLog(t *testing.T) {
 	for name, tc := range map[string]struct {
 		logs           map[string]*fakeLog
 		byID           bool
+		since          time.Time
 		stdout, stderr string
 		want           string // error
 	}{
@@ -106,6 +107,15 @@ func TestShow_WithoutLog(t *testing.T) {
 			stderr: "nomadctld: no log: web[0]/nginx: not started (pending: for 292y); " +
 				"web[1]/nginx: the job disables logs for this task\n",
 		},
+		"not started, with --since": {
+			logs: map[string]*fakeLog{
+				"e0": logOf(fails(backends.ErrNoTimestamps)), "e1": logOf(fails(backends.ErrNoTimestamps)),
+			},
+			since:  time.Unix(1, 0),
+			stderr: "nomadctld: no log: web[0]/nginx: not started (pending: for 292y)\n",
+			want: "the log of nginx of web.web[1] comes from Nomad's files, which have no timestamps: " +
+				"leave out --since and --until",
+		},
 		"of an allocation": {
 			logs: map[string]*fakeLog{"e0": logOf(fails(backends.ErrNoLog))}, byID: true,
 			want: "log of nginx of web.web[0]: log not found (see: info e0)",
@@ -114,6 +124,7 @@ func TestShow_WithoutLog(t *testing.T) {
 		job := jobOf("running", pending, newTask(1, backends.StateRunning))
 		job.Allocations[1].Tasks[0].Started = time.Unix(1, 0)
 		view, out := newView(job, nil, tc.logs)
+		view.Query.Since = tc.since
 		if tc.byID {
 			view.Selected.Allocation = &job.Allocations[0]
 		}

@@ -43,7 +43,7 @@ internal/demo: config internal/gateway internal/nomadsim internal/nomadsim/jobsp
 	internal/sshfiles router
 internal/gateway: acl backends backends/docker backends/nomad commands config
 	internal/audit internal/clusterview internal/health internal/metrics
-	internal/nomadcli internal/ops internal/sshd router
+	internal/nomadcli internal/ops internal/safego internal/sshd router
 internal/gen/docs: commands config router
 internal/gen/picture: internal/demo
 internal/jobrelease: backends internal/ops internal/phrase

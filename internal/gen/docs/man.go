@@ -104,7 +104,7 @@ nomadctl \- run the commands of a nomadctld gateway over ssh
 .RB [ \-\-accept
 .IR FINGERPRINT ]
 .RB [ \-\-replace ]
-.I NAME HOST\fR[:\fIPORT\fR]
+.RI [[ NAME "] " HOST [: PORT ]]
 .br
 .B nomadctl completion
 .BR bash | zsh | fish
@@ -115,8 +115,8 @@ is a shell script around
 It quotes each argument, so that the argument arrives as you typed it. It requests a terminal for the commands that need
 one, if stdin and stdout are terminals. Many commands share one connection, which stays open for ten minutes.
 .PP
-Without arguments, it lists the commands that you may use. If the gateway does not respond, it prints the list of
-commands that came with the script.
+Without arguments, it lists the commands that you may use. If no gateway is configured, it prints the list of commands
+that came with the script.
 .SH OPTIONS
 .TP
 .BI \-s " NAME"
@@ -132,7 +132,11 @@ Print the usage.
 Print the version of the script.
 .SH SETUP
 .B nomadctl setup
-adds a gateway to the configuration and prints the fingerprints of its host keys. The keys are recorded only if you
+adds a gateway to the configuration, prints the fingerprints of its host keys, and tries to log in. Without
+.IR NAME ,
+the name is the first part of the host. Without
+.IR HOST ,
+it asks for the settings on a terminal. The keys are recorded only if you
 answer yes on a terminal. With
 .B \-\-accept
 only the key with this
@@ -222,7 +226,7 @@ exec and attach exit with the status of the program.
 .SH EXAMPLES
 .\" not run: it needs a gateway; nomadctl_test.go runs the same commands with its own gateway
 .nf
-nomadctl setup \-\-user ann work gateway.example.org:2222
+nomadctl setup \-\-user ann gateway.example.org:2222
 nomadctl ps
 nomadctl exec 45fed1138a sh \-c \(aqecho "a  b"\(aq
 nomadctl \-s work logs p\-team1\-web | grep error
@@ -249,6 +253,18 @@ nomadctld \- an SSH gateway to Nomad
 .IR FILE ]
 .B health
 .br
+.B nomadctld
+.RB [ \-config
+.IR FILE ]
+.B reload
+.br
+.B nomadctld
+.RB [ \-config
+.IR FILE ]
+.B drain
+.RB [ \-\-wait
+.IR DURATION ]
+.br
 .B nomadctld demo
 .RI [ COMMAND ...]
 .br
@@ -260,13 +276,27 @@ Nomad tokens stay on the gateway.
 .PP
 Without a command, it serves until SIGTERM or SIGINT. Then it accepts no new connections and gives running commands five
 seconds. After that it takes up to twelve more seconds to kill programs. A second SIGTERM or SIGINT stops it at once.
-On SIGHUP, and when the configuration or a file that it names changes, it reloads the configuration.
+On SIGHUP, and when the configuration or a file that it names changes, it reloads the configuration. On SIGUSR1, it
+drains: it accepts no new connections and commands, and continues to serve what is running.
 .TP
 .B check
 Check the configuration. Each error is printed with its line and what to write instead.
 .TP
 .B health
 Check whether a gateway with this configuration responds on this machine, and print one line.
+.TP
+.B reload
+Make the running gateway reload its configuration, and print what changed. With an error, the gateway continues with the
+earlier configuration. This needs
+.BR general.control .
+.TP
+.B drain
+Drain the running gateway, for an update. With
+.BR \-\-wait ,
+wait until nothing is running, at most for
+.IR DURATION .
+This needs
+.BR general.control .
 .TP
 .B demo
 Run a gateway to three simulated clusters on the loopback address. With
@@ -283,7 +313,7 @@ The configuration file. The default is
 in the current directory, else
 .IR /etc/nomadctld/nomadctld.toml .
 .SH CONFIGURATION
-The configuration is a TOML file. It is read at the start.
+The configuration is a TOML file.
 .I docs/config.md
 of the project explains every key.
 .TP
