@@ -31,6 +31,7 @@ const (
 	NoCommonAlgorithm LoginFailureReason = "no_common_algorithm" // key exchange, cipher or MAC
 	NoKeyOffered      LoginFailureReason = "no_key_offered"      // an SSH client that offered no key
 	UnknownKey        LoginFailureReason = "unknown_key"         // no user has that login and one of the offered keys
+	RefusedKey        LoginFailureReason = "refused_key"         // a certificate, or a key that may not be used here
 	NotSigned         LoginFailureReason = "not_signed"          // a user's key was offered, but nothing was signed
 	ForgedSignature   LoginFailureReason = "forged_signature"    // a user's key was offered with a wrong signature
 	UserLimit         LoginFailureReason = "limit"               // the user has too many connections
@@ -38,7 +39,7 @@ const (
 
 // LoginFailureReasons has every reason.
 var LoginFailureReasons = []LoginFailureReason{
-	NoHandshake, NoCommonAlgorithm, NoKeyOffered, UnknownKey, NotSigned, ForgedSignature, UserLimit,
+	NoHandshake, NoCommonAlgorithm, NoKeyOffered, UnknownKey, RefusedKey, NotSigned, ForgedSignature, UserLimit,
 }
 
 // ConnectionRefused counts a connection that was closed before the login.

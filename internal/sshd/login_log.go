@@ -95,8 +95,10 @@ func (l *loginLog) recordFailure(c *connection, err error) {
 		l.recordRefused(c, l.failedLogins, "login failed", *accepted,
 			errors.New("the client offered a public key but did not sign with the private key"))
 	case len(tried) > 0:
-		reason = metrics.UnknownKey
 		attempt, why := describeRefused(tried)
+		if reason = metrics.UnknownKey; attempt.reason != acl.ErrNoSuchUser.Error() {
+			reason = metrics.RefusedKey
+		}
 		l.recordRefused(c, l.failedLogins, "login failed", attempt, why)
 	case errors.As(err, &noCommon):
 		reason = metrics.NoCommonAlgorithm
