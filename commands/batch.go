@@ -101,7 +101,7 @@ func (b *batch) draw(ctx context.Context, req *router.Request, out io.Writer) er
 	for _, r := range rows {
 		table.Row(r.name, r.next, r.at, r.config, childOutcome(r.last))
 	}
-	return cmp.Or(table.Write(out, req.Console.Style()), err)
+	return cmp.Or(table.Write(out), err)
 }
 
 // keyOf returns the key of a job in latestChildren. Its Root is empty: latestChildren builds the key of a parent from

@@ -26,6 +26,7 @@ type logExcerpt struct {
 	Output string   // Stderr or Stdout
 	Lines  []string // not escaped
 	Failed bool     // the log could not be read, or not in time
+	Unread bool     // the log was not read, because too many tasks have crashed
 }
 
 // crashedTask is a task whose last output info shows.
@@ -34,12 +35,12 @@ type crashedTask struct {
 	task       backends.Task
 }
 
-// crashedTasks returns the selected tasks that have crashed and are not up again, at most maxExcerpts.
+// crashedTasks returns the selected tasks that have crashed and are not up again.
 func (v *infoView) crashedTasks() (crashed []crashedTask) {
 	for _, a := range v.allocations {
 		for _, t := range a.Tasks {
 			state := jobstate.Task(a, t, nil, v.now)
-			if jobstate.Crashed(t) && (state.Problem || t.Failed) && len(crashed) < maxExcerpts {
+			if jobstate.Crashed(t) && (state.Problem || t.Failed) {
 				crashed = append(crashed, crashedTask{a, t})
 			}
 		}
@@ -47,8 +48,8 @@ func (v *infoView) crashedTasks() (crashed []crashedTask) {
 	return crashed
 }
 
-// readExcerpts returns the last lines of tasks, by exec ID. open returns nil for a log that the user may not read. Such
-// tasks are missing in the result.
+// readExcerpts returns the last lines of tasks, by exec ID. It reads those of the first maxExcerpts tasks. open returns
+// nil for a log that the user may not read. Such tasks are missing in the result.
 func readExcerpts(
 	ctx context.Context, crashed []crashedTask, open func(crashedTask) router.LogReader,
 ) map[string]logExcerpt {
@@ -58,6 +59,10 @@ func readExcerpts(
 	for i, t := range crashed {
 		log := open(t)
 		if log == nil {
+			continue
+		}
+		if i >= maxExcerpts {
+			all[i].Unread = true
 			continue
 		}
 		all[i].Failed = true
@@ -71,7 +76,7 @@ func readExcerpts(
 	_ = g.Wait()
 	excerpts := map[string]logExcerpt{}
 	for i, t := range crashed {
-		if all[i].Failed || len(all[i].Lines) > 0 {
+		if e := all[i]; e.Failed || e.Unread || len(e.Lines) > 0 {
 			excerpts[t.task.ExecID] = all[i]
 		}
 	}

@@ -99,6 +99,26 @@ func TestReadExcerpts_Denied(t *testing.T) {
 	}
 }
 
+func TestReadExcerpts_ManyTasks(t *testing.T) {
+	var tasks []crashedTask
+	for i := range maxExcerpts + 2 {
+		tasks = append(tasks, crashedTask{task: backends.Task{ExecID: fmt.Sprint(i)}})
+	}
+	got := readExcerpts(t.Context(), tasks, func(crashedTask) router.LogReader { return fakeLog{stderr: "text"} })
+	for i, task := range tasks {
+		e := got[task.task.ExecID]
+		if read := len(e.Lines) == 1 && !e.Unread; read != (i < maxExcerpts) || e.Failed {
+			t.Errorf("task %d: got %+v", i, e)
+		}
+	}
+	view := recordedJob(t, "p-crash")
+	id := view.allocations[0].Tasks[0].ExecID
+	view.excerpts = map[string]logExcerpt{id: {Unread: true}}
+	if text := view.text(testStyle(80)); !strings.Contains(text, "Log       see: logs "+id+"\n") {
+		t.Errorf("got\n%s", text)
+	}
+}
+
 func TestInfo_CrashedTasks(t *testing.T) {
 	var got []string
 	for _, id := range []string{"p-crash", "p-prestart", "p-lifecycle", "p-stopped", "p-sysbatch", "p-image", "p-oom"} {

@@ -158,7 +158,7 @@ func (p *ps) draw(ctx context.Context, req *router.Request, out io.Writer) error
 	case terminal:
 		return cmp.Or(writePsTerminal(out, view.lines(), req.Console.Style(), p.wide), err)
 	}
-	werr := view.table().Write(out, req.Console.Style())
+	werr := view.table().Write(out)
 	if werr == nil && !p.Follows() {
 		werr = printLegend(req, view)
 	}

@@ -37,7 +37,7 @@ func jobWithAllStates() backends.Job {
 
 func TestPsTable_States(t *testing.T) {
 	var got bytes.Buffer
-	newPsView([]backends.Job{jobWithAllStates()}, nil, nil, time.Now()).table().Write(&got, render.Style{})
+	newPsView([]backends.Job{jobWithAllStates()}, nil, nil, time.Now()).table().Write(&got)
 	want := `Exec ID    |Job/Task |Node   |Uptime               |CPU |Mem(max) |Extra
            |p-web    |       |                     |    |         |1/1; 2 problems
 1111111111 |t        |node-1 |3 hours ago          |-   |-        |

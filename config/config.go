@@ -63,6 +63,7 @@ type Group struct {
 
 	From    []netip.Prefix      // networks in which the grants apply; nil: everywhere
 	Require map[string][]string // factors that a login must prove (cert, sk), by right or set; "" is every right
+	Limits  UserLimits          // of all users of the group together
 }
 
 // User is one login.
@@ -104,23 +105,6 @@ type Audit struct {
 type Raw struct {
 	User  string   // the user that runs it if the gateway is root; empty: root
 	Allow []string // allowed command lines, by their first words; nil: all safe ones
-}
-
-// Limits bounds the connections and sessions of clients.
-type Limits struct {
-	Sessions        int           // per connection
-	Connections     int           // authenticated, of all users
-	Unauthenticated int           // connections that have not completed the handshake
-	Idle            time.Duration // 0: no timeout
-	User            UserLimits    // [limits.user]
-}
-
-// UserLimits bounds what one user may have at the same time.
-type UserLimits struct {
-	Connections int
-	Sessions    int // over all connections
-	Programs    int // per cluster
-	Logs        int // per cluster
 }
 
 // Metrics configures the plain HTTP listener.

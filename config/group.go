@@ -65,6 +65,7 @@ func (l *loader) group(t *table) Group {
 		l.warnEmpty(from)
 	}
 	g.Require = l.require(t)
+	g.Limits = l.groupLimits(t.sub("limits"))
 	return g
 }
 

@@ -17,6 +17,10 @@ const (
 	defaultUserSessions    = 40
 	defaultUserPrograms    = 20
 	defaultUserLogs        = 100
+	defaultUserCommands    = 6000
+	defaultAuthFailPenalty = 5 * time.Second
+	defaultMinPenalty      = 15 * time.Second
+	defaultMaxPenalty      = 10 * time.Minute
 	defaultRawUser         = "nobody"
 )
 
@@ -119,6 +123,17 @@ var Reference = []Section{
 				`a certificate for a security key (both). For some of the commands: require = { "@operate" = ["cert"] }.`,
 		},
 	}},
+	{
+		Table: "prefix.team1.limits",
+		About: "Limits for all users of the group together, as in [limits.user]. Default: none.",
+		Keys: []Key{
+			{fmt.Sprintf("connections = %d", 4*defaultUserConnections), true, "Connections."},
+			{fmt.Sprintf("sessions = %d", 4*defaultUserSessions), true, "Running commands."},
+			{fmt.Sprintf("programs = %d", 2*defaultUserPrograms), true, "Programs of exec and attach on one cluster."},
+			{fmt.Sprintf("logs = %d", 2*defaultUserLogs), true, "Task logs on one cluster."},
+			{fmt.Sprintf("commands = %d", 4*defaultUserCommands), true, "Commands that start within a minute."},
+		},
+	},
 	{Table: "users.ann", About: "A user. ann is the login: ssh ann@gw, with one of the keys.", Keys: []Key{
 		{`name = "Ann"`, false, "Full name, for whoami and help. Default: the login."},
 		{`key = "ssh-ed25519 AAAA..."`, false, "Public key: the line of a .pub file. For several keys, use keys."},
@@ -254,6 +269,24 @@ var Reference = []Section{
 			fmt.Sprintf("logs = %d", defaultUserLogs), false,
 			"Task logs on one cluster. Through Nomad, a cluster has 28 slots for task outputs, which are shared in " +
 				"the same way. A log has two outputs.",
+		},
+		{
+			fmt.Sprintf("commands = %d", defaultUserCommands), false,
+			"Commands that start within a minute. After a minute without commands, this many may start at once.",
+		},
+	}},
+	{Table: "limits.penalties", About: "Penalties for failed logins, as PerSourcePenalties of sshd. An address is an " +
+		"IPv4 address or an IPv6 /64. The examples are the defaults.", Keys: []Key{
+		{
+			`authfail = "5s"`, false,
+			"A failed login adds this time to the penalty of the client's address. A connection that offers no key adds 1 " +
+				"second, and one that times out before the login adds 10. The penalty decays by a second per second.",
+		},
+		{`min = "15s"`, false, "A penalty above this time has an effect: connections are refused until it has decayed."},
+		{`max = "10m"`, false, `The maximum penalty. "0s" means no penalties.`},
+		{
+			`exempt = ["127.0.0.0/8", "::1"]`, false,
+			"Networks and addresses without penalties, such as those of monitoring and of port forwards.",
 		},
 	}},
 	{Table: "raw", About: "The nomad binary, for users with the raw right.", Keys: []Key{

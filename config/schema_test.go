@@ -42,6 +42,7 @@ func TestLoad_EveryKey(t *testing.T) {
 			Commands: []string{"ps", "logs", "@read"}, Namespaces: []string{"default", "team-1"},
 			From:    []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.7/32")},
 			Require: map[string][]string{"@operate": {"cert", "sk"}, "logs": {"cert"}},
+			Limits:  config.UserLimits{Connections: 11, Sessions: 12, Programs: 13, Logs: 14, Commands: 15},
 		}},
 		Users: []config.User{{
 			Name: "wim", FullName: "Wim", Groups: []string{"lnx"}, Cert: true,
@@ -57,7 +58,11 @@ func TestLoad_EveryKey(t *testing.T) {
 		Audit: config.Audit{File: "-", Recordings: "recordings", Required: true, Jobs: "jobs"},
 		Limits: config.Limits{
 			Sessions: 3, Connections: 50, Unauthenticated: 6, Idle: 90 * time.Minute,
-			User: config.UserLimits{Connections: 4, Sessions: 7, Programs: 5, Logs: 8},
+			User: config.UserLimits{Connections: 4, Sessions: 7, Programs: 5, Logs: 8, Commands: 9},
+			Penalties: config.Penalties{
+				AuthFail: 6 * time.Second, Min: 20 * time.Second, Max: time.Minute,
+				Exempt: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")},
+			},
 		},
 		Metrics: config.Metrics{Bind: "127.0.0.1:9122"},
 		Raw:     config.Raw{User: "nomad", Allow: []string{"job status", "node"}},
@@ -126,7 +131,11 @@ func TestLoad_Defaults(t *testing.T) {
 		Docker:  config.Docker{Exec: "auto"},
 		Limits: config.Limits{
 			Sessions: 10, Connections: 500, Unauthenticated: 100, Idle: time.Hour,
-			User: config.UserLimits{Connections: 20, Sessions: 40, Programs: 20, Logs: 100},
+			User: config.UserLimits{Connections: 20, Sessions: 40, Programs: 20, Logs: 100, Commands: 6000},
+			Penalties: config.Penalties{
+				AuthFail: 5 * time.Second, Min: 15 * time.Second, Max: 10 * time.Minute,
+				Exempt: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")},
+			},
 		},
 		Raw:  config.Raw{User: "nobody"},
 		Auth: config.Auth{Principals: map[string][]string{}},

@@ -7,7 +7,6 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"time"
 
 	"nomadctld/internal/dockerhost"
 )
@@ -127,38 +126,6 @@ func (l *loader) audit(t *table) Audit {
 			"%s is true, but audit.file is not set, so events would only go to standard error", required.path())
 	}
 	return a
-}
-
-// limits reads [limits].
-func (l *loader) limits(t *table) Limits {
-	defer t.reportUnknownKeys()
-	lim := Limits{
-		Sessions:        t.number("sessions", defaultSessions),
-		Connections:     t.number("connections", defaultConnections),
-		Unauthenticated: t.number("unauthenticated", defaultUnauthenticated),
-		Idle:            defaultIdle,
-		User:            l.userLimits(t.sub("user")),
-	}
-	if v := t.text("idle", `idle = "30m"`); v.ok && v.text != "" {
-		d, err := time.ParseDuration(v.text)
-		if err != nil || d < 0 {
-			l.errorf(v.at, `write a number with a unit, such as idle = "30m", or "0s" for no timeout`,
-				"%s is not a duration: %s", v.name, quote(v.text))
-		}
-		lim.Idle = d
-	}
-	return lim
-}
-
-// userLimits reads [limits.user].
-func (l *loader) userLimits(t *table) UserLimits {
-	defer t.reportUnknownKeys()
-	return UserLimits{
-		Connections: t.number("connections", defaultUserConnections),
-		Sessions:    t.number("sessions", defaultUserSessions),
-		Programs:    t.number("programs", defaultUserPrograms),
-		Logs:        t.number("logs", defaultUserLogs),
-	}
 }
 
 // raw reads [raw].

@@ -43,6 +43,7 @@ func auditRequest(log *audit.Log, required bool, aliases map[string]string) Midd
 					event.ExitCode, event.Error = 1, "panic"
 				}
 				log.Record(event)
+				req.Event.Decision = event.Decision // for countRequests
 			}()
 			err = next(ctx, req)
 			panicked = false

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"nomadctld/acl"
-	"nomadctld/backends"
 )
 
 // authenticate finds the user of the authenticated key or certificate, and refuses the command if LimitErr is set. It
@@ -26,7 +25,7 @@ func authenticate(users *acl.Directory, tiers []acl.Tier) Middleware {
 				req.Event.Decision = RefusalDecision(req.Session.LimitErr)
 				return req.Session.LimitErr
 			}
-			return next(backends.WithUser(ctx, login.User.Login), req)
+			return next(withUser(ctx, login.User), req)
 		}
 	}
 }

@@ -62,7 +62,8 @@ func (m *resultSlots) acquire(ctx context.Context, user string) (release func(),
 	case <-timer.C:
 		forget()
 		return nil, Exit(CodeTryLater, fmt.Errorf(
-			"%d of your commands are still running or their output has not been read; try again later", maxResults))
+			"%d of your commands are still running or their output has not been read; try again when one has finished",
+			maxResults))
 	case <-ctx.Done():
 		forget()
 		return nil, context.Cause(ctx)

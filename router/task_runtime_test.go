@@ -193,7 +193,7 @@ func TestTaskRuntime_UserQuota(t *testing.T) {
 	nomad := &fakeRuntime{}
 	r := &RuntimeSelector{
 		Table: runtimeTable(nil, nomad), Only: "nomad",
-		ProgramQuota: NewQuota("programs", 1), LogQuota: NewQuota("logs", 1),
+		ProgramQuota: NewQuota("programs", 1, nil), LogQuota: NewQuota("logs", 1, nil),
 		ClusterOf: func(tier string) string {
 			if tier == "backup" {
 				return "production"

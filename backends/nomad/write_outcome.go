@@ -97,8 +97,8 @@ func (c *Client) explainRejection(ctx context.Context, w writeRequest, err error
 	var response api.UnexpectedResponseError
 	switch isResponse := errors.As(err, &response) && response.HasStatusCode(); {
 	case !isResponse && errors.Is(err, context.DeadlineExceeded): // no connection was free: dialing has a shorter timeout
-		return fmt.Errorf("%w from Nomad, because too many changes to this cluster are in progress through the gateway; "+
-			"nothing was done, retry later", backends.ErrUnreachable)
+		return limitedError{fmt.Errorf("%w from Nomad, because too many changes to this cluster are in progress through "+
+			"the gateway; nothing was done, retry in a minute", backends.ErrUnreachable)}
 	case !isResponse:
 		return fmt.Errorf("%w; nothing was done", explain(err))
 	}
@@ -141,3 +141,9 @@ func cleanMessage(body string) string {
 	}
 	return firstLine(strings.Join(items, "; "))
 }
+
+// limitedError is an error that is also backends.ErrLimitReached, without its text.
+type limitedError struct{ error }
+
+func (e limitedError) Unwrap() error        { return e.error }
+func (e limitedError) Is(target error) bool { return target == backends.ErrLimitReached }

@@ -318,6 +318,7 @@ func TestWrite_SlowNodesDoNotBlockServers(t *testing.T) {
 	clients["b"].timeouts.nodeResponse = 20 * time.Millisecond
 	err = clients["b"].RestartTask(context.Background(), fakeAllocation, "")
 	if err == nil || errors.Is(err, backends.ErrOutcomeUnknown) || !strings.Contains(err.Error(), "too many changes") ||
+		!errors.Is(err, backends.ErrUnreachable) || !errors.Is(err, backends.ErrLimitReached) ||
 		len(arrived) > 0 {
 		t.Errorf("restart above the limit: got %v, want too many changes and nothing done", err)
 	}

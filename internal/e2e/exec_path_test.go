@@ -41,16 +41,19 @@ var execPaths = map[string]func(t *testing.T) execPath{
 		allocation := newAllocation()
 		cluster.Sim.AddJob(boxJob(nomadsim.Task{Name: "box", Driver: "docker"}, allocation))
 		dockertest.RunTask(t, cluster.Sim, allocation, "box", docker.Config{Cmd: []string{"sleep", "3600"}})
-		settings := fmt.Sprintf("docker.host = %q\n", host)
+		settings := fmt.Sprintf("docker.host = %q\n", host) + manyCommands
 		return execPath{gatewaytest.Start(t, cluster.URL, settings), "docker", cluster.Sim, cluster.URL, settings}
 	},
 	"nomad": func(t *testing.T) execPath {
 		cluster := nomadtest.Simulated(t)
 		cluster.Sim.AddJob(boxJob(nomadsim.Task{Name: "box", Driver: "raw_exec", Command: []string{"sleep", "3600"}},
 			newAllocation()))
-		return execPath{gatewaytest.Start(t, cluster.URL, ""), "nomad", cluster.Sim, cluster.URL, ""}
+		return execPath{gatewaytest.Start(t, cluster.URL, manyCommands), "nomad", cluster.Sim, cluster.URL, manyCommands}
 	},
 }
+
+// manyCommands is a setting for tests that run thousands of programs.
+const manyCommands = "limits.user.commands = 1000000\n"
 
 func boxJob(task nomadsim.Task, allocation string) nomadsim.Job {
 	return nomadsim.Job{ID: "p-team1-box", Groups: []nomadsim.Group{{

@@ -198,6 +198,17 @@ func TestLogs_JobIsMergedByTime(t *testing.T) {
 	if len(times) != 8 || !slices.IsSorted(times) {
 		t.Errorf("the times are not sorted: %s", timed)
 	}
+	tail, followed := g.SSH("wim", "tail p-team1-turns"), new(testenv.Buffer)
+	tail.Stdout = followed
+	if err := tail.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer tail.Wait()
+	defer tail.Process.Kill()
+	testenv.Eventually(t, "tail prints all lines", func() bool { return strings.Count(followed.String(), "\n") == 9 })
+	if followed.String() != string(out) {
+		t.Errorf("tail: got %s, want %s", followed, out)
+	}
 }
 
 // TestLogs_PreviousRun reads what the task wrote before its current container.

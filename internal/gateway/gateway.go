@@ -63,11 +63,7 @@ func (g *Gateway) newGeneration(p *parts) *generation {
 	}}
 	next.settings = sshd.Settings{
 		HostKeys: p.hostKeys, Users: next.requests.Users, Handler: next.requests.Handler(),
-		Limits: sshd.Limits{
-			Sessions: c.Limits.Sessions, Connections: c.Limits.Connections,
-			Unauthenticated: c.Limits.Unauthenticated, IdleTimeout: c.Limits.Idle,
-			User: sshd.UserLimits{Connections: c.Limits.User.Connections, Sessions: c.Limits.User.Sessions},
-		},
+		Limits: sshLimits(c),
 	}
 	return next
 }

@@ -73,17 +73,21 @@ func TestMetrics_RealTraffic(t *testing.T) {
 	t.Parallel()
 	g := gatewaytest.Start(t, nomadtest.Simulated(t).URL, monitored+`
 alias.mine = "ps p-team1"
+users.far = { prefix = ["team1"], from = ["192.0.2.0/24"], key = "$KEY" }
 `)
 	client := g.Dial(t, "ann")
 	for _, line := range []string{
-		"ps", "mine", "ps --json", "info p-team1-versions", "stop p-team2-secret", "no-such-command 1234", "ps --bad-flag",
+		"ps", "mine", "ps --json", "info p-team1-versions", "status p-team1-web",
+		"stop p-team2-secret", "no-such-command 1234", "ps --bad-flag",
 		"'unclosed",
 	} {
 		gatewaytest.RunLine(t, client, line)
 	}
-	if conn, err := g.TryDial("evilname", "ann"); err == nil {
-		conn.Close()
-		t.Fatal("evilname logged in")
+	for _, login := range []string{"evilname", "far"} { // only far has that key
+		if conn, err := g.TryDial(login, "wim"); err == nil {
+			conn.Close()
+			t.Fatal(login + " logged in")
+		}
 	}
 	session, err := client.NewSession()
 	if err != nil {
@@ -104,14 +108,16 @@ alias.mine = "ps p-team1"
 		{3, "nomadctld_commands_total", []string{"command=ps", "decision=allowed"}},
 		{1, "nomadctld_commands_total", []string{"command=ps", "decision=invalid"}},
 		{1, "nomadctld_commands_total", []string{"command=info", "decision=allowed"}},
+		{1, "nomadctld_commands_total", []string{"command=status", "decision=failed"}}, // ambiguous
 		{1, "nomadctld_commands_total", []string{"command=stop", "decision=denied"}},
 		{2, "nomadctld_commands_total", []string{"command=unknown", "decision=invalid"}},
 		{4, "nomadctld_command_duration_seconds", []string{"command=ps"}},
 		{0, "nomadctld_sessions", []string{"command=info"}},
 		{1, "nomadctld_logins_total", nil},
 		{1, "nomadctld_login_failures_total", []string{"reason=unknown_key"}},
-		{1, "nomadctld_login_failures_total", nil},
-		{2, "nomadctld_ssh_connections_total", nil},
+		{1, "nomadctld_login_failures_total", []string{"reason=refused_key"}},
+		{2, "nomadctld_login_failures_total", nil},
+		{3, "nomadctld_ssh_connections_total", nil},
 		{1, "nomadctld_ssh_connections", []string{"state=authenticated"}},
 		{0, "nomadctld_ssh_connections", []string{"state=unauthenticated"}},
 		{34, "nomadctld_nomad_slots", []string{"tier=production", "kind=read"}},
@@ -144,8 +150,8 @@ func checkLabels(t *testing.T, families map[string]*dto.MetricFamily) {
 		"kind": {"read", "change", "node_change", "program", "log", "signal"},
 		"code": {"2xx", "3xx", "4xx", "5xx", "canceled", "error"},
 		"reason": {
-			"limit", "displaced", "no_handshake", "no_common_algorithm", "no_key_offered", "unknown_key", "not_signed",
-			"forged_signature",
+			"limit", "displaced", "penalty", "no_handshake", "no_common_algorithm", "no_key_offered", "unknown_key",
+			"refused_key", "not_signed", "forged_signature",
 		},
 	}
 	own := 0

@@ -17,6 +17,8 @@ import (
 func newRuntimes(
 	c *config.Config, clients map[string]*nomad.Client, containers *docker.Docker, earlier *router.RuntimeSelector,
 ) (*router.RuntimeSelector, error) {
+	programs := groupLimits(c, func(l config.UserLimits) int { return l.Programs })
+	logs := groupLimits(c, func(l config.UserLimits) int { return l.Logs })
 	s := &router.RuntimeSelector{
 		Table: []router.RuntimeEntry{
 			{
@@ -26,14 +28,14 @@ func newRuntimes(
 			{Name: "nomad", Title: "Nomad", Runtime: func(tier string) backends.Runtime { return clients[tier] }},
 		},
 		RefusedDrivers: c.Docker.Refuse,
-		ProgramQuota:   router.NewQuota("programs", c.Limits.User.Programs),
-		LogQuota:       router.NewQuota("logs", c.Limits.User.Logs),
+		ProgramQuota:   router.NewQuota("programs", c.Limits.User.Programs, programs),
+		LogQuota:       router.NewQuota("logs", c.Limits.User.Logs, logs),
 		ClusterOf:      clusterOf(c.Tiers),
 	}
 	if earlier != nil {
 		s.Continue(earlier)
-		s.ProgramQuota = earlier.ProgramQuota.WithLimit(c.Limits.User.Programs)
-		s.LogQuota = earlier.LogQuota.WithLimit(c.Limits.User.Logs)
+		s.ProgramQuota = earlier.ProgramQuota.WithLimits(c.Limits.User.Programs, programs)
+		s.LogQuota = earlier.LogQuota.WithLimits(c.Limits.User.Logs, logs)
 	}
 	if c.Docker.Exec != config.ExecAuto {
 		s.Only = c.Docker.Exec

@@ -31,7 +31,8 @@ type streamKey struct {
 }
 
 // errTooManyStreams is returned to a viewer who would exceed maxStreams.
-var errTooManyStreams = fmt.Errorf("%w: %d logs are being followed", backends.ErrLimitReached, maxStreams)
+var errTooManyStreams = fmt.Errorf("%w: %d logs are being followed; stop one, or retry in a minute",
+	backends.ErrLimitReached, maxStreams)
 
 // Follow calls each with the selected chunks of a log until the log or ctx ends. If ctx ends, it returns the cause.
 // The first viewer starts the stream, and it runs until the last viewer leaves. A viewer who wants older lines than

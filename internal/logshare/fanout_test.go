@@ -625,3 +625,33 @@ func TestFanout_CatchUpWaitsForViewer(t *testing.T) {
 		})
 	}
 }
+
+// TestFanout_PreferTimes checks that the lines of a viewer who prefers times are not joined.
+func TestFanout_PreferTimes(t *testing.T) {
+	for prefers, want := range map[bool]int{true: 3, false: 1} {
+		synctest.Test(t, func(t *testing.T) {
+			f, s := new(Fanout), newSource()
+			q := backends.LogQuery{Stdout: true, Stderr: true, Lines: -1, Follow: true, PreferTimes: prefers}
+			v := newTestViewerWithQuery(f, s, q)
+			s.chunks <- backends.LogChunk{CaughtUp: true}
+			synctest.Wait() // the viewer has the first chunk, and the others are read together
+			for i := range 3 {
+				s.chunks <- backends.LogChunk{Time: time.Unix(int64(i), 0), Data: []byte("x\n")}
+			}
+			close(s.chunks)
+			synctest.Wait()
+			<-v.got
+			var got []backends.LogChunk
+			for len(v.ended) == 0 {
+				select {
+				case c := <-v.got:
+					got = append(got, c)
+				case <-time.After(time.Second):
+				}
+			}
+			if len(got) != want || prefers && !got[1].Time.Equal(time.Unix(1, 0)) {
+				t.Errorf("prefers times %v: got %v", prefers, got)
+			}
+		})
+	}
+}

@@ -64,6 +64,7 @@ nomadctld_login_failures_total{reason="no_common_algorithm"} 0
 nomadctld_login_failures_total{reason="no_handshake"} 0
 nomadctld_login_failures_total{reason="no_key_offered"} 0
 nomadctld_login_failures_total{reason="not_signed"} 0
+nomadctld_login_failures_total{reason="refused_key"} 0
 nomadctld_login_failures_total{reason="unknown_key"} 1
 # HELP nomadctld_logins_total Connections that have proven a key of a user.
 # TYPE nomadctld_logins_total counter
@@ -89,6 +90,7 @@ nomadctld_ssh_connections{state="unauthenticated"} 2
 # TYPE nomadctld_ssh_connections_refused_total counter
 nomadctld_ssh_connections_refused_total{reason="displaced"} 1
 nomadctld_ssh_connections_refused_total{reason="limit"} 0
+nomadctld_ssh_connections_refused_total{reason="penalty"} 0
 `
 	var names []string
 	for line := range strings.Lines(want) {

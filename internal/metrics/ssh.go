@@ -20,6 +20,7 @@ type RefusalReason string
 const (
 	RefusedByLimit RefusalReason = "limit"     // limits.connections
 	Displaced      RefusalReason = "displaced" // a newer connection took its slot: limits.unauthenticated
+	Penalized      RefusalReason = "penalty"   // logins from its address failed: limits.penalties
 )
 
 // LoginFailureReason is the reason why a connection ended without a login. It is never a text from the client.
@@ -31,6 +32,7 @@ const (
 	NoCommonAlgorithm LoginFailureReason = "no_common_algorithm" // key exchange, cipher or MAC
 	NoKeyOffered      LoginFailureReason = "no_key_offered"      // an SSH client that offered no key
 	UnknownKey        LoginFailureReason = "unknown_key"         // no user has that login and one of the offered keys
+	RefusedKey        LoginFailureReason = "refused_key"         // a certificate, or a key that may not be used here
 	NotSigned         LoginFailureReason = "not_signed"          // a user's key was offered, but nothing was signed
 	ForgedSignature   LoginFailureReason = "forged_signature"    // a user's key was offered with a wrong signature
 	UserLimit         LoginFailureReason = "limit"               // the user has too many connections
@@ -38,7 +40,7 @@ const (
 
 // LoginFailureReasons has every reason.
 var LoginFailureReasons = []LoginFailureReason{
-	NoHandshake, NoCommonAlgorithm, NoKeyOffered, UnknownKey, NotSigned, ForgedSignature, UserLimit,
+	NoHandshake, NoCommonAlgorithm, NoKeyOffered, UnknownKey, RefusedKey, NotSigned, ForgedSignature, UserLimit,
 }
 
 // ConnectionRefused counts a connection that was closed before the login.

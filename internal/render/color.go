@@ -4,8 +4,6 @@ import (
 	"hash/fnv"
 	"io"
 	"strings"
-
-	"github.com/mattn/go-runewidth"
 )
 
 // Color is a text color on a terminal. The zero value is the terminal's default color.
@@ -53,12 +51,4 @@ func (s Style) Colorize(c Color, text string) string {
 		return text
 	}
 	return c.wrap(text)
-}
-
-// Truncate cuts text to the width of the terminal minus indent columns.
-func (s Style) Truncate(text string, indent int) string {
-	if s.Width == 0 {
-		return text
-	}
-	return runewidth.Truncate(text, max(s.Width-indent, 1), "…")
 }

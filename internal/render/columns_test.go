@@ -95,3 +95,11 @@ func TestShorten(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 }
+
+func TestColumns_StateColors(t *testing.T) {
+	var b strings.Builder
+	Columns(&b, [][]string{{"ID", "Status", "Age"}, {"a", "failed", "1h"}}, Style{Color: true})
+	if want := "ID  Status  Age\na   " + string(Bad) + "failed\x1b[0m  1h\n"; b.String() != want {
+		t.Errorf("got %q, want %q", b.String(), want)
+	}
+}

@@ -70,10 +70,11 @@ func (s *Server) verifiedKeyCallback(
 		err = errNoSuchUser
 		defer s.recoverPanic("login", meta.RemoteAddr().String())
 		wire := string(key.Marshal())
-		if _, err := s.current().Users.Find(s.newProof(meta, wire)); err != nil {
+		login, refused := s.current().Users.Find(s.newProof(meta, wire))
+		if refused != nil {
 			return nil, errNoSuchUser
 		}
-		if !s.addLogin(c, meta.User()) {
+		if !s.addLogin(c, login.User) {
 			return nil, errTooManyConnections
 		}
 		perms = &gossh.Permissions{Extensions: map[string]string{provenLogin: meta.User(), provenKey: wire}}

@@ -32,6 +32,8 @@ type connection struct {
 	sessions        atomic.Int32                 // open, including those that will be refused
 	sessionCount    atomic.Int32                 // opened so far
 	authenticated   atomic.Bool                  // the client has proven a key
+	displaced       atomic.Bool                  // the gateway has closed it in favour of a newer one
+	timedOut        atomic.Bool                  // the deadline has closed it
 	unansweredBytes atomic.Int32                 // bytes read since the gateway last wrote
 	backlog         *inputBacklog                // of all connections
 	meter           atomic.Pointer[backlogMeter] // nil until the client has logged in
@@ -50,6 +52,7 @@ type connection struct {
 	idle            *time.Timer // nil: no idle timeout
 	channels        map[*channel]struct{}
 	owner           string         // login with the proven key
+	subjects        []subject      // for which the connection and its sessions are counted; nil before the login
 	firstLogin      string         // login of the first attempt
 	refusedAttempts []loginAttempt // logins and keys that were refused
 	acceptedAttempt *loginAttempt  // the last login and key that the client may prove
@@ -75,7 +78,10 @@ func newConnection(conn net.Conn, limits Limits) *connection {
 	}
 	c.mu.Lock() // the timer may fire at once
 	defer c.mu.Unlock()
-	c.deadline = time.AfterFunc(min(limits.GreetingTimeout, limits.HandshakeTimeout), func() { c.Close() })
+	c.deadline = time.AfterFunc(min(limits.GreetingTimeout, limits.HandshakeTimeout), func() {
+		c.timedOut.Store(true)
+		c.Close()
+	})
 	return c
 }
 
@@ -94,10 +100,10 @@ func (c *connection) extendHandshake() {
 
 // markAuthenticated assigns the connection to a user and ends the handshake timeout. The client must start a command
 // before FirstCommandTimeout.
-func (c *connection) markAuthenticated(login string) {
+func (c *connection) markAuthenticated(login string, subjects []subject) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.owner = login
+	c.owner, c.subjects = login, subjects
 	c.meter.Store(newBacklogMeter(c.backlog, login))
 	c.authenticated.Store(true)
 	if c.closed {
@@ -110,11 +116,11 @@ func (c *connection) markAuthenticated(login string) {
 	}
 }
 
-// user returns the login whose key was proven, or "".
-func (c *connection) user() string {
+// countedFor returns the user and the prefix groups for which the connection is counted, or nil before the login.
+func (c *connection) countedFor() []subject {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.owner
+	return c.subjects
 }
 
 // refuseSessions makes all commands on this connection fail with the error why. The connection is closed after a

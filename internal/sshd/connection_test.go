@@ -106,7 +106,7 @@ func authenticatedConnection(limits Limits) (c *connection, closed func() bool) 
 	limits.setDefaults()
 	server, client := net.Pipe()
 	c = newConnection(server, limits)
-	c.markAuthenticated("ann")
+	c.markAuthenticated("ann", nil)
 	disconnected := make(chan struct{})
 	go func() {
 		io.Copy(io.Discard, client)

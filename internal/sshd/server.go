@@ -37,10 +37,12 @@ type Server struct {
 	admission  *admission
 	loginLog   loginLog
 	backlog    *inputBacklog
+	rates      commandRates
+	penalties  penalties
 
 	mu    sync.Mutex // guards the fields below
 	conns map[*connection]struct{}
-	usage map[string]*userUsage // by login
+	usage map[subject]*usage
 
 	listener net.Listener  // set by Serve
 	draining bool          // Drain was called
@@ -54,7 +56,7 @@ type Server struct {
 func (s *Server) Serve(ctx context.Context, l net.Listener, grace time.Duration) error {
 	s.backlog = newInputBacklog()
 	s.mu.Lock() // the exported methods may be called before Serve
-	s.conns, s.usage, s.listener = map[*connection]struct{}{}, map[string]*userUsage{}, l
+	s.conns, s.usage, s.listener = map[*connection]struct{}{}, map[subject]*usage{}, l
 	s.admission = newAdmission(s.current().Limits.Unauthenticated)
 	if s.draining {
 		l.Close()
@@ -130,6 +132,10 @@ func (s *Server) admit(conn net.Conn) {
 	limits := s.current().Limits
 	c := newConnection(conn, limits)
 	c.backlog = s.backlog
+	if s.isPenalized(c) {
+		s.loginLog.refusePenalized(c)
+		return
+	}
 	s.mu.Lock()
 	full := s.loginCount() >= limits.Connections
 	if !full {
@@ -143,6 +149,7 @@ func (s *Server) admit(conn net.Conn) {
 	}
 	login := s.admission.arrive(c.network, func() {
 		if !c.authenticated.Load() {
+			c.displaced.Store(true)
 			s.loginLog.closeDisplaced(c)
 		}
 	})
@@ -196,6 +203,7 @@ func (s *Server) handshake(
 	client, init, err := c.exchangeVersions()
 	if err != nil {
 		s.Metrics.LoginFailed(metrics.NoHandshake)
+		s.penalize(c, metrics.NoHandshake)
 		return nil, nil, nil, err
 	}
 	ciphers := offeredCiphers(gossh.SupportedAlgorithms().Ciphers, client, init)

@@ -27,7 +27,8 @@ func (s *Server) session(ctx context.Context, c *connection, conn *gossh.ServerC
 		if open > 2*c.limits.Sessions+10 {
 			c.Close()
 		}
-		newChannel.Reject(gossh.ResourceShortage, "too many sessions on one connection")
+		newChannel.Reject(gossh.ResourceShortage,
+			"too many sessions on one connection (limits.sessions): close one, or connect again")
 		return
 	}
 	ch := &channel{
@@ -110,7 +111,7 @@ func (s *Server) runCommand(ch *channel, req *router.Request) (err error) {
 	}
 	req.Session.Login, req.Session.Key = login, key
 	req.Session.Fingerprint, req.Session.Certificate = describeKey(key)
-	leave, refused := s.acquireSession(ch.conn, login)
+	leave, refused := s.acquireSession(ch.conn)
 	defer leave()
 	req.Session.LimitErr = refused
 	return s.current().Handler(ch.ctx, req)

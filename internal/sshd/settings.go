@@ -31,12 +31,17 @@ type Limits struct {
 	KeepaliveInterval   time.Duration // between keepalives [30s]; one unanswered for three intervals closes the connection
 	IdleTimeout         time.Duration // without input or output; not while a command without terminal runs; 0: never
 	StopGrace           time.Duration // for canceled commands when the server stops; killing a program takes 10 s [12s]
+
+	Penalties PenaltyLimits
+	Groups    map[string]UserLimits // by prefix group: for all its users together
 }
 
-// UserLimits bounds the resources of one user, over all of the user's connections.
+// UserLimits bounds the resources of one user or prefix group, over all connections. 0 means no limit, except for the
+// connections and sessions of a user.
 type UserLimits struct {
 	Connections int
 	Sessions    int // running commands
+	Commands    int // that start within a minute
 }
 
 // setDefaults replaces zero values by the defaults.

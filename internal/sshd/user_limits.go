@@ -3,12 +3,44 @@ package sshd
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"time"
 
+	"nomadctld/acl"
 	"nomadctld/router"
 )
 
-// userUsage counts the open connections and running sessions of a user. Guarded by Server.mu.
-type userUsage struct{ connections, sessions int }
+// subject is a user or a prefix group, for which connections, sessions and commands are counted.
+type subject struct{ kind, name string }
+
+const (
+	userKind  = "user"
+	groupKind = "prefix group"
+)
+
+func (s subject) String() string { return s.kind + " " + s.name }
+
+// subjectsOf returns a user and the user's prefix groups.
+func subjectsOf(u acl.User) []subject {
+	all := []subject{{userKind, u.Login}}
+	for _, g := range u.Groups {
+		if s := (subject{groupKind, g.Name}); !slices.Contains(all, s) { // a certificate may grant it again
+			all = append(all, s)
+		}
+	}
+	return all
+}
+
+// of returns the limits of a subject.
+func (l Limits) of(s subject) UserLimits {
+	if s.kind == groupKind {
+		return l.Groups[s.name]
+	}
+	return l.User
+}
+
+// usage counts the open connections and running sessions of a subject. Guarded by Server.mu.
+type usage struct{ connections, sessions int }
 
 // errTooManyConnections fails a handshake. The client only sees that the login failed.
 var errTooManyConnections = errors.New("too many connections (limits.user.connections or limits.connections)")
@@ -18,8 +50,10 @@ const maxSpareConnections = 5
 
 // loginCount returns the number of connections that are logged in. The caller holds mu.
 func (s *Server) loginCount() (n int) {
-	for _, a := range s.usage {
-		n += a.connections
+	for subject, u := range s.usage {
+		if subject.kind == userKind {
+			n += u.connections
+		}
 	}
 	return n
 }
@@ -32,26 +66,35 @@ func (s *Server) Connections() (unauthenticated, authenticated int) {
 	return len(s.conns) - authenticated, authenticated
 }
 
-// addLogin counts an authenticated connection of a user. It returns false if the connection must be closed. A few
-// connections beyond the user's limit are accepted, so that their commands can report the limit.
-func (s *Server) addLogin(c *connection, login string) bool {
+// usageOf returns the counts of a subject. The caller holds mu.
+func (s *Server) usageOf(of subject) *usage {
+	u := s.usage[of]
+	if u == nil {
+		u = &usage{}
+		s.usage[of] = u
+	}
+	return u
+}
+
+// addLogin counts an authenticated connection. It returns false if the connection must be closed. A few connections
+// beyond a limit are accepted, so that their commands can report the limit.
+func (s *Server) addLogin(c *connection, user acl.User) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	a := s.usage[login]
-	if a == nil {
-		a = &userUsage{}
-	}
-	limits := s.current().Limits
-	limit := limits.User.Connections
-	if s.loginCount() >= limits.Connections || a.connections >= limit+maxSpareConnections {
+	limits, subjects := s.current().Limits, subjectsOf(user)
+	if s.loginCount() >= limits.Connections {
 		return false
 	}
-	a.connections++
-	s.usage[login] = a
-	c.markAuthenticated(login)
-	if a.connections > limit {
-		c.refuseSessions(tryLater("user %s has reached the limit of %d connections: close one, then try again",
-			login, limit))
+	if u := s.usage[subjects[0]]; u != nil && u.connections >= limits.User.Connections+maxSpareConnections {
+		return false
+	}
+	c.markAuthenticated(user.Login, subjects)
+	for _, of := range subjects {
+		u := s.usageOf(of)
+		u.connections++
+		if limit := limits.of(of).Connections; limit > 0 && u.connections > limit {
+			c.refuseSessions(tryLater("%s has reached the limit of %d connections: close one, then try again", of, limit))
+		}
 	}
 	return true
 }
@@ -61,56 +104,75 @@ func (s *Server) removeConnection(c *connection) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.conns, c)
-	if a := s.usage[c.user()]; a != nil {
-		a.connections--
-		s.forgetIfUnused(c.user())
+	for _, of := range c.countedFor() {
+		s.usage[of].connections--
+		s.forgetIfUnused(of)
 	}
 }
 
-// forgetIfUnused removes the counts of a user without connections and sessions. The caller holds mu.
-func (s *Server) forgetIfUnused(login string) {
-	if *s.usage[login] == (userUsage{}) {
-		delete(s.usage, login)
+// forgetIfUnused removes the counts of a subject without connections and sessions. The caller holds mu.
+func (s *Server) forgetIfUnused(of subject) {
+	if *s.usage[of] == (usage{}) {
+		delete(s.usage, of)
 	}
 }
 
-// acquireSession counts a session of a user, or returns the error of a limit. Call leave when the command has finished.
-func (s *Server) acquireSession(c *connection, login string) (leave func(), refused error) {
+// acquireSession counts a session of a connection, or returns the error of a limit. Call leave when the command has
+// finished.
+func (s *Server) acquireSession(c *connection) (leave func(), refused error) {
 	if why := c.sessionLimitError(); why != nil {
 		return func() {}, why
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.draining {
-		return func() {}, tryLater("the gateway will be stopped soon and accepts no new commands; connect again")
-	}
-	a := s.usage[login]
-	if a == nil { // the connection was closed
-		a = &userUsage{}
-		s.usage[login] = a
-	}
-	total := 0
-	for _, other := range s.usage {
-		total += other.sessions
-	}
-	limits := s.current().Limits
-	switch limit := limits.User.Sessions; {
-	case a.sessions >= limit:
-		refused = tryLater("user %s has reached the limit of %d sessions: close one, then try again", login, limit)
-	case total >= limits.AllSessions:
-		refused = tryLater("the gateway is busy with %d sessions: try again in a minute", total)
-	}
-	if refused != nil {
-		s.forgetIfUnused(login)
+	limits, subjects := s.current().Limits, c.countedFor()
+	if refused := s.sessionRefusal(limits, subjects); refused != nil {
 		return func() {}, refused
 	}
-	a.sessions++
+	for _, of := range subjects {
+		s.usageOf(of).sessions++ // absent if the connection was closed
+	}
 	return func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		a.sessions--
-		s.forgetIfUnused(login)
+		for _, of := range subjects {
+			s.usage[of].sessions--
+			s.forgetIfUnused(of)
+		}
 	}, nil
+}
+
+// sessionRefusal returns why a new session is refused, or nil. It counts the command. The caller holds mu.
+func (s *Server) sessionRefusal(limits Limits, subjects []subject) error {
+	if s.draining {
+		return tryLater("the gateway will be stopped soon and accepts no new commands; connect again")
+	}
+	total := 0
+	for of, u := range s.usage {
+		if of.kind == userKind {
+			total += u.sessions
+		}
+	}
+	for _, of := range subjects {
+		limit := limits.of(of).Sessions
+		if u := s.usage[of]; u != nil && limit > 0 && u.sessions >= limit {
+			return tryLater("%s has reached the limit of %d sessions: close one, then try again", of, limit)
+		}
+	}
+	if total >= limits.AllSessions {
+		return tryLater("the gateway is busy with %d sessions: try again in a minute", total)
+	}
+	over, wait := s.rates.take(subjects, func(of subject) int { return limits.of(of).Commands })
+	if wait > 0 {
+		return tryLater("%s has reached the limit of %d commands per minute: try again in %s", over,
+			limits.of(over).Commands, wholeSeconds(wait))
+	}
+	return nil
+}
+
+// wholeSeconds rounds a time to wait up to seconds.
+func wholeSeconds(wait time.Duration) time.Duration {
+	return (wait.Round(time.Millisecond) + time.Second - 1).Truncate(time.Second)
 }
 
 // tryLater returns an error with the exit code for limits.

@@ -4,11 +4,15 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"strconv"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	gossh "golang.org/x/crypto/ssh"
 
+	"nomadctld/acl"
 	"nomadctld/router"
 )
 
@@ -167,4 +171,112 @@ func TestUserLimits_NoLeaks(t *testing.T) {
 		defer s.mu.Unlock()
 		return len(s.usage) == 0 && len(s.conns) == 0
 	})
+}
+
+// TestLimits_CommandRate runs commands faster than the limit, on several connections.
+func TestLimits_CommandRate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := startSimulated(t, Limits{User: UserLimits{Commands: 30}}, refuseLimited(whoHandler))
+		for range 30 {
+			client := s.annsClient(t)
+			runLine(t, client, "x")
+			client.Close()
+		}
+		client := s.annsClient(t)
+		const want = "nomadctld: user ann has reached the limit of 30 commands per minute: try again in 2s"
+		wantRefused(t, client, want)
+		wantRefused(t, client, want) // a refused command does not count
+		s.wantAlive(t)               // bob
+		time.Sleep(2 * time.Second)
+		runLine(t, client, "x")
+		wantRefused(t, client, want)
+		time.Sleep(time.Minute)
+		for range 30 {
+			runLine(t, client, "x")
+		}
+		wantRefused(t, client, want)
+
+		settings := *s.current()
+		settings.Limits.User.Commands = 60
+		s.Apply(settings)
+		const wantHigher = "nomadctld: user ann has reached the limit of 60 commands per minute: try again in 1s"
+		wantRefused(t, client, wantHigher)
+		time.Sleep(time.Second)
+		runLine(t, client, "x")
+		wantRefused(t, client, wantHigher)
+	})
+}
+
+func TestCommandRates_FullOnesDeleted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var r commandRates
+		for i := range 10 * maxIdleRates {
+			r.take([]subject{{userKind, strconv.Itoa(i)}}, func(subject) int { return 600 })
+			time.Sleep(time.Millisecond)
+		}
+		if n := len(r.limiters); n > maxIdleRates {
+			t.Errorf("%d limiters are stored, want at most %d", n, maxIdleRates)
+		}
+	})
+}
+
+// TestLimits_Groups expects that the limits of a prefix group apply to all its users together, and to no other user.
+func TestLimits_Groups(t *testing.T) {
+	for name, tc := range map[string]struct {
+		limits  UserLimits
+		refused string
+	}{
+		"connections": {UserLimits{Connections: 1}, "1 connections: close one, then try again"},
+		"sessions":    {UserLimits{Sessions: 1}, "1 sessions: close one, then try again"},
+		"commands":    {UserLimits{Commands: 1}, "1 commands per minute: try again in 1m0s"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l := newMemoryListener()
+				limits := Limits{Groups: map[string]UserLimits{"team1": tc.limits}}
+				eve := newKey(t)
+				s := serveOn(t, l, l.dial, limits, refuseLimited(waitOrWho), func(s *Server) {
+					s.Settings.Users = acl.NewDirectory(acl.Rules{Accounts: []acl.Account{
+						groupAccount("ann", eve.PublicKey(), "team0", "team1"), groupAccount("eve", eve.PublicKey(), "team1"),
+						groupAccount("bob", eve.PublicKey(), "team0"),
+					}})
+				})
+				dial := func(login string) *gossh.Client {
+					client, err := s.dial(t, login, eve)
+					if err != nil {
+						t.Fatal(err)
+					}
+					return client
+				}
+				session, err := dial("ann").NewSession()
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := session.Start("wait"); err != nil {
+					t.Fatal(err)
+				}
+				synctest.Wait()
+				wantRefused(t, dial("eve"), "nomadctld: prefix group team1 has reached the limit of "+tc.refused)
+				runLine(t, dial("bob"), "x")
+			})
+		})
+	}
+}
+
+// waitOrWho waits until it is canceled if the line is "wait".
+func waitOrWho(ctx context.Context, req *router.Request) error {
+	if req.Session.Line == "wait" {
+		<-ctx.Done()
+	}
+	return whoHandler(ctx, req)
+}
+
+// groupAccount returns a user in prefix groups.
+func groupAccount(login string, key gossh.PublicKey, groups ...string) acl.Account {
+	account := newAccount(login, key)
+	account.User.Groups = nil
+	for _, name := range groups {
+		account.User.Groups = append(account.User.Groups, acl.Group{Name: name})
+	}
+	return account
 }

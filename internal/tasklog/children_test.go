@@ -72,6 +72,17 @@ func followImport(t *testing.T, all bool, children ...childJob) (*output, error)
 	view, out := newView(backends.Job{ID: "import", Parameterized: true}, nil, logs)
 	view.Children = all
 	err := view.Follow(t.Context(), &childCluster{start: time.Now(), stops: time.Minute, children: children})
+	for i, c := range children {
+		want := -1 // a child job that starts later is printed from its first line
+		if c.starts == 0 {
+			want = view.Query.Lines
+		}
+		for n, q := range logs[fmt.Sprint("e", i)].queries {
+			if n == 0 && q.Lines != want {
+				t.Errorf("%s: read %d lines, want %d", c.id, q.Lines, want)
+			}
+		}
+	}
 	return out, err
 }
 

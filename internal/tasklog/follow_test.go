@@ -362,6 +362,39 @@ func TestFollow_LogsCannotExist(t *testing.T) {
 	})
 }
 
+// TestFollow_Allocation checks that Follow returns when the selected allocation has finished, though the job runs, and
+// that it is an error if none of its tasks has a log.
+func TestFollow_Allocation(t *testing.T) {
+	for name, tc := range map[string]struct {
+		log  readFunc
+		want error
+	}{
+		"log":    {steps(lines("a\n"), caughtUp("c1"), pause(time.Second)), nil},
+		"no log": {fails(backends.ErrLogDisabled), ErrReported},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				selected, other := newTask(0, backends.StateRunning), newTask(1, backends.StateRunning)
+				view, out := newView(jobOf("running", selected, other), nil, map[string]*fakeLog{
+					"e0": logOf(tc.log, noNext), "e1": logOf(steps(lines("other\n"), noNext)),
+				})
+				view.Selected.Allocation = &selected.Allocation
+				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+				defer cancel()
+				err := view.Follow(ctx, newStates(func(elapsed time.Duration) (backends.Job, error) {
+					if elapsed < time.Minute {
+						return jobOf("running", selected, other), nil
+					}
+					return jobOf("running", newTask(0, backends.StateDead), other), nil
+				}))
+				if err != tc.want || strings.Contains(out.stdout.String(), "other") {
+					t.Errorf("got %v, %q, %q, want %v", err, &out.stdout, &out.stderr, tc.want)
+				}
+			})
+		})
+	}
+}
+
 func TestFollow_JobWithoutTasks(t *testing.T) {
 	for name, tc := range map[string]struct {
 		job  backends.Job

@@ -61,6 +61,28 @@ func TestFollow_SortsExistingLines(t *testing.T) {
 	})
 }
 
+// TestFollow_NotStarted checks that a task that has not started does not delay the lines of the others.
+func TestFollow_NotStarted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start, printedAt := time.Now(), time.Hour
+		running, pending := newTask(0, backends.StateRunning), newTask(1, "pending")
+		view, _ := newView(jobOf("running", running, pending), nil, map[string]*fakeLog{
+			"e0": logOf(steps(lines("a\n"), caughtUp("c0")), noNext), "e1": logOf(pause(time.Hour)),
+		})
+		view.AcquireMemory = func(context.Context) (func(), error) {
+			return func() { printedAt = time.Since(start) }, nil
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		_ = view.Follow(ctx, newStates(func(time.Duration) (backends.Job, error) {
+			return jobOf("running", running, pending), nil
+		}))
+		if printedAt >= historyTimeout {
+			t.Errorf("printed after %s", printedAt)
+		}
+	})
+}
+
 // TestFollow_LastMatches checks that tail --grep prints only the last matches of the existing log, and all later ones.
 func TestFollow_LastMatches(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

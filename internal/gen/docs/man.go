@@ -247,6 +247,8 @@ nomadctld \- an SSH gateway to Nomad
 .RB [ \-config
 .IR FILE ]
 .B check
+.RB [ \-\-as
+.IR USER ]
 .br
 .B nomadctld
 .RB [ \-config
@@ -275,12 +277,18 @@ is an SSH server. Its users list, inspect, exec into and change the jobs that th
 Nomad tokens stay on the gateway.
 .PP
 Without a command, it serves until SIGTERM or SIGINT. Then it accepts no new connections and gives running commands five
-seconds. After that it takes up to twelve more seconds to kill programs. A second SIGTERM or SIGINT stops it at once.
+seconds. After that it takes up to twelve more seconds to kill programs. A second SIGTERM or SIGINT stops it at once,
+with exit status 143 or 130. Every user gets a message with the time that is left.
 On SIGHUP, and when the configuration or a file that it names changes, it reloads the configuration. On SIGUSR1, it
 drains: it accepts no new connections and commands, and continues to serve what is running.
 .TP
 .B check
-Check the configuration. Each error is printed with its line and what to write instead.
+Check the configuration. Each error is printed with its line and what to write instead. If there is none, the
+fingerprints of the host keys are printed. With
+.BR \-\-as ,
+root checks with the rights of
+.I USER
+(a name, UID or UID:GID) and its groups, as the gateway will run.
 .TP
 .B health
 Check whether a gateway with this configuration responds on this machine, and print one line.
@@ -333,7 +341,7 @@ Name, keys and prefix groups of a user.
 Short names for command lines, access to tasks through Docker, the audit log, the nomad CLI, and limits.
 .TP
 .BR [auth] ", " [metrics]
-These are accepted but have no effect yet.
+Certificates and more keys of users, and the HTTP listener for metrics and health.
 `
 
 const serverRest = `.SH EXIT STATUS
