@@ -116,6 +116,7 @@ func TestFindCertificate(t *testing.T) {
 		{"empty source address", "ann", "ca", []string{"-O", "critical:source-address="}, "damaged or forged", nil},
 		{"unknown extension", "ann", "ca", []string{"-O", "extension:login@github.com=ann"}, "", []string{"team1"}},
 
+		{"the user's key as the CA", "bob", "b", []string{"-n", "bob"}, "is signed by an unknown CA, SHA256:", nil},
 		{"own CA, wrong principal", "dora", "other", []string{"-n", "ann"}, `"dora" is not a principal`, nil},
 		{"own CA, expired", "dora", "other", []string{"-n", "ci", "-V", "20260501:20260601"}, "expired at", nil},
 		{"own CA grants no principal groups", "dora", "other", []string{"-n", "ci,oncall"}, "", []string{"team1"}},
