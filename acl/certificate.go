@@ -29,15 +29,15 @@ const maxPrincipals = 256 // as in OpenSSH
 
 // findCertificate is Find for a certificate. It tries the CAs of all users, and then the CAs in the user's keys file.
 func (d *Directory) findCertificate(p Proof, cert *ssh.Certificate) (Login, error) {
-	ca := string(cert.SignatureKey.Marshal())
+	ca := cert.SignatureKey.Marshal()
 	var user Account
 	var ownCAs []authkeys.Options
 	account, exists := d.accounts[p.Login]
 	if exists {
-		user, ownCAs = account.Account, account.cas[ca]
+		user, ownCAs = account.Account, account.cas[string(ca)]
 	}
 	refused := fmt.Errorf("the certificate is signed by an unknown CA, %s", ssh.FingerprintSHA256(cert.SignatureKey))
-	if d.cas[ca] {
+	if d.cas[string(ca)] {
 		login, err := d.certificateLogin(p, cert, []string{p.Login})
 		switch {
 		case err != nil:
