@@ -116,6 +116,7 @@ func TestFindCertificate(t *testing.T) {
 		{"empty source address", "ann", "ca", []string{"-O", "critical:source-address="}, "damaged or forged", nil},
 		{"unknown extension", "ann", "ca", []string{"-O", "extension:login@github.com=ann"}, "", []string{"team1"}},
 
+		{"the user's key as the CA", "bob", "b", []string{"-n", "bob"}, "is signed by an unknown CA, SHA256:", nil},
 		{"own CA, wrong principal", "dora", "other", []string{"-n", "ann"}, `"dora" is not a principal`, nil},
 		{"own CA, expired", "dora", "other", []string{"-n", "ci", "-V", "20260501:20260601"}, "expired at", nil},
 		{"own CA grants no principal groups", "dora", "other", []string{"-n", "ci,oncall"}, "", []string{"team1"}},
@@ -168,7 +169,7 @@ func TestFindCertificate_Permits(t *testing.T) {
 		{"ann", "all", "", "", "", end},
 		{"ann", "none", "no permit-pty", "no permit-port-forwarding", "ps p-team1-web", end},
 		{"dora", "own", "no-pty in the keys file", "", "", time.Date(2026, 6, 1, 18, 0, 0, 0, time.UTC)},
-		{"eva", "command", "", "", "ps", end},
+		{"eva", "command", "", "may only run one command", "ps", end},
 	} {
 		login, err := d.Find(proof(tc.login, dir, tc.cert))
 		if err != nil {

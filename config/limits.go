@@ -1,6 +1,9 @@
 package config
 
-import "time"
+import (
+	"net/netip"
+	"time"
+)
 
 // Limits bounds the connections and sessions of clients.
 type Limits struct {
@@ -9,6 +12,15 @@ type Limits struct {
 	Unauthenticated int           // connections that have not completed the handshake
 	Idle            time.Duration // 0: no timeout
 	User            UserLimits    // [limits.user]
+	Penalties       Penalties     // [limits.penalties]
+}
+
+// Penalties slow down addresses from which logins fail.
+type Penalties struct {
+	AuthFail time.Duration // for a failed login
+	Min      time.Duration // no effect below it
+	Max      time.Duration // 0: no penalties
+	Exempt   []netip.Prefix
 }
 
 // UserLimits bounds what one user may have at the same time, or all users of a prefix group together. 0 in the limits
@@ -30,10 +42,11 @@ func (l *loader) limits(t *table) Limits {
 		Unauthenticated: t.number("unauthenticated", defaultUnauthenticated),
 		Idle:            l.timeout(t, "idle", defaultIdle, "30m"),
 		User:            l.userLimits(t.sub("user")),
+		Penalties:       l.penalties(t.sub("penalties")),
 	}
 }
 
-// timeout reads a duration. An absent or empty key is the default, and "0s" means no timeout.
+// timeout reads a duration. An absent or empty key is the default, and "0s" means none.
 func (l *loader) timeout(t *table, key string, defaultValue time.Duration, example string) time.Duration {
 	v := t.text(key, key+" = "+quote(example))
 	if !v.ok || v.text == "" {
@@ -41,7 +54,7 @@ func (l *loader) timeout(t *table, key string, defaultValue time.Duration, examp
 	}
 	d, err := time.ParseDuration(v.text)
 	if err != nil || d < 0 {
-		l.errorf(v.at, "write a number with a unit, such as "+key+" = "+quote(example)+`, or "0s" for no timeout`,
+		l.errorf(v.at, "write a number with a unit, such as "+key+" = "+quote(example)+`, or "0s" for none`,
 			"%s is not a duration: %s", v.name, quote(v.text))
 	}
 	return d
@@ -76,4 +89,27 @@ func (l *loader) groupLimits(t *table) UserLimits {
 		Logs:        number("logs", 2*defaultUserLogs),
 		Commands:    number("commands", 4*defaultUserCommands),
 	}
+}
+
+// penalties reads [limits.penalties].
+func (l *loader) penalties(t *table) Penalties {
+	defer t.reportUnknownKeys()
+	p := Penalties{
+		AuthFail: l.timeout(t, "authfail", defaultAuthFailPenalty, "5s"),
+		Min:      l.timeout(t, "min", defaultMinPenalty, "15s"),
+		Max:      l.timeout(t, "max", defaultMaxPenalty, "10m"),
+	}
+	exempt := t.texts("exempt", `exempt = ["10.0.0.0/8"]`)
+	if p.Exempt = l.networks(exempt); !exempt.given {
+		p.Exempt = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
+	}
+	n := t.find("max")
+	if n == nil {
+		n = t.find("min")
+	}
+	if n != nil && p.Max > 0 && p.Min >= p.Max {
+		l.errorf(n.at, `write a longer max or a shorter min, such as min = "15s"`,
+			"%s.min is %s, which is not shorter than max, %s, so there are no penalties", t.name, p.Min, p.Max)
+	}
+	return p
 }

@@ -18,6 +18,9 @@ const (
 	defaultUserPrograms    = 20
 	defaultUserLogs        = 100
 	defaultUserCommands    = 6000
+	defaultAuthFailPenalty = 5 * time.Second
+	defaultMinPenalty      = 15 * time.Second
+	defaultMaxPenalty      = 10 * time.Minute
 	defaultRawUser         = "nobody"
 )
 
@@ -270,6 +273,20 @@ var Reference = []Section{
 		{
 			fmt.Sprintf("commands = %d", defaultUserCommands), false,
 			"Commands that start within a minute. After a minute without commands, this many may start at once.",
+		},
+	}},
+	{Table: "limits.penalties", About: "Penalties for failed logins, as PerSourcePenalties of sshd. An address is an " +
+		"IPv4 address or an IPv6 /64. The examples are the defaults.", Keys: []Key{
+		{
+			`authfail = "5s"`, false,
+			"A failed login adds this time to the penalty of the client's address. A connection that offers no key adds 1 " +
+				"second, and one that times out before the login adds 10. The penalty decays by a second per second.",
+		},
+		{`min = "15s"`, false, "A penalty above this time has an effect: connections are refused until it has decayed."},
+		{`max = "10m"`, false, `The maximum penalty. "0s" means no penalties.`},
+		{
+			`exempt = ["127.0.0.0/8", "::1"]`, false,
+			"Networks and addresses without penalties, such as those of monitoring and of port forwards.",
 		},
 	}},
 	{Table: "raw", About: "The nomad binary, for users with the raw right.", Keys: []Key{

@@ -74,7 +74,7 @@ func (l *loader) networks(listed list) []netip.Prefix {
 	for _, v := range listed.items {
 		network, err := authkeys.ParseNetwork(v.text)
 		if err != nil {
-			l.errorf(v.at, `write networks such as from = ["10.0.0.0/8"]`, "%s %s: %s", v.name, err, quote(v.text))
+			l.errorf(v.at, `write a list of networks, such as ["10.0.0.0/8"]`, "%s %s: %s", v.name, err, quote(v.text))
 			continue
 		}
 		networks = append(networks, network)

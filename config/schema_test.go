@@ -59,6 +59,10 @@ func TestLoad_EveryKey(t *testing.T) {
 		Limits: config.Limits{
 			Sessions: 3, Connections: 50, Unauthenticated: 6, Idle: 90 * time.Minute,
 			User: config.UserLimits{Connections: 4, Sessions: 7, Programs: 5, Logs: 8, Commands: 9},
+			Penalties: config.Penalties{
+				AuthFail: 6 * time.Second, Min: 20 * time.Second, Max: time.Minute,
+				Exempt: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")},
+			},
 		},
 		Metrics: config.Metrics{Bind: "127.0.0.1:9122"},
 		Raw:     config.Raw{User: "nomad", Allow: []string{"job status", "node"}},
@@ -128,6 +132,10 @@ func TestLoad_Defaults(t *testing.T) {
 		Limits: config.Limits{
 			Sessions: 10, Connections: 500, Unauthenticated: 100, Idle: time.Hour,
 			User: config.UserLimits{Connections: 20, Sessions: 40, Programs: 20, Logs: 100, Commands: 6000},
+			Penalties: config.Penalties{
+				AuthFail: 5 * time.Second, Min: 15 * time.Second, Max: 10 * time.Minute,
+				Exempt: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")},
+			},
 		},
 		Raw:  config.Raw{User: "nobody"},
 		Auth: config.Auth{Principals: map[string][]string{}},

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"slices"
 
@@ -48,6 +49,19 @@ func aclRequire(require map[string][]string) map[string][]acl.Factor {
 		all[right] = slices.Compact(all[right])
 	}
 	return all
+}
+
+// checkRequire returns an error if a group requires a factor for a command that needs no right, because every user may
+// run it anyway.
+func checkRequire(groups map[string]config.Group) error {
+	for _, name := range slices.Sorted(maps.Keys(groups)) {
+		for _, right := range slices.Sorted(maps.Keys(groups[name].Require)) {
+			if right != "" && len(router.ExpandGrants([]string{right})) == 0 {
+				return fmt.Errorf("prefix.%s.require: every user may run %s, without any right", name, right)
+			}
+		}
+	}
+	return nil
 }
 
 func aclDirectory(c *config.Config) *acl.Directory {

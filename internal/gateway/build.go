@@ -80,6 +80,9 @@ func build(c *config.Config, log *slog.Logger, m *metrics.Recorder, earlier *par
 		}
 		p.writers[tier] = client
 	}
+	if err = checkRequire(c.Groups); err != nil {
+		return nil, err
+	}
 	if p.raw, err = newRaw(c); err != nil {
 		return nil, err
 	}

@@ -10,7 +10,8 @@ func sshLimits(c *config.Config) sshd.Limits {
 	limits := sshd.Limits{
 		Sessions: c.Limits.Sessions, Connections: c.Limits.Connections,
 		Unauthenticated: c.Limits.Unauthenticated, IdleTimeout: c.Limits.Idle,
-		User: sshUserLimits(c.Limits.User), Groups: map[string]sshd.UserLimits{},
+		User: sshUserLimits(c.Limits.User), Penalties: sshd.PenaltyLimits(c.Limits.Penalties),
+		Groups: map[string]sshd.UserLimits{},
 	}
 	for name, g := range c.Groups {
 		limits.Groups[name] = sshUserLimits(g.Limits)

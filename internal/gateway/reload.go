@@ -68,29 +68,26 @@ func (g *Gateway) reloadChanged() {
 	}
 }
 
-// load returns the parts that are built from the files now. It starts again if a file changes while it reads, because
-// the parts would belong to two configurations. The caller holds reloads.mu.
-func (g *Gateway) load() (*parts, error) {
-	const maxAttempts = 5
+// load returns the parts that are built from the files now. The caller holds reloads.mu.
+func (g *Gateway) load() (p *parts, err error) {
 	now := g.current.Load()
-	for range maxAttempts {
-		before := stampFiles(g.reloads.files)
+	var loaded fileStamps
+	g.reloads.files, loaded = loadUnchanged(g.reloads.files, func() []string {
 		c, diagnostics, files := config.LoadFiles(now.config.Path, Commands())
-		var p *parts
-		err := refusal(diagnostics)
+		p, err = nil, refusal(diagnostics)
 		if c != nil {
 			pending := keepStartSettings(c, now.config)
 			if p, err = build(c, g.log, g.Metrics, now.parts); err == nil {
 				p.pending, p.warnings = pending, diagnostics
 			}
 		}
-		g.reloads.files, g.reloads.loaded = files, stampFiles(files)
-		if g.reloads.loaded.equal(before) {
-			return p, err
-		}
+		return files
+	})
+	g.reloads.loaded = loaded
+	if loaded == nil {
+		return nil, errors.New("the files change all the time; reload when they are complete")
 	}
-	g.reloads.loaded = nil // try again when the files no longer change
-	return nil, errors.New("the files change all the time; reload when they are complete")
+	return p, err
 }
 
 // refusal returns a RefusedError with the diagnostics that are errors, or nil.

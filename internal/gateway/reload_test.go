@@ -44,6 +44,13 @@ func startTail(t *testing.T, g *gatewaytest.Gateway, user, job string) *follower
 	return f
 }
 
+// wait waits for the end of the command and returns its result.
+func (f *follower) wait(t *testing.T) error {
+	t.Helper()
+	testenv.Eventually(t, "the command ends", func() bool { return !f.isRunning() })
+	return <-f.ended
+}
+
 func (f *follower) isRunning() bool {
 	select {
 	case err := <-f.ended:
@@ -98,7 +105,7 @@ func TestReload_UserRemoved(t *testing.T) {
 	if err != nil || result.Stopped != 1 || !slices.Equal(result.Changes, changes) {
 		t.Errorf("got %+v, %v", result, err)
 	}
-	err = <-anns.ended
+	err = anns.wait(t)
 	const want = "nomadctld: your key is no longer accepted; ask the gateway's operator\n"
 	if exit := (*ssh.ExitError)(nil); !errors.As(err, &exit) || exit.ExitStatus() != 1 || anns.stderr.String() != want {
 		t.Errorf("the removed user: got %v, %q, want %q", err, anns.stderr.String(), want)
@@ -139,7 +146,7 @@ func TestReload_RightRemoved(t *testing.T) {
 	if _, err := g.Serving.Reload("test"); err != nil {
 		t.Fatal(err)
 	}
-	<-anns.ended
+	anns.wait(t)
 	const want = "nomadctld: you no longer have the right tail on p-team1-multi; ask the gateway's operator\n"
 	if anns.stderr.String() != want {
 		t.Errorf("got %q, want %q", anns.stderr.String(), want)
@@ -202,6 +209,9 @@ func TestReload_BindChanged(t *testing.T) {
 		!slices.Equal(result.Changes, []string{"general.bind changed", "limits added"}) {
 		t.Errorf("got %+v, %v", result, err)
 	}
+	if result, err := g.Serving.Reload("test"); err != nil || len(result.NeedRestart) != 1 || len(result.Changes) != 0 {
+		t.Errorf("again: got %+v, %v, want a setting that needs a restart, and no new change", result, err)
+	}
 	g.Dial(t, "ann")
 	if log := g.Log(t); !strings.Contains(log, `need a restart were not applied" settings=general.bind`) {
 		t.Errorf("logged %s", log)
@@ -239,7 +249,7 @@ func TestReload_TierMoved(t *testing.T) {
 	if _, err := g.Serving.Reload("test"); err != nil {
 		t.Fatal(err)
 	}
-	<-tail.ended
+	tail.wait(t)
 	const want = "nomadctld: tier production has another address now; run the command again\n"
 	if tail.stderr.String() != want {
 		t.Errorf("got %q, want %q", tail.stderr.String(), want)

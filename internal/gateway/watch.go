@@ -35,6 +35,21 @@ func (s fileStamps) equal(other fileStamps) bool {
 	})
 }
 
+// loadUnchanged calls load, which reads files and returns their paths, until no file has changed in the meantime:
+// otherwise what was read may belong to two versions. It returns the paths and the stamps of the files, or nil stamps
+// if they change all the time. files are those to expect.
+func loadUnchanged(files []string, load func() []string) ([]string, fileStamps) {
+	const maxAttempts = 5
+	for range maxAttempts {
+		before := stampFiles(files)
+		files = load()
+		if after := stampFiles(files); after.equal(before) {
+			return files, after
+		}
+	}
+	return files, nil
+}
+
 // watch calls reload when a file has changed and no file has changed for a whole interval since, until ctx ends.
 // watched returns the files, and their stamps at the last load. Without stamps, the files count as changed.
 func watch(ctx context.Context, watched func() ([]string, fileStamps), reload func()) {

@@ -10,6 +10,45 @@ import (
 	"time"
 )
 
+// TestLoadUnchanged replaces a file by renaming while it is read.
+func TestLoadUnchanged(t *testing.T) {
+	a, b := filepath.Join(t.TempDir(), "a"), filepath.Join(t.TempDir(), "b")
+	replace := func(path string) {
+		t.Helper()
+		if err := os.WriteFile(path+".new", []byte("x"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(path+".new", path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	replace(a)
+	for _, tc := range []struct {
+		name         string
+		changes      int // loads during which the file changes
+		loads        int // want
+		first, later []string
+		stable       bool
+	}{
+		{"nothing", 0, 1, []string{a}, []string{a}, true},
+		{"once", 1, 2, []string{a}, []string{a}, true},
+		{"twice", 2, 3, []string{a}, []string{a}, true},
+		{"all the time", 100, 5, []string{a}, []string{a}, false},
+		{"another file is named", 0, 2, []string{a}, []string{a, b}, true},
+	} {
+		loads := 0
+		files, stamps := loadUnchanged(tc.first, func() []string {
+			if loads++; loads <= tc.changes {
+				replace(a)
+			}
+			return tc.later
+		})
+		if loads != tc.loads || (stamps != nil) != tc.stable || len(files) != len(tc.later) {
+			t.Errorf("%s: got %d loads, stamps %v, want %d", tc.name, loads, stamps, tc.loads)
+		}
+	}
+}
+
 // TestWatch changes files in simulated time and counts the reloads.
 func TestWatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -76,14 +76,14 @@ func (l *List) hasKey(key ssh.PublicKey) bool {
 	return l.keys[string(wire)] || l.sha1[sha1.Sum(wire)] || l.sha256[sha256.Sum256(wire)]
 }
 
-// check returns why a certificate of the CA is revoked, or "". Like OpenSSH, it ignores the serial number 0, which
-// certificates have by default.
+// check returns why a certificate of the CA is revoked, or "". Certificates without a serial number have 0, which no
+// list contains.
 func (c *certificates) check(cert *ssh.Certificate) string {
 	switch {
 	case c == nil:
 	case c.keyIDs[cert.KeyId]:
 		return "the certificate's key ID is revoked"
-	case cert.Serial != 0 && c.hasSerial(cert.Serial):
+	case c.hasSerial(cert.Serial):
 		return fmt.Sprintf("the certificate's serial number %d is revoked", cert.Serial)
 	}
 	return ""

@@ -20,6 +20,7 @@ type RefusalReason string
 const (
 	RefusedByLimit RefusalReason = "limit"     // limits.connections
 	Displaced      RefusalReason = "displaced" // a newer connection took its slot: limits.unauthenticated
+	Penalized      RefusalReason = "penalty"   // logins from its address failed: limits.penalties
 )
 
 // LoginFailureReason is the reason why a connection ended without a login. It is never a text from the client.

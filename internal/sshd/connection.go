@@ -32,6 +32,8 @@ type connection struct {
 	sessions        atomic.Int32                 // open, including those that will be refused
 	sessionCount    atomic.Int32                 // opened so far
 	authenticated   atomic.Bool                  // the client has proven a key
+	displaced       atomic.Bool                  // the gateway has closed it in favour of a newer one
+	timedOut        atomic.Bool                  // the deadline has closed it
 	unansweredBytes atomic.Int32                 // bytes read since the gateway last wrote
 	backlog         *inputBacklog                // of all connections
 	meter           atomic.Pointer[backlogMeter] // nil until the client has logged in
@@ -76,7 +78,10 @@ func newConnection(conn net.Conn, limits Limits) *connection {
 	}
 	c.mu.Lock() // the timer may fire at once
 	defer c.mu.Unlock()
-	c.deadline = time.AfterFunc(min(limits.GreetingTimeout, limits.HandshakeTimeout), func() { c.Close() })
+	c.deadline = time.AfterFunc(min(limits.GreetingTimeout, limits.HandshakeTimeout), func() {
+		c.timedOut.Store(true)
+		c.Close()
+	})
 	return c
 }
 

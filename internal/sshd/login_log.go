@@ -22,7 +22,7 @@ import (
 type loginLog struct {
 	server *Server
 
-	noSlot, displacedConns, badHandshakes, failedLogins, forgedLogins *logThrottle
+	noSlot, penalized, displacedConns, badHandshakes, failedLogins, forgedLogins *logThrottle
 }
 
 func newLoginLog(s *Server) loginLog {
@@ -43,6 +43,7 @@ func newLoginLog(s *Server) loginLog {
 		}
 	}
 	l.noSlot = newLogThrottle(summary("connection refused"))
+	l.penalized = newLogThrottle(summary("connection refused after failed logins"))
 	l.displacedConns = newLogThrottle(summary("connection closed"))
 	l.badHandshakes = newLogThrottle(summary("handshake failed"))
 	l.failedLogins = newLogThrottle(audited("login failed"))
@@ -52,7 +53,9 @@ func newLoginLog(s *Server) loginLog {
 
 // flush reports the suppressed events so far.
 func (l *loginLog) flush() {
-	for _, t := range []*logThrottle{l.noSlot, l.displacedConns, l.badHandshakes, l.failedLogins, l.forgedLogins} {
+	for _, t := range []*logThrottle{
+		l.noSlot, l.penalized, l.displacedConns, l.badHandshakes, l.failedLogins, l.forgedLogins,
+	} {
 		t.flush()
 	}
 }
@@ -64,6 +67,19 @@ func (l *loginLog) recordNoSlot(c *connection) {
 		l.server.Log.Warn("connection refused",
 			"why", "too many connections (limits.connections)", "remote", c.remote())
 	}
+}
+
+// refusePenalized closes a connection whose network has a penalty. The client gets the line that sshd sends.
+func (l *loginLog) refusePenalized(c *connection) {
+	const line = "Not allowed at this time\r\n"
+	l.server.Metrics.ConnectionRefused(metrics.Penalized)
+	if l.penalized.allow(c.network) {
+		l.server.Log.Warn("connection refused", "why", "logins from this address failed (limits.penalties)",
+			"remote", c.remote(), "for", wholeSeconds(l.server.penalties.left(c.network)))
+	}
+	c.SetWriteDeadline(time.Now().Add(time.Second)) // the buffer of a new connection has room
+	io.WriteString(c.Conn, line)
+	c.Close()
 }
 
 // closeDisplaced closes a connection in favour of a newer one, and logs that.
@@ -81,7 +97,10 @@ func (l *loginLog) closeDisplaced(c *connection) {
 func (l *loginLog) recordFailure(c *connection, err error) {
 	tried, accepted := c.attempts()
 	reason := metrics.NoKeyOffered
-	defer func() { l.server.Metrics.LoginFailed(reason) }()
+	defer func() {
+		l.server.Metrics.LoginFailed(reason)
+		l.server.penalize(c, reason)
+	}()
 	var noCommon *gossh.AlgorithmNegotiationError
 	switch {
 	case accepted != nil && !c.authenticated.Load() && !isDisconnect(err):

@@ -37,10 +37,13 @@ func (l *memoryListener) Close() error {
 func (l *memoryListener) Addr() net.Addr { return addr("127.0.0.1:22") }
 
 // dial connects to the listener.
-func (l *memoryListener) dial() (net.Conn, error) {
+func (l *memoryListener) dial() (net.Conn, error) { return l.dialFrom("127.0.0.1:1000") }
+
+// dialFrom connects to the listener from an address and port.
+func (l *memoryListener) dialFrom(address string) (net.Conn, error) {
 	there, back := newMemoryPipe(), newMemoryPipe()
 	select {
-	case l.conns <- &memoryConn{in: there, out: back, remote: addr("127.0.0.1:1000")}:
+	case l.conns <- &memoryConn{in: there, out: back, remote: addr(address)}:
 		return &memoryConn{in: back, out: there, remote: l.Addr()}, nil
 	case <-l.closed:
 		return nil, net.ErrClosed

@@ -38,6 +38,7 @@ type Server struct {
 	loginLog   loginLog
 	backlog    *inputBacklog
 	rates      commandRates
+	penalties  penalties
 
 	mu    sync.Mutex // guards the fields below
 	conns map[*connection]struct{}
@@ -131,6 +132,10 @@ func (s *Server) admit(conn net.Conn) {
 	limits := s.current().Limits
 	c := newConnection(conn, limits)
 	c.backlog = s.backlog
+	if s.isPenalized(c) {
+		s.loginLog.refusePenalized(c)
+		return
+	}
 	s.mu.Lock()
 	full := s.loginCount() >= limits.Connections
 	if !full {
@@ -144,6 +149,7 @@ func (s *Server) admit(conn net.Conn) {
 	}
 	login := s.admission.arrive(c.network, func() {
 		if !c.authenticated.Load() {
+			c.displaced.Store(true)
 			s.loginLog.closeDisplaced(c)
 		}
 	})
@@ -197,6 +203,7 @@ func (s *Server) handshake(
 	client, init, err := c.exchangeVersions()
 	if err != nil {
 		s.Metrics.LoginFailed(metrics.NoHandshake)
+		s.penalize(c, metrics.NoHandshake)
 		return nil, nil, nil, err
 	}
 	ciphers := offeredCiphers(gossh.SupportedAlgorithms().Ciphers, client, init)

@@ -32,7 +32,8 @@ type Limits struct {
 	IdleTimeout         time.Duration // without input or output; not while a command without terminal runs; 0: never
 	StopGrace           time.Duration // for canceled commands when the server stops; killing a program takes 10 s [12s]
 
-	Groups map[string]UserLimits // by prefix group: for all its users together
+	Penalties PenaltyLimits
+	Groups    map[string]UserLimits // by prefix group: for all its users together
 }
 
 // UserLimits bounds the resources of one user or prefix group, over all connections. 0 means no limit, except for the

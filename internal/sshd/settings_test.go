@@ -29,8 +29,12 @@ func TestApply_UserRemoved(t *testing.T) {
 		synctest.Wait()
 		next := *s.current()
 		next.Users = acl.NewDirectory(acl.Rules{Accounts: []acl.Account{newAccount("bob", s.bob.PublicKey())}})
+		applied := time.Now()
 		s.Apply(next)
 		anns.Wait()
+		if took := time.Since(applied); took > time.Second {
+			t.Errorf("the command ended after %s, want at once", took)
+		}
 		const want = "nomadctld: your key is no longer accepted; ask the gateway's operator\n"
 		if annsStderr.String() != want {
 			t.Errorf("got %q, want %q", annsStderr, want)

@@ -63,8 +63,8 @@ internal/prose: commands router
 internal/render: internal/escape
 internal/restart: backends internal/escape internal/jobrelease internal/monitor
 	internal/ops internal/phrase internal/safego
-internal/sshd: acl internal/audit internal/console internal/escape internal/metrics
-	internal/signals router
+internal/sshd: acl internal/audit internal/authkeys internal/console internal/escape
+	internal/metrics internal/signals router
 internal/tasklog: backends internal/console internal/escape internal/jobstate
 	internal/phrase internal/render internal/safego
 internal/testenv/dockertest: internal/nomadsim internal/testenv
