@@ -29,33 +29,37 @@ const maxPrincipals = 256 // as in OpenSSH
 
 // findCertificate is Find for a certificate. It tries the CAs of all users, and then the CAs in the user's keys file.
 func (d *Directory) findCertificate(p Proof, cert *ssh.Certificate) (Login, error) {
+	ca := cert.SignatureKey.Marshal()
+	var user Account
+	var ownCAs []authkeys.Options
 	account, exists := d.accounts[p.Login]
+	if exists {
+		user, ownCAs = account.Account, account.cas[string(ca)]
+	}
 	refused := fmt.Errorf("the certificate is signed by an unknown CA, %s", ssh.FingerprintSHA256(cert.SignatureKey))
-	if slices.ContainsFunc(d.rules.CAs, func(ca ssh.PublicKey) bool { return sameKey(ca, cert.SignatureKey) }) {
+	if d.cas[string(ca)] {
 		login, err := d.certificateLogin(p, cert, []string{p.Login})
 		switch {
 		case err != nil:
-		case exists && !account.Certificates:
+		case exists && !user.Certificates:
 			err = errors.New("the configuration of this user does not allow certificates (cert = true)")
 		default:
+			certified := user
 			if !exists {
-				account.User = User{Login: p.Login, Name: p.Login}
+				certified.User = User{Login: p.Login, Name: p.Login}
 			}
-			account.Groups = d.principalGroups(account.Groups, cert)
-			login, err = d.finish(p, cert, login, account)
+			certified.Groups = d.principalGroups(certified.Groups, cert)
+			login, err = d.finish(p, cert, login, certified)
 		}
 		if err == nil {
 			return login, nil
 		}
 		refused = err
 	}
-	for _, ca := range account.Keys {
-		if !ca.CertAuthority || !sameKey(ca.Public, cert.SignatureKey) {
-			continue
-		}
-		login, err := d.accountCALogin(p, cert, ca.Options)
+	for _, options := range ownCAs {
+		login, err := d.accountCALogin(p, cert, options)
 		if err == nil {
-			login, err = d.finish(p, cert, login, account)
+			login, err = d.finish(p, cert, login, user)
 		}
 		if err == nil {
 			return login, nil

@@ -169,7 +169,7 @@ func TestFindCertificate_Permits(t *testing.T) {
 		{"ann", "all", "", "", "", end},
 		{"ann", "none", "no permit-pty", "no permit-port-forwarding", "ps p-team1-web", end},
 		{"dora", "own", "no-pty in the keys file", "", "", time.Date(2026, 6, 1, 18, 0, 0, 0, time.UTC)},
-		{"eva", "command", "", "", "ps", end},
+		{"eva", "command", "", "may only run one command", "ps", end},
 	} {
 		login, err := d.Find(proof(tc.login, dir, tc.cert))
 		if err != nil {

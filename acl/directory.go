@@ -1,7 +1,6 @@
 package acl
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -37,14 +36,34 @@ type Account struct {
 // Directory finds the user of a key or a certificate. It does not change, so goroutines can share it.
 type Directory struct {
 	rules    Rules
-	accounts map[string]Account // by login
+	cas      map[string]bool     // Rules.CAs in SSH wire format
+	accounts map[string]*account // by login
+}
+
+// account is an Account with the options of its keys, by key in SSH wire format. A key may be listed several times.
+type account struct {
+	Account
+	keys map[string][]authkeys.Options // of the user
+	cas  map[string][]authkeys.Options // of CAs for the user
 }
 
 // NewDirectory returns a directory that decides by these rules.
 func NewDirectory(rules Rules) *Directory {
-	d := &Directory{rules: rules, accounts: map[string]Account{}}
-	for _, account := range rules.Accounts {
-		d.accounts[account.Login] = account
+	d := &Directory{rules: rules, cas: map[string]bool{}, accounts: map[string]*account{}}
+	for _, ca := range rules.CAs {
+		d.cas[string(ca.Marshal())] = true
+	}
+	for _, listed := range rules.Accounts {
+		a := &account{listed, map[string][]authkeys.Options{}, map[string][]authkeys.Options{}}
+		for _, key := range listed.Keys {
+			options := a.keys
+			if key.CertAuthority {
+				options = a.cas
+			}
+			wire := string(key.Public.Marshal())
+			options[wire] = append(options[wire], key.Options)
+		}
+		d.accounts[listed.Login] = a
 	}
 	return d
 }
@@ -86,13 +105,10 @@ func (d *Directory) Find(p Proof) (Login, error) {
 		return Login{}, ErrNoSuchUser
 	}
 	refused := ErrNoSuchUser
-	for _, listed := range account.Keys {
-		if listed.CertAuthority || !sameKey(listed.Public, key) {
-			continue
-		}
-		login, err := keyLogin(p, listed.Options)
+	for _, options := range account.keys[string(key.Marshal())] {
+		login, err := keyLogin(p, options)
 		if err == nil {
-			return d.finish(p, key, login, account)
+			return d.finish(p, key, login, account.Account)
 		}
 		refused = err
 	}
@@ -142,6 +158,9 @@ func (d *Directory) finish(p Proof, key ssh.PublicKey, login Login, account Acco
 	case !slices.ContainsFunc(user.Groups, allowed):
 		return Login{}, errors.New("none of the user's prefix groups allows this address (from)")
 	}
+	if login.Command != nil && login.NoForwarding == "" {
+		login.NoForwarding = "your login may only run one command, so it may not forward ports"
+	}
 	login.User = user.restrict(p.Remote, factors)
 	return login, nil
 }
@@ -163,7 +182,5 @@ func (d *Directory) principalGroups(groups []Group, cert *ssh.Certificate) []Gro
 	}
 	return all
 }
-
-func sameKey(a, b ssh.PublicKey) bool { return bytes.Equal(a.Marshal(), b.Marshal()) }
 
 func formatTime(t time.Time) string { return t.UTC().Format(time.RFC3339) }
