@@ -151,8 +151,8 @@ func checkLabels(t *testing.T, families map[string]*dto.MetricFamily) {
 		"kind": {"read", "change", "node_change", "program", "log", "signal"},
 		"code": {"2xx", "3xx", "4xx", "5xx", "canceled", "error"},
 		"reason": {
-			"limit", "displaced", "penalty", "no_handshake", "no_common_algorithm", "no_key_offered", "unknown_key",
-			"refused_key", "not_signed", "forged_signature",
+			"limit", "displaced", "penalty", "proxy", "no_handshake", "no_common_algorithm", "no_key_offered",
+			"unknown_key", "refused_key", "not_signed", "forged_signature",
 		},
 	}
 	own := 0
