@@ -41,6 +41,8 @@ type General struct {
 	DockerPort  string   // 1 to 65535, or empty
 	DockerAPI   string   // such as 1.44, for the daemons that support it; empty: negotiate
 	NomadBinary string   // may not exist; only raw needs it
+
+	Proxies []netip.Prefix // that send a PROXY protocol header
 }
 
 // Tier is the address of a cluster, a token, and the prefixes of the jobs in the tier.

@@ -49,6 +49,12 @@ var Reference = []Section{
 		},
 		{fmt.Sprintf("bind = %q", defaultBind), false, `Listen address. Default ":2222" (all interfaces).`},
 		{
+			`proxy = ["10.0.0.5"]`, true,
+			"Addresses and networks of TCP load balancers that send a PROXY protocol header, version 1 or 2. The gateway " +
+				"then uses the client's address in its logs, for from and for limits. Connections from these addresses " +
+				"without a header are closed, and so are connections with a header from all others. Default: none.",
+		},
+		{
 			`control = "/run/nomadctld/control.sock"`, true,
 			"A unix socket for nomadctld reload and nomadctld drain. Only root and the gateway's user can use it. " +
 				"Default: none.",

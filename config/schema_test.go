@@ -31,6 +31,7 @@ func TestLoad_EveryKey(t *testing.T) {
 		General: config.General{
 			HostKeys: []string{"hostkey", "hostkey-rsa"}, Bind: "127.0.0.1:2022", Control: "control.sock",
 			DockerPort: "4243", DockerAPI: "1.44", NomadBinary: "nomad",
+			Proxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.5/32")},
 		},
 		Aliases: map[string]string{"psp": "ps --tier production"},
 		Tiers: []config.Tier{{

@@ -22,6 +22,7 @@ func (l *loader) general(t *table) General {
 		NomadBinary: t.text("nomadbinary", `nomadbinary = "/usr/bin/nomad"`).text,
 	}
 	g.Control = l.controlSocket(t.text("control", `control = "/run/nomadctld/control.sock"`))
+	g.Proxies = l.proxies(t.texts("proxy", `proxy = ["10.0.0.5"]`))
 	if g.Bind == "" {
 		g.Bind = defaultBind
 	}

@@ -21,7 +21,7 @@ func checkHealth(file string) int {
 		i := slices.IndexFunc(diagnostics, func(d config.Diagnostic) bool { return !d.Warning })
 		return fail(1, "%s", diagnostics[i])
 	}
-	address, banner, err := health.Check(context.Background(), c.General.Bind)
+	address, banner, err := health.Check(context.Background(), c.General.Bind, c.General.Proxies)
 	if err != nil {
 		return fail(1, "%v", err)
 	}

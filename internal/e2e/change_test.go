@@ -23,12 +23,12 @@ func registerAndSettle(t *testing.T, cluster nomadtest.Cluster, kind, id, mode s
 	return cluster.RegisterAndSettle(t, scriptJobs[kind](id, mode))
 }
 
-// runUntil runs a command of wim on a terminal until it shows the text.
+// runUntil runs a command of wim on a terminal until it shows the text. The terminal is so wide that no message wraps.
 func runUntil(t *testing.T, g *gatewaytest.Gateway, line, text string) *terminal {
 	t.Helper()
 	cmd := g.SSH("wim", line)
 	cmd.Args = append([]string{"ssh", "-tt"}, cmd.Args[1:]...)
-	c := onTerminal(t, cmd, 120, 30)
+	c := onTerminal(t, cmd, 400, 30)
 	c.expect(text)
 	return c
 }

@@ -63,7 +63,7 @@ func (g *Gateway) newGeneration(p *parts) *generation {
 	}}
 	next.settings = sshd.Settings{
 		HostKeys: p.hostKeys, Users: next.requests.Users, Handler: next.requests.Handler(),
-		Limits: sshLimits(c),
+		Limits: sshLimits(c), Proxies: c.General.Proxies,
 	}
 	return next
 }

@@ -34,7 +34,7 @@ func listenMonitoring(
 	}
 	l, err := health.Listen(c.Metrics.Bind)
 	if err != nil {
-		return nil, fmt.Errorf("metrics.bind: %w", err)
+		return nil, fmt.Errorf("metrics.bind: cannot listen on %w", explainListen(c.Metrics.Bind, err))
 	}
 	o := &monitoring{listener: l, metrics: m}
 	o.ready = []health.Condition{

@@ -2,6 +2,7 @@ package gateway_test
 
 import (
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -150,8 +151,8 @@ func checkLabels(t *testing.T, families map[string]*dto.MetricFamily) {
 		"kind": {"read", "change", "node_change", "program", "log", "signal"},
 		"code": {"2xx", "3xx", "4xx", "5xx", "canceled", "error"},
 		"reason": {
-			"limit", "displaced", "penalty", "no_handshake", "no_common_algorithm", "no_key_offered", "unknown_key",
-			"refused_key", "not_signed", "forged_signature",
+			"limit", "displaced", "penalty", "proxy", "no_handshake", "no_common_algorithm", "no_key_offered",
+			"unknown_key", "refused_key", "not_signed", "forged_signature",
 		},
 	}
 	own := 0
@@ -271,19 +272,26 @@ func TestReady_Stopping(t *testing.T) {
 	}
 }
 
-func TestMetrics_AddressInUse(t *testing.T) {
+func TestMetrics_CannotListen(t *testing.T) {
 	t.Parallel()
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer taken.Close()
-	g := gatewaytest.New(t, nomadtest.Simulated(t).URL, "metrics.bind = \""+taken.Addr().String()+"\"")
-	c, diagnostics := config.Load(g.ConfigFile(), gateway.Commands())
-	if c == nil {
-		t.Fatal(diagnostics)
-	}
-	if _, err := gateway.Listen(c, nil); err == nil || !strings.Contains(err.Error(), "metrics.bind: listen tcp") {
-		t.Errorf("got %v", err)
+	missing := "unix:" + t.TempDir() + "/missing/socket"
+	for bind, want := range map[string]string{
+		taken.Addr().String(): ": bind: address already in use; stop the other program, or choose another port",
+		missing:               ": bind: no such file or directory; create the directory of the socket",
+	} {
+		g := gatewaytest.New(t, nomadtest.Simulated(t).URL, "metrics.bind = \""+bind+"\"")
+		c, diagnostics := config.Load(g.ConfigFile(), gateway.Commands())
+		if c == nil {
+			t.Fatal(diagnostics)
+		}
+		log := slog.New(slog.DiscardHandler)
+		if _, err := gateway.Listen(c, log); err == nil || err.Error() != "metrics.bind: cannot listen on "+bind+want {
+			t.Errorf("%s: got %v, want %s", bind, err, want)
+		}
 	}
 }

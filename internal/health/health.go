@@ -10,6 +10,8 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
+	"slices"
 	"strings"
 	"time"
 )
@@ -19,8 +21,9 @@ import (
 const checkTimeout = 5 * time.Second
 
 // Check connects to the gateway that listens on bind, over loopback if bind means all interfaces. It returns the
-// address and the identification line of the SSH server. Any other response, or none, is an error.
-func Check(ctx context.Context, bind string) (address, banner string, err error) {
+// address and the identification line of the SSH server. Any other response, or none, is an error. If this machine
+// is among the proxies, from which the gateway expects the PROXY protocol, Check sends a header without an address.
+func Check(ctx context.Context, bind string, proxies []netip.Prefix) (address, banner string, err error) {
 	address, err = dialAddress(bind)
 	if err != nil {
 		return address, "", err
@@ -35,7 +38,12 @@ func Check(ctx context.Context, bind string) (address, banner string, err error)
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
 	// RFC 4253 requires a line of both sides; they may come in either order.
-	if _, err := io.WriteString(conn, "SSH-2.0-nomadctld_health\r\n"); err != nil {
+	lines := "SSH-2.0-nomadctld_health\r\n"
+	if local, err := netip.ParseAddrPort(conn.LocalAddr().String()); err == nil && slices.ContainsFunc(proxies,
+		func(p netip.Prefix) bool { return p.Contains(local.Addr().Unmap()) }) {
+		lines = "PROXY UNKNOWN\r\n" + lines
+	}
+	if _, err := io.WriteString(conn, lines); err != nil {
 		return address, "", fmt.Errorf("%s: %w", address, err)
 	}
 	const maxBanner = 255 // maximum length of an SSH identification line

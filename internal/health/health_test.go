@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net"
+	"net/netip"
 	"strings"
 	"testing"
 )
@@ -19,12 +20,38 @@ func TestCheck(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			address, banner, err := Check(t.Context(), serveText(t, test.answer))
+			address, banner, err := Check(t.Context(), serveText(t, test.answer), nil)
 			if banner != test.banner || (err == nil) != (test.err == "") ||
 				err != nil && !strings.Contains(err.Error(), address+" "+test.err) {
 				t.Errorf("got %q, %v, want %q, %q", banner, err, test.banner, test.err)
 			}
 		})
+	}
+}
+
+// TestCheck_Proxy checks what the gateway gets if it expects the PROXY protocol from this machine.
+func TestCheck_Proxy(t *testing.T) {
+	t.Parallel()
+	for network, want := range map[string]string{"127.0.0.0/8": "PROXY UNKNOWN\r\nSSH-2.0-", "10.0.0.0/8": "SSH-2.0-"} {
+		l := listen(t)
+		got := make(chan string, 1)
+		go func() {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			defer conn.Close()
+			buf := make([]byte, len(want))
+			io.ReadFull(conn, buf)
+			got <- string(buf)
+			io.WriteString(conn, "SSH-2.0-x\r\n")
+		}()
+		if _, _, err := Check(t.Context(), l.Addr().String(), []netip.Prefix{netip.MustParsePrefix(network)}); err != nil {
+			t.Error(err)
+		}
+		if text := <-got; text != want {
+			t.Errorf("%s: the gateway got %q, want %q", network, text, want)
+		}
 	}
 }
 
@@ -41,7 +68,7 @@ func TestCheck_ContextCanceled(t *testing.T) {
 		cancel()
 		io.Copy(io.Discard, conn)
 	}()
-	_, _, err := Check(ctx, l.Addr().String())
+	_, _, err := Check(ctx, l.Addr().String(), nil)
 	if err == nil {
 		t.Error("got no error for a server that says nothing")
 	}
@@ -51,7 +78,7 @@ func TestCheck_NothingListening(t *testing.T) {
 	t.Parallel()
 	l := listen(t)
 	l.Close()
-	if _, _, err := Check(t.Context(), l.Addr().String()); err == nil || !strings.Contains(err.Error(), "refused") {
+	if _, _, err := Check(t.Context(), l.Addr().String(), nil); err == nil || !strings.Contains(err.Error(), "refused") {
 		t.Errorf("got %v, want a refused connection", err)
 	}
 }

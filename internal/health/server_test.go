@@ -167,3 +167,20 @@ func TestListen_PathInUse(t *testing.T) {
 		t.Errorf("the file was changed: %q, %v", text, err)
 	}
 }
+
+// TestListen_OtherSocket checks that a socket of another program is not removed.
+func TestListen_OtherSocket(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "datagrams")
+	conn, err := net.ListenPacket("unixgram", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := Listen(UnixPrefix + path); err == nil {
+		t.Error("got no error")
+	}
+	if _, err := os.Lstat(path); err != nil {
+		t.Errorf("the socket was removed: %v", err)
+	}
+}

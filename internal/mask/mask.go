@@ -82,7 +82,8 @@ func (f field) mask(value string) string {
 		return f.maskPair(value)
 	}
 	isArgument := isSecretFlag(f.previous) && !strings.HasPrefix(value, "-")
-	if value != "" && (isArgument || isSecretName(f.name)) && !isReference(f.name, value) {
+	isEmpty := value == "" || value == "true" || value == "false" // such as a change of ErrMissingKey
+	if !isEmpty && (isArgument || isSecretName(f.name)) && !isReference(f.name, value) {
 		return Hidden
 	}
 	return maskText(value, plainText)

@@ -102,6 +102,8 @@ func TestChange(t *testing.T) {
 		{"web > task web > Artifact > GetterSource", "https://u:canary@x/y", "***"},
 		{"web > task web > Vault > ChangeMode", "restart", "restart"},
 		{"web > Count", "12", "12"},
+		{"web > task web > Template > ErrMissingKey", "false", "false"},
+		{"web > task web > Template > ErrMissingKey", "canary", "***"},
 		{"Payload", "Y2FuYXJ5", "***"},
 		{"Env > task web > Config > image", "registry/a1b2c3d4e5:x", "***"}, // a group with the name of a section
 	} {

@@ -87,7 +87,7 @@ func (r *Recorder) initialize() {
 	for _, direction := range []string{received, sent} {
 		r.bytes.WithLabelValues(direction)
 	}
-	for _, reason := range []RefusalReason{RefusedByLimit, Displaced, Penalized} {
+	for _, reason := range []RefusalReason{RefusedByLimit, Displaced, Penalized, NoProxyHeader} {
 		r.refusedConnections.WithLabelValues(string(reason))
 	}
 	for _, reason := range LoginFailureReasons {

@@ -91,6 +91,7 @@ nomadctld_ssh_connections{state="unauthenticated"} 2
 nomadctld_ssh_connections_refused_total{reason="displaced"} 1
 nomadctld_ssh_connections_refused_total{reason="limit"} 0
 nomadctld_ssh_connections_refused_total{reason="penalty"} 0
+nomadctld_ssh_connections_refused_total{reason="proxy"} 0
 `
 	var names []string
 	for line := range strings.Lines(want) {

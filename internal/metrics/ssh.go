@@ -21,6 +21,7 @@ const (
 	RefusedByLimit RefusalReason = "limit"     // limits.connections
 	Displaced      RefusalReason = "displaced" // a newer connection took its slot: limits.unauthenticated
 	Penalized      RefusalReason = "penalty"   // logins from its address failed: limits.penalties
+	NoProxyHeader  RefusalReason = "proxy"     // a proxy sent no PROXY header: general.proxy
 )
 
 // LoginFailureReason is the reason why a connection ended without a login. It is never a text from the client.

@@ -32,6 +32,7 @@ type connection struct {
 	sessions        atomic.Int32                 // open, including those that will be refused
 	sessionCount    atomic.Int32                 // opened so far
 	authenticated   atomic.Bool                  // the client has proven a key
+	ofProxy         bool                         // opened by a proxy for itself, as a health check; see setClient
 	displaced       atomic.Bool                  // the gateway has closed it in favour of a newer one
 	timedOut        atomic.Bool                  // the deadline has closed it
 	unansweredBytes atomic.Int32                 // bytes read since the gateway last wrote

@@ -22,7 +22,7 @@ import (
 type loginLog struct {
 	server *Server
 
-	noSlot, penalized, displacedConns, badHandshakes, failedLogins, forgedLogins *logThrottle
+	noSlot, badProxyHeaders, penalized, displacedConns, badHandshakes, failedLogins, forgedLogins *logThrottle
 }
 
 func newLoginLog(s *Server) loginLog {
@@ -43,6 +43,7 @@ func newLoginLog(s *Server) loginLog {
 		}
 	}
 	l.noSlot = newLogThrottle(summary("connection refused"))
+	l.badProxyHeaders = newLogThrottle(summary("connection refused: no PROXY header"))
 	l.penalized = newLogThrottle(summary("connection refused after failed logins"))
 	l.displacedConns = newLogThrottle(summary("connection closed"))
 	l.badHandshakes = newLogThrottle(summary("handshake failed"))
@@ -54,7 +55,7 @@ func newLoginLog(s *Server) loginLog {
 // flush reports the suppressed events so far.
 func (l *loginLog) flush() {
 	for _, t := range []*logThrottle{
-		l.noSlot, l.penalized, l.displacedConns, l.badHandshakes, l.failedLogins, l.forgedLogins,
+		l.noSlot, l.badProxyHeaders, l.penalized, l.displacedConns, l.badHandshakes, l.failedLogins, l.forgedLogins,
 	} {
 		t.flush()
 	}
@@ -66,6 +67,16 @@ func (l *loginLog) recordNoSlot(c *connection) {
 	if l.noSlot.allow(c.network) {
 		l.server.Log.Warn("connection refused",
 			"why", "too many connections (limits.connections)", "remote", c.remote())
+	}
+}
+
+// recordProxyHeader records a proxy's connection that does not start with a header.
+func (l *loginLog) recordProxyHeader(c *connection, err error) {
+	l.server.Metrics.ConnectionRefused(metrics.NoProxyHeader)
+	if l.badProxyHeaders.allow(c.network) {
+		l.server.Log.Warn("connection refused", "why",
+			"no PROXY header from a proxy (general.proxy); turn on the PROXY protocol in the proxy", "remote", c.remote(),
+			"error", err)
 	}
 }
 

@@ -88,7 +88,7 @@ func (p *penalties) prune(now time.Time) {
 
 // exempts reports whether a client gets no penalties.
 func (l PenaltyLimits) exempts(c *connection) bool {
-	return l.Max == 0 || !c.network.IsValid() || authkeys.InNetworks(addressOf(c.RemoteAddr()), l.Exempt)
+	return l.Max == 0 || c.ofProxy || !c.network.IsValid() || authkeys.InNetworks(addressOf(c.RemoteAddr()), l.Exempt)
 }
 
 // isPenalized reports whether a new connection is refused because of failed logins from its network.

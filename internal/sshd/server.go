@@ -40,6 +40,8 @@ type Server struct {
 	rates      commandRates
 	penalties  penalties
 
+	proxyHeaders atomic.Int32 // connections in readClientAddress
+
 	mu    sync.Mutex // guards the fields below
 	conns map[*connection]struct{}
 	usage map[subject]*usage
@@ -127,23 +129,38 @@ func (s *Server) accept(l net.Listener) error {
 	}
 }
 
-// admit serves a connection in the background, unless there are too many.
+// admit serves a connection in the background, unless it is refused.
 func (s *Server) admit(conn net.Conn) {
-	limits := s.current().Limits
-	c := newConnection(conn, limits)
+	c := newConnection(conn, s.current().Limits)
 	c.backlog = s.backlog
+	if s.isProxy(conn.RemoteAddr()) {
+		s.goRecover("proxy", c, func() {
+			if s.readClientAddress(c) {
+				s.admitClient(c)
+			}
+		})
+		return
+	}
+	s.admitClient(c)
+}
+
+// admitClient serves a connection whose client's address is known in the background, unless it is refused.
+func (s *Server) admitClient(c *connection) {
 	if s.isPenalized(c) {
 		s.loginLog.refusePenalized(c)
 		return
 	}
 	s.mu.Lock()
-	full := s.loginCount() >= limits.Connections
-	if !full {
+	full := s.loginCount() >= s.current().Limits.Connections
+	stopping := s.draining || !s.stopAt.IsZero() // while the header of a proxy arrived
+	if !full && !stopping {
 		s.conns[c] = struct{}{}
 	}
 	s.mu.Unlock()
-	if full {
-		s.loginLog.recordNoSlot(c)
+	if full || stopping {
+		if full {
+			s.loginLog.recordNoSlot(c)
+		}
 		c.Close()
 		return
 	}

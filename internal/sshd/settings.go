@@ -1,6 +1,7 @@
 package sshd
 
 import (
+	"net/netip"
 	"time"
 
 	gossh "golang.org/x/crypto/ssh"
@@ -15,6 +16,7 @@ type Settings struct {
 	Users    *acl.Directory
 	Handler  router.Handler
 	Limits   Limits
+	Proxies  []netip.Prefix // that send a PROXY protocol header
 }
 
 // Limits bounds the resources of clients. A zero value means the default in brackets, if there is one. The
