@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -13,6 +15,7 @@ import (
 
 	"nomadctld/internal/audit"
 	"nomadctld/internal/gateway"
+	"nomadctld/internal/sshfiles"
 	"nomadctld/internal/testenv"
 	"nomadctld/internal/testenv/gatewaytest"
 	"nomadctld/internal/testenv/nomadtest"
@@ -277,5 +280,34 @@ func TestReload_FileChanges(t *testing.T) {
 	want := []string{"file " + g.Dir.Path("token") + " changed"}
 	if got := reloadEvents(t, g)[1]; !slices.Equal(got.Changes, want) || got.Cause != "a file changed" {
 		t.Errorf("got %+v, want %q", got, want)
+	}
+}
+
+// TestReload_KeyRevoked adds ann's key to the list of revoked keys, which the gateway notices by itself.
+func TestReload_KeyRevoked(t *testing.T) {
+	revoked := filepath.Join(t.TempDir(), "revoked")
+	write := func(key ssh.PublicKey) {
+		t.Helper()
+		if err := os.WriteFile(revoked+".new", ssh.MarshalAuthorizedKey(key), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(revoked+".new", revoked); err != nil {
+			t.Fatal(err)
+		}
+	}
+	other, err := sshfiles.Dir(t.TempDir()).NewKey("other")
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(other.PublicKey())
+	g := gatewaytest.Start(t, nomadtest.Simulated(t).URL, fmt.Sprintf("auth.revoked = %q", revoked))
+	anns, wims := startTail(t, g, "ann", "p-team1-multi"), startTail(t, g, "wim", "p-team2-shop")
+	write(g.Keys["ann"].PublicKey())
+	anns.wait(t)
+	if got := anns.stderr.String(); !strings.HasPrefix(got, "nomadctld: your login is no longer accepted: ") {
+		t.Errorf("got %q", got)
+	}
+	if !wims.isRunning() {
+		t.Error("another user's command has ended")
 	}
 }
