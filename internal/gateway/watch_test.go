@@ -37,7 +37,7 @@ func TestLoadUnchanged(t *testing.T) {
 		{"another file is named", 0, 2, []string{a}, []string{a, b}, true},
 	} {
 		loads := 0
-		files, stamps := loadUnchanged(tc.first, func() []string {
+		files, stamps := loadConsistent(tc.first, func() []string {
 			if loads++; loads <= tc.changes {
 				replace(a)
 			}
