@@ -56,7 +56,10 @@ func listenControl(path string) (net.Listener, error) {
 		os.Remove(path)
 		l, err = net.Listen("unix", path)
 	}
-	if err != nil {
+	if op := (*net.OpError)(nil); errors.As(err, &op) {
+		return nil, failed(fmt.Errorf("cannot listen on %s: %w; its directory must exist and be writable by the "+
+			"gateway's user", path, op.Err))
+	} else if err != nil {
 		return nil, failed(err)
 	}
 	if err := os.Chmod(path, 0o600); err != nil {

@@ -120,4 +120,8 @@ func TestControl_PathInUse(t *testing.T) {
 	if testenv.ReadFile(t, path) != "x" {
 		t.Error("the file was changed")
 	}
+	settings = fmt.Sprintf("general.control = %q", filepath.Join(t.TempDir(), "missing", "s"))
+	if err := listen(); err == nil || !strings.Contains(err.Error(), "its directory must exist") {
+		t.Errorf("a missing directory: got %v", err)
+	}
 }
