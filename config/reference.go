@@ -131,7 +131,8 @@ var Reference = []Section{
 	}},
 	{
 		Table: "prefix.team1.limits",
-		About: "Limits for all users of the group together, as in [limits.user]. Default: none.",
+		About: "Limits for all users of the group together, as in [limits.user], except that a login never fails because " +
+			"of them. Default: none.",
 		Keys: []Key{
 			{fmt.Sprintf("connections = %d", 4*defaultUserConnections), true, "Connections."},
 			{fmt.Sprintf("sessions = %d", 4*defaultUserSessions), true, "Running commands."},
@@ -205,8 +206,9 @@ var Reference = []Section{
 		},
 	}},
 	{
-		Table: "auth.principals", About: "Prefix groups of the certificates with a principal, in addition to those of the " +
-			"user. With it, people who have no [users.NAME] can log in. Their login must be a principal of the certificate.",
+		Table: "auth.principals", About: "Each key is a principal. A certificate with that principal gets these prefix " +
+			"groups, in addition to those of the user. So people who have no [users.NAME] can log in. Their login must be a " +
+			"principal of the certificate.",
 		Keys: []Key{
 			{`team1-oncall = ["team1"]`, true, "Names of [prefix.NAME] groups."},
 		},

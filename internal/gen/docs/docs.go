@@ -175,6 +175,9 @@ func describeType(t reflect.Type) (kind string, inner reflect.Type, separator st
 		return "list of " + kind + "s", nil, ""
 	case t.Kind() == reflect.Map:
 		kind, _, _ = describeType(t.Elem())
+		if t.Elem().Kind() == reflect.Slice {
+			return "object of lists" + strings.TrimPrefix(kind, "list"), nil, ""
+		}
 		return "object of " + kind + "s", nil, ""
 	case t.Kind() == reflect.Struct:
 		return "object", t, "."
