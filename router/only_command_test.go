@@ -2,6 +2,8 @@ package router
 
 import (
 	"context"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -94,5 +96,16 @@ func TestLocked_Refused(t *testing.T) {
 	}
 	if e := w.event(t); e.Decision != audit.Denied {
 		t.Errorf("got the event %+v", e)
+	}
+	register(t, Spec{Name: "public", Target: TargetNone}, func(_ context.Context, req *Request) error {
+		got := req.User.Grants()[0]
+		locked := map[string][]string{"to a login with a certificate": {"probe"}}
+		if len(got.Rights) > 0 || !reflect.DeepEqual(got.Locked, locked) || !slices.Equal(got.Tiers, []string{"production"}) {
+			t.Errorf("got the grants %+v, want %v locked in production", got, locked)
+		}
+		return nil
+	})
+	if err := w.run("public"); err != nil {
+		t.Error(err)
 	}
 }

@@ -39,12 +39,10 @@ func (u User) Grants() []GrantSummary {
 	var all []GrantSummary
 	for _, g := range u.Groups {
 		summary := GrantSummary{g.Name, slices.Clone(g.Prefixes), g.Namespaces, g.Rights, []string{}, g.Locked()}
-		for _, right := range g.Rights {
-			for _, tier := range (acl.User{Groups: []acl.Group{g}}).Scope(right, u.tiers).Tiers() {
-				if !slices.Contains(summary.Tiers, tier) {
-					summary.Tiers = append(summary.Tiers, tier)
-				}
-			}
+		if len(summary.Rights)+len(summary.Locked) > 0 {
+			const any = "any" // a right that the group grants on all its jobs
+			jobs := acl.User{Groups: []acl.Group{{Prefixes: g.Prefixes, Rights: []string{any}}}}
+			summary.Tiers = jobs.Scope(any, u.tiers).Tiers()
 		}
 		all = append(all, summary)
 	}
