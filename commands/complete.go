@@ -60,7 +60,7 @@ func (complete) Run(ctx context.Context, req *router.Request) error {
 }
 
 // shellSafe matches words that need no quotes in any shell, and those with an index such as web[1]: completion quotes
-// the brackets, except in shells that leave a pattern without a matching file as it is. Other words are not offered,
+// the brackets, except in shells that pass on a pattern without a matching file. Other words are not offered,
 // because job IDs may contain any character. A word that starts with - is offered only as a flag.
 var shellSafe = regexp.MustCompile(`^[\pL\pN_./-][\pL\pN_./@%+,:=-]*(\[\d+\][\pL\pN_./@%+,:=-]*)?$`)
 
