@@ -11,6 +11,7 @@ type Limits struct {
 	Connections     int           // authenticated, of all users
 	Unauthenticated int           // connections that have not completed the handshake
 	Idle            time.Duration // 0: no timeout
+	Lifetime        time.Duration // of a connection, from the login; 0: no limit
 	User            UserLimits    // [limits.user]
 	Penalties       Penalties     // [limits.penalties]
 }
@@ -41,6 +42,7 @@ func (l *loader) limits(t *table) Limits {
 		Connections:     t.number("connections", defaultConnections),
 		Unauthenticated: t.number("unauthenticated", defaultUnauthenticated),
 		Idle:            l.timeout(t, "idle", defaultIdle, "30m"),
+		Lifetime:        l.timeout(t, "lifetime", 0, "12h"),
 		User:            l.userLimits(t.sub("user")),
 		Penalties:       l.penalties(t.sub("penalties")),
 	}

@@ -257,7 +257,12 @@ var Reference = []Section{
 			`Close an idle connection after this time. A running command keeps its connection open, unless it has ` +
 				`a terminal and nothing was typed or printed: then the connection is closed, and the program gets ` +
 				`HUP. "0s" means no timeout. A connection that starts no command within two minutes after the login ` +
-				`is always closed.`,
+				`is always closed. A minute before it closes a session, the gateway prints a warning.`,
+		},
+		{
+			`lifetime = "12h"`, true,
+			"Close a connection this time after the login, with all that runs in it. Five minutes before, the gateway " +
+				"prints a warning. Default: no limit.",
 		},
 	}},
 	{Table: "limits.user", About: "Limits for each user. A command over a limit exits with code 75. The examples are " +

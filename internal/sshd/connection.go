@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"net"
 	"net/netip"
 	"slices"
@@ -51,6 +50,9 @@ type connection struct {
 	closed          bool
 	deadline        *time.Timer // closes the connection; for handshake, first command, refusal or stop
 	idle            *time.Timer // nil: no idle timeout
+	lastActive      time.Time   // for the idle timeout
+	idleWarned      bool        // the idle timer runs for the second time; see idleFired
+	endsAt          time.Time   // when the lifetime ends; zero: not soon
 	channels        map[*channel]struct{}
 	owner           string         // login with the proven key
 	subjects        []subject      // for which the connection and its sessions are counted; nil before the login
@@ -113,7 +115,8 @@ func (c *connection) markAuthenticated(login string, subjects []subject) {
 	}
 	c.deadline.Reset(c.limits.FirstCommandTimeout)
 	if c.limits.IdleTimeout > 0 {
-		c.idle = time.AfterFunc(c.limits.IdleTimeout, c.expire)
+		c.lastActive = time.Now()
+		c.idle = time.AfterFunc(c.limits.idleBeforeWarning(), c.idleFired)
 	}
 }
 
@@ -148,7 +151,8 @@ func (c *connection) markActive() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.idle != nil && !c.closed {
-		c.idle.Reset(c.limits.IdleTimeout)
+		c.lastActive, c.idleWarned = time.Now(), false
+		c.idle.Reset(c.limits.idleBeforeWarning())
 	}
 }
 
@@ -172,36 +176,6 @@ func (c *connection) removeChannel(ch *channel) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.channels, ch)
-}
-
-// expire closes the connection after the idle timeout. A command without a terminal may be silent for hours, so the
-// connection stays open while one is running. Commands with a terminal are canceled with a message for the user.
-func (c *connection) expire() {
-	c.mu.Lock()
-	channels := slices.Collect(maps.Keys(c.channels))
-	c.mu.Unlock()
-	var running []*channel
-	for _, ch := range channels {
-		if terminal, _, _ := ch.settings(); ch.hasStarted() {
-			if terminal == nil {
-				c.markActive()
-				return
-			}
-			running = append(running, ch)
-		}
-	}
-	if len(running) == 0 {
-		c.Close()
-		return
-	}
-	for _, ch := range running {
-		ch.cancel(fmt.Errorf("closed after %s without input or output (limits.idle)", c.limits.IdleTimeout))
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if !c.closed {
-		c.deadline.Reset(c.limits.StopGrace)
-	}
 }
 
 // Close closes the connection. It may be called more than once.
@@ -285,6 +259,11 @@ var errInputAfterEOF = errors.New("the client sent data after EOF")
 // writeSession writes the output of a session to w, which writes to the connection.
 func (c *connection) writeSession(w io.Writer, p []byte) (int, error) {
 	c.markActive()
+	return c.writeQuietly(w, p)
+}
+
+// writeQuietly is writeSession for a message of the gateway, which is not activity of the user.
+func (c *connection) writeQuietly(w io.Writer, p []byte) (int, error) {
 	if m := c.meter.Load(); m != nil {
 		m.sent(len(p))
 	}

@@ -44,7 +44,7 @@ func (s *Server) printNotices() {
 func (s *Server) printNotice(ch *channel) {
 	kind, text := s.notice()
 	if stream, ok := ch.takeNotice(kind); ok {
-		stream.writeNotice(notice{stream.encode([]byte("\n")), stream.encode([]byte("nomadctld: " + text + "\n"))})
+		stream.printNotice(text)
 	}
 }
 
@@ -88,6 +88,21 @@ func (c *channel) dropNoticeStream() {
 	c.noticeStream = nil
 }
 
+// printInBackground prints a line to the command of a session, if it is running. It does not wait for the client.
+func (c *channel) printInBackground(text string) {
+	c.mu.Lock()
+	stream := c.noticeStream
+	c.mu.Unlock()
+	if stream != nil {
+		go c.runRecovered("notice", func() { stream.printNotice(text) })
+	}
+}
+
+// printNotice writes a line of the gateway.
+func (t textWriter) printNotice(text string) {
+	t.writeNotice(notice{t.encode([]byte("\n")), t.encode([]byte("nomadctld: " + text + "\n"))})
+}
+
 // notice is a line that does not belong to the output of the command.
 type notice struct{ newline, line []byte }
 
@@ -102,9 +117,9 @@ func (s *outputStream) flushNotice() {
 	for s.notice.Load() != nil && s.mu.TryLock() {
 		if n := s.notice.Swap(nil); n != nil {
 			if s.midLine {
-				s.write(n.newline)
+				s.writeTo(s.notices, n.newline)
 			}
-			s.write(n.line)
+			s.writeTo(s.notices, n.line)
 		}
 		s.mu.Unlock()
 	}

@@ -197,6 +197,7 @@ func (s *Server) serve(c *connection, login *pendingLogin) {
 	disconnected = s.recordLogin(c, conn)
 	s.goRecover("keepalive", c, func() { s.keepAlive(ctx, c, conn) })
 	s.goRecover("login expiry", c, func() { s.watchLogin(ctx, c, conn) })
+	s.goRecover("lifetime", c, func() { s.watchLifetime(ctx, c) })
 	s.goRecover("requests", c, func() { gossh.DiscardRequests(requests) }) // also refuses keepalives, as OpenSSH does
 	for channel := range channels {
 		switch kind := channel.ChannelType(); {

@@ -67,7 +67,8 @@ func (s *Server) handle(sess ssh.Session) {
 	}()
 	defer s.recoverPanic("session", ch.id)
 	terminal, locale, noColor := ch.settings()
-	stdout, stderr := &outputStream{w: sess, cancel: ch.cancel}, &outputStream{w: sess.Stderr(), cancel: ch.cancel}
+	stdout := &outputStream{w: sess, notices: quietWriter{ch.sshChannel, ch.conn}, cancel: ch.cancel}
+	stderr := &outputStream{w: sess.Stderr(), notices: quietWriter{ch.sshChannel.Stderr(), ch.conn}, cancel: ch.cancel}
 	ch.setStdout(stdout)
 	client := &console.Console{
 		Stdin:  sessionInput{sess, sync.OnceValue(ch.confirmEOF)},
@@ -79,6 +80,9 @@ func (s *Server) handle(sess ssh.Session) {
 		ch.setNoticeStream(textWriter{stdout, true})
 	} else {
 		ch.setNoticeStream(textWriter{stderr, false})
+	}
+	if text := ch.conn.lifetimeNotice(); text != "" {
+		ch.printInBackground(text)
 	}
 	if kind, _ := s.notice(); kind == stopNotice { // a draining server refuses the command
 		s.printNotice(ch)
@@ -136,7 +140,8 @@ func (in sessionInput) Read(p []byte) (int, error) {
 type outputStream struct {
 	mu      sync.Mutex // held while writing
 	w       io.Writer
-	midLine bool // the last byte was not a newline; guarded by mu
+	notices io.Writer // the same stream; what is written is not activity of the user
+	midLine bool      // the last byte was not a newline; guarded by mu
 
 	notice  atomic.Pointer[notice] // to be written between two writes; nil: none
 	closed  atomic.Bool
@@ -153,14 +158,17 @@ func (s *outputStream) Write(p []byte) (int, error) {
 }
 
 // write implements Write. The caller holds s.mu.
-func (s *outputStream) write(p []byte) (int, error) {
+func (s *outputStream) write(p []byte) (int, error) { return s.writeTo(s.w, p) }
+
+// writeTo writes to w or notices. The caller holds s.mu.
+func (s *outputStream) writeTo(w io.Writer, p []byte) (int, error) {
 	s.writing.Store(true) // set before closed is read; close also sets before it reads, so at least one sees the other
 	defer s.writing.Store(false)
 	if s.closed.Load() {
 		s.cancel(router.ErrOutputClosed)
 		return 0, router.ErrOutputClosed
 	}
-	n, err := s.w.Write(p)
+	n, err := w.Write(p)
 	if n > 0 {
 		s.midLine = p[n-1] != '\n'
 	}

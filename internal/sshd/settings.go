@@ -32,6 +32,7 @@ type Limits struct {
 	FirstCommandTimeout time.Duration // from the login to the first command [2m]
 	KeepaliveInterval   time.Duration // between keepalives [30s]; one unanswered for three intervals closes the connection
 	IdleTimeout         time.Duration // without input or output; not while a command without terminal runs; 0: never
+	Lifetime            time.Duration // of a connection, from the login; 0: no limit
 	StopGrace           time.Duration // for canceled commands when the server stops; killing a program takes 10 s [12s]
 
 	Penalties PenaltyLimits
