@@ -131,8 +131,8 @@ func TestInfo_ExcerptHint(t *testing.T) {
 	view := recordedJob(t, "p-crash")
 	id := view.allocations[0].Tasks[0].ExecID
 	for want, excerpt := range map[string]logExcerpt{
-		"see: logs " + id:                                  {Output: "Stderr", Lines: []string{"x"}},
-		"see: logs --previous " + id:                       {Output: "Stderr", Lines: []string{"x"}, Previous: true},
+		"see: logs " + id:                                     {Output: "Stderr", Lines: []string{"x"}},
+		"see: logs --previous " + id:                          {Output: "Stderr", Lines: []string{"x"}, Previous: true},
 		"could not be read (see: logs " + id + ")":            {Output: "Stderr", Failed: true},
 		"could not be read (see: logs --previous " + id + ")": {Output: "Stderr", Failed: true, Previous: true},
 	} {
