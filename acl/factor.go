@@ -87,7 +87,7 @@ func (u User) Locked(right string) string {
 	return ""
 }
 
-// Locked returns the group's rights that the login lacks something for, sorted, by what it lacks.
+// Locked maps what the login lacks, such as "to a login with a certificate", to the rights, sorted.
 func (g Group) Locked() map[string][]string {
 	byMissing := map[string][]string{}
 	for right, missing := range g.locked {

@@ -114,8 +114,8 @@ type LogQuery struct {
 
 	// PreferTimes is Timestamps, as far as the source has times. It is not an error if it has none.
 	PreferTimes bool
-	// Until makes the source fail if it does not have the times that the caller needs to leave out newer lines. The
-	// source does not leave them out. Zero: the caller needs all lines.
+	// The caller leaves out lines that are newer than Until, so the source returns an error if its lines have no times.
+	// The source itself returns them all. Zero: the caller needs all lines.
 	Until time.Time
 
 	AfterContainer string // read the log of the container that replaced this one; empty: any container

@@ -56,8 +56,8 @@ log comes from Docker. Nomad's log files have no times, so stdout comes first. F
 	}
 }
 
-// Follows implements router.Follower. Lines are printed as they are read, even without --follow, or the command
-// acquires the memory for them.
+// Follows implements router.Follower, so that the command holds no result slot: it prints lines as they are read, even
+// without --follow, or acquires memory for those that it buffers.
 func (l *logs) Follows() bool { return true }
 
 func (l *logs) Run(ctx context.Context, req *router.Request) error {

@@ -54,7 +54,8 @@ tail reports how many lines were skipped.`,
 	}
 }
 
-// Follows implements router.Follower. Lines are printed as they are read, or the command acquires the memory for them.
+// Follows implements router.Follower, so that the command holds no result slot: it prints lines as they are read, or
+// acquires memory for those that it buffers.
 func (t *tail) Follows() bool { return true }
 
 func (t *tail) Run(ctx context.Context, req *router.Request) error {

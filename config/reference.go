@@ -292,7 +292,7 @@ var Reference = []Section{
 		"IPv4 address or an IPv6 /64. The examples are the defaults.", Keys: []Key{
 		{
 			`authfail = "5s"`, false,
-			"A failed login adds this time to the penalty of the client's address. A connection that offers no key adds 1 " +
+			"A failed login adds this time to the penalty of the client's address. A connection without a signature adds 1 " +
 				"second, and one that times out before the login adds 10. The penalty decays by a second per second.",
 		},
 		{`min = "15s"`, false, "A penalty above this time has an effect: connections are refused until it has decayed."},

@@ -11,8 +11,8 @@ import (
 	"nomadctld/internal/cmdline"
 )
 
-// access is what a running command or operation uses of its user's access. A nil access is not tracked.
-type access struct {
+// accessUse is what a running command or operation uses of its user's access. A nil accessUse is not tracked.
+type accessUse struct {
 	running *Running
 	granted rules   // under which the access was granted
 	session Session // of the user
@@ -30,16 +30,16 @@ type use struct {
 }
 
 // onScope records that a right on a scope is used. It returns an error if the latest configuration does not grant it.
-func (a *access) onScope(right string, scope acl.Scope) error {
+func (a *accessUse) onScope(right string, scope acl.Scope) error {
 	return a.add(use{right: right, scope: scope})
 }
 
 // onJob records that a right on a job is used. It returns an error if the latest configuration does not grant it.
-func (a *access) onJob(right string, job backends.JobRef) error {
+func (a *accessUse) onJob(right string, job backends.JobRef) error {
 	return a.add(use{right: right, job: &job})
 }
 
-func (a *access) add(u use) error {
+func (a *accessUse) add(u use) error {
 	if a == nil {
 		return nil
 	}
@@ -50,7 +50,7 @@ func (a *access) add(u use) error {
 }
 
 // recheck returns an error if the latest configuration does not grant the access.
-func (a *access) recheck() error {
+func (a *accessUse) recheck() error {
 	if a == nil {
 		return nil
 	}
@@ -63,17 +63,17 @@ func (a *access) recheck() error {
 }
 
 // release stops tracking.
-func (a *access) release() {
+func (a *accessUse) release() {
 	if a == nil {
 		return
 	}
 	a.running.mu.Lock()
 	defer a.running.mu.Unlock()
-	delete(a.running.uses, a)
+	delete(a.running.tracked, a)
 }
 
 // forOperation returns a copy for an operation that the command starts. stop is called if the access is lost.
-func (a *access) forOperation(stop func(error)) *access {
+func (a *accessUse) forOperation(stop func(error)) *accessUse {
 	if a == nil {
 		return nil
 	}
@@ -86,7 +86,7 @@ func (a *access) forOperation(stop func(error)) *access {
 }
 
 // check returns an error if the rules do not grant the access. The caller holds Running.mu.
-func (a *access) check(now rules) error {
+func (a *accessUse) check(now rules) error {
 	at := a.started
 	if at.IsZero() {
 		at = time.Now()
@@ -129,7 +129,7 @@ func sameWords(a, b string) bool {
 }
 
 // checkCluster returns an error if a tier has become another cluster.
-func (a *access) checkCluster(now rules, tier string) error {
+func (a *accessUse) checkCluster(now rules, tier string) error {
 	if a.granted.cluster(tier) != now.cluster(tier) {
 		return fmt.Errorf("tier %s has another address now; run the command again", tier)
 	}

@@ -29,7 +29,7 @@ type Operations struct {
 	target *Target // of the request
 	user   string  // login
 	line   redactedLine
-	access *access // of the command
+	access *accessUse // of the command
 }
 
 // Start starts work on the target's job in the background and returns it as an operation with its own end event. The

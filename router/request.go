@@ -25,7 +25,7 @@ type Request struct {
 	Any       bool               // route: --any, for a command with Spec.PicksInstance
 
 	onlyCommand     *string                  // authenticate: the only command line that the login may run; nil: all
-	access          *access                  // trackAccess
+	access          *accessUse               // trackAccess
 	redacted        redactedLine             // auditRequest: the command line without secrets
 	writeStartEvent func(durable bool) error // auditRequest: writes the start event
 }

@@ -11,9 +11,9 @@ import (
 type Running struct {
 	results resultSlots
 
-	mu    sync.Mutex
-	rules rules                // of the latest configuration; guarded by mu
-	uses  map[*access]struct{} // of running commands and operations; guarded by mu
+	mu      sync.Mutex
+	rules   rules                   // of the latest configuration; guarded by mu
+	tracked map[*accessUse]struct{} // of running commands and operations; guarded by mu
 }
 
 // rules decide who has access to what.
@@ -43,10 +43,10 @@ func (g Gateway) rules() rules {
 // under other rules is stopped too. So call Apply before new commands go to the handler of g.
 func (r *Running) Apply(g Gateway) (stopped int) {
 	next := g.rules()
-	lost := map[*access]error{}
+	lost := map[*accessUse]error{}
 	r.mu.Lock()
 	r.rules = next
-	for a := range r.uses {
+	for a := range r.tracked {
 		if err := a.check(next); err != nil {
 			lost[a] = err
 		}
@@ -59,13 +59,13 @@ func (r *Running) Apply(g Gateway) (stopped int) {
 }
 
 // track returns the access of a new command or operation. stop is called at most once, if the access is lost.
-func (r *Running) track(granted rules, session Session, stop func(error)) *access {
-	a := &access{running: r, granted: granted, session: session, stop: stop}
+func (r *Running) track(granted rules, session Session, stop func(error)) *accessUse {
+	a := &accessUse{running: r, granted: granted, session: session, stop: stop}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.uses == nil {
-		r.uses = map[*access]struct{}{}
+	if r.tracked == nil {
+		r.tracked = map[*accessUse]struct{}{}
 	}
-	r.uses[a] = struct{}{}
+	r.tracked[a] = struct{}{}
 	return a
 }

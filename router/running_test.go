@@ -155,8 +155,8 @@ func TestApply_StopsWhatLostAccess(t *testing.T) {
 				if got := errorText(w.run(line)); got != want || cause != nil {
 					t.Errorf("started after the change: got %q, cause %v, want %q", got, cause, want)
 				}
-				if len(w.Running.uses) != 0 {
-					t.Errorf("%d commands are tracked after their end", len(w.Running.uses))
+				if len(w.Running.tracked) != 0 {
+					t.Errorf("%d commands are tracked after their end", len(w.Running.tracked))
 				}
 			})
 		}
@@ -227,8 +227,8 @@ func TestApply_HaltsOperation(t *testing.T) {
 	if err := op.Follow(t.Context(), func(ops.Note) error { return nil }); errorText(err) != want {
 		t.Errorf("got %v, want %q", err, want)
 	}
-	if len(w.Running.uses) != 0 {
-		t.Errorf("%d operations are tracked after their end", len(w.Running.uses))
+	if len(w.Running.tracked) != 0 {
+		t.Errorf("%d operations are tracked after their end", len(w.Running.tracked))
 	}
 }
 

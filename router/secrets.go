@@ -71,7 +71,8 @@ func (f secretFilter) versions(job backends.JobRef, versions []backends.Version)
 	for i, v := range versions {
 		if v.Definition != nil {
 			var err error
-			if versions[i].Definition, _, err = mask.JSON(v.Definition); err != nil { // no notice: commands print the changes
+			// Values that are hidden only here cause no notice: commands print the changes.
+			if versions[i].Definition, _, err = mask.JSON(v.Definition); err != nil {
 				return nil, err
 			}
 		}

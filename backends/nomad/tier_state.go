@@ -23,9 +23,9 @@ const (
 	TierTokenMissing TierState = "token missing" // the token file cannot be read
 )
 
-// minTimeout is the minimum duration of a read that timed out to show that the tier is down. Some callers, such as
+// minOutageWait is how long a read that timed out must have lasted to show that the tier is down. Some callers, such as
 // completion, wait for less.
-const minTimeout = 5 * time.Second
+const minOutageWait = 5 * time.Second
 
 // errTokenFile is returned if the token file cannot be read.
 var errTokenFile = errors.New("the gateway cannot read its token file")
@@ -33,8 +33,8 @@ var errTokenFile = errors.New("the gateway cannot read its token file")
 // errTokenInvalid is returned if Nomad does not accept the token for any request.
 var errTokenInvalid = fmt.Errorf("%w: it is unknown or has expired", backends.ErrForbidden)
 
-// reportState reports to Tier.OnState what a read that was retried shows. err is its error for users, and cause the one
-// of the last request; nil: there was none.
+// reportState reports to Tier.OnState the state that the result of a read shows, after all retries. err is its error
+// for users, and cause the one of the last request; nil: there was none.
 func (c *Client) reportState(ctx context.Context, started time.Time, err, cause error) {
 	if c.tier.OnState == nil {
 		return
@@ -56,7 +56,7 @@ func (c *Client) stateOf(ctx context.Context, started time.Time, err, cause erro
 		return TierTokenRefused
 	case errors.Is(ctx.Err(), context.Canceled):
 		return ""
-	case ctx.Err() != nil && time.Since(started) < minTimeout:
+	case ctx.Err() != nil && time.Since(started) < minOutageWait:
 		return ""
 	case errors.Is(err, backends.ErrUnreachable), isResponse && isOutage(response):
 		return TierDown

@@ -120,9 +120,9 @@ type Accepted struct {
 	Finished bool // with IDs: also of tasks that have finished
 }
 
-// Parts returns jobs, their groups and what else the command accepts. It offers the groups of a job
-// after JOB/, or as soon as only one job matches and has several groups, and allocations after JOB/GROUP and JOB. with
-// the dot.
+// Parts returns jobs, their groups and what else the command accepts. It offers the groups of a job after JOB/, or as
+// soon as only one job matches and has several groups. It offers allocations after JOB/GROUP, and after the job ID and
+// a dot, as in JOB.GROUP[0].
 func Parts(jobs []backends.Job, last string, accepted Accepted) []Candidate {
 	all := Jobs(jobs)
 	groups := map[string]map[string]bool{} // by job, of the jobs that match

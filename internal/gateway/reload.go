@@ -72,7 +72,7 @@ func (g *Gateway) reloadChanged() {
 func (g *Gateway) load() (p *parts, err error) {
 	now := g.current.Load()
 	var loaded fileStamps
-	g.reloads.files, loaded = loadUnchanged(g.reloads.files, func() []string {
+	g.reloads.files, loaded = loadConsistent(g.reloads.files, func() []string {
 		c, diagnostics, files := config.LoadFiles(now.config.Path, Commands())
 		p, err = nil, refusal(diagnostics)
 		if c != nil {

@@ -35,10 +35,10 @@ func (s fileStamps) equal(other fileStamps) bool {
 	})
 }
 
-// loadUnchanged calls load, which reads files and returns their paths, until no file has changed in the meantime.
+// loadConsistent calls load, which reads files and returns their paths, until no file has changed in the meantime.
 // Otherwise what was read may belong to two versions. It returns the paths and the stamps of the files. If they change
 // all the time, the stamps are nil. files are those to expect.
-func loadUnchanged(files []string, load func() []string) ([]string, fileStamps) {
+func loadConsistent(files []string, load func() []string) ([]string, fileStamps) {
 	const maxAttempts = 5
 	for range maxAttempts {
 		before := stampFiles(files)

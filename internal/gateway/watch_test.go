@@ -37,7 +37,7 @@ func TestLoadUnchanged(t *testing.T) {
 		{"another file is named", 0, 2, []string{a}, []string{a, b}, true},
 	} {
 		loads := 0
-		files, stamps := loadUnchanged(tc.first, func() []string {
+		files, stamps := loadConsistent(tc.first, func() []string {
 			if loads++; loads <= tc.changes {
 				replace(a)
 			}
@@ -92,7 +92,7 @@ func TestWatch(t *testing.T) {
 				t.Errorf("%s: %d reloads, want %d", what, got, want)
 			}
 		}
-		time.Sleep(time.Minute)
+		time.Sleep(time.Minute + watchInterval/2) // files change between polls, never at the time of one
 		check("start", 1)
 		for i := range 10 { // a file that is written slowly
 			write("config", string(make([]byte, i+5)))

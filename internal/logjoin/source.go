@@ -127,7 +127,7 @@ func (j Source) readOlder(
 			return nil
 		}
 		noted = true
-		if !q.Until.IsZero() && retained.Start.After(q.Until) { // which of the older lines to leave out is not known
+		if !q.Until.IsZero() && retained.Start.After(q.Until) { // the older lines have no times to compare with Until
 			return fmt.Errorf("%w before %s", backends.ErrNoTimestamps, retained.Start.UTC().Format(time.RFC3339))
 		}
 		return each(backends.LogChunk{Note: boundaryNote(q, retained, task)})

@@ -86,7 +86,7 @@ func (f *Fanout) join(
 	if s := f.streams[key]; s != nil {
 		if at, ok := s.cursorFor(q); ok {
 			s.viewers++
-			s.shared()
+			s.endAlone()
 			return s, at, nil
 		}
 	}
@@ -116,7 +116,7 @@ func (f *Fanout) join(
 func (f *Fanout) leave(key streamKey, s *stream) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	s.shared()
+	s.endAlone()
 	if s.viewers--; s.viewers > 0 {
 		return
 	}

@@ -106,8 +106,8 @@ func (s *stream) viewerChanged() {
 	}
 }
 
-// shared reports that another viewer has joined, or that the first one has left.
-func (s *stream) shared() {
+// endAlone reports that another viewer has joined, or that the first one has left.
+func (s *stream) endAlone() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.alone = false

@@ -41,7 +41,8 @@ const (
 	payload                  // of a dispatch: hidden
 )
 
-// sectionOf returns the section that a field with this name contains. outer is the section of the field itself.
+// sectionOf returns the section of the content of a field with this name. outer is the section that the field is in;
+// the content stays in it if the name has no section of its own.
 func sectionOf(name string, outer section) section {
 	switch name {
 	case "Env", "env", "Meta", "GetterOptions", "GetterHeaders", "Header", "Headers", "environment":

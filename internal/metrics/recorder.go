@@ -50,7 +50,7 @@ func New() *Recorder {
 			"direction"),
 		connections: counter("ssh_connections_total", "Accepted TCP connections."),
 		refusedConnections: counters("ssh_connections_refused_total",
-			"Connections closed before the login because of a limit.", "reason"),
+			"Connections closed before the login because of a limit or a penalty.", "reason"),
 		logins:        counter("logins_total", "Connections that have proven a key of a user."),
 		loginFailures: counters("login_failures_total", "Connections that ended without a login.", "reason"),
 		sessions:      gauges("sessions", "Commands that are running.", "command"),

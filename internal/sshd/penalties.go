@@ -16,7 +16,7 @@ type PenaltyLimits struct {
 	Exempt   []netip.Prefix // networks without penalties
 }
 
-// The penalties for connections without a login that offered no key are those of sshd.
+// The penalties for connections that end without a login and without a wrong key or signature are those of sshd.
 const (
 	noAuthPenalty  = time.Second
 	timeoutPenalty = 10 * time.Second

@@ -40,7 +40,7 @@ type Limits struct {
 }
 
 // UserLimits bounds the resources of one user or prefix group, over all connections. 0 means no limit, except for the
-// connections and sessions of a user.
+// connections of a user.
 type UserLimits struct {
 	Connections int
 	Sessions    int // running commands

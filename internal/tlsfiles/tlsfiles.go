@@ -8,20 +8,21 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync/atomic"
 )
 
 // Files names the PEM files of a connection. Cert and Key are set both or not at all.
 type Files struct {
 	CA         string // CA certificates to trust instead of the system's
-	Cert, Key  string // client certificate; read again for each connection
+	Cert, Key  string // client certificate; see Load
 	ServerName string // expected in the server's certificate instead of the host
 }
 
-// errClientCertificate reports that a certificate or key, which was valid when the gateway started, cannot be read now.
-var errClientCertificate = errors.New("the gateway's certificate cannot be read")
-
 // Load reads the files. It returns nil if nothing is set. A missing file is an error: some client libraries would
 // silently connect without verification.
+//
+// The client certificate is read again for each connection. If that fails, for example because only one of the two
+// files has been replaced yet, the last pair that was read is used.
 func (f Files) Load() (*tls.Config, error) {
 	if f == (Files{}) {
 		return nil, nil
@@ -44,15 +45,17 @@ func (f Files) Load() (*tls.Config, error) {
 	case f.Cert == "":
 		return nil, fmt.Errorf("%s: key without a certificate", f.Key)
 	}
-	if _, err := tls.LoadX509KeyPair(f.Cert, f.Key); err != nil {
+	first, err := tls.LoadX509KeyPair(f.Cert, f.Key)
+	if err != nil {
 		return nil, fmt.Errorf("%s: %w", f.Cert, err)
 	}
+	var latest atomic.Pointer[tls.Certificate]
+	latest.Store(&first)
 	config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
-		cert, err := tls.LoadX509KeyPair(f.Cert, f.Key)
-		if err != nil {
-			return nil, errClientCertificate // users see this error, so it must not contain a path
+		if cert, err := tls.LoadX509KeyPair(f.Cert, f.Key); err == nil {
+			latest.Store(&cert)
 		}
-		return &cert, nil
+		return latest.Load(), nil
 	}
 	return config, nil
 }

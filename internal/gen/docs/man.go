@@ -277,8 +277,8 @@ is an SSH server. Its users list, inspect, exec into and change the jobs that th
 Nomad tokens stay on the gateway.
 .PP
 Without a command, it serves until SIGTERM or SIGINT. Then it accepts no new connections and gives running commands five
-seconds. After that it takes up to twelve more seconds to kill programs. A second SIGTERM or SIGINT stops it at once,
-with exit status 143 or 130. Every user gets a message with the time that is left.
+seconds. It prints the time that is left to everybody who runs a command. After that it takes up to twelve more seconds
+to kill programs. A second SIGTERM or SIGINT stops it at once, with exit status 143 or 130.
 On SIGHUP, and when the configuration or a file that it names changes, it reloads the configuration. On SIGUSR1, it
 drains: it accepts no new connections and commands, and continues to serve what is running.
 .TP

@@ -105,7 +105,8 @@ func Page[T Row, S any](
 	return out, "", nil
 }
 
-// filterable returns the record that filter expressions refer to: they do not find the fields of embedded structs.
+// filterable returns the record that filter expressions refer to. For a job, that is its embedded Registration, because
+// expressions do not find the fields of embedded structs.
 func filterable(r Row) any {
 	if j, isJob := r.(*Job); isJob {
 		return &j.Registration
