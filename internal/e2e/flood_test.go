@@ -147,7 +147,7 @@ type processUsage struct{ goroutines, files, heap, resident float64 }
 // cluster are closed after a minute. Go collects the garbage of an idle process every two minutes.
 func waitForIdle(t *testing.T, before processUsage, usage func() processUsage) {
 	t.Helper()
-	const allowance, heapAllowance = 20, 16 << 20
+	const allowance, heapAllowance = 10, 16 << 20
 	var after processUsage
 	start := time.Now()
 	for tick := time.NewTicker(time.Second); ; <-tick.C {
