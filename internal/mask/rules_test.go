@@ -115,9 +115,15 @@ func TestMaskText_Template(t *testing.T) {
 		{`{{/* swordfish password */}}`, hidden},
 		{`PASS={{ keyOrDefault "a" "swordfish" }}`, "PASS=***"},
 		{`PASS=${PASS:-swordfish}`, "PASS=***"},
-		{"mode: new\ncredentials:\n  db: sword\n  at: {{ .at }}\nmode: new", "mode: new\ncredentials:\n  db: ***\n  at: {{ .at }}\nmode: new"},
+		{
+			"mode: new\ncredentials:\n  db: sword\n  at: {{ .at }}\nmode: new",
+			"mode: new\ncredentials:\n  db: ***\n  at: {{ .at }}\nmode: new",
+		},
 		{"passwords:\n- name: sword\n- fish\nmode: new", "passwords:\n- name: ***\n***\nmode: new"},
-		{"credentials {\na {\nx = b\n}\ndb = sword\n}\nmode = new", "credentials {\na {\nx = ***\n}\ndb = ***\n}\nmode = new"},
+		{
+			"credentials {\na {\nx = b\n}\ndb = sword\n}\nmode = new",
+			"credentials {\na {\nx = ***\n}\ndb = ***\n}\nmode = new",
+		},
 		{`{"credentials": {` + "\n  \"db\": \"sword\"\n}}\n", "***\n  \"db\": ***\n}}\n"},
 		{"[credentials]\ndb = sword\n[web]\nmode = new", "[credentials]\ndb = ***\n[web]\nmode = new"},
 		{"password: |\n  sword\nmode: new", "password: ***\n***\nmode: new"},
