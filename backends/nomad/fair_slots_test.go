@@ -201,6 +201,13 @@ func TestFairSlots_Position(t *testing.T) {
 		}
 		var mu sync.Mutex
 		got := map[string]backends.SlotWait{}
+		reported := func() map[string]backends.SlotWait {
+			mu.Lock()
+			defer mu.Unlock()
+			reports := got
+			got = map[string]backends.SlotWait{}
+			return reports
+		}
 		var all sync.WaitGroup
 		for _, name := range []string{"ann", "bob 1", "bob 2", "eve"} {
 			user, _, _ := strings.Cut(name, " ")
@@ -218,7 +225,7 @@ func TestFairSlots_Position(t *testing.T) {
 		}
 		time.Sleep(999 * time.Millisecond)
 		synctest.Wait()
-		if len(got) > 0 {
+		if got := reported(); len(got) > 0 {
 			t.Errorf("got %v before a second has passed", got)
 		}
 		time.Sleep(time.Millisecond)
@@ -227,18 +234,21 @@ func TestFairSlots_Position(t *testing.T) {
 		for i, name := range []string{"ann", "bob 1", "eve", "bob 2"} {
 			want[name] = backends.SlotWait{Position: i + 1, Waiting: 4}
 		}
-		if !maps.Equal(got, want) {
+		if got := reported(); !maps.Equal(got, want) {
 			t.Errorf("got %v, want %v", got, want)
 		}
-		clear(got)
 		release()
 		all.Wait()
-		if _, err := s.Acquire(backends.WithSlotWait(asUser("ann"), func(w backends.SlotWait) { got["late"] = w }),
-			1); err != nil {
+		late := backends.WithSlotWait(asUser("ann"), func(w backends.SlotWait) {
+			mu.Lock()
+			defer mu.Unlock()
+			got["late"] = w
+		})
+		if _, err := s.Acquire(late, 1); err != nil {
 			t.Error(err)
 		}
 		time.Sleep(time.Minute)
-		if len(got) > 0 {
+		if got := reported(); len(got) > 0 {
 			t.Errorf("got %v for a request that did not wait", got)
 		}
 	})

@@ -24,8 +24,8 @@ type Op struct {
 	registry      *Registry
 	finishOnce    sync.Once
 	haltRequested chan struct{} // closed by Halt
-	interrupted   chan struct{} // closed by interrupt
-	interruptOnce sync.Once
+	exiting       chan struct{} // closed by interrupt
+	exitOnce      sync.Once
 
 	mu         sync.Mutex // guards the fields below
 	notes      []Note
@@ -50,7 +50,7 @@ const maxNotes = 10000
 func (r *Registry) newOp(job backends.JobRef, user, command string) *Op {
 	return &Op{
 		ID: newID(), Job: job, User: user, Command: command, Started: time.Now(),
-		registry: r, changed: make(chan struct{}), haltRequested: make(chan struct{}), interrupted: make(chan struct{}),
+		registry: r, changed: make(chan struct{}), haltRequested: make(chan struct{}), exiting: make(chan struct{}),
 	}
 }
 
@@ -108,11 +108,11 @@ func (o *Op) Halt(reason string) {
 // HaltRequested returns a channel that is closed when Halt is called.
 func (o *Op) HaltRequested() <-chan struct{} { return o.haltRequested }
 
-// Interrupted returns a channel that is closed when the gateway is about to exit. A halted operation should then finish
+// Exiting returns a channel that is closed when the gateway is about to exit. A halted operation should then finish
 // at once, and report what it has done so far.
-func (o *Op) Interrupted() <-chan struct{} { return o.interrupted }
+func (o *Op) Exiting() <-chan struct{} { return o.exiting }
 
-func (o *Op) interrupt() { o.interruptOnce.Do(func() { close(o.interrupted) }) }
+func (o *Op) interrupt() { o.exitOnce.Do(func() { close(o.exiting) }) }
 
 // HaltReason returns an ErrHalted with the reason, or nil if the operation was not halted.
 func (o *Op) HaltReason() error {

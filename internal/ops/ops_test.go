@@ -130,7 +130,7 @@ func TestWait_InterruptedReports(t *testing.T) {
 		result := errors.New("stopped after 1 of 2")
 		for _, o := range []*Op{o, other} {
 			go func() {
-				<-o.Interrupted()
+				<-o.Exiting()
 				time.Sleep(interruptTimeout - time.Second) // both at the same time
 				o.Finish(result)
 			}()

@@ -150,7 +150,7 @@ func (r *Rolling) restartBatch(ctx context.Context, op ops.Operation, batch []Ta
 		return nil
 	}
 	op.Progress("restarting %s", targetNames(batch))
-	ctx, stop := cancelOn(ctx, op, op.Interrupted())
+	ctx, stop := cancelOn(ctx, op, op.Exiting())
 	defer stop()
 	if err := r.requestRestarts(ctx, op, batch); err != nil {
 		return err
