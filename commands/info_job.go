@@ -105,7 +105,7 @@ func (v *infoView) writeDeployment(text *render.Details) {
 			g.Desired, g.Placed, g.Healthy, g.Unhealthy)}
 		switch {
 		case g.Canaries > 0 && g.Promoted:
-			facts = append(facts, phrase.Count(g.Canaries, "canary")+" promoted")
+			facts = append(facts, canaries(g.Canaries)+" promoted")
 		case g.Canaries > 0 && g.AutoPromote:
 			facts = append(facts, canaries(g.Canaries)+", promoted automatically when healthy")
 		case g.Canaries > 0:

@@ -23,10 +23,11 @@ const (
 
 // logExcerpt has the last lines of a crashed task: those of stderr or, if that is empty, of stdout.
 type logExcerpt struct {
-	Output string   // Stderr or Stdout
-	Lines  []string // not escaped
-	Failed bool     // the log could not be read, or not in time
-	Unread bool     // the log was not read, because too many tasks have crashed
+	Output   string   // Stderr or Stdout
+	Lines    []string // not escaped
+	Previous bool     // of the previous run of the task, not of the current one
+	Failed   bool     // the log could not be read, or not in time
+	Unread   bool     // the log was not read, because too many tasks have crashed
 }
 
 // crashedTask is a task whose last output info shows.
@@ -86,22 +87,26 @@ func readExcerpts(
 // readExcerpt reads the last lines of stderr or, if it is empty, of stdout. If the task is running again, its previous
 // run explains the crash. Otherwise, a new run may have just started.
 func readExcerpt(ctx context.Context, log router.LogReader, t crashedTask) logExcerpt {
-	reads := []logRead{log.Log}
+	type run struct {
+		read       logRead
+		isPrevious bool
+	}
+	runs := []run{{log.Log, false}}
 	if t.task.Restarts > 0 {
-		reads = append(reads, log.PreviousLog)
+		runs = append(runs, run{log.PreviousLog, true})
 	}
 	if t.allocation.Runs(t.task) {
-		slices.Reverse(reads)
+		slices.Reverse(runs)
 	}
 	for _, output := range []string{"Stderr", "Stdout"} {
-		for _, read := range reads {
-			lines, err := lastLines(ctx, read, output == "Stderr")
+		for _, r := range runs {
+			lines, err := lastLines(ctx, r.read, output == "Stderr")
 			switch {
 			case errors.Is(err, backends.ErrRunsNotSeparable):
 			case err != nil:
-				return logExcerpt{Output: output, Failed: true}
+				return logExcerpt{Output: output, Previous: r.isPrevious, Failed: true}
 			case len(lines) > 0:
-				return logExcerpt{Output: output, Lines: lines}
+				return logExcerpt{Output: output, Previous: r.isPrevious, Lines: lines}
 			}
 		}
 	}

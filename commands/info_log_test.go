@@ -60,11 +60,14 @@ func TestReadExcerpt(t *testing.T) {
 		},
 		"stdout":                  {fakeLog{stdout: "hello"}, "dead", 0, "Stdout hello"},
 		"nothing":                 {fakeLog{}, "dead", 1, " "},
-		"running again":           {fakeLog{stderr: "new\n", previousStderr: "old\n"}, "running", 1, "Stderr old"},
+		"running again":           {fakeLog{stderr: "new\n", previousStderr: "old\n"}, "running", 1, "Stderr previous: old"},
 		"waits for its restart":   {fakeLog{stderr: "new\n", previousStderr: "old\n"}, "pending", 1, "Stderr new"},
-		"has just been restarted": {fakeLog{stdout: "new\n", previousStderr: "old\n"}, "pending", 1, "Stderr old"},
+		"has just been restarted": {fakeLog{stdout: "new\n", previousStderr: "old\n"}, "pending", 1, "Stderr previous: old"},
 		"runs not separable": {
 			fakeLog{stderr: "all\n", previousErr: backends.ErrRunsNotSeparable}, "running", 1, "Stderr all",
+		},
+		"previous unreadable": {
+			fakeLog{stderr: "new\n", previousErr: errors.New("timeout")}, "running", 1, "Stderr previous: failed",
 		},
 		"unreadable": {fakeLog{err: errors.New("timeout")}, "dead", 0, "Stderr failed"},
 		"a very long line": {
@@ -75,7 +78,11 @@ func TestReadExcerpt(t *testing.T) {
 	} {
 		task := crashedTask{backends.Allocation{Status: "running"}, backends.Task{State: tc.state, Restarts: tc.restarts}}
 		got := readExcerpt(t.Context(), tc.log, task)
-		text := got.Output + " " + strings.Join(got.Lines, "|")
+		text := got.Output + " "
+		if got.Previous {
+			text += "previous: "
+		}
+		text += strings.Join(got.Lines, "|")
 		if got.Failed {
 			text += "failed"
 		}
@@ -116,6 +123,23 @@ func TestReadExcerpts_ManyTasks(t *testing.T) {
 	view.excerpts = map[string]logExcerpt{id: {Unread: true}}
 	if text := view.text(testStyle(80)); !strings.Contains(text, "Log       see: logs "+id+"\n") {
 		t.Errorf("got\n%s", text)
+	}
+}
+
+// TestInfo_ExcerptHint checks that info names the command that prints the whole log of the excerpt.
+func TestInfo_ExcerptHint(t *testing.T) {
+	view := recordedJob(t, "p-crash")
+	id := view.allocations[0].Tasks[0].ExecID
+	for want, excerpt := range map[string]logExcerpt{
+		"see: logs " + id:                                     {Output: "Stderr", Lines: []string{"x"}},
+		"see: logs --previous " + id:                          {Output: "Stderr", Lines: []string{"x"}, Previous: true},
+		"could not be read (see: logs " + id + ")":            {Output: "Stderr", Failed: true},
+		"could not be read (see: logs --previous " + id + ")": {Output: "Stderr", Failed: true, Previous: true},
+	} {
+		view.excerpts = map[string]logExcerpt{id: excerpt}
+		if text := view.text(testStyle(80)); !strings.Contains(text, "  Log       "+want+"\n") {
+			t.Errorf("want %s, got\n%s", want, text)
+		}
 	}
 }
 

@@ -104,11 +104,14 @@ func (v *infoView) writeExcerpt(text *render.Details, t backends.Task) {
 	for _, line := range excerpt.Lines {
 		text.Fact(excerpt.Output, "", line)
 	}
-	if excerpt.Failed {
-		text.Fact("Log", "", "could not be read (see: logs "+t.ExecID+")")
-		return
+	hint := "see: logs " + t.ExecID
+	if excerpt.Previous {
+		hint = "see: logs --previous " + t.ExecID
 	}
-	text.Fact("Log", "", "see: logs "+t.ExecID)
+	if excerpt.Failed {
+		hint = "could not be read (" + hint + ")"
+	}
+	text.Fact("Log", "", hint)
 }
 
 // usageWithLimits returns what a task uses next to what it may use: "memory 34/64 MiB, peak 40 MiB, CPU 3/100 MHz".

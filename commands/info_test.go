@@ -312,3 +312,20 @@ func TestInfo_UntrustedNames(t *testing.T) {
 		}
 	}
 }
+
+func TestInfo_Canaries(t *testing.T) {
+	for want, group := range map[string]backends.DeploymentGroup{
+		"1 canary promoted":                               {Canaries: 1, Promoted: true},
+		"2 canaries promoted":                             {Canaries: 2, Promoted: true, AutoPromote: true},
+		"1 canary not promoted":                           {Canaries: 1},
+		"2 canaries not promoted":                         {Canaries: 2},
+		"2 canaries, promoted automatically when healthy": {Canaries: 2, AutoPromote: true},
+	} {
+		view := recordedJob(t, "p-crash")
+		group.Group = "web"
+		view.job.LatestDeployment = &backends.Deployment{Status: "running", Groups: []backends.DeploymentGroup{group}}
+		if text := view.text(testStyle(160)); !strings.Contains(text, "unhealthy, "+want+"\n") {
+			t.Errorf("want %s, got\n%s", want, text)
+		}
+	}
+}

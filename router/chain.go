@@ -1,6 +1,7 @@
 // Package router runs the command line of an authenticated user. It owns the command table, the request, and the
 // middleware that every request passes in the same order: recoverPanics, countRequests, auditRequest, authenticate,
-// onlyCommand, expandAlias, route, countRunning, trackAccess, handleInterrupts, limitResults, authorize, auditStart.
+// onlyCommand, expandAlias, route, countRunning, trackAccess, handleInterrupts, limitResults, authorize, auditStart,
+// reportWaits.
 // Commands must not reach a cluster except through the Access that authorize sets.
 package router
 
@@ -68,6 +69,7 @@ func (g Gateway) Handler() Handler {
 		authorize(g.Clusters, g.Runtimes, &operationRunner{g.Ops, g.Audit, g.Log, g.Writers, g.AuditRequired},
 			g.Raw),
 		auditStart,
+		reportWaits,
 	)
 }
 

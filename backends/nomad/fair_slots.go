@@ -1,6 +1,7 @@
 package nomad
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"nomadctld/backends"
+	"nomadctld/internal/safego"
 )
 
 // fairSlots is a semaphore that is fair to users. A user may use a third of the slots while any are free, and more only
@@ -72,13 +74,22 @@ func (s *fairSlots) Acquire(ctx context.Context, n int) (release func(), err err
 	return s.await(ctx, r)
 }
 
-// await waits until r has its slots, waitTimeout expires or ctx ends.
+// await waits until r has its slots, waitTimeout expires or ctx ends. It reports a wait of more than a second.
 func (s *fairSlots) await(ctx context.Context, r *slotRequest) (release func(), err error) {
+	const reportTimeout = time.Second
 	var late <-chan time.Time
-	if s.waitTimeout > 0 {
+	if s.waitTimeout > 0 && !r.isGranted() {
 		timer := time.NewTimer(s.waitTimeout)
 		defer timer.Stop()
 		late = timer.C
+		defer time.AfterFunc(reportTimeout, func() {
+			safego.Protect(func() error {
+				if wait, ok := s.positionOf(r); ok {
+					backends.ReportSlotWait(ctx, wait)
+				}
+				return nil
+			})
+		}).Stop()
 	}
 	release = sync.OnceFunc(func() { s.release(r) })
 	select {
@@ -105,6 +116,35 @@ func (s *fairSlots) await(ctx context.Context, r *slotRequest) (release func(), 
 	}
 	s.grant()
 	return nil, err
+}
+
+// positionOf returns the position of r in the queue. ok is false if r does not wait any more. The position is that of
+// the round robin: requests of users with fewer slots are ahead, and so are those of users who were served longer ago.
+func (s *fairSlots) positionOf(r *slotRequest) (wait backends.SlotWait, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	index := slices.Index(s.queue, r)
+	if index < 0 {
+		return wait, false
+	}
+	slots := map[string]int{} // by user: those in use, and those for the user's requests so far
+	before := make([]int, len(s.queue))
+	for i, other := range s.queue {
+		before[i] = s.usedBy[other.user] + slots[other.user]
+		slots[other.user] += other.n
+	}
+	wait = backends.SlotWait{Position: 1, Waiting: len(s.queue)}
+	for i, other := range s.queue {
+		order := cmp.Or(
+			cmp.Compare(before[i], before[index]),
+			cmp.Compare(s.lastServed[other.user], s.lastServed[r.user]),
+			cmp.Compare(i, index),
+		)
+		if order < 0 {
+			wait.Position++
+		}
+	}
+	return wait, true
 }
 
 // isGranted reports whether r has its slots. fairSlots.mu guards the grant.

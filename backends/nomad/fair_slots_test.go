@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"strings"
 	"sync"
@@ -188,4 +189,57 @@ func TestFairSlots_NoStarvation(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestFairSlots_Position expects the position in the queue after a second of waiting, in the order of the round robin.
+func TestFairSlots_Position(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newFairSlots("", 1, 5*time.Second)
+		release, err := s.Acquire(asUser("zoe"), 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var mu sync.Mutex
+		got := map[string]backends.SlotWait{}
+		var all sync.WaitGroup
+		for _, name := range []string{"ann", "bob 1", "bob 2", "eve"} {
+			user, _, _ := strings.Cut(name, " ")
+			ctx := backends.WithSlotWait(asUser(user), func(w backends.SlotWait) {
+				mu.Lock()
+				defer mu.Unlock()
+				got[name] = w
+			})
+			all.Go(func() {
+				if done, err := s.Acquire(ctx, 1); err == nil {
+					done()
+				}
+			})
+			synctest.Wait()
+		}
+		time.Sleep(999 * time.Millisecond)
+		synctest.Wait()
+		if len(got) > 0 {
+			t.Errorf("got %v before a second has passed", got)
+		}
+		time.Sleep(time.Millisecond)
+		synctest.Wait()
+		want := map[string]backends.SlotWait{}
+		for i, name := range []string{"ann", "bob 1", "eve", "bob 2"} {
+			want[name] = backends.SlotWait{Position: i + 1, Waiting: 4}
+		}
+		if !maps.Equal(got, want) {
+			t.Errorf("got %v, want %v", got, want)
+		}
+		clear(got)
+		release()
+		all.Wait()
+		if _, err := s.Acquire(backends.WithSlotWait(asUser("ann"), func(w backends.SlotWait) { got["late"] = w }),
+			1); err != nil {
+			t.Error(err)
+		}
+		time.Sleep(time.Minute)
+		if len(got) > 0 {
+			t.Errorf("got %v for a request that did not wait", got)
+		}
+	})
 }

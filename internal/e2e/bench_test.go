@@ -2,20 +2,15 @@ package e2e
 
 import (
 	"bytes"
-	"context"
 	"fmt"
-	"io"
 	"net"
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/hashicorp/nomad/api"
-	"golang.org/x/crypto/ssh"
 
 	"nomadctld/internal/nomadsim"
 	"nomadctld/internal/testenv/gatewaytest"
@@ -91,12 +86,10 @@ func sessionRunner(b *testing.B, g *gatewaytest.Gateway) func(user, line string)
 	}
 }
 
-// BenchmarkHalfOpen measures a user's ps, including the login, while up to 2,000 clients from 200 addresses connect
-// without authenticating. Half of them send nothing, half send their version. The gateway closes most of them, and they
-// reconnect five seconds later. The metrics are ratios to an idle gateway, for a user whose address has logged in
-// before and for one whose address has not. They are medians of 21.
+// BenchmarkHalfOpen measures a user's ps, including the login, during a flood of 2,000 clients from 200 addresses. The
+// metrics are ratios to an idle gateway, for a user whose address has logged in before and for one whose address has
+// not. They are medians of 21.
 func BenchmarkHalfOpen(b *testing.B) {
-	const clients, addresses, pause = 2000, 200, 5 * time.Second
 	cluster := nomadsim.New()
 	defer cluster.Close()
 	for i := range 20 {
@@ -108,39 +101,18 @@ func BenchmarkHalfOpen(b *testing.B) {
 	}
 	g := gatewaytest.StartProcess(b, url, "")
 	fresh := 0
-	ps := func(known bool) func() {
-		return func() {
+	measure := func(known bool) time.Duration {
+		var all []time.Duration
+		for range 21 {
 			from := net.IPv4(127, 0, 0, 1)
 			if !known {
 				fresh++
 				from = net.IPv4(127, 2, byte(fresh>>8), byte(fresh))
 			}
-			conn, err := (&net.Dialer{LocalAddr: &net.TCPAddr{IP: from}}).Dial("tcp", g.Address)
-			if err != nil {
-				b.Fatal(err)
-			}
-			c, channels, requests, err := ssh.NewClientConn(conn, g.Address, &ssh.ClientConfig{
-				User: "ann", Auth: []ssh.AuthMethod{ssh.PublicKeys(g.Keys["ann"])}, HostKeyCallback: ssh.InsecureIgnoreHostKey(),
-			})
-			if err != nil {
-				b.Fatal(err)
-			}
-			client := ssh.NewClient(c, channels, requests)
-			defer client.Close()
-			session, err := client.NewSession()
-			if err != nil {
-				b.Fatal(err)
-			}
-			if _, err := session.Output("ps"); err != nil {
-				b.Fatal(err)
-			}
-		}
-	}
-	measure := func(known bool) time.Duration {
-		var all []time.Duration
-		for range 21 {
 			start := time.Now()
-			ps(known)()
+			if err := psFrom(g, from); err != nil {
+				b.Fatal(err)
+			}
 			all = append(all, time.Since(start))
 			time.Sleep(50 * time.Millisecond)
 		}
@@ -149,39 +121,12 @@ func BenchmarkHalfOpen(b *testing.B) {
 	measure(true) // creates the resources that are reused
 	idle := measure(true)
 
-	ctx, stop := context.WithCancel(context.Background())
-	var attackers sync.WaitGroup
-	var open, opened atomic.Int64
-	for i := range clients {
-		from := &net.TCPAddr{IP: net.IPv4(127, 1, 0, byte(1+i%addresses))}
-		attackers.Go(func() {
-			time.Sleep(pause * time.Duration(i) / clients)
-			for ctx.Err() == nil {
-				if conn, err := (&net.Dialer{LocalAddr: from}).DialContext(ctx, "tcp", g.Address); err == nil {
-					opened.Add(1)
-					open.Add(1)
-					cut := context.AfterFunc(ctx, func() { conn.Close() })
-					if i%2 == 0 {
-						io.WriteString(conn, "SSH-2.0-OpenSSH_9.2\r\n")
-					}
-					io.Copy(io.Discard, conn)
-					cut()
-					conn.Close()
-					open.Add(-1)
-				}
-				select {
-				case <-time.After(pause):
-				case <-ctx.Done():
-				}
-			}
-		})
-	}
-	time.Sleep(pause)
+	f := startFlood(g.Address, 2000, 200)
+	time.Sleep(floodPause)
 	known, stranger := measure(true), measure(false)
-	b.ReportMetric(float64(open.Load()), "half-open-at-the-end")
-	b.ReportMetric(float64(opened.Load()), "attack-connections")
-	stop()
-	attackers.Wait()
+	b.ReportMetric(float64(f.open.Load()), "half-open-at-the-end")
+	b.ReportMetric(float64(f.opened.Load()), "attack-connections")
+	f.stop()
 	b.ReportMetric(ms(idle), "ms-idle")
 	b.ReportMetric(float64(known)/float64(idle), "known/idle")
 	b.ReportMetric(float64(stranger)/float64(idle), "stranger/idle")

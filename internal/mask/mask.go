@@ -57,14 +57,30 @@ func sectionOf(name string, outer section) section {
 	return outer
 }
 
-// A field is the position of a string.
+// A field is the position of a value.
 type field struct {
 	name     string // of the innermost object key
 	section  section
+	isSecret bool   // the name, or that of an outer object or list, is one of a secret
 	previous string // the string before it in a list
 }
 
-// mask returns the string at a position, masked if necessary.
+// inner returns the position of a field of an object.
+func (f field) inner(name string) field {
+	in := field{name: name, section: f.section, isSecret: f.isSecret}
+	if in.section == elsewhere { // in other sections, a field may have any name
+		in.section = sectionOf(name, elsewhere)
+	}
+	if in.section != registry && !isBlockOfTask(f.name, name) {
+		in.isSecret = in.isSecret || isSecretName(name)
+	}
+	return in
+}
+
+// isBlockOfTask reports whether a field is the secret blocks of a task. They name secrets, but contain none.
+func isBlockOfTask(outer, name string) bool { return outer == "Tasks" && name == "Secrets" }
+
+// mask returns the string at a position, masked if necessary. A number or a boolean is masked like its text.
 func (f field) mask(value string) string {
 	switch f.section {
 	case payload:
@@ -73,18 +89,20 @@ func (f field) mask(value string) string {
 		}
 		return value
 	case registry:
-		if value == "" || f.name == "server_address" {
+		if value == "" || f.name == "server_address" && !f.isSecret {
 			return value
 		}
 		return Hidden
 	case template:
+		if f.isSecret {
+			return Hidden
+		}
 		return maskText(value, templateText)
 	case pairs:
 		return f.maskPair(value)
 	}
-	isArgument := isSecretFlag(f.previous) && !strings.HasPrefix(value, "-")
 	isEmpty := value == "" || value == "true" || value == "false" // such as a change of ErrMissingKey
-	if !isEmpty && (isArgument || isSecretName(f.name)) && !isReference(f.name, value) {
+	if !isEmpty && (f.isSecret || isSecretFlag(f.previous)) && !isReference(f.name, value) {
 		return Hidden
 	}
 	return maskText(value, plainText)
@@ -98,10 +116,10 @@ func (f field) maskPair(value string) string {
 	if ok && (f.name == "Env" || f.name == "env") && namePattern.MatchString(name) {
 		return name + "=" + field{name: name, section: pairs}.maskPair(own)
 	}
-	if isHarmless(f.name, value) {
-		return value
+	if f.isSecret && !isReference(f.name, value) && value != "" || !isHarmless(f.name, value) {
+		return Hidden
 	}
-	return Hidden
+	return value
 }
 
 var (
@@ -121,8 +139,17 @@ func Change(path, value string) string {
 	if key := lastKeyPattern.FindStringSubmatch(path); key != nil && !isElement {
 		f.name = key[1]
 	}
+	f.isSecret = isSecretName(f.name) || hasSecretKey(path)
 	if f.section == elsewhere && isElement { // an argument; the flag before it is not known
 		f.section = pairs
 	}
 	return f.mask(value)
+}
+
+// hasSecretKey reports whether a path contains the name of a secret in the configuration of the driver, the only part
+// of a definition in which objects are nested and have any names.
+func hasSecretKey(path string) bool {
+	_, keys, _ := strings.Cut(path, "Config")
+	return slices.ContainsFunc(strings.FieldsFunc(keys, func(c rune) bool { return strings.ContainsRune("[].> ", c) }),
+		func(key string) bool { return sectionOf(key, elsewhere) != registry && isSecretName(key) })
 }

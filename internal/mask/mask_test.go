@@ -48,6 +48,35 @@ func TestJSON_Definition(t *testing.T) {
 	}
 }
 
+// TestJSON_Values checks values that are not strings, nested values, and values that look like flags.
+func TestJSON_Values(t *testing.T) {
+	for _, test := range []struct{ text, want string }{
+		{`{"auth":[{"password":12345,"helper":true,"email":null}]}`, `{"auth":[{"password":"***","helper":"***","email":null}]}`},
+		{`{"auth":{"server_address":"x","port":5000}}`, `{"auth":{"server_address":"x","port":"***"}}`},
+		{`{"auth":{"Env":{"a":"b"}}}`, `{"auth":{"Env":{"a":"***"}}}`},
+		{`{"Payload":1}`, `{"Payload":"***"}`},
+		{`{"password":12345,"db_pass":-1.5e3,"port":5432}`, `{"password":"***","db_pass":"***","port":5432}`},
+		{`{"AllowTokenExpiration":true,"ErrMissingKey":false}`, `{"AllowTokenExpiration":true,"ErrMissingKey":false}`},
+		{`{"Env":{"PORT":8080,"DEBUG":true,"PIN":1234,"ID":12345678901}}`, `{"Env":{"PORT":8080,"DEBUG":true,"PIN":"***","ID":"***"}}`},
+		{`{"Resources":{"SecretsMB":64,"CPU":100}}`, `{"Resources":{"SecretsMB":64,"CPU":100}}`},
+		{`{"args":["--password",12345,"--port",80]}`, `{"args":["--password","***","--port",80]}`},
+		{`{"credentials":{"db":"hunter"}}`, `{"credentials":{"db":"***"}}`},
+		{`{"credentials":[{"db":["hunter",{"x":7}],"on":true}],"db":"a"}`, `{"credentials":[{"db":["***",{"x":"***"}],"on":true}],"db":"a"}`},
+		{`{"Header":{"X-Auth":{"a":["b"]},"X-Mode":{"a":["b"]}}}`, `{"Header":{"X-Auth":{"a":["***"]},"X-Mode":{"a":["b"]}}}`},
+		{`{"secrets":{"EmbeddedTmpl":"mode=new"}}`, `{"secrets":{"EmbeddedTmpl":"***"}}`},
+		{`{"secrets":{"auth":{"server_address":"hunter"}}}`, `{"secrets":{"auth":{"server_address":"***"}}}`},
+		{`{"secrets":{"file":"/secrets/x","at":"${NOMAD_SECRETS_DIR}/x"}}`, `{"secrets":{"file":"/secrets/x","at":"${NOMAD_SECRETS_DIR}/x"}}`},
+		{`{"Tasks":[{"Secrets":[{"Provider":"nomad"}]}],"Secrets":[{"a":"b"}]}`, `{"Tasks":[{"Secrets":[{"Provider":"nomad"}]}],"Secrets":[{"a":"***"}]}`},
+		{`{"args":["--password","-hunter2","run"]}`, `{"args":["--password","***","run"]}`},
+		{`{"args":["-c","run --password -hunter2"]}`, `{"args":["-c","***"]}`},
+	} {
+		masked, hidden, err := JSON(json.RawMessage(test.text))
+		if string(masked) != test.want || hidden != (test.text != test.want) || err != nil {
+			t.Errorf("%s: got  %s, %v, %v, want %s", test.text, masked, hidden, err, test.want)
+		}
+	}
+}
+
 func TestJSON_NothingToHide(t *testing.T) {
 	const text = `{"b":1.50,"a":[null,true,"x < y & z",{"é":"\u2028"}],"c":{}, "d":[]}`
 	masked, hidden, err := JSON(json.RawMessage(text))
@@ -97,6 +126,9 @@ func TestChange(t *testing.T) {
 		{"web > task web > Config > auth[0][username]", "canary", "***"},
 		{"web > task web > Config > auth[0][server_address]", "registry.example", "registry.example"},
 		{"web > task web > Config > auth.password", "canary", "***"},
+		{"web > task web > Config > credentials[0][db]", "hunter", "***"},
+		{"web > task web > Config > credentials.db", "hunter", "***"},
+		{"web > task token > Config > image", "nginx:1.27.3", "nginx:1.27.3"},
 		{"web > task web > Template > EmbeddedTmpl", "MODE=a\nPASS=canary\n", "MODE=a\nPASS=***\n"},
 		{"web > task web > Artifact > GetterOptions[sshkey]", "canary", "***"},
 		{"web > task web > Artifact > GetterSource", "https://u:canary@x/y", "***"},

@@ -3,9 +3,10 @@ package mask
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 )
 
-// rewriter copies valid JSON and masks its strings. It keeps the order of fields and the digits of numbers.
+// rewriter copies valid JSON and masks its values. It keeps the order of fields and the digits of numbers.
 type rewriter struct {
 	decoder *json.Decoder
 	out     bytes.Buffer
@@ -28,7 +29,13 @@ func (r *rewriter) value(f field) (text string, err error) {
 		masked := f.mask(v)
 		r.hidden = r.hidden || masked != v
 		return v, r.write(masked)
-	default:
+	case nil:
+		return "", r.write(v)
+	default: // a json.Number or a bool
+		if text := fmt.Sprint(v); f.mask(text) != text {
+			r.hidden = true
+			return "", r.write(Hidden)
+		}
 		return "", r.write(v)
 	}
 }
@@ -49,11 +56,7 @@ func (r *rewriter) object(f field) error {
 			return err
 		}
 		r.out.WriteByte(':')
-		inner := f.section
-		if inner != pairs { // a pair may have any name
-			inner = sectionOf(name, inner)
-		}
-		if _, err := r.value(field{name: name, section: inner}); err != nil {
+		if _, err := r.value(f.inner(name)); err != nil {
 			return err
 		}
 	}

@@ -23,7 +23,7 @@ var (
 )
 
 // publicNames look like names of secrets, but are not.
-var publicNames = []string{"NomadTokenID", "SandboxKey"}
+var publicNames = []string{"NomadTokenID", "SandboxKey", "SecretsMB"}
 
 // isSecretName reports whether a value with this name is probably a secret.
 func isSecretName(name string) bool {

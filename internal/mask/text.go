@@ -25,7 +25,7 @@ var secretPatterns = []*regexp.Regexp{
 var (
 	assignmentPattern = regexp.MustCompile(
 		`([A-Za-z_][A-Za-z0-9_.-]*)(?:["']?\s*=\s*|["']\s*:\s*|\s*:\s+)["']?([^\s"'&;,]+)`)
-	flagPattern = regexp.MustCompile(`(?:^|\s)--?([A-Za-z][A-Za-z0-9_-]*)\s+["']?([^\s"'-][^\s"']*)`)
+	flagPattern = regexp.MustCompile(`(?:^|\s)--?([A-Za-z][A-Za-z0-9_-]*)\s+["']?([^\s"']+)`)
 )
 
 // exposes reports whether a text contains something that is recognizable as a secret.

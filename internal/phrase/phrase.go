@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Count returns a number with its noun: "1 allocation", "2 allocations".
+// Count returns a number with its noun: "1 allocation", "2 allocations". The plural must be the noun with an s.
 func Count(n int, noun string) string {
 	if n == 1 {
 		return "1 " + noun

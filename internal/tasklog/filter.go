@@ -11,7 +11,7 @@ import (
 // Filter selects the lines to print. The zero value selects all lines.
 type Filter struct {
 	Pattern       *regexp.Regexp // only lines that match; nil: all
-	Exclude       *regexp.Regexp // no lines that match; nil: none
+	Exclude       *regexp.Regexp // no lines that match, not even as context; nil: none
 	Before, After int            // context: lines of the task to print before and after each selected line
 	Until         time.Time      // no newer lines; zero: all
 
@@ -30,10 +30,14 @@ func (f *Filter) isEmpty() bool {
 // hasContext reports whether lines are printed with their context.
 func (f *Filter) hasContext() bool { return f.Before > 0 || f.After > 0 }
 
-// selects reports whether the filter selects a line, apart from its time.
-func (f *Filter) selects(text []byte) bool {
-	text = bytes.TrimSuffix(text, []byte{'\r'})
-	return (f.Pattern == nil || f.Pattern.Match(text)) && (f.Exclude == nil || !f.Exclude.Match(text))
+// matches reports whether the filter selects a line that is not excluded, apart from its time.
+func (f *Filter) matches(text []byte) bool {
+	return f.Pattern == nil || f.Pattern.Match(bytes.TrimSuffix(text, []byte{'\r'}))
+}
+
+// excludes reports whether the filter treats a line as if the log did not contain it.
+func (f *Filter) excludes(text []byte) bool {
+	return f.Exclude != nil && f.Exclude.Match(bytes.TrimSuffix(text, []byte{'\r'}))
 }
 
 // maxContextBytes limits the buffered lines before a selected line, for each task. Each line counts as lineOverhead
@@ -45,11 +49,12 @@ const (
 
 // filterState is the state of the filter for one task.
 type filterState struct {
-	number    int        // of the newest line
-	current   [2]line    // the start of the current line of each output, without its text
-	isPrinted [2]bool    // the current line of each output is printed
-	before    lineBuffer // the last lines that were not printed
-	after     int        // lines still to print after the last selected one
+	number     int        // of the newest line; excluded lines have none
+	current    [2]line    // the start of the current line of each output, without its text
+	isPrinted  [2]bool    // the current line of each output is printed
+	isExcluded [2]bool    // the current line of each output is excluded
+	before     lineBuffer // the last lines that were not printed
+	after      int        // lines still to print after the last selected one
 }
 
 // lineBuffer holds the newest lines, up to a number of lines and maxContextBytes.
@@ -74,10 +79,16 @@ func (t *taskLog) take(l line) error {
 	output := backends.LogChunk{Stderr: l.stderr}.OutputIndex()
 	isSelected := false
 	if l.isStart {
+		s.isExcluded[output] = f.excludes(l.text)
+	}
+	if s.isExcluded[output] {
+		return nil
+	}
+	if l.isStart {
 		s.number++
 		l.number = s.number
 		s.current[output] = line{number: l.number, time: l.time}
-		isSelected = f.selects(l.text)
+		isSelected = f.matches(l.text)
 		s.isPrinted[output] = isSelected || s.after > 0
 	} else {
 		l.number, l.time = s.current[output].number, s.current[output].time

@@ -40,13 +40,25 @@ func TestFilter_Lines(t *testing.T) {
 		filter Filter
 		want   string
 	}{
-		"pattern":            {Filter{Pattern: match("^[17]$")}, "1 7 "},
-		"exclude":            {Filter{Exclude: match("[1-7]")}, "8 9 "},
-		"both":               {Filter{Pattern: match("1"), Exclude: match("^1[0-7]$")}, "1 18 19 "},
-		"after":              {Filter{Pattern: match("^[17]$"), After: 2}, "1 2 3 -- 7 8 9 "},
-		"before":             {Filter{Pattern: match("^(1|7|19)$"), Before: 2}, "1 -- 5 6 7 -- 17 18 19 "},
-		"adjacent":           {Filter{Pattern: match("^[47]$"), Before: 1, After: 1}, "3 4 5 6 7 8 "},
-		"overlapping":        {Filter{Pattern: match("^[57]$"), Before: 3, After: 3}, "2 3 4 5 6 7 8 9 10 "},
+		"pattern":     {Filter{Pattern: match("^[17]$")}, "1 7 "},
+		"exclude":     {Filter{Exclude: match("[1-7]")}, "8 9 "},
+		"both":        {Filter{Pattern: match("1"), Exclude: match("^1[0-7]$")}, "1 18 19 "},
+		"after":       {Filter{Pattern: match("^[17]$"), After: 2}, "1 2 3 -- 7 8 9 "},
+		"before":      {Filter{Pattern: match("^(1|7|19)$"), Before: 2}, "1 -- 5 6 7 -- 17 18 19 "},
+		"adjacent":    {Filter{Pattern: match("^[47]$"), Before: 1, After: 1}, "3 4 5 6 7 8 "},
+		"overlapping": {Filter{Pattern: match("^[57]$"), Before: 3, After: 3}, "2 3 4 5 6 7 8 9 10 "},
+		"no excluded context": {
+			Filter{Pattern: match("^(5|9|15)$"), Exclude: match("^(3|6|7|16)$"), Before: 2, After: 2},
+			"2 4 5 8 9 10 11 -- 13 14 15 17 18 ",
+		},
+		"excluded match": {Filter{Pattern: match("^(5|8)$"), Exclude: match("^5$"), Before: 1, After: 1}, "7 8 9 "},
+		"only excluded between": {
+			Filter{Pattern: match("^(5|8)$"), Exclude: match("^[67]$"), After: 1}, "5 8 9 ",
+		},
+		"last without excluded": {
+			Filter{Pattern: match("^(3|5|9)$"), Exclude: match("^(4|8|10)$"), Before: 1, After: 1, Last: 2},
+			"3 5 6 7 9 11 ",
+		},
 		"last":               {Filter{Pattern: match("1"), Last: 3}, "17 18 19 "},
 		"last of all":        {Filter{Last: 2}, "19 20 "},
 		"last with context":  {Filter{Pattern: match("^(3|5|9|15)$"), Before: 1, After: 1, Last: 2}, "8 9 10 -- 14 15 16 "},
@@ -128,6 +140,22 @@ func TestFilter_LongLines(t *testing.T) {
 	}
 	if want := "m" + long + "tail\n"; out.String() != want {
 		t.Errorf("got %d bytes, starting with %.5q", out.Len(), out.String())
+	}
+}
+
+// TestFilter_LongExcludedLine checks that no part of an excluded line is printed as context.
+func TestFilter_LongExcludedLine(t *testing.T) {
+	var out bytes.Buffer
+	filter := Filter{Pattern: regexp.MustCompile("^m"), Exclude: regexp.MustCompile("^x"), Before: 1, After: 1}
+	log := (&Printer{Console: newConsole(&out, &out), Filter: filter}).forTask(Task{}, "")
+	long := strings.Repeat("x", maxLogLine) + "end\n"
+	for _, text := range []string{"before\n", long, "m\n", long, "after\n"} {
+		if err := log.print(backends.LogChunk{Data: []byte(text)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want := "before\nm\nafter\n"; out.String() != want {
+		t.Errorf("got %d bytes, starting with %.20q, want %q", out.Len(), out.String(), want)
 	}
 }
 

@@ -27,7 +27,7 @@ func documentFiles(t *testing.T) []string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return append([]string{"README.md", "CONTRIBUTING.md", "ARCHITECTURE.md", "CHANGELOG.md"}, files...)
+	return append([]string{"README.md", "CONTRIBUTING.md", "ARCHITECTURE.md", "CHANGELOG.md", "SECURITY.md"}, files...)
 }
 
 var tomlBlockPattern = regexp.MustCompile("(?s)```toml\n(.*?)```")
