@@ -34,7 +34,7 @@ type Fact struct {
 	Tier   string `json:"tier"`   // empty: for all tiers
 	Check  string `json:"check"`  // reachable, tls, clock, token, commands, version or docker
 	State  string `json:"state"`  // OK, Warning or Error
-	Detail string `json:"detail"` // what was found
+	Detail string `json:"detail"` // the finding
 	Hint   string `json:"hint"`   // the next step; empty if there is none
 }
 

@@ -87,9 +87,13 @@ func (c *check) daemon(ctx context.Context, n node) Fact {
 	case err == nil:
 		return Fact{c.tier.Name, "docker", OK, fmt.Sprintf("node %s: API %s", n.Name, version), ""}
 	case n.Drivers == nil: // the node may not run Docker
-		return Fact{c.tier.Name, "docker", Warning, fmt.Sprintf("node %s: %v", n.Name, err),
-			"check docker.host if the node runs Docker"}
+		return Fact{
+			c.tier.Name, "docker", Warning, fmt.Sprintf("node %s: %v", n.Name, err),
+			"check docker.host if the node runs Docker",
+		}
 	}
-	return Fact{c.tier.Name, "docker", Error, fmt.Sprintf("node %s: %v", n.Name, err),
-		"check docker.host, and that the daemon listens there"}
+	return Fact{
+		c.tier.Name, "docker", Error, fmt.Sprintf("node %s: %v", n.Name, err),
+		"check docker.host, and that the daemon listens there",
+	}
 }

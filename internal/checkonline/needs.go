@@ -2,8 +2,8 @@ package checkonline
 
 // Need is what commands need of the gateway's token.
 type Need struct {
-	Commands string   // what does not work without it
-	AnyOf    []string // capabilities, each of which is sufficient; the first is the narrowest
+	Commands string   // that do not work without it
+	AnyOf    []string // capabilities; one is sufficient, and the first is the narrowest
 	All      bool     // nearly all commands need it
 }
 

@@ -21,7 +21,9 @@ type statusError struct {
 	body   string // its first line
 }
 
-func (e *statusError) Error() string { return strings.TrimSpace(fmt.Sprintf("Nomad returned %d %s", e.status, e.body)) }
+func (e *statusError) Error() string {
+	return strings.TrimSpace(fmt.Sprintf("Nomad returned %d %s", e.status, e.body))
+}
 
 func isForbidden(err error) bool {
 	var refused *statusError
