@@ -64,22 +64,6 @@ func isSecretFlag(argument string) bool {
 	return name != argument && namePattern.MatchString(name) && isSecretName(name)
 }
 
-var (
-	interpolation = regexp.MustCompile(`\$\{[^{}]*\}|\{\{[^{}]*\}\}`)
-	pathName      = regexp.MustCompile(`(?i)(file|path|dir)$`)
-	pathPattern   = regexp.MustCompile(`^(/[A-Za-z0-9_.-]+)+/?$`)
-)
-
-// isReference reports whether a value names the location of a secret but does not contain it: an interpolation such as
-// ${NOMAD_SECRETS_DIR}/key, or the path in a variable such as PASSWORD_FILE.
-func isReference(name, value string) bool {
-	rest := interpolation.ReplaceAllString(value, "")
-	if rest != value && (strings.Trim(rest, " \"'/") == "" || pathPattern.MatchString(rest)) {
-		return true
-	}
-	return pathName.MatchString(name) && (pathPattern.MatchString(value) || rest != value && !strings.Contains(rest, "="))
-}
-
 // nomadNames are variables that Nomad sets and that are not secrets.
 var nomadNames = regexp.MustCompile(`^NOMAD_(?:(?:ALLOC|SHORT_ALLOC|TASK|GROUP|JOB|PARENT|DC|REGION|NAMESPACE|CPU|MEMORY|` +
 	`PORT|HOST_PORT|ADDR|HOST_ADDR|IP|HOST_IP|SECRETS|ALLOC_DIR)(?:_[A-Za-z0-9_]+)?)$`)
@@ -97,7 +81,7 @@ func isHarmless(name, value string) bool {
 	case pathPattern.MatchString(value):
 		return !hasRandomWord(value)
 	}
-	rest := interpolation.ReplaceAllString(value, "")
+	rest := withoutReferences(value)
 	return harmlessPattern.MatchString(rest) && !isSecretName(rest) && !hasRandomWord(rest)
 }
 

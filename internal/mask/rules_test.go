@@ -59,15 +59,15 @@ func TestMaskText(t *testing.T) {
 	for _, test := range []struct {
 		text, plain, template string
 	}{
-		{"nginx:1.27", "nginx:1.27", "nginx:1.27"},
-		{"token-server:1.27", "token-server:1.27", "token-server:1.27"},
+		{"nginx:1.27", "nginx:1.27", "***"},
+		{"token-server:1.27", "token-server:1.27", "***"},
 		{"run --password hunter2", "***", "***"},
 		{"PGPASSWORD=x psql", "PGPASSWORD=***", "PGPASSWORD=***"},
 		{"export A_TOKEN='x'", "export A_TOKEN=***", "export A_TOKEN=***"},
 		{`  "password": "x",`, `  "password": ***,`, `  "password": ***,`},
 		{"- password: x", "- password: ***", "- password: ***"},
 		{"mode: a1b2c3d4", "mode: a1b2c3d4", "mode: ***"},
-		{"listen 8080;", "listen 8080;", "listen 8080;"},
+		{"listen 8080;", "listen 8080;", "***"},
 		{"0123456789abcdef0123456789", "0123456789abcdef0123456789", "***"},
 		{"https://0123456789abcdef@sentry.example/1", "***", "***"},
 		{"https://sentry.example/1?sig=abc", "***", "***"},
@@ -75,10 +75,10 @@ func TestMaskText(t *testing.T) {
 		{"x eyJhbGciOiJ9.eyJzdWIiOiIx.abc", "***", "***"},
 		{"key AKIAABCDEFGHIJKLMNOP", "***", "***"},
 		{"o=username=a,password=b", "o=***", "o=***"},
-		{"a\r\nPASS=x\r\nb", "a\r\nPASS=***\r\nb", "a\r\nPASS=***\r\nb"},
+		{"a\r\nPASS=x\r\nb", "a\r\nPASS=***\r\nb", "***\r\nPASS=***\r\n***"},
 		{
 			"a\n-----BEGIN RSA PRIVATE KEY-----\nMIIE\n-----END RSA PRIVATE KEY-----\nb\n", "a\n***\n***\n***\nb\n",
-			"a\n***\n***\n***\nb\n",
+			"***\n***\n***\n***\n***\n",
 		},
 		{"PASS={{ .Data.pass }}", "PASS={{ .Data.pass }}", "PASS={{ .Data.pass }}"},
 		{"PASS={{ .Data.pass }}-literal", "PASS=***", "PASS=***"},
@@ -88,6 +88,48 @@ func TestMaskText(t *testing.T) {
 		}
 		if got := maskText(test.text, templateText); got != test.template {
 			t.Errorf("template %q: got %q, want %q", test.text, got, test.template)
+		}
+	}
+}
+
+func TestMaskText_Template(t *testing.T) {
+	const hidden = "***"
+	for _, test := range []struct{ text, want string }{
+		{"swordfish", hidden},
+		{"swordfish\n", hidden + "\n"},
+		{"localhost:5432:app:app:swordfish", hidden},
+		{"{{ .Host }}:5432:*:app:swordfish", hidden},
+		{"machine db.example login app password swordfish", hidden},
+		{"admin:$apr1$x", hidden},
+		{"#swordfish", hidden},
+		{"# hunter2x", hidden},
+		{"# the password is swordfish", hidden},
+		{"# written by team1\n\n// mode\n; x\n---\n", "# written by team1\n\n// mode\n; x\n---\n"},
+		{"{\n\"mode\": \"new\",\n\"x\": \"hunter2\"\n}", "{\n\"mode\": \"new\",\n\"x\": ***\n}"},
+		{"server {\n  mode = new\n}\n[web]\n", "server {\n  mode = new\n}\n[web]\n"},
+		{`{{ with nomadVar "nomad/jobs/web" }}{{ .x }}{{ end }}`, `{{ with nomadVar "nomad/jobs/web" }}{{ .x }}{{ end }}`},
+		{`{{ $k }}={{ $v | toJSON }}`, `{{ $k }}={{ $v | toJSON }}`},
+		{`A={{ index .Data "password" }}`, `A={{ index .Data "password" }}`},
+		{`{{ "swordfish" }}`, hidden},
+		{`{{ $x := "swordfish" }}`, hidden},
+		{`{{/* swordfish password */}}`, hidden},
+		{`PASS={{ keyOrDefault "a" "swordfish" }}`, "PASS=***"},
+		{`PASS=${PASS:-swordfish}`, "PASS=***"},
+		{
+			"mode: new\ncredentials:\n  db: sword\n  at: {{ .at }}\nmode: new",
+			"mode: new\ncredentials:\n  db: ***\n  at: {{ .at }}\nmode: new",
+		},
+		{"passwords:\n- name: sword\n- fish\nmode: new", "passwords:\n- name: ***\n***\nmode: new"},
+		{
+			"credentials {\na {\nx = b\n}\ndb = sword\n}\nmode = new",
+			"credentials {\na {\nx = ***\n}\ndb = ***\n}\nmode = new",
+		},
+		{`{"credentials": {` + "\n  \"db\": \"sword\"\n}}\n", "***\n  \"db\": ***\n}}\n"},
+		{"[credentials]\ndb = sword\n[web]\nmode = new", "[credentials]\ndb = ***\n[web]\nmode = new"},
+		{"password: |\n  sword\nmode: new", "password: ***\n***\nmode: new"},
+	} {
+		if got := maskText(test.text, templateText); got != test.want {
+			t.Errorf("%q: got %q, want %q", test.text, got, test.want)
 		}
 	}
 }

@@ -60,42 +60,30 @@ var plainText = textRule{
 	line: func(string) bool { return true },
 }
 
-// templateText is the rule for templates, which are often files with secrets.
-var templateText = textRule{pair: isHarmless, line: func(line string) bool { return !hasLongToken(line) }}
-
-// hasLongToken reports whether a line has a long word of letters and digits.
-func hasLongToken(line string) bool {
-	const minToken = 20
-	for _, word := range tokenPattern.FindAllString(line, -1) {
-		if len(word) >= minToken && hasRandomWord(word) {
-			return true
-		}
-	}
-	return false
-}
-
-var tokenPattern = regexp.MustCompile(`[A-Za-z0-9+_=-]+`)
-
 // maskText masks a text line by line. In a line that assigns a value, only the value is hidden. Of a private key, every
-// line is hidden.
+// line is hidden. Below the name of a secret, every value is hidden.
 func maskText(text string, rule textRule) string {
 	lines := strings.SplitAfter(text, "\n")
 	inKey := false
+	var outer nesting
 	for i, line := range lines {
 		body := strings.TrimRight(line, "\r\n")
 		end := line[len(body):]
 		isKey := inKey || secretPatterns[0].MatchString(body)
 		inKey = isKey && !strings.Contains(body, "-----END ")
+		rest := withoutReferences(body)
+		isBelow := outer.next(rest)
 		parts := linePattern.FindStringSubmatch(body)
 		switch {
 		case isKey:
 			lines[i] = Hidden + end
+		case isStructure(rest) && !exposes(rest):
 		case parts != nil:
 			value := strings.Trim(parts[4], `"'`)
-			if !rule.pair(parts[2], value) || exposes(value) {
+			if !rule.pair(parts[2], value) || exposes(value) || isBelow && !isReference(parts[2], value) {
 				lines[i] = parts[1] + parts[2] + parts[3] + Hidden + parts[5] + end
 			}
-		case exposes(interpolation.ReplaceAllString(body, "")), !rule.line(interpolation.ReplaceAllString(body, "")):
+		case exposes(rest), !rule.line(rest), isBelow && !punctuationPattern.MatchString(rest):
 			lines[i] = Hidden + end
 		}
 	}
