@@ -12,6 +12,7 @@ import (
 
 	"github.com/hashicorp/nomad/api"
 
+	"nomadctld/internal/checkonline"
 	"nomadctld/internal/nomadsim"
 	"nomadctld/internal/testenv"
 	"nomadctld/internal/testenv/gatewaytest"
@@ -151,6 +152,25 @@ func TestDeployPolicy_CoversCommands(t *testing.T) {
 		}) {
 			t.Errorf("%s: either it can register jobs, or it refuses some commands", p.file)
 		}
+	}
+}
+
+// TestDeployPolicy_CheckAgrees checks that check --online knows the capabilities of the shipped policies, and no others
+// as the narrowest.
+func TestDeployPolicy_CheckAgrees(t *testing.T) {
+	t.Parallel()
+	shipped, checked := map[string]bool{"submit-job": true}, map[string]bool{"submit-job": true}
+	for _, p := range policies {
+		for capability := range union(p.needs, p.optional) {
+			shipped[capability] = true
+		}
+	}
+	for _, need := range checkonline.Needs {
+		checked[need.AnyOf[0]] = true
+	}
+	if !maps.Equal(shipped, checked) {
+		t.Errorf("check --online knows %q, the policies have %q",
+			slices.Sorted(maps.Keys(checked)), slices.Sorted(maps.Keys(shipped)))
 	}
 }
 

@@ -64,3 +64,14 @@ func chooseAPI(oldest, latest, pinned dockerclient.APIVersion) (dockerclient.API
 	}
 	return version, nil
 }
+
+// APIVersion contacts the daemon of a node and returns the version of the API that the gateway uses with it, such as
+// 1.41.
+func (d *Docker) APIVersion(ctx context.Context, node Node) (version string, err error) {
+	err = d.withClient(ctx, node, func(ctx context.Context, c *apiClient) error {
+		version = c.version
+		_, err := c.get(ctx, "/version")
+		return err
+	})
+	return version, err
+}

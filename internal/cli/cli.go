@@ -19,7 +19,8 @@ Serve an SSH gateway to Nomad, or run a command.
 
 Commands:
   check [--as USER]  check the configuration and report errors; as root, for
-                     the user that the gateway will run as
+                     the user that the gateway will run as; with --online,
+                     also contact the clusters
   health             check whether the gateway responds on this machine
   reload             make the running gateway reload its configuration
   drain              make it accept no new connections, for an update

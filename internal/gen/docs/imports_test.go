@@ -34,7 +34,9 @@ config: internal/authkeys internal/cmdline internal/dockerhost internal/krl
 	internal/loginname internal/suggest internal/tlsfiles
 internal/audit: internal/escape internal/linequeue internal/metrics
 internal/childjobs: backends internal/monitor internal/phrase
-internal/cli: config internal/demo internal/gateway internal/health internal/linequeue
+internal/checkonline: backends/docker backends/nomad config internal/render
+internal/cli: config internal/checkonline internal/demo internal/gateway internal/health
+	internal/linequeue internal/render
 internal/clusterview: backends internal/safego
 internal/completion: backends internal/phrase
 internal/console: backends internal/escape internal/render internal/safego
