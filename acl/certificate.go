@@ -27,7 +27,7 @@ const (
 
 const maxPrincipals = 256 // as in OpenSSH
 
-// findCertificate is Find for a certificate. It tries the CAs of all users, and then the CAs in the user's keys file.
+// findCertificate is Find for a certificate. It tries Rules.CAs, and then the CAs in this user's keys file.
 func (d *Directory) findCertificate(p Proof, cert *ssh.Certificate) (Login, error) {
 	ca := cert.SignatureKey.Marshal()
 	var user Account

@@ -20,8 +20,8 @@ const (
 // factorTexts describes a login with a factor.
 var factorTexts = map[Factor]string{FactorCertificate: "a certificate", FactorSecurityKey: "a security key"}
 
-// restrict returns the user with the rights that a login from an address grants. Each group keeps the rights that the
-// login lacks something for as locked rights, so that Decide can state the reason.
+// restrict returns the user with the rights that a login from an address grants. A right for which the login lacks
+// something becomes a locked right of its group, so that Decide can state the reason.
 func (u User) restrict(from netip.Addr, proven []Factor) User {
 	groups := make([]Group, len(u.Groups))
 	for i, g := range u.Groups {

@@ -84,8 +84,8 @@ func readExcerpts(
 	return excerpts
 }
 
-// readExcerpt reads the last lines of stderr or, if it is empty, of stdout. If the task is running again, its previous
-// run explains the crash. Otherwise, a new run may have just started.
+// readExcerpt reads the last lines of stderr or, if it is empty, of stdout. If the task is running again, it
+// tries the log of the previous run first. Otherwise it tries that last: the latest run may have no output yet.
 func readExcerpt(ctx context.Context, log router.LogReader, t crashedTask) logExcerpt {
 	type run struct {
 		read       logRead

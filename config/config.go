@@ -86,7 +86,7 @@ type Docker struct {
 	TLS    tlsfiles.Files
 }
 
-// Auth configures authentication by other means than a listed key. The files that it names have been read.
+// Auth configures certificates, keys files and revoked keys. The files that it names have been read.
 type Auth struct {
 	CAs         []ssh.PublicKey     // sign certificates of users; empty: no certificates
 	Revoked     *krl.List           // nil: nothing is revoked

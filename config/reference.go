@@ -257,12 +257,13 @@ var Reference = []Section{
 			`Close an idle connection after this time. A running command keeps its connection open, unless it has ` +
 				`a terminal and nothing was typed or printed: then the connection is closed, and the program gets ` +
 				`HUP. "0s" means no timeout. A connection that starts no command within two minutes after the login ` +
-				`is always closed. A minute before it closes a session, the gateway prints a warning.`,
+				`is always closed. A minute before it closes a session, or half of a shorter timeout, the gateway prints ` +
+				`a warning.`,
 		},
 		{
 			`lifetime = "12h"`, true,
-			"Close a connection this time after the login, with all that runs in it. Five minutes before, the gateway " +
-				"prints a warning. Default: no limit.",
+			"Close a connection this time after the login, with all that runs in it. Five minutes before, or half of a " +
+				"shorter lifetime, the gateway prints a warning. Default: no limit.",
 		},
 	}},
 	{Table: "limits.user", About: "Limits for each user. A command over a limit exits with code 75. The examples are " +
@@ -292,8 +293,9 @@ var Reference = []Section{
 		"IPv4 address or an IPv6 /64. The examples are the defaults.", Keys: []Key{
 		{
 			`authfail = "5s"`, false,
-			"A failed login adds this time to the penalty of the client's address. A connection without a signature adds 1 " +
-				"second, and one that times out before the login adds 10. The penalty decays by a second per second.",
+			"A failed login adds this time to the penalty of the client's address. A connection that offers no key, or does " +
+				"not sign with an accepted one, adds 1 second, and one that times out before the login adds 10. The " +
+				"penalty decays by a second per second.",
 		},
 		{`min = "15s"`, false, "A penalty above this time has an effect: connections are refused until it has decayed."},
 		{`max = "10m"`, false, `The maximum penalty. "0s" means no penalties.`},

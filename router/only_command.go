@@ -8,8 +8,8 @@ import (
 	"nomadctld/internal/cmdline"
 )
 
-// onlyCommand enforces the command of a certificate (force-command) or of a keys file (command=). It runs for a client
-// that sends no command, and the client may send the same command. Unlike sshd, it refuses any other command instead of
+// onlyCommand enforces the command of a certificate (force-command) or of a keys file (command=). That command runs
+// if the client sends none, and the client may also send it. Unlike sshd, it refuses any other command instead of
 // running something else than what the user has typed.
 func onlyCommand(aliases map[string]string) Middleware {
 	return func(next Handler) Handler {

@@ -40,7 +40,7 @@ func (g Gateway) rules() rules {
 
 // Apply makes the rules of g those of all running commands and operations. It stops the ones that use access which
 // their user no longer has, and returns how many they are. From now on, a command that an earlier handler has accepted
-// under other rules is stopped too. So call Apply before new commands go to the handler of g.
+// is stopped too if it uses such access. So call Apply before new commands go to the handler of g.
 func (r *Running) Apply(g Gateway) (stopped int) {
 	next := g.rules()
 	lost := map[*accessUse]error{}
@@ -49,6 +49,7 @@ func (r *Running) Apply(g Gateway) (stopped int) {
 	for a := range r.tracked {
 		if err := a.check(next); err != nil {
 			lost[a] = err
+			delete(r.tracked, a)
 		}
 	}
 	r.mu.Unlock()

@@ -268,6 +268,7 @@ func TestApply_ExpiryHaltsNoOperation(t *testing.T) {
 		failed := make(chan error)
 		go func() { failed <- w.run("act p-team1-web") }()
 		time.Sleep(2 * time.Hour)
+		synctest.Wait() // the command has set op
 		if stopped := w.Running.Apply(gateway().Gateway); stopped != 1 || op.HaltReason() != nil {
 			t.Errorf("after the expiry: stopped %d, the operation: %v; want only the command", stopped, op.HaltReason())
 		}

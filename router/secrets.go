@@ -21,7 +21,7 @@ const secretsNotice = "values that look like secrets are shown as " + mask.Hidde
 // secretFilter hides secrets in what a command reads. The zero value hides the secrets of every job.
 //
 // A command that changes jobs reads the originals, because it may register or save them. No such command prints a
-// definition: a test of internal/e2e runs all of them on a job with a secret.
+// definition: a test of internal/e2e runs all of them but raw on a job with a secret.
 type secretFilter struct {
 	owned     acl.Scope    // jobs on which the user has SecretsRight
 	originals bool         // hide nothing

@@ -15,7 +15,7 @@ type Sources struct{ patterns []sourcePattern }
 type sourcePattern struct {
 	negated bool
 	network netip.Prefix
-	text    string // for an invalid network
+	text    string // the pattern, if network is the zero Prefix
 }
 
 // addressPattern matches patterns of addresses. Others are patterns of host names, for which sshd asks the DNS.

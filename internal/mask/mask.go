@@ -101,8 +101,9 @@ func (f field) mask(value string) string {
 	case pairs:
 		return f.maskPair(value)
 	}
-	isEmpty := value == "" || value == "true" || value == "false" // such as a change of ErrMissingKey
-	if !isEmpty && (f.isSecret || isSecretFlag(f.previous)) && !isReference(f.name, value) {
+	// A boolean is not a secret, such as that of a template's ErrMissingKey, whose name contains Key.
+	mayBeSecret := value != "" && value != "true" && value != "false"
+	if mayBeSecret && (f.isSecret || isSecretFlag(f.previous)) && !isReference(f.name, value) {
 		return Hidden
 	}
 	return maskText(value, plainText)

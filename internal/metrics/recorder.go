@@ -59,7 +59,7 @@ func New() *Recorder {
 		commandDuration: histogram("command_duration_seconds", "Time from the command line to the exit code.",
 			[]float64{.01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200}, "command"),
 		nomadRequests: counters("nomad_requests_total",
-			"HTTP requests to a tier, without programs and followed logs.", "tier", "kind", "code"),
+			"HTTP requests to a tier, without programs and the content of logs.", "tier", "kind", "code"),
 		nomadRequestDuration: histogram("nomad_request_duration_seconds",
 			"Time from when a request to a tier had a connection until the response started.",
 			[]float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30}, "tier", "kind"),

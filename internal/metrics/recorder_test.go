@@ -86,7 +86,7 @@ nomadctld_sessions{command="tail"} 1
 # TYPE nomadctld_ssh_connections gauge
 nomadctld_ssh_connections{state="authenticated"} 3
 nomadctld_ssh_connections{state="unauthenticated"} 2
-# HELP nomadctld_ssh_connections_refused_total Connections closed before the login because of a limit.
+# HELP nomadctld_ssh_connections_refused_total Connections closed before the login because of a limit or a penalty.
 # TYPE nomadctld_ssh_connections_refused_total counter
 nomadctld_ssh_connections_refused_total{reason="displaced"} 1
 nomadctld_ssh_connections_refused_total{reason="limit"} 0

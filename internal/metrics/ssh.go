@@ -27,7 +27,7 @@ const (
 // LoginFailureReason is the reason why a connection ended without a login. It is never a text from the client.
 type LoginFailureReason string
 
-// The reasons. The comments of internal/sshd's loginLog describe them.
+// The reasons.
 const (
 	NoHandshake       LoginFailureReason = "no_handshake"        // not an SSH client, or it sent too little in time
 	NoCommonAlgorithm LoginFailureReason = "no_common_algorithm" // key exchange, cipher or MAC
@@ -36,7 +36,7 @@ const (
 	RefusedKey        LoginFailureReason = "refused_key"         // a certificate, or a key that may not be used here
 	NotSigned         LoginFailureReason = "not_signed"          // a user's key was offered, but nothing was signed
 	ForgedSignature   LoginFailureReason = "forged_signature"    // a user's key was offered with a wrong signature
-	UserLimit         LoginFailureReason = "limit"               // the user has too many connections
+	UserLimit         LoginFailureReason = "limit"               // too many connections of the user or of all users
 )
 
 // LoginFailureReasons has every reason.

@@ -140,8 +140,8 @@ func (r *Registry) Close(reason string) {
 // ErrAbandoned is the result of an operation that was still running when the gateway exited.
 var ErrAbandoned = errors.New("interrupted when the gateway stopped")
 
-// interruptTimeout is the time that an interrupted operation has to finish. It is longer than the time for which a
-// client waits for the response to a change, so that the report of a restart includes the last one.
+// interruptTimeout is the time that an interrupted operation has to finish. It is longer than the time for which
+// package nomad waits for the late response to a change, so that the report of a restart includes the last change.
 const interruptTimeout = 6 * time.Second
 
 // Wait waits until all operations have finished, after Close. When ctx is done, it interrupts the remaining ones. Those

@@ -11,7 +11,7 @@ import (
 
 const (
 	columnGap        = 2  // between columns
-	minShortenWidth  = 12 // Columns does not shorten cells further
+	minShortenWidth  = 12 // cells are shortened further only if two columns do not fit otherwise
 	minLastTextWidth = 12 // the least width of a last column that is wrapped
 )
 

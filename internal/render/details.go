@@ -105,8 +105,8 @@ func (d *Details) writePipe(b *strings.Builder, block []detailsLine) {
 const (
 	detailsIndent    = 2  // of facts on a terminal
 	detailsGap       = 2  // between columns
-	maxLabelWidth    = 14 // of a label and a subject. A longer one shifts the rest of its line
-	maxSubjectWidth  = 18
+	maxLabelWidth    = 14 // of the column of labels: a longer label shifts the rest of its line
+	maxSubjectWidth  = 18 // of the column of subjects, likewise
 	minTerminalWidth = 40 // narrower terminals get lines that are too wide
 )
 

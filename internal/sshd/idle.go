@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// maxIdleWarning is the time between the warning and the end of an idle session.
+// maxIdleWarning is the maximum time between the warning and the end of an idle session.
 const maxIdleWarning = time.Minute
 
 // idleWarning returns the time between the warning and the end of an idle session.

@@ -50,7 +50,7 @@ func childrenOf(ctx context.Context, cluster backends.Cluster, parent backends.J
 	return children, nil
 }
 
-// startedAt returns when Nomad created a child job, in Unix seconds. It is part of the ID, as in
+// startedAt returns when Nomad created a child job, in Unix seconds. It is read from the ID, as in
 // import/dispatch-1796035429-d8bebb91, because Submitted may be that of the parent.
 func startedAt(child backends.Job) int64 {
 	_, kind, _ := strings.Cut(strings.TrimPrefix(child.ID, child.Parent+"/"), "-")
