@@ -107,9 +107,9 @@ func numberCells(ns ...int) []string {
 	return words
 }
 
-// taskFlags returns the column Extra with the letters of the original nomadctld: F or P for a failed or pending
-// allocation, or lost, complete or unknown. In a running allocation, P and complete are the state of the task. Then
-// a code for each of these events, oldest first: T terminated, O terminated for running out of memory, NR not
+// taskFlags returns the column Extra with the letters of the original nomadctld: for the allocation F (failed), P
+// (pending), or the word lost, complete or unknown. If the allocation is running: P or complete for the task. Then a
+// code for each of these events, oldest first: T terminated, O terminated for running out of memory, NR not
 // restarting, KV killed because of Vault, U unhealthy.
 func taskFlags(a backends.Allocation, t backends.Task) []string {
 	flags := []string{}

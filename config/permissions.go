@@ -31,7 +31,8 @@ func currentEnvironment() environment {
 
 const everyUser = "every user of this machine"
 
-// otherUsers returns who, except root and the gateway, can read and write a file. Empty means nobody.
+// otherUsers returns who, except root and the gateway, can read and write a file. For root, it ignores
+// the owner, and the right of the group to read. In a container it finds nobody.
 func (e environment) otherUsers(path string, info fs.FileInfo) (read, write string) {
 	stat, ok := info.Sys().(*syscall.Stat_t)
 	if !ok || e.inContainer {

@@ -206,9 +206,9 @@ var Reference = []Section{
 		},
 	}},
 	{
-		Table: "auth.principals", About: "Each key is a principal. A certificate with that principal gets these prefix " +
-			"groups, in addition to those of the user. So people who have no [users.NAME] can log in. Their login must be a " +
-			"principal of the certificate.",
+		Table: "auth.principals", About: "The name of each setting is a principal. A certificate with that principal gets " +
+			"these prefix groups, in addition to those of the user. So people who have no [users.NAME] can log in. Their " +
+			"login must be a principal of the certificate.",
 		Keys: []Key{
 			{`team1-oncall = ["team1"]`, true, "Names of [prefix.NAME] groups."},
 		},

@@ -8,7 +8,7 @@ type Need struct {
 }
 
 // Needs lists the capabilities in the order of the shipped policies, whose test checks that they agree. submit-job
-// includes others, and is the only one of them before Nomad 1.11.2.
+// includes the capabilities that it is listed with. Most of them exist only since Nomad 1.11.2.
 var Needs = []Need{
 	{"list jobs, which nearly all commands do", []string{"list-jobs"}, true},
 	{"read jobs, which nearly all commands do", []string{"read-job"}, true},

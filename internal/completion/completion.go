@@ -50,7 +50,7 @@ func Tasks(jobs []backends.Job, last string, acceptsJobs bool) (all []Candidate)
 		wanted := !acceptsJobs // offer the shortest unique selector, unless Jobs has already offered the job
 		offered := false       // one that completes the word
 		for i, s := range selectorsOf(a, task, last) {
-			typed := s.below != "" && strings.HasPrefix(last, s.below) && !(offered && i == instanceLevel)
+			typed := s.typedStart != "" && strings.HasPrefix(last, s.typedStart) && !(offered && i == instanceLevel)
 			if matches && best[s.name] == (bestMatch{rank, 1}) && (wanted || typed) {
 				all = append(all, Candidate{s.name, task.ExecID + " on " + a.Node})
 				wanted, offered = false, offered || strings.HasPrefix(s.name, last)
@@ -60,8 +60,8 @@ func Tasks(jobs []backends.Job, last string, acceptsJobs bool) (all []Candidate)
 	return append(all, execIDs(jobs, !acceptsJobs)...)
 }
 
-// selector is a name of a task. It is offered to a user who has typed below even if a shorter one is unique.
-type selector struct{ name, below string }
+// selector is a name of a task. It is offered even if a shorter one is unique, once the user has typed typedStart.
+type selector struct{ name, typedStart string }
 
 // instanceLevel is the position of the name of the allocation among the selectors.
 const instanceLevel = 3

@@ -79,7 +79,7 @@ func withReplacement(a backends.Allocation, reasons []string, now time.Time) []s
 		reasons = append(reasons, "replaced in "+Age(a.RescheduleAt.Sub(now).Round(time.Second)))
 	case !a.RescheduleAt.IsZero():
 		reasons = append(reasons, "being replaced")
-	default: // no evaluation is waiting; one that has finished replaced nothing, as after a failed deployment
+	default: // no evaluation is waiting: it may have finished without a replacement, after a failed deployment
 		reasons = append(reasons, "gave up")
 	}
 	if n := len(a.Rescheduled); n > 0 {
@@ -235,8 +235,8 @@ func terminations(t backends.Task) (all []termination) {
 	return all
 }
 
-// Crashed reports whether Nomad has recorded that the task exited without a request and needed to keep running, or
-// failed.
+// Crashed reports whether Nomad has recorded that the task exited without a request. A task that finished without
+// failing has not crashed.
 func Crashed(t backends.Task) bool { return len(terminations(t)) > 0 }
 
 // FinishedWell reports whether e, one of the task's events, is the end of a task that finished without failing.

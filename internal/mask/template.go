@@ -61,7 +61,7 @@ func (n *nesting) next(line string) bool {
 		n.isBlock = n.depth > 0 || indent > n.indent || indent == n.indent && strings.HasPrefix(text, "-")
 	}
 	if n.isBlock {
-		if punctuationPattern.MatchString(line) || isStructure(line) { // others are hidden as a whole
+		if punctuationPattern.MatchString(line) || isStructure(line) { // brackets of other lines are part of values
 			n.depth += brackets(line)
 		}
 		return true
