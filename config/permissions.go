@@ -147,7 +147,7 @@ func (l *loader) checkJobsDir(at int, name, path string) {
 	info, err := os.Lstat(filepath.Clean(path))
 	if err != nil {
 		l.checkParentDirs(at, name, path) // the gateway creates the directory when it needs it
-		l.checkCanCreate(at, name, path)
+		l.checkCanSaveJobs(at, name, path)
 		return
 	}
 	stat, _ := info.Sys().(*syscall.Stat_t)
@@ -166,7 +166,7 @@ func (l *loader) checkJobsDir(at int, name, path string) {
 			l.warnf(at, "chmod 700 "+quote(path), "%s: directory %s is open to %s", name, quote(path), everyUser)
 		}
 		l.checkParentDirs(at, name, path)
-		l.checkCanWriteIn(at, name, path)
+		l.checkCanSaveJobs(at, name, path)
 	}
 }
 

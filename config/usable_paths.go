@@ -57,19 +57,28 @@ func (l *loader) checkAuditDir(at int, name, dir string) {
 
 // checkCanWriteIn refuses a directory in which the gateway cannot create files.
 func (l *loader) checkCanWriteIn(at int, name, dir string) {
-	if !mayAccess(dir, accessWrite|accessExecute) {
+	if !canWriteIn(dir) {
 		l.errorf(at, "chown it to the gateway's user"+hintOwner, "%s: the gateway cannot create files in directory %s",
 			name, quote(dir))
 	}
 }
 
-// checkCanCreate refuses a directory that does not exist and that the gateway could not create.
-func (l *loader) checkCanCreate(at int, name, path string) {
-	for dir := range parentDirs(path) {
+// canWriteIn reports whether this process can create files in a directory.
+func canWriteIn(dir string) bool { return mayAccess(dir, accessWrite|accessExecute) }
+
+// checkCanSaveJobs warns if the gateway cannot create files in the directory or, if that does not exist, the directory.
+// The gateway works without saved definitions.
+func (l *loader) checkCanSaveJobs(at int, name, path string) {
+	dir := filepath.Clean(path)
+	for parent := range parentDirs(path) {
 		if info, err := os.Stat(dir); err == nil && info.IsDir() {
-			l.checkCanWriteIn(at, name, dir)
-			return
+			break
 		}
+		dir = parent
+	}
+	if !canWriteIn(dir) {
+		l.warnf(at, "chown it to the gateway's user"+hintOwner, "%s: the gateway cannot create files in directory %s, "+
+			"so it cannot save definitions, and restart --full is refused", name, quote(dir))
 	}
 }
 

@@ -77,16 +77,17 @@ func TestLoad_UnwritablePaths(t *testing.T) {
 	for name, tc := range map[string]struct {
 		modes map[string]os.FileMode
 		want  string
+		loads bool
 	}{
-		"audit file": {map[string]os.FileMode{"log/audit.jsonl": 0o400}, `file "log/audit.jsonl" cannot be written`},
-		"jobs":       {map[string]os.FileMode{"jobs": 0o500}, `the gateway cannot create files in directory "jobs"`},
+		"audit file": {map[string]os.FileMode{"log/audit.jsonl": 0o400}, `file "log/audit.jsonl" cannot be written`, false},
+		"jobs":       {map[string]os.FileMode{"jobs": 0o500}, `the gateway cannot create files in directory "jobs"`, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			writeAccessFiles(t, accessConfig)
 			chmod(tc.modes)(t)
-			_, diagnostics := load("nomadctld.toml", nil, ordinaryUser())
-			if got := diagnosticLines(diagnostics); !strings.Contains(got, tc.want) {
-				t.Errorf("got:\n%s\nwant %q", got, tc.want)
+			cfg, diagnostics := load("nomadctld.toml", nil, ordinaryUser())
+			if got := diagnosticLines(diagnostics); !strings.Contains(got, tc.want) || (cfg != nil) != tc.loads {
+				t.Errorf("got:\n%s\nwant %q, loads: %t", got, tc.want, tc.loads)
 			}
 		})
 	}
