@@ -91,7 +91,7 @@ func TestFindCertificate(t *testing.T) {
 			[]string{"-n", "bob,oncall"},
 			"does not allow certificates (cert = true)", nil,
 		},
-		{"login that is no principal", "zoe", "ca", []string{"-n", "oncall"}, `"zoe" is not a principal`, nil},
+		{"login that is not a principal", "zoe", "ca", []string{"-n", "oncall"}, `"zoe" is not a principal`, nil},
 		{"principal without groups", "zoe", "ca", []string{"-n", "zoe"}, "the user is in no prefix group", nil},
 		{"login that is not valid", "x@y", "ca", []string{"-n", "x@y"}, "no such user", nil},
 		{

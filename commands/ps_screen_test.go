@@ -3,10 +3,8 @@ package commands
 import (
 	"bytes"
 	"encoding/json"
-	"flag"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -17,8 +15,6 @@ import (
 	"nomadctld/backends"
 	"nomadctld/internal/render"
 )
-
-var updateScreens = flag.Bool("update-screens", false, "write the screens in testdata")
 
 // recordedJobs returns the jobs of testdata/ps/jobs.json. They are jobs in trouble, as the gateway read them from a
 // real Nomad 2.0.6-dev. Those of p-lost, p-unknown and p-port were edited.
@@ -80,17 +76,7 @@ func TestPsScreen_Problems(t *testing.T) {
 				base = "all"
 				shown.hideSuperseded()
 			}
-			file := filepath.Join("testdata/ps", fmt.Sprintf("%s-%dx%d.txt", base, size[0], size[1]))
-			got := screen(t, shown, size[0], size[1])
-			if *updateScreens {
-				if err := os.WriteFile(file, []byte(got), 0o600); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(file)
-			if err != nil || got != string(want) {
-				t.Errorf("%s: %v, got\n%swant\n%s", file, err, got, want)
-			}
+			compareScreen(t, fmt.Sprintf("ps/%s-%dx%d.txt", base, size[0], size[1]), screen(t, shown, size[0], size[1]), size[0])
 		}
 	}
 }

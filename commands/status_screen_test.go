@@ -4,12 +4,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/mattn/go-runewidth"
 
 	"nomadctld/backends"
 	"nomadctld/internal/render"
@@ -36,26 +33,6 @@ func readRecordedStatus(t *testing.T) (recorded recordedStatus) {
 		t.Fatal(err)
 	}
 	return recorded
-}
-
-// compareScreen compares what a command prints on a terminal of that width with a file in testdata.
-func compareScreen(t *testing.T, file, got string, width int) {
-	t.Helper()
-	for line := range strings.Lines(got) {
-		if w := runewidth.StringWidth(strings.TrimSuffix(line, "\n")); w > width {
-			t.Errorf("%s: a line of %d columns: %q", file, w, line)
-		}
-	}
-	file = filepath.Join("testdata", file)
-	if *updateScreens {
-		if err := os.WriteFile(file, []byte(got), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil || got != string(want) {
-		t.Errorf("%s: %v, got\n%swant\n%s", file, err, got, want)
-	}
 }
 
 func TestStatusScreen(t *testing.T) {
