@@ -272,6 +272,9 @@ func TestApply_ExpiryHaltsNoOperation(t *testing.T) {
 		if stopped := w.Running.Apply(gateway().Gateway); stopped != 1 || op.HaltReason() != nil {
 			t.Errorf("after the expiry: stopped %d, the operation: %v; want only the command", stopped, op.HaltReason())
 		}
+		if stopped := w.Running.Apply(gateway().Gateway); stopped != 0 {
+			t.Errorf("stopped %d again", stopped)
+		}
 		const want = "your login is no longer accepted: the key expired at 2000-01-01T01:00:00Z"
 		if err := <-failed; errorText(err) != want {
 			t.Errorf("got %v, want %s", err, want)

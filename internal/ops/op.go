@@ -24,7 +24,7 @@ type Op struct {
 	registry      *Registry
 	finishOnce    sync.Once
 	haltRequested chan struct{} // closed by Halt
-	exiting       chan struct{} // closed by interrupt
+	exiting       chan struct{} // closed by announceExit
 	exitOnce      sync.Once
 
 	mu         sync.Mutex // guards the fields below
@@ -112,7 +112,7 @@ func (o *Op) HaltRequested() <-chan struct{} { return o.haltRequested }
 // at once, and report what it has done so far.
 func (o *Op) Exiting() <-chan struct{} { return o.exiting }
 
-func (o *Op) interrupt() { o.exitOnce.Do(func() { close(o.exiting) }) }
+func (o *Op) announceExit() { o.exitOnce.Do(func() { close(o.exiting) }) }
 
 // HaltReason returns an ErrHalted with the reason, or nil if the operation was not halted.
 func (o *Op) HaltReason() error {

@@ -131,7 +131,7 @@ func TestWait_InterruptedReports(t *testing.T) {
 		for _, o := range []*Op{o, other} {
 			go func() {
 				<-o.Exiting()
-				time.Sleep(interruptTimeout - time.Second) // both at the same time
+				time.Sleep(exitGrace - time.Second) // both at the same time
 				o.Finish(result)
 			}()
 		}

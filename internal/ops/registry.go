@@ -140,9 +140,9 @@ func (r *Registry) Close(reason string) {
 // ErrAbandoned is the result of an operation that was still running when the gateway exited.
 var ErrAbandoned = errors.New("interrupted when the gateway stopped")
 
-// interruptTimeout is the time that an interrupted operation has to finish. It is longer than the time for which
+// exitGrace is the time that an operation has to finish before the gateway exits. It is longer than the time for which
 // package nomad waits for the late response to a change, so that the report of a restart includes the last change.
-const interruptTimeout = 6 * time.Second
+const exitGrace = 6 * time.Second
 
 // Wait waits until all operations have finished, after Close. When ctx is done, it interrupts the remaining ones. Those
 // that do not finish soon after that get the result ErrAbandoned.
@@ -155,9 +155,9 @@ func (r *Registry) Wait(ctx context.Context) {
 	}
 	waitForAll(ctx)
 	for _, o := range all {
-		o.interrupt()
+		o.announceExit()
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), interruptTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), exitGrace)
 	defer cancel()
 	waitForAll(ctx)
 	for _, o := range all {
