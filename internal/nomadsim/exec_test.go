@@ -173,8 +173,9 @@ func TestExec_WaitsForStdinEOF(t *testing.T) {
 func TestExec_StdinEOFClosesTerminal(t *testing.T) {
 	t.Parallel()
 	_, address, id := execCluster(t)
-	conn := startExec(t, address, id, "t", true, "/bin/sh", "-c", "echo a; sleep 3; echo b; exit 4")
-	if _, m, err := conn.ReadMessage(); err != nil || strings.TrimSpace(string(m)) != `{"stdout":{"data":"YQ0K"}}` {
+	// Without opost, a line reaches the reader in one chunk. With it, the kernel may deliver "b" before "\r\n".
+	conn := startExec(t, address, id, "t", true, "/bin/sh", "-c", "stty -opost; echo a; sleep 3; echo b; exit 4")
+	if _, m, err := conn.ReadMessage(); err != nil || strings.TrimSpace(string(m)) != `{"stdout":{"data":"YQo="}}` {
 		t.Fatalf("got %s, %v, want a", m, err)
 	}
 	sendFrames(t, conn, stdinEOF)
@@ -182,13 +183,13 @@ func TestExec_StdinEOFClosesTerminal(t *testing.T) {
 	// The close takes effect while copyOutput is not reading: immediately, or after the shell has written b. Then the
 	// shell may get SIGHUP before it exits.
 	if got[0] == `{"exited":true,"result":{"exit_code":129}}` {
-		got = append([]string{`{"stdout":{"data":"Yg0K"}}`}, got...)
+		got = append([]string{`{"stdout":{"data":"Ygo="}}`}, got...)
 	}
 	if got[1] == `{"exited":true,"result":{"exit_code":129}}` {
 		got[1] = `{"exited":true,"result":{"exit_code":4}}`
 	}
 	wantList(t, "after the close", got,
-		[]string{`{"stdout":{"data":"Yg0K"}}`, `{"exited":true,"result":{"exit_code":4}}`, closedAbnormally})
+		[]string{`{"stdout":{"data":"Ygo="}}`, `{"exited":true,"result":{"exit_code":4}}`, closedAbnormally})
 }
 
 func TestExec_ResizesTerminal(t *testing.T) {
