@@ -58,7 +58,8 @@ func TestLoad_EveryKey(t *testing.T) {
 		},
 		Audit: config.Audit{File: "-", Recordings: "recordings", Required: true, Jobs: "jobs"},
 		Limits: config.Limits{
-			Sessions: 3, Connections: 50, MaxStartups: config.MaxStartups{Start: 2, Rate: 40, Full: 6}, Idle: 90 * time.Minute, Lifetime: 12 * time.Hour,
+			Sessions: 3, Connections: 50, MaxStartups: config.MaxStartups{Start: 2, Rate: 40, Full: 6},
+			Idle: 90 * time.Minute, Lifetime: 12 * time.Hour,
 			User: config.UserLimits{Connections: 4, Sessions: 7, Programs: 5, Logs: 8, Commands: 9},
 			Penalties: config.Penalties{
 				AuthFail: 6 * time.Second, Min: 20 * time.Second, Max: time.Minute,
