@@ -102,8 +102,8 @@ var policies = []policy{
 	{file: "nomadctld-policy-before-1.11.2.hcl", register: true, older: true},
 }
 
-// needs returns the capabilities that the policy must have, and those that it must have in a comment, with command lines
-// that fail without them.
+// needs returns the capabilities that the policy must have, and those that it must have in a comment, with command
+// lines that fail without them.
 func (p policy) needs() (needs, optional map[string][]string) {
 	needs, optional = map[string][]string{}, map[string][]string{}
 	for _, need := range checkonline.Needs {

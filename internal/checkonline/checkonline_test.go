@@ -268,47 +268,68 @@ func TestRun_Namespaces(t *testing.T) {
 		want   map[string]string // states of some facts, by their start
 	}{
 		"all": {
-			map[string][]string{"*": all}, []config.Group{group("p-"), group("p-", "team1")}, "in all namespaces",
+			map[string][]string{"*": all},
+			[]config.Group{group("p-"), group("p-", "team1")},
+			"in all namespaces",
 			map[string]string{"permits all commands": OK},
 		},
 		"one": {
-			map[string][]string{"team1": all}, []config.Group{group("p-")}, "in namespace team1",
+			map[string][]string{"team1": all},
+			[]config.Group{group("p-")},
+			"in namespace team1",
 			map[string]string{"permits all commands": OK},
 		},
 		"less in one": {
-			map[string][]string{"*": all, "team1": read}, []config.Group{group("p-")}, "in namespace team1 and in all others",
+			map[string][]string{"*": all, "team1": read},
+			[]config.Group{group("p-")},
+			"in namespace team1 and in all others",
 			map[string]string{"does not permit revert in namespace team1": Warning},
 		},
 		"more in one": {
-			map[string][]string{"*": read, "team1": all}, []config.Group{group("p-")}, "in namespace team1 and in all others",
+			map[string][]string{"*": read, "team1": all},
+			[]config.Group{group("p-")},
+			"in namespace team1 and in all others",
 			map[string]string{"does not permit revert in all other namespaces": Warning},
 		},
 		"unused": {
-			map[string][]string{"*": all, "team1": read}, []config.Group{group("p-", "default")}, "in namespace default",
+			map[string][]string{"*": all, "team1": read},
+			[]config.Group{group("p-", "default")},
+			"in namespace default",
 			map[string]string{"permits all commands": OK},
 		},
 		"group of another tier": {
-			map[string][]string{"*": all, "team1": read}, []config.Group{group("p-a-", "default"), group("q-", "team1")},
-			"in namespace default", map[string]string{"permits all commands": OK},
+			map[string][]string{"*": all, "team1": read},
+			[]config.Group{group("p-a-", "default"), group("q-", "team1")},
+			"in namespace default",
+			map[string]string{"permits all commands": OK},
 		},
 		"pattern": {
-			map[string][]string{"team-*": all, "team-a*": read}, []config.Group{group("", "team-a1", "team-b1")},
-			"in namespaces team-a1, team-b1", map[string]string{"does not permit revert in namespace team-a1": Warning},
+			map[string][]string{"team-*": all, "team-a*": read},
+			[]config.Group{group("", "team-a1", "team-b1")},
+			"in namespaces team-a1, team-b1",
+			map[string]string{"does not permit revert in namespace team-a1": Warning},
 		},
 		"denied": {
-			map[string][]string{"*": all, "secret": {"deny"}}, []config.Group{group("p-")}, "in all namespaces",
+			map[string][]string{"*": all, "secret": {"deny"}},
+			[]config.Group{group("p-")},
+			"in all namespaces",
 			map[string]string{"permits all commands": OK},
 		},
 		"denied, and in a group": {
-			map[string][]string{"*": all, "secret": {"deny"}}, []config.Group{group("p-", "default", "secret")},
+			map[string][]string{"*": all, "secret": {"deny"}},
+			[]config.Group{group("p-", "default", "secret")},
 			"in namespaces default, secret",
 			map[string]string{"does not permit lists of jobs in namespace secret": Error},
 		},
 		"no rule": {
-			map[string][]string{"team1": all}, []config.Group{group("p-", "team2", "team3")}, "in namespaces team2, team3",
+			map[string][]string{"team1": all},
+			[]config.Group{group("p-", "team2", "team3")},
+			"in namespaces team2, team3",
 			map[string]string{"does not permit lists of jobs": Error},
 		},
-		"no rules": {nil, []config.Group{group("p-")}, "in all namespaces", map[string]string{"does not permit revert": Warning}},
+		"no rules": {
+			nil, []config.Group{group("p-")}, "in all namespaces", map[string]string{"does not permit revert": Warning},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			server := httptest.NewServer(newFakeNomadWith(test.rules))

@@ -69,7 +69,7 @@ func (c *check) reach(ctx context.Context) bool {
 		return false
 	}
 	if err != nil || leader == "" {
-		detail := c.tier.URL + ": no leader"
+		detail := fmt.Sprintf("%s: no leader", c.tier.URL)
 		if err != nil {
 			detail = fmt.Sprintf("%s: %v", c.tier.URL, err)
 		}

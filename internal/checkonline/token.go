@@ -19,7 +19,7 @@ func (c *check) checkToken(ctx context.Context) bool {
 	case errors.As(err, &refused) && strings.Contains(refused.body, "ACL support disabled"): // older versions
 		self.AccessorID = "acls-disabled"
 	case errors.As(err, &refused) && c.token != "" && isBadToken(refused):
-		c.add("token", Error, "Nomad does not accept the token: "+refused.body,
+		c.add("token", Error, fmt.Sprintf("Nomad does not accept the token: %s", refused.body),
 			"create a token (nomad acl token create) and write it to the file that the key token names")
 		return false
 	case err != nil:
@@ -103,7 +103,7 @@ func (c *check) commands(granted rules, scopes []string) {
 			continue
 		}
 		state, hint := need.missing()
-		detail := "does not permit " + need.Commands
+		detail := fmt.Sprintf("does not permit %s", need.Commands)
 		if len(lacking) < len(scopes) {
 			detail += " " + namespacesText(lacking, scopes)
 		}
