@@ -37,7 +37,8 @@ func (c *check) add(check, state, detail, hint string) {
 }
 
 func (c *check) run(ctx context.Context) {
-	c.facts = append(c.facts, certificateFile(c.tier.Name, "the gateway's client certificate", c.tier.TLS.Cert, time.Now())...)
+	c.facts = append(c.facts,
+		certificateFile(c.tier.Name, "the gateway's client certificate", c.tier.TLS.Cert, time.Now())...)
 	if !c.reach(ctx) { // without the token
 		return
 	}
