@@ -77,7 +77,7 @@ type policy struct {
 	refused map[string]string
 }
 
-// readNeeds are the capabilities for @read and @enter, and those that no version of Nomad divides.
+// readNeeds are the capabilities for @read and @enter, and those that are the same in all versions of Nomad.
 var readNeeds = map[string][]string{
 	"list-jobs": {"ps", "batch", "pstree", "status NAME-web"},
 	"read-job": {

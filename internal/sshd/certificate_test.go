@@ -255,7 +255,7 @@ func TestCertificate_ExpiryEndsSession(t *testing.T) {
 			t.Errorf("got %q after %s, want %q after a minute", stderr, ran, want)
 		}
 		client.Wait() // the gateway closes the connection
-		if !strings.Contains(w.text(), `msg="login ended" user=ann`) {
+		if !strings.Contains(w.text(), `msg="login no longer accepted" user=ann`) {
 			t.Errorf("got the log %s", w.text())
 		}
 		if _, err := s.dial(t, "ann", dir.CertSigner("ann", "cert")); err == nil {
