@@ -11,8 +11,8 @@ import (
 	"nomadctld/router"
 )
 
-// TestProject_NoFindings checks the whole project. There are no exceptions. If it fails, rewrite the text, or make the entry of
-// phrases.txt more precise.
+// TestProject_NoFindings checks the whole project. There are no exceptions. If it fails, rewrite the text, or make the
+// entry of phrases.txt more precise.
 func TestProject_NoFindings(t *testing.T) {
 	testenv.NoRace(t, "has one goroutine, and takes a minute")
 	found, err := checkProject(os.DirFS("../.."))

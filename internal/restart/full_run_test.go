@@ -224,8 +224,8 @@ func TestRestartFull_JobStoppedElsewhere(t *testing.T) {
 	})
 }
 
-// TestRestartFull_ChangedBeforeStop checks a job that somebody changed between the reading of its definition and the stop.
-// The newer version is registered.
+// TestRestartFull_ChangedBeforeStop checks a job that somebody changed between the reading of its definition and the
+// stop. The newer version is registered.
 func TestRestartFull_ChangedBeforeStop(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStoppableCluster()

@@ -407,7 +407,7 @@ func TestRestartRolling_RequestPanics(t *testing.T) {
 	})
 }
 
-// TestRestartRolling_JobChangedBetweenBatches checks that the restart stops if the job is changed during the first batch.
+// TestRestartRolling_JobChangedBetweenBatches checks that the restart stops if the job changes during the first batch.
 func TestRestartRolling_JobChangedBetweenBatches(t *testing.T) {
 	for name, tc := range map[string]struct {
 		change func(*backends.JobDetail)

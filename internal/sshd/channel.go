@@ -278,7 +278,9 @@ type noActivityWriter struct {
 	conn *connection
 }
 
-func (q noActivityWriter) Write(p []byte) (int, error) { return q.conn.writeWithoutActivity(q.Writer, p) }
+func (q noActivityWriter) Write(p []byte) (int, error) {
+	return q.conn.writeWithoutActivity(q.Writer, p)
+}
 
 // activityStderr is the stderr stream of an activityChannel.
 type activityStderr struct {

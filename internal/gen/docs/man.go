@@ -173,8 +173,8 @@ const clientRest = `.SH FILES
 .TP
 .I ~/.config/nomadctl/config
 The gateways; $XDG_CONFIG_HOME replaces ~/.config. Each gateway has a section with its host and, optionally, port, user,
-key and ssh_options. ssh_options are split at spaces. nomadctl executes nothing in the file. ssh does, if ssh_options has
-a ProxyCommand or a similar option.
+key and ssh_options. ssh_options are split at spaces. nomadctl executes nothing in the file. ssh does, if ssh_options
+has a ProxyCommand or a similar option.
 .TP
 .I ~/.config/nomadctl/known_hosts
 Host keys that setup recorded.

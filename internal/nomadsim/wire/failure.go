@@ -99,8 +99,8 @@ func (f *failures) use(method, path string) []Failure {
 	return applied
 }
 
-// applyFailures applies the failures of a request. responded reports that the response is complete. lost reports that the
-// request must be executed and its response dropped.
+// applyFailures applies the failures of a request. responded reports that the response is complete. lost reports that
+// the request must be executed and its response dropped.
 func (c *Controls) applyFailures(w http.ResponseWriter, r *http.Request) (responded, lost bool) {
 	for _, f := range c.failures.use(r.Method, r.URL.Path) {
 		Delay(c, r, f.Delay)
