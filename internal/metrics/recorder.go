@@ -50,7 +50,7 @@ func New() *Recorder {
 			"direction"),
 		connections: counter("ssh_connections_total", "Accepted TCP connections."),
 		refusedConnections: counters("ssh_connections_refused_total",
-			"Connections closed before the login: limits, penalties, missing PROXY headers.", "reason"),
+			"Connections closed before the login, such as for a limit or a penalty.", "reason"),
 		logins:        counter("logins_total", "Connections that have proven a key of a user."),
 		loginFailures: counters("login_failures_total", "Connections that ended without a login.", "reason"),
 		sessions:      gauges("sessions", "Commands that are running.", "command"),
@@ -67,7 +67,7 @@ func New() *Recorder {
 		auditRefused: counter("audit_commands_refused_total", "Commands that did not run because of the audit log."),
 		reloads:      counters("config_reloads_total", "Reloads of the configuration.", "outcome"),
 		reloadSuccessful: gauge("config_last_reload_successful",
-			"1, or 0 if the last reload failed and an earlier configuration is in effect."),
+			"1, or 0 after a failed reload: an earlier configuration is in effect."),
 		reloadTime: gauge("config_last_reload_success_timestamp_seconds",
 			"Unix time of the last start or reload that succeeded."),
 	}

@@ -67,8 +67,9 @@ func (s *Server) handle(sess ssh.Session) {
 	}()
 	defer s.recoverPanic("session", ch.id)
 	terminal, locale, noColor := ch.settings()
-	stdout := &outputStream{w: sess, notices: noActivityWriter{ch.sshChannel, ch.conn}, cancel: ch.cancel}
-	stderr := &outputStream{w: sess.Stderr(), notices: noActivityWriter{ch.sshChannel.Stderr(), ch.conn}, cancel: ch.cancel}
+	notices := func(w io.Writer) noActivityWriter { return noActivityWriter{w, ch.conn} }
+	stdout := &outputStream{w: sess, notices: notices(ch.sshChannel), cancel: ch.cancel}
+	stderr := &outputStream{w: sess.Stderr(), notices: notices(ch.sshChannel.Stderr()), cancel: ch.cancel}
 	ch.setStdout(stdout)
 	client := &console.Console{
 		Stdin:  sessionInput{sess, sync.OnceValue(ch.confirmEOF)},
