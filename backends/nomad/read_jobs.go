@@ -125,6 +125,20 @@ func summaryCounts(g api.TaskGroupSummary) backends.Counts {
 	}
 }
 
+// dropReschedules removes the times at which Nomad would replace allocations of a failed deployment. Evaluations for
+// these times exist, but Nomad replaces none of the allocations.
+func dropReschedules(job *backends.Job) {
+	d := job.LatestDeployment
+	if d == nil || d.Status != "failed" {
+		return
+	}
+	for i := range job.Allocations {
+		if job.Allocations[i].Version == d.Version {
+			job.Allocations[i].RescheduleAt = time.Time{}
+		}
+	}
+}
+
 // buildJobs joins the lists.
 func buildJobs(
 	tier string, stubs []*api.JobListStub, allocations []*api.AllocationListStub,
@@ -180,6 +194,7 @@ func buildJobs(
 	all := make([]backends.Job, 0, len(jobs))
 	for _, job := range jobs {
 		slices.SortFunc(job.Allocations, compareAllocations)
+		dropReschedules(job)
 		all = append(all, *job)
 	}
 	slices.SortFunc(all, func(a, b backends.Job) int {
