@@ -39,10 +39,11 @@ func TestReschedule_FailedDeployment(t *testing.T) {
 		{ID: "b", Name: "web.g[1]", JobID: "web", JobVersion: 1, ClientStatus: "failed", FollowupEvalID: "waits"},
 	}
 	evaluations := []*api.Evaluation{{ID: "waits", JobID: "web", Status: "pending", WaitUntil: at}}
-	failed := &api.Deployment{ID: "d", JobID: "web", JobVersion: 1, Status: "failed"}
+	failed := &api.Deployment{ID: "d", JobID: "web", JobVersion: 1, Status: "failed", CreateIndex: 9}
 	check := func(what string, all []backends.Allocation) {
 		t.Helper()
-		if len(all) != 2 || !all[0].RescheduleAt.Equal(at) || !all[1].RescheduleAt.IsZero() {
+		if len(all) != 2 || !all[0].RescheduleAt.Equal(at) || !all[1].RescheduleAt.IsZero() ||
+			!all[0].ReschedulePending || all[1].ReschedulePending {
 			t.Errorf("%s: got %+v", what, all)
 		}
 	}

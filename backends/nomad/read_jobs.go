@@ -125,16 +125,16 @@ func summaryCounts(g api.TaskGroupSummary) backends.Counts {
 	}
 }
 
-// dropReschedules removes the times at which Nomad would replace allocations of a failed deployment. Evaluations for
-// these times exist, but Nomad replaces none of the allocations.
+// dropReschedules removes the pending replacements of a failed deployment's allocations. Nomad creates evaluations for
+// them, but replaces none.
 func dropReschedules(job *backends.Job) {
 	d := job.LatestDeployment
 	if d == nil || d.Status != "failed" {
 		return
 	}
 	for i := range job.Allocations {
-		if job.Allocations[i].Version == d.Version {
-			job.Allocations[i].RescheduleAt = time.Time{}
+		if a := &job.Allocations[i]; a.Version == d.Version {
+			a.ReschedulePending, a.RescheduleAt = false, time.Time{}
 		}
 	}
 }
