@@ -20,9 +20,8 @@ const secretsNotice = "values that look like secrets are shown as " + mask.Hidde
 
 // secretFilter hides secrets in what a command reads. The zero value hides the secrets of every job.
 //
-// A command that changes jobs reads the originals, because it may register or save them. Only restart --full prints a
-// definition, if it cannot register the job again. A test of internal/e2e runs all commands but raw on a job with a
-// secret.
+// A command that changes jobs reads the originals, because it may register or save them. No such command prints a
+// definition: a test of internal/e2e runs all of them but raw on a job with a secret.
 type secretFilter struct {
 	owned     acl.Scope    // jobs on which the user has SecretsRight
 	originals bool         // hide nothing
@@ -68,6 +67,7 @@ func (f secretFilter) versions(job backends.JobRef, versions []backends.Version)
 	if f.shows(job) {
 		return versions, nil
 	}
+	originals := versions
 	versions = slices.Clone(versions) // other users share them
 	for i, v := range versions {
 		if v.Definition != nil {
@@ -78,8 +78,15 @@ func (f secretFilter) versions(job backends.JobRef, versions []backends.Version)
 			}
 		}
 		versions[i].Changes = slices.Clone(v.Changes)
+		var before, after mask.Configs
+		if len(v.Changes) > 0 {
+			after = mask.ReadConfigs(v.Definition)
+			if i+1 < len(originals) { // newest first
+				before = mask.ReadConfigs(originals[i+1].Definition)
+			}
+		}
 		for n, c := range v.Changes {
-			masked := backends.Change{Path: c.Path, Old: mask.Change(c.Path, c.Old), New: mask.Change(c.Path, c.New)}
+			masked := backends.Change{Path: c.Path, Old: before.Change(c.Path, c.Old), New: after.Change(c.Path, c.New)}
 			f.setHidden(masked != c)
 			versions[i].Changes[n] = masked
 		}
