@@ -67,6 +67,7 @@ func (f secretFilter) versions(job backends.JobRef, versions []backends.Version)
 	if f.shows(job) {
 		return versions, nil
 	}
+	originals := versions
 	versions = slices.Clone(versions) // other users share them
 	for i, v := range versions {
 		if v.Definition != nil {
@@ -77,8 +78,15 @@ func (f secretFilter) versions(job backends.JobRef, versions []backends.Version)
 			}
 		}
 		versions[i].Changes = slices.Clone(v.Changes)
+		var before, after mask.Configs
+		if len(v.Changes) > 0 {
+			after = mask.ReadConfigs(v.Definition)
+			if i+1 < len(originals) { // newest first
+				before = mask.ReadConfigs(originals[i+1].Definition)
+			}
+		}
 		for n, c := range v.Changes {
-			masked := backends.Change{Path: c.Path, Old: mask.Change(c.Path, c.Old), New: mask.Change(c.Path, c.New)}
+			masked := backends.Change{Path: c.Path, Old: before.Change(c.Path, c.Old), New: after.Change(c.Path, c.New)}
 			f.setHidden(masked != c)
 			versions[i].Changes[n] = masked
 		}

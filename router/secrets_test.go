@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -184,5 +185,29 @@ func TestSecrets_Container(t *testing.T) {
 		if raw, err := bound.Inspect(t.Context()); err == nil || raw != nil {
 			t.Errorf("got %s, %v, want the error", raw, err)
 		}
+	}
+}
+
+// TestSecrets_ChangedArguments checks that a change of an argument hides what Definition hides, and nothing else.
+func TestSecrets_ChangedArguments(t *testing.T) {
+	definition := func(command, password string) json.RawMessage {
+		return json.RawMessage(`{"TaskGroups":[{"Name":"web","Tasks":[{"Name":"web","Config":{"args":["-c","` + command +
+			`","--password","` + password + `"]}}]}]}`)
+	}
+	const args = "web > task web > Config > args"
+	versions := []backends.Version{
+		{Number: 1, Definition: definition("sleep 5; exec a", "canary2"), Changes: []backends.Change{
+			{Path: args + "[1]", Old: "sleep 5; exec b", New: "sleep 5; exec a"},
+			{Path: args + "[3]", Old: "canary1", New: "canary2"},
+		}},
+		{Number: 0, Definition: definition("sleep 5; exec b", "canary1")},
+	}
+	masked, err := secretFilter{}.versions(backends.JobRef{}, versions)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []backends.Change{versions[0].Changes[0], {Path: args + "[3]", Old: "***", New: "***"}}
+	if got := masked[0].Changes; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
