@@ -59,6 +59,12 @@ type Deployment struct {
 	Groups      []DeploymentGroup // by name
 }
 
+// WaitsForPromotion reports whether nothing but a promotion is missing in a group: all its canaries are healthy. The
+// group's progress deadline has no effect then.
+func (d Deployment) WaitsForPromotion(g DeploymentGroup) bool {
+	return d.Status == "running" && g.Canaries > 0 && !g.Promoted && g.Healthy >= g.Canaries
+}
+
 // DeploymentGroup is the progress of a deployment in one group.
 type DeploymentGroup struct {
 	Group                               string

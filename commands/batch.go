@@ -41,9 +41,9 @@ List periodic and parameterized jobs. Other batch jobs are listed by ps.
 ` + filterHelp + `
 
 For a periodic job, Next is the time until its next run, with the date of that run,
-and Config has its cron expressions, with the time zone if it is not UTC. For a
-parameterized job, Config has its required meta keys and, in brackets, the optional
-ones.
+and Schedule has its cron expressions, with the time zone if it is not UTC. For a
+parameterized job, Schedule has its required meta keys and, in brackets, the
+optional ones. In a pipe, the heading of Schedule is Config.
 
 The column Last shows the latest child job that Nomad still has and how it
 finished. An "unknown" child job may still be running on a disconnected node.`,

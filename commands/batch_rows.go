@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"cmp"
 	"strings"
 	"time"
 
@@ -14,6 +15,7 @@ type batchRow struct {
 	name   string
 	next   string        // the time until the next run, or why there is none
 	at     string        // the date of the next run
+	wait   string        // the time until the next run in one unit; empty: there is none
 	config string        // of the schedule
 	last   *backends.Job // the latest child; nil: none
 	age    time.Duration // of last
@@ -39,6 +41,7 @@ func batchRows(
 		case !s.Next.IsZero():
 			r.next = s.Next.Truncate(time.Second).Sub(now.Truncate(time.Second)).String()
 			r.at = s.Next.Format(time.RFC3339)
+			r.wait = "in " + jobstate.Age(s.Next.Sub(now))
 		}
 		if r.last != nil {
 			r.age = now.Sub(r.last.Submitted)
@@ -53,18 +56,19 @@ const minBatchDateWidth = 120
 
 func writeBatchTerminal(b *strings.Builder, rows []batchRow, style render.Style) {
 	withDate := style.Width == 0 || style.Width >= minBatchDateWidth
-	cells := [][]string{{"Job ID", "Next", "Last", "Config"}}
+	cells := [][]string{{"Job ID", "Next", "Last", "Schedule"}}
 	if withDate {
-		cells = [][]string{{"Job ID", "Next", "At", "Last", "Config"}}
+		cells = [][]string{{"Job ID", "Next", "At", "Last", "Schedule"}}
 	}
 	for _, r := range rows {
 		last := "-"
 		if r.last != nil {
 			last = childState(r.last) + " " + jobstate.Age(r.age) + " ago"
 		}
-		row := []string{r.name, r.next, last, r.config}
+		next := cmp.Or(r.wait, r.next)
+		row := []string{r.name, next, last, r.config}
 		if withDate {
-			row = []string{r.name, r.next, r.at, last, r.config}
+			row = []string{r.name, next, r.at, last, r.config}
 		}
 		cells = append(cells, row)
 	}

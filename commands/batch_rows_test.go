@@ -26,15 +26,15 @@ func TestBatch_Terminal(t *testing.T) {
 		keyOf(jobs[0]): {Status: "dead", Submitted: now.Add(-7 * time.Minute)},
 	}
 	for width, want := range map[int]string{
-		80: "Job ID                                 Next      Last             Config\n" +
-			"p-team1-nightly-import-of-the-catalog  21h5m0s   complete 7m ago  0 3 * * *\n" +
+		80: "Job ID                                 Next      Last             Schedule\n" +
+			"p-team1-nightly-import-of-the-catalog  in 21h    complete 7m ago  0 3 * * *\n" +
 			"                                                                  Europe/Berlin\n" +
 			"p-team1-import                         dispatch  -                meta: file\n" +
 			"                                                                  [mode]\n" +
 			"                                                                  [priority]\n" +
 			"p-x                                    stopped   -                @daily\n",
-		120: "Job ID                                 Next      At                    Last             Config\n" +
-			"p-team1-nightly-import-of-the-catalog  21h5m0s   2026-12-02T01:05:00Z  complete 7m ago  " +
+		120: "Job ID                                 Next      At                    Last             Schedule\n" +
+			"p-team1-nightly-import-of-the-catalog  in 21h    2026-12-02T01:05:00Z  complete 7m ago  " +
 			"0 3 * * * Europe/Berlin\n" +
 			"p-team1-import                         dispatch                        -                " +
 			"meta: file [mode] [priority]\n" +

@@ -19,13 +19,14 @@ func latestDeploymentText(d backends.Deployment, style render.Style, more ...ren
 	facts := append([]render.Fact{{Name: "ID", Text: phrase.ShortID(d.ID)}}, more...)
 	render.Facts(&b, append(facts, render.Fact{Name: "Status", Text: d.Status},
 		render.Fact{Name: "Description", Text: d.Description}), style)
-	section(&b, "Deployed", style, deployedRows(d.Groups))
+	section(&b, "Deployed", style, deployedRows(d))
 	return b.String()
 }
 
 // deployedRows returns the table of a deployment's groups. It has the columns of the nomad CLI: those for canaries and
 // auto-revert are left out if no group uses them.
-func deployedRows(groups []backends.DeploymentGroup) [][]string {
+func deployedRows(d backends.Deployment) [][]string {
+	groups := d.Groups
 	canaries := slices.ContainsFunc(groups, func(g backends.DeploymentGroup) bool { return g.Canaries > 0 })
 	autoRevert := slices.ContainsFunc(groups, func(g backends.DeploymentGroup) bool { return g.AutoRevert })
 	var rows [][]string
@@ -46,7 +47,7 @@ func deployedRows(groups []backends.DeploymentGroup) [][]string {
 	for _, g := range groups {
 		n := numberCells(g.Desired, g.Canaries, g.Placed, g.Healthy, g.Unhealthy)
 		add([9]string{
-			g.Group, fmt.Sprint(g.AutoRevert), promotedCell(g, "N/A"), n[0], n[1], n[2], n[3], n[4], deadlineCell(g, "N/A"),
+			g.Group, fmt.Sprint(g.AutoRevert), promotedCell(g, "N/A"), n[0], n[1], n[2], n[3], n[4], deadlineCell(d, g, "N/A"),
 		})
 	}
 	return rows
@@ -60,8 +61,9 @@ func promotedCell(g backends.DeploymentGroup, none string) string {
 	return fmt.Sprint(g.Promoted)
 }
 
-func deadlineCell(g backends.DeploymentGroup, none string) string {
-	if g.ProgressDeadline.IsZero() {
+// deadlineCell returns the progress deadline of a group, or none if it has no effect.
+func deadlineCell(d backends.Deployment, g backends.DeploymentGroup, none string) string {
+	if g.ProgressDeadline.IsZero() || d.WaitsForPromotion(g) {
 		return none
 	}
 	return g.ProgressDeadline.UTC().Format(time.RFC3339)
@@ -102,7 +104,8 @@ func deploymentRows(all []backends.Deployment) [][]string {
 		for _, g := range groups {
 			row := append([]string{phrase.ShortID(d.ID), fmt.Sprint(d.Version), d.Status, g.Group},
 				numberCells(g.Desired, g.Placed, g.Healthy, g.Unhealthy, g.Canaries)...)
-			rows = append(rows, append(row, promotedCell(g, "-"), fmt.Sprint(g.AutoRevert), deadlineCell(g, "-"), d.Description))
+			row = append(row, promotedCell(g, "-"), fmt.Sprint(g.AutoRevert), deadlineCell(d, g, "-"), d.Description)
+			rows = append(rows, row)
 		}
 	}
 	return rows

@@ -98,12 +98,12 @@ func addressText(p backends.Port, mode string) string {
 	return text
 }
 
-// writeReplacements writes which failed allocation this one replaces, and whether and when Nomad replaces it.
+// writeReplacements writes which allocation this one replaces, and whether and when Nomad replaces it.
 func (v *infoView) writeReplacements(text *render.Details, a backends.Allocation) {
 	detail, known := v.details[a.ID]
 	if n := len(a.Rescheduled); n > 0 {
 		last := a.Rescheduled[n-1]
-		text.Fact("Rescheduled", "", fmt.Sprintf("%s, replaces the failed allocation %s (attempt %d)",
+		text.Fact("Rescheduled", "", fmt.Sprintf("%s, replaces allocation %s (attempt %d)",
 			v.when(last.Time), phrase.ShortID(last.Previous), n))
 	}
 	next := "none"

@@ -22,8 +22,12 @@ const maxChildren = 5
 func (v *infoView) writeJob(text *render.Details) {
 	job := v.job
 	state := jobstate.Job(job.Job)
+	reasons := slices.Concat(v.taskProblem(), state.Reasons, v.lost())
+	if state.Level == jobstate.Good && len(reasons) > 0 {
+		state.Level = jobstate.Warn
+	}
 	text.Heading(job.ID, state.Word, "", "", levelColor(state.Level))
-	for _, reason := range state.Reasons {
+	for _, reason := range reasons {
 		if job.Children != nil {
 			break // they are shown below
 		}
@@ -48,6 +52,51 @@ func (v *infoView) writeJob(text *render.Details) {
 	if len(v.leftOut) > 0 {
 		text.Fact("Earlier", "", v.leftOutText()+" (see: ps --all "+job.ID+")")
 	}
+}
+
+// taskProblem returns what is wrong with the first task that needs attention, and how many others do. A task that has
+// started comes before those that wait for it.
+func (v *infoView) taskProblem() []string {
+	var first []string // that task's reason
+	hasStarted, n := false, 0
+	for _, a := range v.allocations {
+		for _, t := range a.Tasks {
+			state := jobstate.Task(a, t, v.checks[a.ID], v.now)
+			if !state.Problem {
+				continue
+			}
+			n++
+			if first == nil || !hasStarted && !t.Started.IsZero() {
+				text := "task " + t.Name + " " + state.Clause()
+				if state.Word == "running" { // the reason is what is wrong
+					text = "task " + t.Name + ": " + state.Reason()
+				}
+				first, hasStarted = []string{text}, !t.Started.IsZero()
+			}
+		}
+	}
+	if n > 1 {
+		first[0] += "; " + phrase.Count(n-1, "other task") + " with problems"
+	}
+	return first
+}
+
+// lost returns the nodes of lost allocations that Nomad cannot replace.
+func (v *infoView) lost() (reasons []string) {
+	isUnplaced := func(group string) bool {
+		return slices.ContainsFunc(v.job.Unplaced, func(u backends.UnplacedGroup) bool { return u.Group == group })
+	}
+	count := map[string]int{} // by node
+	for i, a := range v.job.Allocations {
+		// The allocations of an instance are sorted newest first.
+		if a.Status == "lost" && isUnplaced(a.Group) && !slices.ContainsFunc(v.job.Allocations[:i], a.SameInstance) {
+			count[a.Node]++
+		}
+	}
+	for _, node := range slices.Sorted(maps.Keys(count)) {
+		reasons = append(reasons, phrase.Count(count[node], "allocation")+" lost with node "+node)
+	}
+	return reasons
 }
 
 // leftOutText counts the allocations that are left out: "4 failed, 1 lost allocations".
@@ -114,7 +163,7 @@ func (v *infoView) writeDeployment(text *render.Details) {
 		if g.AutoRevert {
 			facts = append(facts, "auto-revert")
 		}
-		if d.Status == "running" && !g.ProgressDeadline.IsZero() {
+		if d.Status == "running" && !g.ProgressDeadline.IsZero() && !d.WaitsForPromotion(g) {
 			facts = append(facts, "progress deadline "+v.when(g.ProgressDeadline))
 		}
 		text.Fact("", g.Group, strings.Join(facts, ", "))

@@ -87,7 +87,8 @@ func TestInfoScreen_Colors(t *testing.T) {
 	colored := recordedJob(t, "p-check").text(render.Style{Width: 80, Color: true})
 	for _, want := range []string{
 		"p-check  " + string(render.Warn) + "1/1\x1b[0m\n",
-		"Reason      " + string(render.Warn) + "deployment failed: progress deadline\x1b[0m\n",
+		"Reason      " + string(render.Warn) + "task app: unhealthy: ready failing\x1b[0m\n",
+		"            " + string(render.Warn) + "deployment failed: progress deadline\x1b[0m\n",
 		"Check     " + string(render.Bad) + "failure\x1b[0m  ",
 	} {
 		if !strings.Contains(colored, want) {

@@ -72,13 +72,16 @@ func (v *infoView) startedText(a backends.Allocation, t backends.Task) string {
 // maxCheckColumns limits the output of a check. JSON has all of it.
 const maxCheckColumns = 160
 
-var htmlTag = regexp.MustCompile(`<[^>]*>`)
+var (
+	htmlHead = regexp.MustCompile(`(?is)<head\b.*?</head>`) // has a title, which the body repeats
+	htmlTag  = regexp.MustCompile(`<[^>]*>`)
+)
 
 // checkText returns the result of a check on one line, without the tags of an HTML page.
 func checkText(c backends.Check) string {
 	output := strings.TrimSpace(c.Output)
 	if strings.HasPrefix(output, "<") {
-		output = htmlTag.ReplaceAllString(output, " ")
+		output = htmlTag.ReplaceAllString(htmlHead.ReplaceAllString(output, ""), " ")
 	}
 	output = runewidth.Truncate(strings.Join(strings.Fields(output), " "), maxCheckColumns, "…")
 	if c.StatusCode != 0 {

@@ -160,7 +160,7 @@ func TestInfo_Replacement(t *testing.T) {
 		"system": {with(func(a *backends.Allocation) { a.JobType = "system" }), "", ""},
 		"replaced": {
 			with(func(a *backends.Allocation) { a.Next, a.Rescheduled = "33333333-3", rescheduled }), "",
-			"Rescheduled|1m ago, replaces the failed allocation 22222222 (attempt 2)\nReplaced by|33333333",
+			"Rescheduled|1m ago, replaces allocation 22222222 (attempt 2)\nReplaced by|33333333",
 		},
 	} {
 		view := &infoView{now: now, details: map[string]backends.AllocationDetail{
@@ -326,6 +326,29 @@ func TestInfo_Canaries(t *testing.T) {
 		view.job.LatestDeployment = &backends.Deployment{Status: "running", Groups: []backends.DeploymentGroup{group}}
 		if text := view.text(testStyle(160)); !strings.Contains(text, "unhealthy, "+want+"\n") {
 			t.Errorf("want %s, got\n%s", want, text)
+		}
+	}
+}
+
+// TestInfo_LostNotReplaced checks that the job's reasons name the node of an allocation that was lost for good.
+func TestInfo_LostNotReplaced(t *testing.T) {
+	lost := backends.Allocation{JobID: "p", Name: "p.web[0]", Group: "web", Node: "c2", Status: "lost", Desired: "stop"}
+	replacement := lost
+	replacement.Status, replacement.Node = "running", "c1"
+	unplaced := []backends.UnplacedGroup{{Group: "web", Count: 1}}
+	for _, test := range []struct {
+		unplaced    []backends.UnplacedGroup
+		allocations []backends.Allocation
+		want        string
+	}{
+		{unplaced, []backends.Allocation{lost}, "1 allocation lost with node c2"},
+		{unplaced, []backends.Allocation{replacement, lost}, ""},
+		{nil, []backends.Allocation{lost}, ""},
+	} {
+		job := backends.Job{ID: "p", Unplaced: test.unplaced, Allocations: test.allocations}
+		v := infoView{job: backends.JobDetail{Job: job}}
+		if got := strings.Join(v.lost(), "|"); got != test.want {
+			t.Errorf("got %q, want %q", got, test.want)
 		}
 	}
 }

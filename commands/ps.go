@@ -193,7 +193,7 @@ func printLegend(req *router.Request, view *psView) error {
 	used := map[string]bool{}
 	for _, job := range view.jobs {
 		for _, t := range job.tasks {
-			for _, flag := range taskFlags(t.allocation, t.task) {
+			for _, flag := range t.flags() {
 				used[flag] = true
 			}
 		}

@@ -136,3 +136,29 @@ func TestPs_ReportsUncheckedAllocations(t *testing.T) {
 		}
 	}
 }
+
+// TestPs_PipeMarksUnhealthyTasks checks that a task has the letter U once if it is unhealthy.
+func TestPs_PipeMarksUnhealthyTasks(t *testing.T) {
+	no := false
+	failing := map[string][]backends.Check{"a": {{Name: "ready", Status: "failure"}}}
+	unhealthy := []backends.Event{{Type: "Alloc Unhealthy"}}
+	for name, test := range map[string]struct {
+		healthy *bool
+		events  []backends.Event
+		checks  map[string][]backends.Check
+		want    string
+	}{
+		"failing check":      {nil, nil, failing, "U"},
+		"unhealthy":          {&no, nil, nil, "U"},
+		"unhealthy by event": {&no, unhealthy, failing, "U"},
+		"healthy":            {nil, nil, nil, ""},
+	} {
+		a := backends.Allocation{ID: "a", Status: "running", Healthy: test.healthy, Tasks: []backends.Task{
+			{Name: "app", State: "running", Events: test.events},
+		}}
+		view := newPsView([]backends.Job{{ID: "web", Allocations: []backends.Allocation{a}}}, nil, test.checks, time.Now())
+		if got := strings.Join(view.jobs[0].tasks[0].flags(), ","); got != test.want {
+			t.Errorf("%s: got %q, want %q", name, got, test.want)
+		}
+	}
+}

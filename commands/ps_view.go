@@ -194,7 +194,7 @@ func (v *psView) table() *render.Table {
 		table.Row("", name, "", "", "", "", strings.Join(extra, "; "))
 		for _, t := range j.tasks {
 			a, task := t.allocation, t.task
-			flags := strings.Join(taskFlags(a, task), ",")
+			flags := strings.Join(t.flags(), ",")
 			if task.Name == "" {
 				table.Row("", a.Group, a.Node, humanize.Time(a.Modified), "-", "-", flags)
 				continue
@@ -204,6 +204,15 @@ func (v *psView) table() *render.Table {
 		}
 	}
 	return table
+}
+
+// flags returns the letters of the task. U is the last if only the current state shows that the task is unhealthy.
+func (t psTaskView) flags() []string {
+	flags := taskFlags(t.allocation, t.task)
+	if t.state.Unhealthy && !slices.Contains(flags, "U") {
+		flags = append(flags, "U")
+	}
+	return flags
 }
 
 func (t psTaskView) usageMap() map[string]backends.Usage {

@@ -28,6 +28,8 @@ type State struct {
 	Reasons []string
 	Level   Level
 	Problem bool // it needs attention
+
+	Unhealthy bool // of a running task: a service check fails, or Nomad reports the allocation as unhealthy
 }
 
 // Reason returns the reasons as one text.
@@ -201,9 +203,14 @@ func (s *State) addDeployment(job backends.Job) {
 			return
 		}
 	}
-	text := fmt.Sprintf("deploying: %d of %d healthy", healthy, desired)
+	version, of := "", ""
+	if d.Version > 0 { // allocations of an earlier version do not count as healthy
+		version = fmt.Sprintf(" version %d", d.Version)
+		of = " of" + version
+	}
+	text := fmt.Sprintf("deploying%s: %d of %d healthy", version, healthy, desired)
 	if d.Status == "paused" {
-		text = fmt.Sprintf("deployment paused: %d of %d healthy (see: resume %s)", healthy, desired, job.ID)
+		text = fmt.Sprintf("deployment%s paused: %d of %d healthy (see: resume %s)", of, healthy, desired, job.ID)
 		s.Problem = true
 	}
 	s.Reasons = append(s.Reasons, text)

@@ -106,6 +106,12 @@ func TestJob_Words(t *testing.T) {
 		"deploying": {backends.Job{Type: "service", Allocations: running, LatestDeployment: &backends.Deployment{
 			Status: "running", Groups: []backends.DeploymentGroup{{Group: "web", Desired: 1}},
 		}}, "1/1", "deploying: 0 of 1 healthy", false},
+		"deploying a version": {backends.Job{Type: "service", Allocations: running, LatestDeployment: &backends.Deployment{
+			Status: "running", Version: 1, Groups: []backends.DeploymentGroup{{Group: "web", Desired: 3, Healthy: 2}},
+		}}, "1/3", "deploying version 1: 2 of 3 healthy", false},
+		"paused": {backends.Job{ID: "j", Type: "service", Allocations: running, LatestDeployment: &backends.Deployment{
+			Status: "paused", Version: 1, Groups: []backends.DeploymentGroup{{Group: "web", Desired: 3, Healthy: 2}},
+		}}, "1/3", "deployment of version 1 paused: 2 of 3 healthy (see: resume j)", true},
 		"canary": {backends.Job{ID: "j", Type: "service", Allocations: running, LatestDeployment: &backends.Deployment{
 			Status: "running", Description: "Deployment is running but requires manual promotion",
 			Groups: []backends.DeploymentGroup{{Group: "web", Desired: 1, Canaries: 1, Healthy: 1}},
@@ -199,7 +205,7 @@ func TestTask_Words(t *testing.T) {
 		"failed prestart task": {
 			backends.Allocation{Status: "failed", RescheduleAt: now.Add(30 * time.Second)},
 			backends.Task{State: "dead", Failed: true, Events: events{event(9, "Terminated", "", "exit_code", "3")}},
-			nil, "failed", "exit 3, replaced in 30s", true,
+			nil, "failed", "exit 3, replacement in 30s", true,
 		},
 		"sibling": {
 			backends.Allocation{Status: "failed"},
@@ -211,7 +217,7 @@ func TestTask_Words(t *testing.T) {
 		"missing variable": {
 			backends.Allocation{Status: "pending"},
 			backends.Task{State: "pending", Events: events{event(9, "Template", "Missing: nomad.var.block(a@b.c)")}},
-			nil, "pending", "template waits for nomad.var.block(a@b.c)", true,
+			nil, "pending", "template waits for Nomad variable a in namespace b", true,
 		},
 		"template error": {
 			backends.Allocation{Status: "failed"},
@@ -271,6 +277,23 @@ func TestState_Clause(t *testing.T) {
 	} {
 		if got := s.Clause(); got != want {
 			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
+func TestMissingText(t *testing.T) {
+	for message, want := range map[string]string{
+		"Missing: nomad.var.block(nomad/jobs/web@default.global)": "Nomad variable nomad/jobs/web",
+		"Missing: nomad.var.get(a@b@other.global)":                "Nomad variable a@b in namespace other",
+		"Missing: nomad.var.block(a)":                             "Nomad variable a",
+		"Missing: vault.read(secret/data/web), kv.block(web/mode), health.service(db|passing), and 2 more": "Vault secret " +
+			"secret/data/web, Consul key web/mode, Consul service db, and 2 more",
+		"Missing: nomad.service(db)":  "Nomad service db",
+		"Missing: vault.list(secret)": "vault.list(secret)",
+		"something else":              "something else",
+	} {
+		if got := missingText(message, "default"); got != want {
+			t.Errorf("%s: got %q, want %q", message, got, want)
 		}
 	}
 }

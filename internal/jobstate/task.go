@@ -76,7 +76,7 @@ func withReplacement(a backends.Allocation, reasons []string, now time.Time) []s
 	case Superseded(a):
 		return reasons
 	case a.RescheduleAt.After(now):
-		reasons = append(reasons, "replaced in "+Age(a.RescheduleAt.Sub(now).Round(time.Second)))
+		reasons = append(reasons, "replacement in "+Age(a.RescheduleAt.Sub(now).Round(time.Second)))
 	case !a.RescheduleAt.IsZero():
 		reasons = append(reasons, "being replaced")
 	default: // no evaluation is waiting: it may have finished without a replacement, after a failed deployment
@@ -100,11 +100,12 @@ func runningTask(a backends.Allocation, t backends.Task, checks []backends.Check
 			failing = append(failing, c.Name)
 		}
 	}
+	s.Unhealthy = len(failing) > 0 || a.Healthy != nil && !*a.Healthy
 	switch {
 	case len(failing) > 0:
 		slices.Sort(failing)
 		s.warn("unhealthy: " + strings.Join(slices.Compact(failing), ", ") + " failing")
-	case a.Healthy != nil && !*a.Healthy:
+	case s.Unhealthy:
 		s.warn("unhealthy" + unhealthyCause(t))
 	}
 	if a.Canary {
@@ -160,7 +161,7 @@ func pendingTask(a backends.Allocation, t backends.Task, now time.Time) State {
 			s.Reasons = []string{text}
 			return s
 		case "Template":
-			s.Reasons = []string{"template waits for " + strings.TrimPrefix(firstLine(e.Message), "Missing: ")}
+			s.Reasons = []string{"template waits for " + missingText(firstLine(e.Message), a.Namespace)}
 			s.Problem = true
 			return s
 		case "Driver", "Downloading Artifacts", "Task Setup", "Received":
@@ -304,6 +305,40 @@ func siblingText(e backends.Event) string {
 		return "task " + found[1] + " failed"
 	}
 	return firstLine(e.Message)
+}
+
+var (
+	dependency = regexp.MustCompile(`\b(nomad\.var|nomad|vault|kv|health|catalog)\.([a-z]+)\(([^()\s]+)\)`)
+	variable   = regexp.MustCompile(`^(.+)@([^@.]+)\.[^@]+$`) // path@namespace.region
+)
+
+// missingText describes what a template waits for, from the names that consul-template gives its dependencies. It
+// leaves out the namespace of a Nomad variable if it is that of the allocation.
+func missingText(message, namespace string) string {
+	message = strings.TrimPrefix(message, "Missing: ")
+	return dependency.ReplaceAllStringFunc(message, func(name string) string {
+		parts := dependency.FindStringSubmatch(name)
+		arg := parts[3]
+		switch parts[1] + "." + parts[2] {
+		case "nomad.var.block", "nomad.var.get":
+			if at := variable.FindStringSubmatch(arg); at != nil {
+				arg = at[1]
+				if at[2] != namespace {
+					arg += " in namespace " + at[2]
+				}
+			}
+			return "Nomad variable " + arg
+		case "nomad.service":
+			return "Nomad service " + arg
+		case "vault.read":
+			return "Vault secret " + arg
+		case "kv.block", "kv.get":
+			return "Consul key " + arg
+		case "health.service":
+			return "Consul service " + strings.TrimSuffix(arg, "|passing")
+		}
+		return name
+	})
 }
 
 var templateLine = regexp.MustCompile(`^:(\d+): `)
