@@ -179,11 +179,11 @@ func TestTask_EarlySignal(t *testing.T) {
 	t.Parallel()
 	c := New()
 	n := dial(t, c, "")
-	c.HoldTasks()
+	c.DelayTasks()
 	c.AddJob(Job{ID: "early", Groups: []Group{{Restart: &Restart{}, Tasks: []Task{shell("t", sleepScript)}}}})
 	id := c.Allocations("default", "early")[0]
 	c.store.Update(func(st *store.State) {
-		c.agents.Run(st)
+		c.agents.StartDelayedTasks(st)
 		if err := c.agents.Signal(st, st.AllocationByID(id), "t", "SIGKILL"); err != nil {
 			t.Error(err)
 		}
@@ -273,7 +273,7 @@ func TestTask_KillsLeftoverProcesses(t *testing.T) {
 	waitUntil(t, "the child is killed", func() bool { return !alive(pid) })
 }
 
-func TestTask_SidecarEndsWithMain(t *testing.T) {
+func TestTask_SidecarStopsWithMain(t *testing.T) {
 	t.Parallel()
 	c := New()
 	n := dial(t, c, "")

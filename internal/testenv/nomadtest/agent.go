@@ -34,8 +34,8 @@ type agentProcess struct {
 	dir    string
 	port   int // HTTP
 
-	cmd   *exec.Cmd
-	ended chan struct{} // closed when cmd has exited
+	cmd    *exec.Cmd
+	exited chan struct{} // closed when cmd has exited
 }
 
 // agent is the agent of all tests of a process.
@@ -159,9 +159,9 @@ func (a *agentProcess) start(binary string, flags ...string) error {
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	ended := make(chan struct{})
-	go func() { cmd.Wait(); close(ended) }()
-	a.cmd, a.ended = cmd, ended
+	exited := make(chan struct{})
+	go func() { cmd.Wait(); close(exited) }()
+	a.cmd, a.exited = cmd, exited
 	return nil
 }
 
@@ -172,10 +172,10 @@ func (a *agentProcess) stop(signal os.Signal) {
 	}
 	a.cmd.Process.Signal(signal)
 	select {
-	case <-a.ended:
+	case <-a.exited:
 	case <-time.After(20 * time.Second):
 		a.cmd.Process.Kill()
-		<-a.ended
+		<-a.exited
 	}
 }
 
@@ -223,7 +223,7 @@ func (a *agentProcess) waitUntil(d time.Duration, condition string, check func()
 			return nil
 		}
 		select {
-		case <-a.ended:
+		case <-a.exited:
 			return fmt.Errorf("the agent exited before %s: %w", condition, err)
 		default:
 		}
