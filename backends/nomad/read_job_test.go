@@ -30,8 +30,8 @@ func TestJobDetail_ActionsAndLimits(t *testing.T) {
 	}
 }
 
-// TestReschedule_FailedDeployment has a failed allocation of each version. Nomad replaces only the one whose version was
-// not deployed by the failed deployment.
+// TestReschedule_FailedDeployment has a failed allocation of each version. Nomad replaces only the one whose version is
+// not that of the failed deployment.
 func TestReschedule_FailedDeployment(t *testing.T) {
 	at := time.Date(2026, 12, 1, 1, 0, 0, 0, time.UTC)
 	stubs := []*api.AllocationListStub{
