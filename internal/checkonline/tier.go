@@ -22,10 +22,11 @@ const (
 
 // check is the check of one tier.
 type check struct {
-	tier    config.Tier
-	http    *http.Client
-	exec    string // docker.exec
-	daemons *docker.Docker
+	tier       config.Tier
+	http       *http.Client
+	namespaces []string // of the prefix groups; nil: all
+	exec       string   // docker.exec
+	daemons    *docker.Docker
 
 	token string
 	facts []Fact
@@ -68,7 +69,7 @@ func (c *check) reach(ctx context.Context) bool {
 		return false
 	}
 	if err != nil || leader == "" {
-		detail := c.tier.URL + ": no leader"
+		detail := fmt.Sprintf("%s: no leader", c.tier.URL)
 		if err != nil {
 			detail = fmt.Sprintf("%s: %v", c.tier.URL, err)
 		}
@@ -119,7 +120,7 @@ func (c *check) version(ctx context.Context, nodes []node) {
 	}
 	switch {
 	case version == "":
-		c.add("version", OK, `unknown: reading it needs agent { policy = "read" }, which no command needs`, "")
+		c.add("version", OK, "unknown: the token can read neither the agent nor the nodes, which no command needs", "")
 	case olderThan(version, oldestNomad):
 		c.add("version", Error, "Nomad "+version+" is too old: listings need "+oldestNomad+" or later", "update Nomad")
 	default:

@@ -59,7 +59,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, grace time.Duration)
 	s.backlog = newInputBacklog()
 	s.mu.Lock() // the exported methods may be called before Serve
 	s.conns, s.usage, s.listener = map[*connection]struct{}{}, map[subject]*usage{}, l
-	s.admission = newAdmission(s.current().Limits.Unauthenticated)
+	s.admission = newAdmission(s.current().Limits.MaxStartups)
 	if s.draining {
 		l.Close()
 	}
