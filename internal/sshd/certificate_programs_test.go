@@ -22,7 +22,7 @@ var issuedCertificates = []struct {
 	program, name, login, keyID string
 	serial                      uint64
 	principals                  []string
-	oncall, securityKey         bool // what the certificate proves: the role team1-oncall, and a FIDO security key
+	oncall, securityKey         bool // the role team1-oncall, and a FIDO key
 	validity                    time.Duration
 }{
 	{
