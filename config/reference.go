@@ -277,7 +277,7 @@ var Reference = []Section{
 			fmt.Sprintf("programs = %d", defaultUserPrograms), false,
 			"Programs of exec and attach on one cluster. Through Nomad, a cluster has 24 slots for programs. A user " +
 				"gets up to a third of them, and more only while another third is free. A request waits up to " +
-				"5 seconds; waiting requests are served round robin by user.",
+				"5 seconds. Waiting requests are served round robin by user.",
 		},
 		{
 			fmt.Sprintf("logs = %d", defaultUserLogs), false,

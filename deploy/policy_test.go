@@ -110,8 +110,8 @@ func (p policy) needs() (needs, optional map[string][]string) {
 		capability := need.Capability()
 		lines := capabilityLines[capability]
 		switch {
-		case p.older && need.Older() != "":
-			needs[need.Older()] = append(needs[need.Older()], lines...)
+		case p.older && need.Coarser() != "":
+			needs[need.Coarser()] = append(needs[need.Coarser()], lines...)
 		case p.older && slices.Contains(need.AnyOf, "submit-job"): // it has submit-job
 		case need.Advice == "", p.register && capability == "register-job":
 			needs[capability] = lines

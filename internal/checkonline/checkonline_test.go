@@ -401,6 +401,21 @@ func TestRun_ServerCertificate(t *testing.T) {
 	expect(t, certificateFile("prod", "it", writeFile(t, "x.pem", "x"), end), "tls", Error, "no PEM certificate")
 }
 
+// TestRun_CertificateRefused checks that the hint names the settings of TLS.
+func TestRun_CertificateRefused(t *testing.T) {
+	server := httptest.NewUnstartedServer(newFakeNomad(allCapabilities()...))
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.TLS = &tls.Config{ClientAuth: tls.RequireAnyClientCert}
+	server.StartTLS()
+	defer server.Close()
+	const hint = "check ca, cert and servername in [nomad.prod.tls]"
+	c := newConfig(t, server.URL, "secret")
+	expect(t, run(t, c), "reachable", Error, "certificate signed by unknown authority; "+hint)
+	c.Tiers[0].TLS.CA = writeFile(t, "ca.pem",
+		string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})))
+	expect(t, run(t, c), "reachable", Error, "tls: certificate required; "+hint)
+}
+
 func TestRun_ServerCertificateExpired(t *testing.T) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -425,7 +440,7 @@ func TestRun_ServerCertificateExpired(t *testing.T) {
 	}
 	facts := run(t, c)
 	expect(t, facts, "tls", Error, "Nomad's certificate expired on 2020-02-03; renew it")
-	expect(t, facts, "reachable", Error, "certificate has expired")
+	expect(t, facts, "reachable", Error, "renew Nomad's certificate")
 }
 
 func TestTable_EscapesUntrustedText(t *testing.T) {

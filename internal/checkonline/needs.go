@@ -50,8 +50,8 @@ var Needs = []Need{
 // Capability returns the narrowest capability.
 func (n Need) Capability() string { return n.AnyOf[0] }
 
-// Older returns the capability that Nomad before 1.11.2 has instead, or "" if it has the narrowest one.
-func (n Need) Older() string { return nomad.OlderCapability(n.Capability()) }
+// Coarser returns the capability that Nomad before 1.11.2 has instead, or "" if it has the narrowest one.
+func (n Need) Coarser() string { return nomad.CoarserCapability(n.Capability()) }
 
 // in reports whether capabilities include one that is sufficient.
 func (n Need) in(capabilities map[string]bool) bool {
@@ -61,7 +61,7 @@ func (n Need) in(capabilities map[string]bool) bool {
 // missing returns the state and the hint if a token does not have it.
 func (n Need) missing() (state, hint string) {
 	capability := fmt.Sprintf("the capability %q", n.Capability())
-	if older := n.Older(); older != "" {
+	if older := n.Coarser(); older != "" {
 		capability += fmt.Sprintf(" (before Nomad 1.11.2: %q)", older)
 	}
 	switch {

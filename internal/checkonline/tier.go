@@ -37,7 +37,8 @@ func (c *check) add(check, state, detail, hint string) {
 }
 
 func (c *check) run(ctx context.Context) {
-	c.facts = append(c.facts, certificateFile(c.tier.Name, "its client certificate", c.tier.TLS.Cert, time.Now())...)
+	c.facts = append(c.facts,
+		certificateFile(c.tier.Name, "the gateway's client certificate", c.tier.TLS.Cert, time.Now())...)
 	if !c.reach(ctx) { // without the token
 		return
 	}
@@ -61,11 +62,14 @@ func (c *check) reach(ctx context.Context) bool {
 	response, err := c.get(ctx, "/v1/status/leader", &leader)
 	received := time.Now()
 	if response == nil {
+		hint := "check that Nomad is running and that url is right"
 		if expired := expiredCertificate(err); expired != nil {
 			c.facts = append(c.facts, certificate(c.tier.Name, "Nomad's certificate", expired, received))
+			hint = "renew Nomad's certificate"
+		} else if isTLSError(err) {
+			hint = fmt.Sprintf("check ca, cert and servername in [nomad.%s.tls]", c.tier.Name)
 		}
-		c.add("reachable", Error, fmt.Sprintf("%s: %v", c.tier.URL, withoutURL(err)),
-			"check that Nomad is running and that url is right")
+		c.add("reachable", Error, fmt.Sprintf("%s: %v", c.tier.URL, withoutURL(err)), hint)
 		return false
 	}
 	if err != nil || leader == "" {

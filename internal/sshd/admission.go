@@ -15,9 +15,9 @@ import (
 //
 // From earlyStart connections on, a new client displaces an older connection with a probability that rises from
 // earlyRate to 1 at full, as with MaxStartups of sshd. Below full, connections younger than earlyGrace stay, because an
-// honest user may open many at once. The victim is the oldest connection that has not started the key exchange, or else
-// the oldest, of the network with the most connections. A quarter of the slots is reserved for networks with a recent
-// login, so that strangers cannot close their connections. The others count for earlyStart.
+// honest user may open many at once. The victim is a connection from the network with the most connections: the oldest
+// that has not started the key exchange, or else the oldest. A quarter of the slots is reserved for networks with a
+// recent login, so that strangers cannot close their connections. The others count for earlyStart.
 type admission struct {
 	random        func() float64  // returns a number from 0 to 1
 	knownNetworks *recentNetworks // networks with a recent login
@@ -63,8 +63,8 @@ func (a *admission) resize(limits MaxStartups) {
 }
 
 // arrive accepts a client and may close an older connection. Every client that arrives must leave.
-func (a *admission) arrive(network netip.Prefix, cut func()) *pendingLogin {
-	p := &pendingLogin{network: network, arrived: time.Now(), close: cut}
+func (a *admission) arrive(network netip.Prefix, closeConn func()) *pendingLogin {
+	p := &pendingLogin{network: network, arrived: time.Now(), close: closeConn}
 	if a.knownNetworks.has(network) {
 		p.pendingIndex = 1
 	}

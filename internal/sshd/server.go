@@ -144,7 +144,7 @@ func (s *Server) admit(conn net.Conn) {
 	s.admitClient(c)
 }
 
-// admitClient serves a connection whose client's address is known in the background, unless it is refused.
+// admitClient serves a connection in the background, unless it is refused. The client's address must be known.
 func (s *Server) admitClient(c *connection) {
 	if s.isPenalized(c) {
 		s.loginLog.refusePenalized(c)
