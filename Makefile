@@ -10,7 +10,7 @@ IMAGE = nomadctld:$(VERSION)
 
 # The packages with tests that use real programs. A test checks this list.
 E2E = ./backends/docker ./backends/nomad ./deploy ./internal/e2e ./internal/gen/docs ./internal/nomadcli \
-	./internal/testenv/nomadtest
+	./internal/testenv/dockertest ./internal/testenv/nomadtest
 
 STAMP = -X nomadctld/internal/cli.stamp=$(VERSION)
 

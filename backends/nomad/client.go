@@ -58,6 +58,7 @@ type Client struct {
 	conns      *streamConns // of cluster
 	timeouts   writeTimeouts
 
+	perPage           int32         // objects of a list that are read at a time
 	retryBackoff      time.Duration // before the second attempt, doubled for the next
 	startPollInterval time.Duration // between requests for the log of a task that has not started
 	termination       terminate.Intervals
@@ -106,8 +107,8 @@ func (t Tier) sameSettings(other Tier) bool {
 
 func newClient(tier Tier, conns *clusterConns) (*Client, error) {
 	client := &Client{
-		tier: tier, cluster: conns, conns: conns.streams, timeouts: defaultWriteTimeouts, retryBackoff: retryBackoff,
-		startPollInterval: startPollInterval, termination: terminate.Default,
+		tier: tier, cluster: conns, conns: conns.streams, timeouts: defaultWriteTimeouts, perPage: maxPerPage,
+		retryBackoff: retryBackoff, startPollInterval: startPollInterval, termination: terminate.Default,
 	}
 	for i, part := range []struct {
 		client   **api.Client

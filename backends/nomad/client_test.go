@@ -200,8 +200,10 @@ func TestRead_Retries(t *testing.T) {
 
 func TestReadPages(t *testing.T) {
 	t.Parallel()
+	const perPage, count = 7, 2*7 + 1
 	c, client := newSimulated(t)
-	c.AddJob(nomadsim.Job{ID: "big", Groups: []nomadsim.Group{{Name: "g", Count: 2*perPage + 1}}})
+	client.(*Client).perPage = perPage
+	c.AddJob(nomadsim.Job{ID: "big", Groups: []nomadsim.Group{{Name: "g", Count: count}}})
 	jobs, err := client.Jobs(context.Background(), backends.Selection{})
 	if err != nil {
 		t.Fatal(err)
@@ -210,11 +212,14 @@ func TestReadPages(t *testing.T) {
 	for _, a := range jobs[0].Allocations {
 		seen[a.ID] = true
 	}
-	if len(seen) != 2*perPage+1 || len(jobs[0].Allocations) != len(seen) {
-		t.Errorf("got %d allocations, %d of them different, want %d", len(jobs[0].Allocations), len(seen), 2*perPage+1)
+	if len(seen) != count || len(jobs[0].Allocations) != len(seen) {
+		t.Errorf("got %d allocations, %d of them different, want %d", len(jobs[0].Allocations), len(seen), count)
+	}
+	if got := c.Traffic("/v1/allocations").Requests; got != 3 {
+		t.Errorf("got %d requests, want one for each of 3 pages", got)
 	}
 	if first, last := jobs[0].Allocations[0].Name, jobs[0].Allocations[len(seen)-1].Name; first != "big.g[0]" ||
-		last != "big.g[4000]" {
+		last != "big.g[14]" {
 		t.Errorf("ordered from %s to %s", first, last)
 	}
 }

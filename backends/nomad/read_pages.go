@@ -9,7 +9,7 @@ import (
 )
 
 const (
-	perPage         = 2000 // objects; limits a response of a big cluster to a few megabytes
+	maxPerPage      = 2000 // objects; limits a response of a big cluster to a few megabytes
 	maxReadAttempts = 3
 )
 
@@ -24,7 +24,7 @@ func readPages[T any](
 	if err != nil {
 		return nil, err
 	}
-	q.Filter, q.PerPage = filter, perPage
+	q.Filter, q.PerPage = filter, c.perPage
 	for {
 		page, meta, err := retryRead(ctx, c.retryBackoff,
 			func() ([]T, *api.QueryMeta, error) { return fetch(q) }, isTransient)

@@ -6,10 +6,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"math/rand/v2"
-	"net"
-	"net/url"
 	"os"
 	"strings"
 	"sync"
@@ -18,39 +15,25 @@ import (
 	"testing"
 	"time"
 
-	docker "github.com/fsouza/go-dockerclient"
 	"golang.org/x/crypto/ssh"
 
-	"nomadctld/internal/nomadsim"
 	"nomadctld/internal/testenv"
-	"nomadctld/internal/testenv/dockertest"
 	"nomadctld/internal/testenv/gatewaytest"
-	"nomadctld/internal/testenv/nomadtest"
 )
 
 var soakTime = flag.Duration("soaktime", 10*time.Minute, "duration of TestMixedLoad_UsageReturnsSoak")
 
 // TestMixedLoad_UsageReturnsSoak runs commands of all kinds through Docker and Nomad while clients disconnect, the
-// configuration is reloaded, the cluster is unreachable for a second at a time, and the container restarts. Commands
-// may fail. But a program's own exit code must come with all of its output, every command must work again at the end,
-// and the gateway's usage must return to its value before.
+// configuration is reloaded, Nomad and Docker restart, and the container of the task is killed. Commands may fail. But
+// a program's own exit code must come with all of its output, every command must work again at the end, and the
+// gateway's usage must return to its value before.
 func TestMixedLoad_UsageReturnsSoak(t *testing.T) {
 	testenv.Soak(t)
-	host := dockertest.Daemon(t)
-	cluster := nomadtest.Simulated(t)
-	allocation := newAllocation()
-	cluster.Sim.AddJob(boxJob(nomadsim.Task{Name: "box", Driver: "docker"}, allocation))
-	container := dockertest.RunTask(t, cluster.Sim, allocation, "box", docker.Config{Cmd: []string{
-		"sh", "-c", "while :; do echo text; sleep 1; done",
-	}})
-	process := boxJob(nomadsim.Task{Name: "box", Driver: "raw_exec", Command: []string{"sleep", "36000"}}, newAllocation())
-	process.ID = "p-team1-process"
-	cluster.Sim.AddJob(process)
-
-	nomad := newRestartingProxy(t, cluster.URL)
-	g, usage := startMeasured(t, "http://"+nomad.address, fmt.Sprintf("docker.host = %q\n%s", host, manyCommands))
+	c := startSoakCluster(t)
+	g, usage := startMeasured(t, c.url, fmt.Sprintf("docker.host = %q\n%s", c.docker, manyCommands))
 	config := testenv.ReadFile(t, g.ConfigFile())
 	m := &mixedLoad{g: g, outcomes: map[string]int{}}
+	var nomadRestarts, dockerRestarts atomic.Int64
 
 	round := func(d time.Duration) {
 		ctx, stop := context.WithTimeout(t.Context(), d)
@@ -90,10 +73,13 @@ func TestMixedLoad_UsageReturnsSoak(t *testing.T) {
 				t.Error(err)
 			}
 		})
-		every(7*time.Second, func(int) { nomad.restart(time.Second) })
-		every(11*time.Second, func(int) {
-			if err := dockertest.Client(t).RestartContainer(container, 0); err != nil {
-				t.Error(err)
+		every(c.nomadInterval, func(int) { c.restartNomad(); nomadRestarts.Add(1) })
+		every(10*time.Second, func(i int) {
+			if c.restartDocker != nil && i%5 == 2 {
+				c.restartDocker()
+				dockerRestarts.Add(1)
+			} else {
+				c.killContainer()
 			}
 		})
 		all.Wait()
@@ -110,7 +96,8 @@ func TestMixedLoad_UsageReturnsSoak(t *testing.T) {
 	if reloads == 0 {
 		t.Error("the configuration was never reloaded")
 	}
-	t.Logf("%d commands, %d reloads; exec: %v", m.commands.Load(), reloads, m.outcomes)
+	t.Logf("%d commands, %d reloads, %d restarts of Nomad, %d of dockerd; exec: %v", m.commands.Load(), reloads,
+		nomadRestarts.Load(), dockerRestarts.Load(), m.outcomes)
 }
 
 // mixedLoad runs random commands.
@@ -194,85 +181,4 @@ func (m *mixedLoad) exec(t *testing.T, job string) (outcome string) {
 		return "no reason"
 	}
 	return fmt.Sprintf("exit code %d of the gateway", exit.ExitStatus())
-}
-
-// restartingProxy is the address of a server that can be unreachable for some time, as during a restart.
-type restartingProxy struct {
-	t       *testing.T
-	address string
-	target  string
-
-	mu       sync.Mutex
-	listener net.Listener          // guarded by mu
-	conns    map[net.Conn]struct{} // guarded by mu
-}
-
-func newRestartingProxy(t *testing.T, target string) *restartingProxy {
-	t.Helper()
-	u, err := url.Parse(target)
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := &restartingProxy{t: t, address: "127.0.0.1:0", target: u.Host, conns: map[net.Conn]struct{}{}}
-	p.listen()
-	t.Cleanup(p.close)
-	return p
-}
-
-// listen accepts connections at the address.
-func (p *restartingProxy) listen() {
-	listener, err := net.Listen("tcp", p.address)
-	if err != nil {
-		p.t.Error(err)
-		return
-	}
-	p.mu.Lock()
-	p.listener, p.address = listener, listener.Addr().String()
-	p.mu.Unlock()
-	go func() {
-		for {
-			conn, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			go p.relay(conn)
-		}
-	}()
-}
-
-func (p *restartingProxy) relay(conn net.Conn) {
-	defer conn.Close()
-	server, err := net.Dial("tcp", p.target)
-	if err != nil {
-		return
-	}
-	defer server.Close()
-	p.mu.Lock()
-	p.conns[conn] = struct{}{}
-	p.mu.Unlock()
-	go func() {
-		io.Copy(server, conn)
-		server.(*net.TCPConn).CloseWrite()
-	}()
-	io.Copy(conn, server)
-	p.mu.Lock()
-	delete(p.conns, conn)
-	p.mu.Unlock()
-}
-
-// close closes the listener and all connections.
-func (p *restartingProxy) close() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.listener.Close()
-	for conn := range p.conns {
-		conn.Close()
-	}
-}
-
-// restart refuses connections for some time.
-func (p *restartingProxy) restart(downtime time.Duration) {
-	p.close()
-	time.Sleep(downtime)
-	p.listen()
 }

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/nomad/api"
+
+	"nomadctld/internal/nomadsim/store"
 )
 
 // shell returns a raw_exec task that runs a script.
@@ -170,6 +172,23 @@ func TestTask_SignalAndSibling(t *testing.T) {
 		t.Errorf("got %+v and %+v, want them dead and not failed", other, a.TaskStates["described"])
 	}
 	waitUntil(t, "the sibling is killed", func() bool { return !alive(pid) })
+}
+
+// TestTask_EarlySignal sends a signal in the transaction that starts the process, so before the process exists.
+func TestTask_EarlySignal(t *testing.T) {
+	t.Parallel()
+	c := New()
+	n := dial(t, c, "")
+	c.DelayTasks()
+	c.AddJob(Job{ID: "early", Groups: []Group{{Restart: &Restart{}, Tasks: []Task{shell("t", sleepScript)}}}})
+	id := c.Allocations("default", "early")[0]
+	c.store.Update(func(st *store.State) {
+		c.agents.StartDelayedTasks(st)
+		if err := c.agents.Signal(st, st.AllocationByID(id), "t", "SIGKILL"); err != nil {
+			t.Error(err)
+		}
+	})
+	waitForStatus(t, n, id, "failed")
 }
 
 func TestTask_StartFailure(t *testing.T) {

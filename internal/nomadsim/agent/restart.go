@@ -104,8 +104,8 @@ func (ag *Agents) Signal(st *store.State, a *store.Allocation, task, signal stri
 		}
 	})
 	for _, t := range tasks {
-		if r := ag.runners[a.ID]; r != nil && r.tasks[t.Name] != nil && r.tasks[t.Name].process != nil {
-			r.tasks[t.Name].process.signal(signal)
+		if r := ag.runners[a.ID]; r != nil && r.tasks[t.Name] != nil {
+			r.tasks[t.Name].signal(signal)
 		}
 	}
 	return nil

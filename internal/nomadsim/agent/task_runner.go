@@ -22,6 +22,8 @@ type taskRunner struct {
 	kill       context.CancelFunc
 	exited     chan struct{}
 	process    *process // used in transactions; nil while no process is running
+	early      []string // used in transactions; signals for the first process, which has not started yet
+	started    bool     // used in transactions; the first process has started
 }
 
 // SyncProcesses starts and kills processes so that they match the records of these allocations. It returns the
@@ -149,7 +151,24 @@ func (tr *taskRunner) run(ctx context.Context, a *store.Allocation) {
 }
 
 func (tr *taskRunner) setProcess(p *process) {
-	tr.agents.store.Update(func(*store.State) { tr.process = p })
+	tr.agents.store.Update(func(*store.State) {
+		tr.process, tr.started = p, true
+		for _, signal := range tr.early {
+			p.signal(signal)
+		}
+		tr.early = nil
+	})
+}
+
+// signal sends a signal to the process. The record of a task is already running when its first process is about to
+// start, so signal saves the signal for that process.
+func (tr *taskRunner) signal(name string) {
+	switch {
+	case tr.process != nil:
+		tr.process.signal(name)
+	case !tr.started:
+		tr.early = append(tr.early, name)
+	}
 }
 
 // update changes the record of the allocation, unless another runner has replaced this one. It also kills the tasks

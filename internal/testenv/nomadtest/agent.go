@@ -27,47 +27,61 @@ func Binary() string {
 	return path
 }
 
+// agentProcess is a real Nomad agent: a server and a client agent in one process.
+type agentProcess struct {
+	URL    string
+	Client *api.Client // with the management token
+	dir    string
+	port   int // HTTP
+
+	cmd    *exec.Cmd
+	exited chan struct{} // closed when cmd has exited
+}
+
+// agent is the agent of all tests of a process.
 var agent struct {
-	once    sync.Once
-	url     string
-	err     error
-	process *os.Process
-	dir     string
-	exited  chan struct{}
+	agentProcess
+	once sync.Once
+	err  error
 }
 
 // realAgentURL returns the URL of a development agent with the jobs of the scenario. The first call starts it.
 func realAgentURL(t testing.TB, binary string) string {
 	t.Helper()
-	agent.once.Do(func() { agent.err = startAgent(t, binary) })
+	agent.once.Do(func() {
+		agent.err = agent.configure(dockerHost, "")
+		if agent.err == nil {
+			agent.err = agent.start(binary, "-dev", "-bind=127.0.0.1")
+		}
+		if agent.err == nil {
+			agent.err = agent.bootstrap()
+		}
+		if agent.err == nil {
+			agent.err = registerScenario(agent.Client, filepath.Join(agent.dir, "moved"), agent.port)
+		}
+	})
 	if agent.err != nil {
-		log, _ := os.ReadFile(filepath.Join(agent.dir, "log"))
-		t.Fatalf("nomad agent: %v\n%s", agent.err, log[max(0, len(log)-4000):])
+		t.Fatal(agent.describe(agent.err))
 	}
-	return agent.url
+	return agent.URL
 }
 
 // StopAgent stops the agent and its tasks, if it was started. Call it at the end of TestMain.
 func StopAgent() {
-	if agent.process == nil {
-		return
-	}
-	agent.process.Signal(syscall.SIGINT)
-	select {
-	case <-agent.exited:
-	case <-time.After(20 * time.Second):
-		agent.process.Kill()
-		<-agent.exited
-	}
+	agent.stop(syscall.SIGINT)
 	os.RemoveAll(agent.dir)
 }
 
-func startAgent(t testing.TB, binary string) error {
+// dockerHost is the default of Nomad's docker driver.
+const dockerHost = "unix:///var/run/docker.sock"
+
+// configure writes the configuration of an agent whose docker driver uses a daemon. extra is added to it.
+func (a *agentProcess) configure(docker, extra string) error {
 	dir, err := os.MkdirTemp("", "nomadctld-nomad-")
 	if err != nil {
 		return err
 	}
-	agent.dir = dir
+	a.dir = dir
 	ports, err := freePorts(3)
 	if err != nil {
 		return err
@@ -101,57 +115,90 @@ plugin "raw_exec" {
     enabled = true
   }
 }
-# The driver would remove the containers of other tests as dangling.
+# The driver would remove the containers of other tests as dangling, and the image that they use.
 plugin "docker" {
   config {
+    endpoint = %q
     gc {
+      image = false
       dangling_containers {
         enabled = false
       }
     }
   }
 }
-`, filepath.Join(dir, "data"), ports[0], ports[1], ports[2], maxConnections)
-	if err := os.WriteFile(filepath.Join(dir, "agent.hcl"), []byte(settings), 0o600); err != nil {
+%s`, filepath.Join(dir, "data"), ports[0], ports[1], ports[2], maxConnections, docker, extra)
+	if err := os.WriteFile(a.configFile(), []byte(settings), 0o600); err != nil {
 		return err
 	}
-	log, err := os.Create(filepath.Join(dir, "log"))
+	a.port, a.URL = ports[0], fmt.Sprintf("http://127.0.0.1:%d", ports[0])
+	a.Client, err = api.NewClient(&api.Config{
+		Address: a.URL, SecretID: Token, HttpClient: &http.Client{Timeout: 10 * time.Second},
+	})
+	return err
+}
+
+func (a *agentProcess) configFile() string { return filepath.Join(a.dir, "agent.hcl") }
+
+// describe adds the end of the agent's log to an error.
+func (a *agentProcess) describe(err error) string {
+	log, _ := os.ReadFile(filepath.Join(a.dir, "log"))
+	return fmt.Sprintf("nomad agent: %v\n%s", err, log[max(0, len(log)-4000):])
+}
+
+// start starts the process.
+func (a *agentProcess) start(binary string, flags ...string) error {
+	log, err := os.OpenFile(filepath.Join(a.dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
 	defer log.Close()
-	cmd := exec.Command(binary, "agent", "-dev", "-log-level=WARN", "-bind=127.0.0.1",
-		"-config="+filepath.Join(dir, "agent.hcl"))
+	cmd := exec.Command(binary, append([]string{"agent", "-log-level=WARN", "-config=" + a.configFile()}, flags...)...)
 	cmd.Stdout, cmd.Stderr = log, log
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir}
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + a.dir}
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	agent.process, agent.exited = cmd.Process, make(chan struct{})
-	go func() { cmd.Wait(); close(agent.exited) }()
-	agent.url = fmt.Sprintf("http://127.0.0.1:%d", ports[0])
-	client, err := api.NewClient(&api.Config{
-		Address: agent.url, SecretID: Token, HttpClient: &http.Client{Timeout: 10 * time.Second},
-	})
-	if err != nil {
-		return err
+	exited := make(chan struct{})
+	go func() { cmd.Wait(); close(exited) }()
+	a.cmd, a.exited = cmd, exited
+	return nil
+}
+
+// stop stops the process, if it was started, and waits for it.
+func (a *agentProcess) stop(signal os.Signal) {
+	if a.cmd == nil {
+		return
 	}
-	if err := waitUntil(30*time.Second, "the agent is ready", func() error {
-		_, _, err := client.ACLTokens().BootstrapOpts(Token, nil)
+	a.cmd.Process.Signal(signal)
+	select {
+	case <-a.exited:
+	case <-time.After(20 * time.Second):
+		a.cmd.Process.Kill()
+		<-a.exited
+	}
+}
+
+// bootstrap creates the management token of a new cluster and waits for the node.
+func (a *agentProcess) bootstrap() error {
+	if err := a.waitUntil(30*time.Second, "the agent is ready", func() error {
+		_, _, err := a.Client.ACLTokens().BootstrapOpts(Token, nil)
 		return err
 	}); err != nil {
 		return err
 	}
-	if err := waitUntil(30*time.Second, "the node is ready", func() error {
-		nodes, _, err := client.Nodes().List(nil)
+	return a.waitForNode()
+}
+
+// waitForNode waits until the cluster has a leader and the node is ready.
+func (a *agentProcess) waitForNode() error {
+	return a.waitUntil(30*time.Second, "the node is ready", func() error {
+		nodes, _, err := a.Client.Nodes().List(nil)
 		if err == nil && (len(nodes) != 1 || nodes[0].Status != "ready") {
 			err = fmt.Errorf("%d nodes", len(nodes))
 		}
 		return err
-	}); err != nil {
-		return err
-	}
-	return registerScenario(client, filepath.Join(dir, "moved"), ports[0])
+	})
 }
 
 // freePorts returns n unused ports.
@@ -169,14 +216,14 @@ func freePorts(n int) ([]int, error) {
 }
 
 // waitUntil calls check until it returns nil. It returns an error after d, or when the agent has exited.
-func waitUntil(d time.Duration, condition string, check func() error) error {
+func (a *agentProcess) waitUntil(d time.Duration, condition string, check func() error) error {
 	for end := time.Now().Add(d); ; time.Sleep(100 * time.Millisecond) {
 		err := check()
 		if err == nil {
 			return nil
 		}
 		select {
-		case <-agent.exited:
+		case <-a.exited:
 			return fmt.Errorf("the agent exited before %s: %w", condition, err)
 		default:
 		}

@@ -57,7 +57,7 @@ func registerScenario(client *api.Client, marker string, port int) error {
 		return fmt.Errorf("dispatch p-team1-import: %w", err)
 	}
 	// Registering the next version would cancel the deployment of the first.
-	if err := waitUntil(90*time.Second, "the first version is deployed", func() error {
+	if err := agent.waitUntil(90*time.Second, "the first version is deployed", func() error {
 		return checkDeployments(client, map[string]string{"p-team1-versions": "successful"})
 	}); err != nil {
 		return err
@@ -65,7 +65,7 @@ func registerScenario(client *api.Client, marker string, port int) error {
 	if err := register(client, versionsJob(2, "new")); err != nil {
 		return err
 	}
-	return waitUntil(90*time.Second, "the jobs are in their states", func() error { return checkState(client) })
+	return agent.waitUntil(90*time.Second, "the jobs are in their states", func() error { return checkState(client) })
 }
 
 func register(client *api.Client, job *api.Job) error {

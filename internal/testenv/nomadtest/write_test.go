@@ -22,7 +22,7 @@ type jobWatcher struct {
 // waitUntil waits for a condition that the cluster reaches on its own.
 func (c jobWatcher) waitUntil(what string, missing func() error) {
 	c.t.Helper()
-	if err := waitUntil(60*time.Second, what, missing); err != nil {
+	if err := agent.waitUntil(60*time.Second, what, missing); err != nil {
 		c.t.Fatal(err)
 	}
 }
