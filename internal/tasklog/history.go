@@ -7,15 +7,17 @@ import (
 	"slices"
 	"time"
 
+	"nomadctld/backends"
 	"nomadctld/internal/phrase"
 )
 
 // history buffers lines until all existing lines have been read. Then it writes them: sorted by time if several logs
-// are followed, or only the last selected lines of each output with their context. Its memory is bounded. Printer.mu
+// are followed, or only the last selected lines of each task with their context. Its memory is bounded. Printer.mu
 // guards it.
 //
 // Each task has a list of its lines. If the last lines are wanted, a selected line that is too old is dropped, together
-// with the lines around it that are not the context of another selected line.
+// with the lines around it that are not the context of another selected line. The order of stdout and stderr is not
+// known in Nomad's files. So the last lines of each output are buffered until they can be counted.
 type history struct {
 	byTime  bool
 	maxSize int
@@ -32,8 +34,9 @@ type history struct {
 
 // taskHistory has the buffered lines of one task.
 type taskHistory struct {
-	lines    list.List          // of *bufferedLine
-	selected [2][]*list.Element // the selected lines of each output, oldest first
+	lines     list.List          // of *bufferedLine
+	unordered [2][]*list.Element // the selected lines of each output whose order is not known, oldest first
+	ordered   []*list.Element    // the other selected lines, oldest first; all are newer
 }
 
 type bufferedLine struct {
@@ -68,13 +71,16 @@ func (h *history) add(t *taskLog, l line, isSelected bool) error {
 		return nil
 	}
 	if isSelected {
-		selected := &th.selected[0]
-		if l.stderr {
-			selected = &th.selected[1]
+		selected := &th.ordered
+		if l.unordered {
+			selected = &th.unordered[backends.LogChunk{Stderr: l.stderr}.OutputIndex()]
 		}
 		if *selected = append(*selected, e); len(*selected) > t.Filter.Last {
 			h.dropped++
 			h.dropOldest(th, selected)
+		}
+		if !l.unordered {
+			h.dropUnordered(th, t.Filter.Last)
 		}
 	}
 	for h.size > h.maxSize {
@@ -84,14 +90,24 @@ func (h *history) add(t *taskLog, l line, isSelected bool) error {
 	return nil
 }
 
+// dropUnordered drops the lines without a known order that are not among the last lines of the task.
+func (h *history) dropUnordered(th *taskHistory, last int) {
+	available := [2]int{len(th.unordered[0]), len(th.unordered[1])}
+	for i, n := range backends.ShareLines(last-len(th.ordered), available) {
+		for range available[i] - n {
+			h.dropped++
+			h.dropOldest(th, &th.unordered[i])
+		}
+	}
+}
+
 // dropAny drops the oldest selected line of all tasks or, if there is none, all lines.
 func (h *history) dropAny() {
 	var oldest *[]*list.Element
 	var of *taskHistory
 	for _, t := range h.order {
 		th := h.tasks[t]
-		for i := range th.selected {
-			s := &th.selected[i]
+		for _, s := range []*[]*list.Element{&th.unordered[0], &th.unordered[1], &th.ordered} {
 			if len(*s) > 0 && (oldest == nil || position((*s)[0]) < position((*oldest)[0])) {
 				oldest, of = s, th
 			}
@@ -230,6 +246,11 @@ func (p *Printer) writeHistory() error {
 	}
 	p.history = nil
 	defer h.release()
+	if p.Filter.Last > 0 {
+		for _, t := range h.order {
+			h.dropUnordered(h.tasks[t], p.Filter.Last)
+		}
+	}
 	switch {
 	case h.isFull:
 		p.isTruncated = true
