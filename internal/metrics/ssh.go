@@ -33,7 +33,7 @@ const (
 	NoCommonAlgorithm LoginFailureReason = "no_common_algorithm" // key exchange, cipher or MAC
 	NoKeyOffered      LoginFailureReason = "no_key_offered"      // an SSH client that offered no key
 	UnknownKey        LoginFailureReason = "unknown_key"         // no user has that login and one of the offered keys
-	RefusedKey        LoginFailureReason = "refused_key"         // a certificate, or a key that may not be used here
+	RefusedKey        LoginFailureReason = "refused_key"         // a certificate, or a known key used wrongly
 	NotSigned         LoginFailureReason = "not_signed"          // a user's key was offered, but nothing was signed
 	ForgedSignature   LoginFailureReason = "forged_signature"    // a user's key was offered with a wrong signature
 	UserLimit         LoginFailureReason = "limit"               // too many connections of the user or of all users

@@ -114,6 +114,9 @@ func (l *loginLog) recordFailure(c *connection, err error) {
 	}()
 	var noCommon *gossh.AlgorithmNegotiationError
 	switch {
+	case accepted != nil && err.Error() == untouchedText:
+		reason = metrics.RefusedKey
+		l.recordRefused(c, l.failedLogins, "login failed", *accepted, errUntouched)
 	case accepted != nil && !c.authenticated.Load() && !isDisconnect(err):
 		reason = metrics.ForgedSignature
 		l.recordRefused(c, l.forgedLogins, "login with a forged signature", *accepted, err)
@@ -137,6 +140,12 @@ func (l *loginLog) recordFailure(c *connection, err error) {
 		}
 	}
 }
+
+// untouchedText is the library's error for a signature that states that nobody touched the security key. The library
+// has not checked the rest of the signature. Keys that need no touch make such signatures, so it is not a forgery.
+const untouchedText = "ssh: signature missing required user presence flag"
+
+var errUntouched = errors.New("the security key was not touched (no-touch-required)")
 
 // describeRefused returns the attempt that explains a failed login best, and the reasons. Clients offer all their keys,
 // so an attempt with a certificate or a known key comes first, with its own reason.

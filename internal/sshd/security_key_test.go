@@ -6,13 +6,16 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"io"
+	"log/slog"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	gossh "golang.org/x/crypto/ssh"
 
 	"nomadctld/acl"
+	"nomadctld/internal/audit"
 	"nomadctld/internal/authkeys"
 	"nomadctld/internal/testenv/keygentest"
 )
@@ -112,5 +115,39 @@ func TestSecurityKey_MustBeTouched(t *testing.T) {
 		if err == nil {
 			client.Close()
 		}
+	}
+}
+
+// TestSecurityKey_UntouchedEvent checks that a key that needs no touch is not reported as a forged signature.
+func TestSecurityKey_UntouchedEvent(t *testing.T) {
+	t.Parallel()
+	key := newSecurityKey(t)
+	forged := newSecurityKey(t)
+	forged.public = key.public
+	for _, tc := range []struct {
+		name, level, want string
+		signer            gossh.Signer
+	}{
+		{"not touched", "INFO", "login failed: the security key was not touched (no-touch-required)", key.withFlags(0)},
+		{"forged", "WARN", "login with a forged signature: ssh: signature did not verify", forged},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			w := &recorder{}
+			s := startServerWith(t, Limits{}, whoHandler, func(s *Server) {
+				s.Settings.Users = acl.NewDirectory(acl.Rules{Accounts: []acl.Account{{
+					User: acl.User{Login: "ann", Groups: []acl.Group{{}}}, Keys: []authkeys.Key{{Public: key.public}},
+				}}})
+				s.Log, s.Record = slog.New(slog.NewTextHandler(w, nil)), w.record
+			})
+			if _, err := s.dial(t, "ann", tc.signer); err == nil {
+				t.Fatal("login succeeded")
+			}
+			eventually(t, "the event is recorded", func() bool { return len(w.eventsOf(audit.LoginRefused)) == 1 })
+			e := w.eventsOf(audit.LoginRefused)[0]
+			if e.Error != tc.want || e.User != "ann" || e.Key != gossh.FingerprintSHA256(key.public) ||
+				!strings.Contains(w.text(), "level="+tc.level) {
+				t.Errorf("got %+v and the log %s, want %s %s", e, w.text(), tc.level, tc.want)
+			}
+		})
 	}
 }
