@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"nomadctld/backends"
+	"nomadctld/internal/console"
 	"nomadctld/internal/phrase"
 )
 
@@ -30,6 +31,10 @@ type history struct {
 	size    int        // of the lines, with lineOverhead for each
 	dropped int        // selected lines that were dropped because newer ones were added
 	isFull  bool       // selected lines were dropped because of maxSize
+
+	progress   *console.ProgressLine // nil: do not print the progress of the search
+	reportedAt time.Time             // when the progress was printed last, or the first chunk was read
+	searched   int                   // bytes
 }
 
 // taskHistory has the buffered lines of one task.
@@ -182,10 +187,36 @@ func (v View) startHistory(ctx context.Context, byTime bool) error {
 			return err
 		}
 	}
+	if v.Printer.Console.Terminal != nil && v.Printer.Filter.Last > 0 {
+		h.progress = v.Printer.Console.NewProgressLine()
+	}
 	v.Printer.mu.Lock()
 	defer v.Printer.mu.Unlock()
 	v.Printer.history = h
 	return nil
+}
+
+// progressInterval is the interval at which the progress of a search is printed.
+const progressInterval = time.Second
+
+// reportProgress prints how much of the logs has been searched.
+func (h *history) reportProgress(size int) {
+	h.searched += size
+	switch {
+	case h.progress == nil:
+	case h.reportedAt.IsZero():
+		h.reportedAt = time.Now()
+	case time.Since(h.reportedAt) >= progressInterval:
+		h.reportedAt = time.Now()
+		h.progress.Transientf("searching: %.1f MB read", float64(h.searched)/1e6)
+	}
+}
+
+// clearProgress removes the progress from the terminal.
+func (h *history) clearProgress() {
+	if h != nil && h.progress != nil {
+		h.progress.Clear()
+	}
 }
 
 // expect makes the printer buffer lines until caughtUp is called for this log, too.
@@ -244,6 +275,7 @@ func (p *Printer) writeHistory() error {
 	if h == nil {
 		return nil
 	}
+	h.clearProgress()
 	p.history = nil
 	defer h.release()
 	if p.Filter.Last > 0 {
@@ -271,6 +303,7 @@ func (p *Printer) dropHistory() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.history != nil {
+		p.history.clearProgress()
 		p.history.release()
 		p.history = nil
 	}
