@@ -178,8 +178,8 @@ func checkSignature(cert *ssh.Certificate) error {
 	if weakness := authkeys.Weakness(cert.SignatureKey); weakness != "" {
 		return errors.New("the CA's key " + weakness)
 	}
-	// The library has no function for the signature alone. So tell it to accept the options and the time, which have
-	// their own checks.
+	// The library has no function for the signature alone. So make it accept the options and the time, which have their
+	// own checks.
 	start := time.Unix(int64(min(cert.ValidAfter, math.MaxInt64)), 0)
 	checker := ssh.CertChecker{
 		SupportedCriticalOptions: slices.Collect(maps.Keys(cert.CriticalOptions)),

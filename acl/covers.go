@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// Covers reports whether every job of another scope is in this scope too. It may return false although that is so: it
-// does not combine several prefixes into a shorter one.
+// Covers reports whether every job of another scope is in this scope too. It may return false for a scope that is
+// covered, because it does not combine several prefixes into a shorter one.
 func (s Scope) Covers(other Scope) bool {
 	for tier, grants := range other.grants {
 		for _, g := range grants {

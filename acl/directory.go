@@ -68,8 +68,8 @@ func NewDirectory(rules Rules) *Directory {
 	return d
 }
 
-// Proof is a login name with a key or a certificate. The caller must know that the client has the private key, unless
-// it only decides whether the client may prove that.
+// Proof is a login name with a key or a certificate. The caller must have verified the client's signature, unless it
+// only decides whether to let the client sign.
 type Proof struct {
 	Login  string
 	Key    string     // public key or certificate in SSH wire format

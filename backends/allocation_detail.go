@@ -2,8 +2,8 @@ package backends
 
 import "time"
 
-// AllocationDetail is the part of an allocation that lists do not contain. Definitions are those of the allocation's
-// version of the job.
+// AllocationDetail contains the fields of an allocation that are missing in lists. Its definitions are those of the
+// allocation's version of the job.
 type AllocationDetail struct {
 	Tasks       []TaskDefinition // in the order in which Nomad starts them
 	Reschedule  ReschedulePolicy

@@ -33,7 +33,7 @@ type Cluster interface {
 	// Deployments returns a job's deployments, newest first.
 	Deployments(ctx context.Context, job Job) ([]Deployment, error)
 
-	// Allocation returns details that lists do not contain. ErrNotFound: Nomad has garbage-collected the allocation.
+	// Allocation returns details that are missing in lists. ErrNotFound: Nomad has garbage-collected the allocation.
 	Allocation(ctx context.Context, a Allocation) (AllocationDetail, error)
 
 	// Checks returns the service check results of the running allocations, by allocation ID. Like Usage, it is best

@@ -114,7 +114,7 @@ func (e *ChangedError) Error() string {
 // empty, a rule of its policy. It is an ErrForbidden.
 type MissingCapabilityError struct {
 	Capability string
-	Older      string // the capability that includes it, and the only one before Nomad 1.11.2; empty: none
+	Coarser    string // the capability that includes it; before Nomad 1.11.2, only this one exists; empty: none
 	Namespace  string
 }
 
@@ -123,8 +123,8 @@ func (e *MissingCapabilityError) Error() string {
 		return fmt.Sprintf("the gateway's token lacks the rule %s; tell the gateway's operator", e.Capability)
 	}
 	capability := strconv.Quote(e.Capability)
-	if e.Older != "" {
-		capability += fmt.Sprintf(" (%q before Nomad 1.11.2)", e.Older)
+	if e.Coarser != "" {
+		capability += fmt.Sprintf(" (%q before Nomad 1.11.2)", e.Coarser)
 	}
 	return fmt.Sprintf("the gateway's token lacks the capability %s in namespace %s; tell the gateway's operator",
 		capability, e.Namespace)

@@ -67,7 +67,7 @@ type Allocation struct {
 	Modified          time.Time
 	Next              string    // ID of the allocation that replaces this one; empty: none
 	ReschedulePending bool      // it has failed and Nomad will replace it later
-	RescheduleAt      time.Time // when Nomad will replace it; zero: not known
+	RescheduleAt      time.Time // when Nomad will replace it; zero: not known, or never
 
 	// Rescheduled lists the failed allocations that this one replaces, oldest first, as far as Nomad retains them.
 	Rescheduled []Reschedule

@@ -19,7 +19,7 @@ type Release struct {
 	Groups []ReleaseGroup // by name
 }
 
-// ReleaseGroup is a group's count, which is not part of the release's ID, and its scaling block, which is.
+// ReleaseGroup is the count and the scaling block of a group. Only the scaling block is part of the release's ID.
 type ReleaseGroup struct {
 	Name    string
 	Count   int

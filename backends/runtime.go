@@ -114,8 +114,8 @@ type LogQuery struct {
 
 	// PreferTimes is Timestamps, as far as the source has times. It is not an error if it has none.
 	PreferTimes bool
-	// The caller leaves out lines that are newer than Until, so the source returns an error if its lines have no times.
-	// The source itself returns them all. Zero: the caller needs all lines.
+	// Until lets the source refuse a log whose lines have no times. The caller leaves out lines that are newer than
+	// Until; the source returns them. Zero: the caller needs all lines.
 	Until time.Time
 
 	AfterContainer string // read the log of the container that replaced this one; empty: any container

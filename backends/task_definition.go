@@ -9,7 +9,7 @@ type TaskDefinition struct {
 	Hook         string // prestart, poststart or poststop; empty: a main task
 	Sidecar      bool   // a prestart or poststart task that runs until the main tasks have stopped
 	CPU          int    // MHz
-	Cores        int    // reserved cores; 0: CPU counts
+	Cores        int    // reserved cores; 0: none, CPU applies
 	Memory       uint64 // bytes
 	MemoryMax    uint64 // bytes that the task may use while the node has them; 0: no more than Memory
 	Restart      RestartPolicy

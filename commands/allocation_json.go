@@ -14,7 +14,7 @@ type (
 		Group      string        `json:"group"`
 		Node       string        `json:"node" doc:"the name of the node"`
 		NodeID     string        `json:"node_id"`
-		NodeState  *nodeOutput   `json:"node_state" doc:"null: the gateway may not read nodes; only info --json has it"`
+		NodeState  *nodeOutput   `json:"node_state" doc:"null: the token cannot read nodes; only info --json has it"`
 		Status     string        `json:"status" doc:"pending, running, complete, failed, lost or unknown"`
 		Desired    string        `json:"desired" doc:"run, stop or evict"`
 		Reason     string        `json:"desired_reason" doc:"in Nomad's words"`

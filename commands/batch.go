@@ -104,8 +104,8 @@ func (b *batch) draw(ctx context.Context, req *router.Request, out io.Writer) er
 	return cmp.Or(table.Write(out), err)
 }
 
-// keyOf returns the key of a job in latestChildren. Its Root is empty: latestChildren builds the key of a parent from
-// the fields of a child, and the Root of the two differs if the parent is a child job too.
+// keyOf returns the key of a job in latestChildren. Its Root is empty, because latestChildren builds the key of a
+// parent from a child, which does not contain the Root of its parent.
 func keyOf(j backends.Job) backends.JobRef {
 	return backends.JobRef{Tier: j.Tier, Namespace: j.Namespace, ID: j.ID}
 }

@@ -59,9 +59,9 @@ func (complete) Run(ctx context.Context, req *router.Request) error {
 	return err
 }
 
-// shellSafe matches words that need no quotes in any shell, and those with an index such as web[1]: completion quotes
-// the brackets, except in shells that pass on a pattern without a matching file. Other words are not offered,
-// because job IDs may contain any character. A word that starts with - is offered only as a flag.
+// shellSafe matches words that need no quotes in any shell. It also matches words with an index such as web[1]: the
+// completion scripts quote the brackets, except for shells that pass on a pattern that matches no file. Other words are
+// not offered, because job IDs may contain any character. A word that starts with - is offered only as a flag.
 var shellSafe = regexp.MustCompile(`^[\pL\pN_./-][\pL\pN_./@%+,:=-]*(\[\d+\][\pL\pN_./@%+,:=-]*)?$`)
 
 // candidates returns the possible completions of the last word. last is the part of it to complete, and prefix is the

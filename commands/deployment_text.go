@@ -11,8 +11,8 @@ import (
 	"nomadctld/internal/render"
 )
 
-// latestDeploymentText returns the latest deployment with a table of its groups, as nomad job status prints it. more
-// facts follow the ID.
+// latestDeploymentText returns the latest deployment with a table of its groups, as nomad job status prints it. The
+// facts in more follow the ID.
 func latestDeploymentText(d backends.Deployment, style render.Style, more ...render.Fact) string {
 	var b strings.Builder
 	b.WriteString("Latest Deployment\n")

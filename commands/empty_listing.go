@@ -29,8 +29,8 @@ func noneRunningText(filter string, matching int, jobs []backends.Job) string {
 	return fmt.Sprintf("no job that matches %s is running, and %s stopped or finished (see: ps --all %[1]s)", filter, are)
 }
 
-// printNote prints a message about a listing: to out, which may be a frame of --watch, if out is text on a terminal,
-// and otherwise to stderr.
+// printNote prints a message about a listing. If out is text on a terminal, it prints to out, which may be a frame of
+// --watch. Otherwise it prints to stderr.
 func printNote(req *router.Request, out io.Writer, forScripts bool, text string) {
 	if req.Console.Terminal == nil || forScripts {
 		out = req.Console.Stderr
@@ -41,7 +41,8 @@ func printNote(req *router.Request, out io.Writer, forScripts bool, text string)
 // maxWords limits the words of a job's ID that similarName compares.
 const maxWords = 8
 
-// similarName returns a hint with the job ID, or the words of one, that a mistyped filter was meant to be, or "".
+// similarName returns a "did you mean" hint for a mistyped filter, or "". The hint has the closest job ID, or the
+// closest sequence of words in a job ID.
 func similarName(filter string, jobs []backends.Job) string {
 	var names []string
 	for _, job := range jobs {

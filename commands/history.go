@@ -111,7 +111,8 @@ func historyText(versions []backends.Version, style render.Style) string {
 	return b.String()
 }
 
-// changeText returns a change. On a terminal, its further lines are indented like the path, after two more columns.
+// changeText returns a change. On a terminal, its continuation lines are aligned with the path. The caller indents the
+// first line by two columns.
 func changeText(c backends.Change, style render.Style) string {
 	path, before, after := escape.Text(c.Path), escape.Text(c.Old), escape.Text(c.New)
 	color, text := render.Warn, "~ "+path+": "+before+" -> "+after

@@ -48,7 +48,8 @@ and for each of its tasks, in the order in which Nomad starts them:
   - CPU and memory in use and the limits, volumes
   - restarts and the restart policy, Nomad's service checks
   - all events that Nomad still has, with their messages
-  - the last lines of stderr if it crashed (you need the right to use logs)
+  - the last lines of stderr (or stdout) if it crashed (needs the right to use
+    logs)
 
 info JOB leaves out failed allocations that Nomad has replaced. It shows complete and
 lost allocations only if there are no others. Select any by ID.`,

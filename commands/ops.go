@@ -44,11 +44,11 @@ With an ID, or the first 4 or more characters of one, print the output of the
 restart so far and follow it. Disconnecting does not cancel the restart. You
 need the right to restart the job.
 
-A restart is "cancelled" if it was stopped: by a user, because the client
-disconnected, or because the gateway stopped. It is "interrupted" if the gateway
-exited before the restart was finished. It can leave the job stopped, or
-registered with one reschedule attempt. --restore registers the definition that
-was saved before the restart.`,
+A restart is "cancelled" if it stopped early and reported that: a user cancelled
+it, the client disconnected, or the gateway was stopped. It is "interrupted" if
+the gateway exited while the job was stopped, or registered with one reschedule
+attempt. The job may still be in that state. --restore registers the definition
+that was saved before the restart.`,
 		Examples: []router.Example{
 			{Line: "ops", Comment: "list restarts"},
 			{Line: "ops 3f9c2d71", Comment: "follow one"},

@@ -46,8 +46,8 @@ finished jobs, and complete, lost and (on a terminal) replaced allocations.
 The line of a job shows how many of its wanted allocations are running, as in 2/3,
 and the state of its deployment unless that was successful. Select a task by its
 exec ID or its name: JOB/web[1], or JOB/web[1]/TASK. "-" means not available. In a
-pipe, OK and FAIL are the latest deployment's state. Extra is as in "2/2; 1
-problem" for jobs, and letters for tasks, which stderr explains.
+pipe, OK and FAIL are the latest deployment's state. Extra has "2/2; 1 problem"
+for jobs, and letters for tasks. stderr explains the letters.
 
 FORMAT is a list of fields (job,name,state), or text with fields in braces
 ({{.Job}}/{{.Name}}). json and wide are the same as --json and --wide. Fields:

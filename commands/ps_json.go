@@ -11,7 +11,7 @@ import (
 // Scripts read the fields of ps --json. Fields may be added but never renamed.
 type (
 	psOutput struct {
-		Jobs []psJob `json:"jobs" doc:"sorted by ID, tier and namespace"`
+		Jobs []psJob `json:"jobs" doc:"sorted by ID, tier and namespace, or by --sort"`
 	}
 	psJob struct {
 		Tier       string   `json:"tier"`
@@ -27,7 +27,7 @@ type (
 		Problem    bool     `json:"problem" doc:"the job or one of its tasks needs attention"`
 		Reasons    []string `json:"reasons" doc:"why the job is in this state"`
 		NotPlaced  []string `json:"not_placed" doc:"the groups that cannot be placed, with the reason"`
-		Tasks      []psTask `json:"tasks" doc:"sorted by group, index, allocation (newest first) and name"`
+		Tasks      []psTask `json:"tasks" doc:"sorted by group, index, allocation (newest first) and name, or by --sort"`
 	}
 	psTask struct {
 		ExecID     string     `json:"exec_id" doc:"empty until the client agent has started the allocation"`

@@ -84,8 +84,8 @@ func newPsLayout(lines []psLine, width int, wide bool) psLayout {
 	return l
 }
 
-// fits reports whether the columns fit the terminal, and whether every reason that fits on a line without the middle
-// columns also fits next to them.
+// fits reports whether the columns fit the terminal. The middle columns must also leave room for the reasons: a reason
+// that fits on a line without them must fit next to them.
 func (l psLayout) fits(lines []psLine) bool {
 	minEnd := psIDWidth + psGap + l.name + psGap + l.state + psGap
 	end := minEnd // of the columns

@@ -119,8 +119,8 @@ func (v *psView) keepProblems() {
 	}
 }
 
-// sort sorts the tasks of each job, and the jobs by the totals of their tasks, the largest first. Of ages, it compares
-// the greatest. key is "" for the usual order.
+// sort sorts the tasks of each job by key, largest first, and the jobs by the totals of their tasks. By age, the oldest
+// task of a job decides. key is "" for the usual order.
 func (v *psView) sort(key string) {
 	if key == "" {
 		return

@@ -125,9 +125,9 @@ func (r *restartCommand) prepareFull(
 	if err := r.saveRelease(ctx, req, job); err != nil {
 		return nil, err
 	}
-	if live := monitor.LiveAllocations(job, ""); len(live) > 1 {
+	if active := monitor.ActiveAllocations(job, ""); len(active) > 1 {
 		if err := confirm(ctx, req, r.yes, "Stop and start %s in tier %s, with %s?",
-			job.ID, job.Tier, phrase.Count(len(live), "running allocation")); err != nil {
+			job.ID, job.Tier, phrase.Count(len(active), "running allocation")); err != nil {
 			return nil, err
 		}
 	}

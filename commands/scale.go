@@ -119,12 +119,12 @@ func (s *scale) Run(ctx context.Context, req *router.Request) error {
 func (s *scale) confirmStop(
 	ctx context.Context, req *router.Request, job backends.JobDetail, group *backends.Group, count int,
 ) error {
-	live := monitor.LiveAllocations(job, group.Name)
-	if count > 0 || len(live) <= 1 {
+	active := monitor.ActiveAllocations(job, group.Name)
+	if count > 0 || len(active) <= 1 {
 		return nil
 	}
 	return confirm(ctx, req, s.yes, "Scale %s/%s from %d to 0 in tier %s, and stop %s?",
-		job.ID, group.Name, group.Count, job.Tier, phrase.Count(len(live), "running allocation"))
+		job.ID, group.Name, group.Count, job.Tier, phrase.Count(len(active), "running allocation"))
 }
 
 func checkScalable(job backends.JobDetail, group *backends.Group) error {

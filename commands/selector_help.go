@@ -5,12 +5,13 @@ const taskArg = "JOB|JOB/GROUP|JOB/GROUP/TASK|ID"
 
 // taskHelp explains taskArg for commands that need a running task.
 const taskHelp = `JOB, JOB/GROUP and JOB/GROUP/TASK must match exactly one running task. GROUP may
-be web[1]. ID is an exec ID or an allocation ID, or at least its first 4 digits.`
+be web[1]. ID is an exec or allocation ID, or its first 4 or more digits.`
 
 // jobOrTaskHelp explains taskArg for commands that accept a job and finished tasks too.
 const jobOrTaskHelp = `JOB selects all tasks of the job. JOB/GROUP and JOB/GROUP/TASK must match one
 running task or, if none is running, one task of the newest allocation. GROUP
-may be web[1]. ID is an exec ID or an allocation ID, or at least its first 4 digits.`
+may have an index (web[1]). ID is an exec or allocation ID, or its first 4
+digits or more.`
 
 // filterHelp explains FILTER.
 const filterHelp = `FILTER selects jobs whose IDs contain it. A FILTER with * or ? must match the whole

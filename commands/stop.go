@@ -96,11 +96,11 @@ func (s *stop) Run(ctx context.Context, req *router.Request) error {
 	if group == nil {
 		return s.stopJob(ctx, req, job)
 	}
-	live := monitor.LiveAllocations(job, group.Name)
-	if (group.Count == 0 || job.Stopped) && len(live) == 0 {
+	active := monitor.ActiveAllocations(job, group.Name)
+	if (group.Count == 0 || job.Stopped) && len(active) == 0 {
 		return printNotice(req, "%s is already stopped%s", req.Args[0], monitor.DisconnectedText(job, group.Name))
 	}
-	if err := s.confirmStop(ctx, req, job, live); err != nil {
+	if err := s.confirmStop(ctx, req, job, active); err != nil {
 		return err
 	}
 	warning, err := jobrelease.Save(ctx, req.Access.Cluster, req.Access.Operations.Saved(), job, 1)
@@ -140,13 +140,13 @@ func notStopped(req *router.Request, err error) error {
 
 // confirmStop prompts if several allocations would be stopped.
 func (s *stop) confirmStop(
-	ctx context.Context, req *router.Request, job backends.JobDetail, live []backends.Allocation,
+	ctx context.Context, req *router.Request, job backends.JobDetail, active []backends.Allocation,
 ) error {
-	if len(live) <= 1 {
+	if len(active) <= 1 {
 		return nil
 	}
 	return confirm(ctx, req, s.yes, "Stop %s in tier %s, with %s?",
-		req.Args[0], job.Tier, phrase.Count(len(live), "running allocation"))
+		req.Args[0], job.Tier, phrase.Count(len(active), "running allocation"))
 }
 
 // stopJob stops a whole job.
@@ -158,14 +158,14 @@ func (s *stop) stopJob(ctx context.Context, req *router.Request, job backends.Jo
 	if err := s.askChildren(ctx, req, children); err != nil {
 		return err
 	}
-	live := monitor.LiveAllocations(job, "")
-	if job.Stopped && len(live) == 0 && !s.purge {
+	active := monitor.ActiveAllocations(job, "")
+	if job.Stopped && len(active) == 0 && !s.purge {
 		printNotice(req, "%s is already stopped%s", req.Args[0], monitor.DisconnectedText(job, ""))
 		left, err := s.stopChildren(ctx, req, job)
 		printChildren(req, job, left)
 		return err
 	}
-	if err := s.confirmStop(ctx, req, job, live); err != nil {
+	if err := s.confirmStop(ctx, req, job, active); err != nil {
 		return err
 	}
 	result, saved, err := s.saveAndStop(ctx, req, job)

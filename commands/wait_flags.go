@@ -81,8 +81,8 @@ func (w *waitFlags) waitUntilScaled(
 }
 
 // printUp prints the result of a change that was waited for. err is the error of the wait. A deployment that waits for
-// the promotion of its canaries is a result, not a failure: Nomad has applied the change as far as the job permits it
-// without a person. The text states that the rest is missing.
+// the promotion of its canaries is a result, not a failure: only a person can promote them, so Nomad has nothing left
+// to do. The text states that the promotion is missing.
 func (w *waitFlags) printUp(req *router.Request, err error, format string, args ...any) error {
 	var waiting *monitor.AwaitsPromotionError
 	switch {

@@ -7,13 +7,13 @@ import (
 
 // Limits bounds the connections and sessions of clients.
 type Limits struct {
-	Sessions        int           // per connection
-	Connections     int           // authenticated, of all users
-	Unauthenticated int           // connections that have not completed the handshake
-	Idle            time.Duration // 0: no timeout
-	Lifetime        time.Duration // of a connection, from the login; 0: no limit
-	User            UserLimits    // [limits.user]
-	Penalties       Penalties     // [limits.penalties]
+	Sessions    int           // per connection
+	Connections int           // authenticated, of all users
+	MaxStartups MaxStartups   // connections that have not authenticated
+	Idle        time.Duration // 0: no timeout
+	Lifetime    time.Duration // of a connection, from the login; 0: no limit
+	User        UserLimits    // [limits.user]
+	Penalties   Penalties     // [limits.penalties]
 }
 
 // Penalties slow down addresses from which logins fail.
@@ -38,13 +38,13 @@ type UserLimits struct {
 func (l *loader) limits(t *table) Limits {
 	defer t.reportUnknownKeys()
 	return Limits{
-		Sessions:        t.number("sessions", defaultSessions),
-		Connections:     t.number("connections", defaultConnections),
-		Unauthenticated: t.number("unauthenticated", defaultUnauthenticated),
-		Idle:            l.timeout(t, "idle", defaultIdle, "30m"),
-		Lifetime:        l.timeout(t, "lifetime", 0, "12h"),
-		User:            l.userLimits(t.sub("user")),
-		Penalties:       l.penalties(t.sub("penalties")),
+		Sessions:    t.number("sessions", defaultSessions),
+		Connections: t.number("connections", defaultConnections),
+		MaxStartups: l.maxStartups(t),
+		Idle:        l.timeout(t, "idle", defaultIdle, "30m"),
+		Lifetime:    l.timeout(t, "lifetime", 0, "12h"),
+		User:        l.userLimits(t.sub("user")),
+		Penalties:   l.penalties(t.sub("penalties")),
 	}
 }
 

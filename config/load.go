@@ -28,7 +28,7 @@ func Load(path string, commands []string) (cfg *Config, diagnostics []Diagnostic
 }
 
 // LoadFiles is Load. It also returns the paths of the files that it has read or tried to read, sorted. If one of them
-// changes, the result may be another one.
+// changes, Load may return a different result.
 func LoadFiles(path string, commands []string) (cfg *Config, diagnostics []Diagnostic, files []string) {
 	r := &report{file: path}
 	cfg, diagnostics = r.load(path, commands, currentEnvironment())

@@ -31,8 +31,8 @@ func currentEnvironment() environment {
 
 const everyUser = "every user of this machine"
 
-// otherUsers returns who, except root and the gateway, can read and write a file. For root, it ignores
-// the owner, and the right of the group to read. In a container it finds nobody.
+// otherUsers returns who, except root and the gateway, can read and write a file. If the gateway is root, it reports
+// neither the owner nor a group that can only read. In a container it reports nobody.
 func (e environment) otherUsers(path string, info fs.FileInfo) (read, write string) {
 	stat, ok := info.Sys().(*syscall.Stat_t)
 	if !ok || e.inContainer {

@@ -11,7 +11,6 @@ const (
 	defaultBind            = ":2222"
 	defaultSessions        = 10
 	defaultConnections     = 500
-	defaultUnauthenticated = 100
 	defaultIdle            = time.Hour
 	defaultUserConnections = 20
 	defaultUserSessions    = 40
@@ -246,11 +245,12 @@ var Reference = []Section{
 		{fmt.Sprintf("sessions = %d", defaultSessions), false, "Concurrent sessions on one connection."},
 		{fmt.Sprintf("connections = %d", defaultConnections), false, "Authenticated connections of all users."},
 		{
-			fmt.Sprintf("unauthenticated = %d", defaultUnauthenticated), false,
-			"Connections that have not authenticated. One IPv4 address or one IPv6 /64 may have a quarter of them. " +
-				"A quarter is reserved for addresses from which a user has logged in within 12 hours. When 10% of the " +
-				"unreserved slots are in use, a new connection closes an older one with a probability of 30%. It rises to 100% " +
-				"when all are in use, as with sshd's MaxStartups. The older one is from the address with the most connections.",
+			fmt.Sprintf("maxstartups = %q", defaultMaxStartups), false,
+			"start:rate:full, as MaxStartups of sshd: limits for connections that have not authenticated. full is their " +
+				"maximum. One IPv4 address or one IPv6 /64 may have a quarter of it. A quarter is reserved for addresses from " +
+				"which a user has logged in within 12 hours. From start connections of other addresses on, a new connection " +
+				"closes an older one with a probability of rate percent. It rises to 100% when all unreserved slots are in use. " +
+				"The older one is from the address with the most connections. One number N means N:100:N.",
 		},
 		{
 			`idle = "1h"`, false,
@@ -277,7 +277,7 @@ var Reference = []Section{
 			fmt.Sprintf("programs = %d", defaultUserPrograms), false,
 			"Programs of exec and attach on one cluster. Through Nomad, a cluster has 24 slots for programs. A user " +
 				"gets up to a third of them, and more only while another third is free. A request waits up to " +
-				"5 seconds; waiting requests are served round robin by user.",
+				"5 seconds. Waiting requests are served round robin by user.",
 		},
 		{
 			fmt.Sprintf("logs = %d", defaultUserLogs), false,

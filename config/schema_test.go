@@ -58,7 +58,8 @@ func TestLoad_EveryKey(t *testing.T) {
 		},
 		Audit: config.Audit{File: "-", Recordings: "recordings", Required: true, Jobs: "jobs"},
 		Limits: config.Limits{
-			Sessions: 3, Connections: 50, Unauthenticated: 6, Idle: 90 * time.Minute, Lifetime: 12 * time.Hour,
+			Sessions: 3, Connections: 50, MaxStartups: config.MaxStartups{Start: 2, Rate: 40, Full: 6},
+			Idle: 90 * time.Minute, Lifetime: 12 * time.Hour,
 			User: config.UserLimits{Connections: 4, Sessions: 7, Programs: 5, Logs: 8, Commands: 9},
 			Penalties: config.Penalties{
 				AuthFail: 6 * time.Second, Min: 20 * time.Second, Max: time.Minute,
@@ -131,7 +132,7 @@ func TestLoad_Defaults(t *testing.T) {
 		Users:   []config.User{{Name: "wim", Keys: []authkeys.Key{{Public: key}}, Groups: []string{"lnx"}}},
 		Docker:  config.Docker{Exec: "auto"},
 		Limits: config.Limits{
-			Sessions: 10, Connections: 500, Unauthenticated: 100, Idle: time.Hour,
+			Sessions: 10, Connections: 500, MaxStartups: config.MaxStartups{Start: 10, Rate: 30, Full: 100}, Idle: time.Hour,
 			User: config.UserLimits{Connections: 20, Sessions: 40, Programs: 20, Logs: 100, Commands: 6000},
 			Penalties: config.Penalties{
 				AuthFail: 5 * time.Second, Min: 15 * time.Second, Max: 10 * time.Minute,

@@ -147,6 +147,9 @@ func (t *table) textOrTexts(key, example string) list {
 	return list{value: v, items: []value{v}}
 }
 
+// maxNumber is the greatest whole number of a setting.
+const maxNumber = 1 << 30
+
 // number returns a whole number above zero, or the default if the key is absent or wrong.
 func (t *table) number(key string, defaultValue int) int {
 	example := fmt.Sprintf("%s = %d", key, defaultValue)
@@ -155,8 +158,8 @@ func (t *table) number(key string, defaultValue int) int {
 		return defaultValue
 	}
 	i, err := strconv.ParseInt(n.text, 0, strconv.IntSize)
-	if err != nil || i < 1 || i > 1<<30 {
-		t.r.errorf(n.at, "write a number such as "+example, "%s is not between 1 and %d: %s", n.path(), 1<<30, n.text)
+	if err != nil || i < 1 || i > maxNumber {
+		t.r.errorf(n.at, "write a number such as "+example, "%s is not between 1 and %d: %s", n.path(), maxNumber, n.text)
 		return defaultValue
 	}
 	return int(i)

@@ -123,8 +123,8 @@ job "nomadctld" {
         perms       = "0400"
         uid         = 65532
         gid         = 65532
-        # A reload applies all settings except those that check lists. If one of these changes, restart the job:
-        # nomad job restart nomadctld
+        # A reload applies all settings except those that the command nomadctld check lists. If one of these changes,
+        # restart the job: nomad job restart nomadctld
         change_mode   = "signal"
         change_signal = "SIGHUP"
       }

@@ -66,74 +66,71 @@ var policyExempt = map[string]string{
 	"complete": "lists the same as the other commands",
 }
 
-// policy is a shipped policy. The command lines are about the jobs of registerPolicyJobs.
-type policy struct {
-	file string
-	// needs are its capabilities, with command lines that fail without them. The error must name the capability.
-	needs map[string][]string
-	// optional are the capabilities that it has only in a comment, likewise.
-	optional map[string][]string
-	// refused are the cases that fail with the policy, with the capability that the error names.
-	refused map[string]string
-}
-
-// readNeeds are the capabilities for @read and @enter, and those that no version of Nomad divides.
-var readNeeds = map[string][]string{
+// capabilityLines has command lines that fail without a capability of checkonline.Needs. The error must name the
+// capability. The lines are about the jobs of registerPolicyJobs.
+var capabilityLines = map[string][]string{
 	"list-jobs": {"ps", "batch", "pstree", "status NAME-web"},
 	"read-job": {
 		"ps", "status NAME-web", "info NAME-web", "inspect NAME-web", "history NAME-web", "deployment NAME-web",
 	},
-	"read-logs":       {"logs p-team3-finished", "tail p-team3-finished"},
-	"alloc-exec":      {"exec p-team3-shell/shell/box true"},
-	"dispatch-job":    {"dispatch -m file=a --no-payload NAME-import"},
-	"alloc-lifecycle": {"signal NAME-web/web/web HUP", "restart -y NAME-web"},
-}
-
-// changeNeeds are the capabilities for changes since Nomad 1.11.2.
-var changeNeeds = map[string][]string{
+	"read-logs":          {"logs p-team3-finished", "tail p-team3-finished"},
+	"alloc-exec":         {"exec p-team3-shell/shell/box true"},
+	"alloc-node-exec":    {"exec p-team3-shell/shell/box true"},
+	"alloc-lifecycle":    {"signal NAME-web/web/web HUP", "restart -y NAME-web"},
 	"scale-job":          {"scale NAME-web 2", "stop -y NAME-web/web"},
 	"deregister-job":     {"stop -y NAME-web"},
+	"purge-job":          {"stop -y --purge NAME-paused"},
 	"revert-job":         {"revert NAME-web 0"},
 	"evaluate-job":       {"restart -y NAME-failed"},
 	"promote-deployment": {"promote NAME-canary"},
-	"pause-deployment":   {"pause NAME-canary", "resume NAME-paused"},
 	"fail-deployment":    {"fail NAME-canary"},
+	"pause-deployment":   {"pause NAME-canary", "resume NAME-paused"},
+	"dispatch-job":       {"dispatch -m file=a --no-payload NAME-import"},
+	"register-job":       {"start NAME-stopped", "restart -y --full NAME-web"},
 }
 
-var (
-	execOptional  = map[string][]string{"alloc-node-exec": {"exec p-team3-shell/shell/box true"}}
-	purgeOptional = map[string][]string{"purge-job": {"stop -y --purge NAME-paused"}}
-)
+// policy is a shipped policy. Its capabilities are those of checkonline.Needs.
+type policy struct {
+	file     string
+	register bool // it can register jobs
+	older    bool // it is for Nomad before 1.11.2
+}
 
 var policies = []policy{
-	{
-		file: "nomadctld-policy.hcl", needs: union(readNeeds, changeNeeds), optional: union(execOptional, purgeOptional),
-		refused: map[string]string{"start NAME-web": "register-job", "restart -y --full NAME-web": "register-job"},
-	},
-	{
-		file: "nomadctld-policy-register.hcl", optional: union(execOptional, purgeOptional),
-		needs: union(readNeeds, changeNeeds, map[string][]string{
-			"register-job": {"start NAME-stopped", "restart -y --full NAME-web"},
-		}),
-	},
-	{
-		file: "nomadctld-policy-before-1.11.2.hcl", optional: execOptional,
-		needs: union(readNeeds, map[string][]string{"submit-job": {
-			"stop -y NAME-web", "restart -y --full NAME-web", "revert NAME-web 0", "pause NAME-canary", "resume NAME-paused",
-			"promote NAME-canary", "fail NAME-canary", "start NAME-stopped", "restart -y NAME-failed",
-		}}),
-	},
+	{file: "nomadctld-policy.hcl"},
+	{file: "nomadctld-policy-register.hcl", register: true},
+	{file: "nomadctld-policy-before-1.11.2.hcl", register: true, older: true},
 }
 
-func union(all ...map[string][]string) map[string][]string {
-	sum := map[string][]string{}
-	for _, m := range all {
-		maps.Copy(sum, m)
+// needs returns the capabilities that the policy must have, and those that it must have in a comment, with command
+// lines that fail without them.
+func (p policy) needs() (needs, optional map[string][]string) {
+	needs, optional = map[string][]string{}, map[string][]string{}
+	for _, need := range checkonline.Needs {
+		capability := need.Capability()
+		lines := capabilityLines[capability]
+		switch {
+		case p.older && need.Coarser() != "":
+			needs[need.Coarser()] = append(needs[need.Coarser()], lines...)
+		case p.older && slices.Contains(need.AnyOf, "submit-job"): // it has submit-job
+		case need.Advice == "", p.register && capability == "register-job":
+			needs[capability] = lines
+		case capability != "register-job":
+			optional[capability] = lines
+		}
 	}
-	return sum
+	return needs, optional
 }
 
-// TestDeployPolicy_CoversCommands checks that each command has a case.
+// refused returns the cases that fail with the policy, with the capability that the error names.
+func (p policy) refused() map[string]string {
+	if p.register {
+		return nil
+	}
+	return map[string]string{"start NAME-web": "register-job", "restart -y --full NAME-web": "register-job"}
+}
+
+// TestDeployPolicy_CoversCommands checks that each command has a case, and each capability a command line.
 func TestDeployPolicy_CoversCommands(t *testing.T) {
 	t.Parallel()
 	covered := map[string]bool{"exec": true} // policyExec
@@ -145,32 +142,17 @@ func TestDeployPolicy_CoversCommands(t *testing.T) {
 			t.Errorf("%s: needs either a case or a reason why it has none (%q)", spec.Name, reason)
 		}
 	}
-	for _, p := range policies {
-		register := []string{"register-job", "submit-job"}
-		if refuses := len(p.refused) > 0; refuses == slices.ContainsFunc(register, func(c string) bool {
-			return p.needs[c] != nil || p.optional[c] != nil
-		}) {
-			t.Errorf("%s: either it can register jobs, or it refuses some commands", p.file)
-		}
-	}
-}
-
-// TestDeployPolicy_CheckAgrees checks that check --online knows the capabilities of the shipped policies, and no others
-// as the narrowest.
-func TestDeployPolicy_CheckAgrees(t *testing.T) {
-	t.Parallel()
-	shipped, checked := map[string]bool{"submit-job": true}, map[string]bool{"submit-job": true}
-	for _, p := range policies {
-		for capability := range union(p.needs, p.optional) {
-			shipped[capability] = true
-		}
-	}
+	known := map[string]bool{}
 	for _, need := range checkonline.Needs {
-		checked[need.AnyOf[0]] = true
+		known[need.Capability()] = true
+		if capabilityLines[need.Capability()] == nil {
+			t.Errorf("%s: needs a command line in capabilityLines", need.Capability())
+		}
 	}
-	if !maps.Equal(shipped, checked) {
-		t.Errorf("check --online knows %q, the policies have %q",
-			slices.Sorted(maps.Keys(checked)), slices.Sorted(maps.Keys(shipped)))
+	for capability := range capabilityLines {
+		if !known[capability] {
+			t.Errorf("%s is not in checkonline.Needs, so check --online does not report it", capability)
+		}
 	}
 }
 
@@ -199,7 +181,7 @@ func TestDeployPolicy_IsMinimal(t *testing.T) {
 			for i, p := range policies {
 				t.Run(p.file, func(t *testing.T) {
 					t.Parallel()
-					if cluster.OlderThan(t, 1, 12) && p.needs["submit-job"] == nil {
+					if cluster.OlderThan(t, 1, 12) && !p.older {
 						t.Skip("the policy is for Nomad 1.11.2 and later")
 					}
 					testPolicy(t, cluster, p, fmt.Sprintf("p-deploy%d", i))
@@ -214,7 +196,8 @@ func testPolicy(t *testing.T, cluster nomadtest.Cluster, p policy, name string) 
 	t.Helper()
 	shipped := testenv.ReadFile(t, p.file)
 	capabilities, commented := capabilitiesOf(shipped)
-	for got, want := range map[*[]string]map[string][]string{&capabilities: p.needs, &commented: p.optional} {
+	needs, optional := p.needs()
+	for got, want := range map[*[]string]map[string][]string{&capabilities: needs, &commented: optional} {
 		if sorted := slices.Sorted(slices.Values(*got)); !slices.Equal(sorted, slices.Sorted(maps.Keys(want))) {
 			t.Fatalf("got capabilities %q, want %q", sorted, slices.Sorted(maps.Keys(want)))
 		}
@@ -248,7 +231,7 @@ users.pat = { prefix = ["all", "purge"], key = "$KEY" }
 	for i, missing := range capabilities {
 		rest := slices.Delete(slices.Clone(capabilities), i, i+1)
 		use("-without-"+missing, strings.Replace(shipped, `"`+missing+`",`, "", 1), rest)
-		for _, line := range p.needs[missing] {
+		for _, line := range needs[missing] {
 			expectMissing(line, missing, "without "+missing)
 		}
 	}
@@ -257,13 +240,13 @@ users.pat = { prefix = ["all", "purge"], key = "$KEY" }
 		t.Errorf("%s: got %q, %q, %v, want %q", policyExec.line, stdout, stderr, err, policyExec.want)
 	}
 	use("", shipped, capabilities)
-	for missing, lines := range p.optional {
+	for missing, lines := range optional {
 		for _, line := range lines {
 			expectMissing(line, missing, "as shipped")
 		}
 	}
 	for _, c := range policyCases {
-		if capability, ok := p.refused[c.line]; ok {
+		if capability, ok := p.refused()[c.line]; ok {
 			expectMissing(c.line, capability, "as shipped")
 			continue
 		}

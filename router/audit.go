@@ -69,7 +69,7 @@ func endEvent(event audit.Event, err error) audit.Event {
 	event.Kind = audit.End
 	event.Duration = time.Since(event.Time).Seconds()
 	event.ExitCode = ExitCode(err)
-	if errors.Is(err, backends.ErrLimitReached) { // of programs or logs, which the command reaches while it runs
+	if errors.Is(err, backends.ErrLimitReached) { // a limit of programs or logs, checked while the command runs
 		event.Decision = audit.Failed
 	}
 	if len(ErrorLines(err)) > 0 {

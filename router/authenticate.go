@@ -41,7 +41,7 @@ func (s Session) login(users *acl.Directory, at time.Time) (acl.Login, error) {
 }
 
 // NoLongerAccepted returns the error for a client that has logged in, but would be refused now. reason is the error of
-// Directory.Find. It concerns only the client's own login.
+// Directory.Find. The client may see it, because it concerns only the client's own login.
 func NoLongerAccepted(reason error) error {
 	if errors.Is(reason, acl.ErrNoSuchUser) {
 		return errors.New("your key is no longer accepted; ask the gateway's operator")

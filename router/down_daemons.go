@@ -17,8 +17,8 @@ type downDaemons struct {
 	daemons map[daemonKey]downDaemon // guarded by mu
 }
 
-// daemonKey identifies the daemon of a container runtime on a node. The runtime of a later configuration differs if its
-// settings do.
+// daemonKey identifies the daemon of a container runtime on a node. A later configuration that changes the settings of
+// the runtime creates a new runtime, and so a new key.
 type daemonKey struct {
 	runtime backends.ContainerRuntime
 	nodeID  string

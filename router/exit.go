@@ -114,7 +114,7 @@ func IsQuiet(err error) bool {
 	return errors.Is(err, ErrOutputClosed) && !errors.As(err, &left) && !errors.Is(err, backends.ErrOutcomeUnknown)
 }
 
-// The causes of a canceled command context, besides console.ErrInterrupted.
+// Common causes of a canceled command context. Limits and lost access have errors of their own.
 var (
 	ErrClientDisconnected = errors.New("the client disconnected")
 	ErrGatewayStopping    = errors.New("the gateway is shutting down")

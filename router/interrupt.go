@@ -7,9 +7,9 @@ import (
 	"nomadctld/backends"
 )
 
-// handleInterrupts cancels the command at Ctrl-C until the command claims the input. If the command fails because
-// its context has ended, it returns the cause instead of the error. It keeps an error that has its own exit code or
-// reports processes that still exist, and joins an unknown outcome to the cause.
+// handleInterrupts cancels the command on Ctrl-C, unless the command has claimed the input. If the command fails
+// because its context has ended, it returns the cause instead of the error. It keeps an error that has its own exit
+// code or reports processes that still exist, and joins an unknown outcome to the cause.
 func handleInterrupts(next Handler) Handler {
 	return func(ctx context.Context, req *Request) error {
 		ctx, cancel := context.WithCancelCause(ctx)

@@ -9,7 +9,7 @@ import (
 )
 
 // onlyCommand enforces the command of a certificate (force-command) or of a keys file (command=). That command runs
-// if the client sends none, and the client may also send it. Unlike sshd, it refuses any other command instead of
+// if the client sends none, and the client may also send it. Unlike OpenSSH, it refuses any other command instead of
 // running something else than what the user has typed.
 func onlyCommand(aliases map[string]string) Middleware {
 	return func(next Handler) Handler {

@@ -39,8 +39,8 @@ func (g Gateway) rules() rules {
 }
 
 // Apply makes the rules of g those of all running commands and operations. It stops the ones that use access which
-// their user no longer has, and returns how many they are. From now on, a command that an earlier handler has accepted
-// is stopped too if it uses such access. So call Apply before new commands go to the handler of g.
+// their user no longer has, and returns their number. A command that an earlier handler starts after Apply is checked
+// by the rules of g too. So call Apply before new commands go to the handler of g.
 func (r *Running) Apply(g Gateway) (stopped int) {
 	next := g.rules()
 	lost := map[*accessUse]error{}

@@ -45,8 +45,8 @@ type runtimeState struct {
 	down    downDaemons
 }
 
-// Continue makes r share the log streams with the selector of an earlier configuration, and what that one knows about
-// the daemons of runtimes that are in both tables. Call it before r is used.
+// Continue makes r share the log streams and the known down daemons with the selector of an earlier configuration. A
+// down daemon counts only if its runtime is in both tables. Call Continue before r is used.
 func (r *RuntimeSelector) Continue(earlier *RuntimeSelector) { r.state = earlier.shared() }
 
 func (r *RuntimeSelector) shared() *runtimeState {
@@ -58,8 +58,8 @@ func (r *RuntimeSelector) shared() *runtimeState {
 	return r.state
 }
 
-// needsDriver reports whether the driver of a task must be known before its runtime is used. If a runtime for certain
-// drivers is the only one, it is used for all tasks.
+// needsDriver reports whether the driver of a task must be known before its runtime is used. It need not be known if
+// Only names a runtime with a list of drivers, because that runtime is then used for all tasks.
 func (r *RuntimeSelector) needsDriver() bool {
 	return !slices.ContainsFunc(r.Table, func(e RuntimeEntry) bool { return e.Name == r.Only && e.Drivers != nil })
 }

@@ -20,8 +20,9 @@ const secretsNotice = "values that look like secrets are shown as " + mask.Hidde
 
 // secretFilter hides secrets in what a command reads. The zero value hides the secrets of every job.
 //
-// A command that changes jobs reads the originals, because it may register or save them. No such command prints a
-// definition: a test of internal/e2e runs all of them but raw on a job with a secret.
+// A command that changes jobs reads the originals, because it may register or save them. Only restart --full prints a
+// definition, if it cannot register the job again. A test of internal/e2e runs all commands but raw on a job with a
+// secret.
 type secretFilter struct {
 	owned     acl.Scope    // jobs on which the user has SecretsRight
 	originals bool         // hide nothing

@@ -106,7 +106,7 @@ func selectorsLike(selector string, jobs []backends.Job) (names []string) {
 // didYouMean returns ": did you mean NAME?" for the names closest to word, at most three, or "" if none is close.
 func didYouMean(word string, names []string) string {
 	const maxNames = 3
-	nearest := suggest.Close(word, names)
+	nearest := suggest.Nearest(word, names)
 	if len(nearest) == 0 {
 		return ""
 	}

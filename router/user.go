@@ -40,7 +40,7 @@ func (u User) Grants() []GrantSummary {
 	for _, g := range u.Groups {
 		summary := GrantSummary{g.Name, slices.Clone(g.Prefixes), g.Namespaces, g.Rights, []string{}, g.Locked()}
 		if len(summary.Rights)+len(summary.Locked) > 0 {
-			const any = "any" // a right that the group grants on all its jobs
+			const any = "any" // a placeholder, because the tiers are the same for every right
 			jobs := acl.User{Groups: []acl.Group{{Prefixes: g.Prefixes, Rights: []string{any}}}}
 			summary.Tiers = jobs.Scope(any, u.tiers).Tiers()
 		}

@@ -308,8 +308,8 @@ func (s execState) exited() bool { return !s.Running && s.started() }
 // start fails, the daemon writes the reason into the stream.
 func (s execState) started() bool { return s.Running || s.Pid != 0 || s.podman && s.CanRemove }
 
-// maybeNotStarted reports whether Podman may have failed to start the program. Programs may exit with the same codes.
-// Only the output shows which it was.
+// maybeNotStarted reports whether Podman may have failed to start the program. A program may exit with the same codes,
+// so only the output shows whether it was started.
 func (s execState) maybeNotStarted() bool {
 	return s.podman && !s.Running && s.ExitCode != nil && *s.ExitCode >= 125 && *s.ExitCode <= 127
 }

@@ -93,7 +93,7 @@ func (l *logReader) findContainer(ctx context.Context) error {
 }
 
 const (
-	containerPollInterval    = 200 * time.Millisecond // a container may live only for an instant
+	containerPollInterval    = 200 * time.Millisecond // a container may run only for an instant
 	maxContainerPollInterval = time.Second
 	maxLogRetryInterval      = 2 * time.Second
 )

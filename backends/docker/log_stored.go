@@ -70,7 +70,7 @@ var jsonLen = func() (n [256]uint8) {
 	return n
 }()
 
-// scanAll reads everything that Docker has stored and calls query.OnRetained for older lines.
+// scanAll reads everything that Docker has stored. Then it calls reportRetained.
 func (l *logReader) scanAll(ctx context.Context) error {
 	r := logRequest{stdout: true, stderr: true, times: true, tail: -1}
 	err := l.fetch(ctx, r, func(p backends.LogChunk, first bool) error {
@@ -84,7 +84,7 @@ func (l *logReader) scanAll(ctx context.Context) error {
 	return l.reportRetained(ctx)
 }
 
-// reportRetained calls query.OnRetained for the lines older than Docker's, if the caller wants them.
+// reportRetained calls query.OnRetained, unless the caller needs no lines older than the oldest that Docker has stored.
 func (l *logReader) reportRetained(ctx context.Context) error {
 	stored := &l.stored
 	coversSince := !l.query.Since.IsZero() && !stored.start.IsZero() && !stored.start.After(l.query.Since)

@@ -292,7 +292,7 @@ func TestLogFollow_Rotation(t *testing.T) {
 	}
 }
 
-func TestLog_DriverKeepsNone(t *testing.T) {
+func TestLog_DriverStoresNone(t *testing.T) {
 	t.Parallel()
 	d := mustOpen(t, Settings{Host: dockertest.Daemon(t)})
 	in, id := startTaskWith(t, dockerclient.Config{Cmd: []string{"sleep", "600"}},

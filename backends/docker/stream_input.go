@@ -14,7 +14,7 @@ type input struct {
 	eofKey     byte            // 0: none
 	ready      <-chan struct{} // closed when input may be read; nil: at once
 	streamDone <-chan struct{} // closed when the stream is finished
-	refused    func() bool     // asked before the first read: the daemon refused the stream; may be nil
+	refused    func() bool     // whether the daemon refused the stream; called before the first read; may be nil
 	fail       func(error)     // reports a panic
 	sent       atomic.Bool
 

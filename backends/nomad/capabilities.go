@@ -30,8 +30,8 @@ const (
 	ruleNodeRead = `node { policy = "read" }`
 )
 
-// olderCapability returns the capability that includes a finer one and is the only one before Nomad 1.11.2, or "".
-func olderCapability(capability string) string {
+// CoarserCapability returns the capability that includes a finer one and is the only one before Nomad 1.11.2, or "".
+func CoarserCapability(capability string) string {
 	switch capability {
 	case capRegisterJob, capDeregisterJob, capPurgeJob, capRevertJob, capEvaluateJob:
 		return "submit-job"
@@ -56,7 +56,7 @@ func (c *Client) forbiddenError(ctx context.Context, namespace, capability strin
 	switch {
 	case selfErr == nil && capability != "":
 		return &backends.MissingCapabilityError{
-			Capability: capability, Older: olderCapability(capability), Namespace: namespace,
+			Capability: capability, Coarser: CoarserCapability(capability), Namespace: namespace,
 		}
 	case errors.As(selfErr, &response) &&
 		(response.StatusCode() == http.StatusForbidden || containsAny(response.Body(), badTokenErrors)):

@@ -27,8 +27,8 @@ type Tier struct {
 	TLS       tlsfiles.Files
 	Metrics   *metrics.Recorder // may be nil
 
-	// OnState is called with what the result of a read shows about the tier, the time when the read started, and its
-	// error for users. It may be called concurrently, and may be nil.
+	// OnState is called after a read with the tier's state as the read shows it, the time when the read started, and
+	// the read's error as users see it. It may be called concurrently, and may be nil.
 	OnState func(state TierState, started time.Time, err error)
 }
 
@@ -73,9 +73,9 @@ var (
 // their connections. Open reads the certificate files and fails if one is missing.
 func Open(tiers ...Tier) (map[string]*Client, error) { return Reopen(nil, tiers...) }
 
-// Reopen is Open for tiers whose configuration may have changed. earlier are the clients so far, which stay usable. A
-// client of an unchanged tier is returned again. Other clients share the connections of an earlier one with the same
-// URL and TLS settings, and the limits of one with the same URL.
+// Reopen is Open for tiers whose configuration may have changed. The earlier clients stay usable. If a tier is
+// unchanged, Reopen returns its earlier client. A new client shares the connections of an earlier one with the same URL
+// and TLS settings. If only the URL is the same, it shares the slots for programs, logs and signals.
 func Reopen(earlier map[string]*Client, tiers ...Tier) (map[string]*Client, error) {
 	var known []*clusterConns
 	for _, name := range slices.Sorted(maps.Keys(earlier)) {

@@ -147,21 +147,21 @@ func TestJobs_ErrorTexts(t *testing.T) {
 
 	c, client := newSimulated(t)
 	for _, tc := range []struct {
-		fault nomadsim.Fault
-		want  string
+		failure nomadsim.Failure
+		want    string
 	}{
 		{
-			nomadsim.Fault{Path: "/v1/jobs", Status: 500, Body: "No cluster leader\nat all"},
+			nomadsim.Failure{Path: "/v1/jobs", Status: 500, Body: "No cluster leader\nat all"},
 			"Nomad returned 500 No cluster leader",
 		},
-		{nomadsim.Fault{Path: "/v1/jobs", Status: 200, Body: "{"}, "cannot read"},
+		{nomadsim.Failure{Path: "/v1/jobs", Status: 200, Body: "{"}, "cannot read"},
 	} {
-		c.Inject(tc.fault)
+		c.Inject(tc.failure)
 		_, err := client.Jobs(context.Background(), backends.Selection{})
 		if err == nil || !strings.Contains(err.Error(), tc.want) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("got %v, want one line with %q", err, tc.want)
 		}
-		c.ClearFaults()
+		c.ClearFailures()
 	}
 }
 
@@ -169,24 +169,24 @@ func TestRead_Retries(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
 		name     string
-		fault    nomadsim.Fault
+		failure  nomadsim.Failure
 		ok       bool
 		requests int
 	}{
 		{
 			"no leader for a moment",
-			nomadsim.Fault{Path: "/v1/jobs", Status: 500, Body: "No cluster leader", Times: 2},
+			nomadsim.Failure{Path: "/v1/jobs", Status: 500, Body: "No cluster leader", Times: 2},
 			true, 3,
 		},
-		{"too many connections", nomadsim.Fault{Path: "/v1/jobs", Status: 429, Times: 1}, true, 2},
-		{"cut connection", nomadsim.Fault{Path: "/v1/jobs", Cut: true, Times: 1}, true, 2},
-		{"no leader for long", nomadsim.Fault{Path: "/v1/jobs", Status: 500, Body: "No cluster leader"}, false, 3},
-		{"a rejection", nomadsim.Fault{Path: "/v1/jobs", Status: 403, Body: "Permission denied"}, false, 1},
-		{"a wrong request", nomadsim.Fault{Path: "/v1/jobs", Status: 400, Body: "bad"}, false, 1},
+		{"too many connections", nomadsim.Failure{Path: "/v1/jobs", Status: 429, Times: 1}, true, 2},
+		{"cut connection", nomadsim.Failure{Path: "/v1/jobs", Cut: true, Times: 1}, true, 2},
+		{"no leader for long", nomadsim.Failure{Path: "/v1/jobs", Status: 500, Body: "No cluster leader"}, false, 3},
+		{"a rejection", nomadsim.Failure{Path: "/v1/jobs", Status: 403, Body: "Permission denied"}, false, 1},
+		{"a wrong request", nomadsim.Failure{Path: "/v1/jobs", Status: 400, Body: "bad"}, false, 1},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			c, client := newSimulated(t)
-			c.Inject(tc.fault)
+			c.Inject(tc.failure)
 			_, err := client.Jobs(context.Background(), backends.Selection{})
 			if (err == nil) != tc.ok {
 				t.Errorf("got %v", err)
@@ -292,17 +292,17 @@ func TestUsage_NodeHangs(t *testing.T) {
 }
 
 func TestUsage_OneAllocationFails(t *testing.T) {
-	for _, fault := range []nomadsim.Fault{{Status: 500, Body: "boom"}, {Status: 404}, {Status: 429}} {
+	for _, failure := range []nomadsim.Failure{{Status: 500, Body: "boom"}, {Status: 404}, {Status: 429}} {
 		c, client := newSimulated(t)
 		c.AddJob(nomadsim.Job{ID: "big", Groups: []nomadsim.Group{{Name: "g", Count: 100}}})
 		jobs, err := client.Jobs(context.Background(), backends.Selection{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		fault.Path, fault.Times = "/v1/client/allocation/{id}/stats", 1
-		c.Inject(fault)
+		failure.Path, failure.Times = "/v1/client/allocation/{id}/stats", 1
+		c.Inject(failure)
 		if got := len(client.Usage(context.Background(), jobs[0].Allocations)); got < 99 {
-			t.Errorf("status %d for one of 100: got the usage of %d tasks", fault.Status, got)
+			t.Errorf("status %d for one of 100: got the usage of %d tasks", failure.Status, got)
 		}
 	}
 }
@@ -310,14 +310,14 @@ func TestUsage_OneAllocationFails(t *testing.T) {
 func TestJobs_InvalidResponse(t *testing.T) {
 	c, client := newSimulated(t)
 	for _, body := range []string{`[null,null]`, `[{"ID":1}]`, `"x"`, ``} {
-		c.Inject(nomadsim.Fault{Path: "/v1/allocations", Status: 200, Body: body})
+		c.Inject(nomadsim.Failure{Path: "/v1/allocations", Status: 200, Body: body})
 		if _, err := client.Jobs(context.Background(), backends.Selection{}); err == nil {
 			t.Errorf("%q: got no error", body)
 		}
-		c.ClearFaults()
+		c.ClearFailures()
 	}
 	body := `[{"ID":"a","JobID":"j","TaskStates":{"web":null}}]`
-	c.Inject(nomadsim.Fault{Path: "/v1/allocations", Status: 200, Body: body})
+	c.Inject(nomadsim.Failure{Path: "/v1/allocations", Status: 200, Body: body})
 	if jobs, err := client.Jobs(context.Background(), backends.Selection{}); err != nil || len(jobs) != 1 {
 		t.Errorf("a task without a state: got %+v, %v", jobs, err)
 	}

@@ -89,8 +89,8 @@ func (s *stdinReader) copyPending(b []byte) int {
 	return n
 }
 
-// finish ends the input: with frames, after the rest of the current frame and the end frame; with a terminal, only when
-// the connection closes, because an earlier EOF would make Nomad drop pending output.
+// finish returns EOF. With frames, it first returns the rest of the current frame and the end frame. With a terminal,
+// it waits until the connection closes, because an earlier EOF would make Nomad drop pending output.
 func (s *stdinReader) finish(b []byte) (int, error) {
 	if s.state.hasStarted() && s.state.framed {
 		if !s.endFrameSent {

@@ -20,13 +20,13 @@ import (
 // Parameters: the marker; 1 with a terminal, else 0; the directory; for stty, a size, control characters and flags; 1
 // if the input may be framed; K=V...; --; the program and its arguments. Values are passed as parameters and never
 // inserted into the script. Its variables get random names (see randomizeNames), because setting a variable that the
-// environment contains would change it for the program. The script uses only features that are built into dash, ash
-// and bash.
+// environment contains would change it for the program. The script needs only features that are built into dash, ash
+// and bash. It uses stty, dd and cat if the task has them.
 //
 //   - A subshell execs the program, so names are looked up in PATH only and builtins do not hide programs.
-//   - The shell's own stderr is discarded, because some shells report there which signal killed a program. A signal
-//     for the whole process group must not kill the shell before it has reported the exit. With a terminal it does
-//     not ignore HUP: it is the session leader, and its exit makes the kernel forward the hangup.
+//   - The shell's own stderr is discarded, because some shells report there which signal killed a program. The shell
+//     traps signals, because a signal for the whole process group must not kill it before it has reported the exit.
+//     With a terminal it does not trap HUP: it is the session leader, and its exit makes the kernel forward the hangup.
 //   - If input arrives when no process reads it, Nomad drops pending output. So the shell reads the input that the
 //     program did not read, until the EOF that the gateway sends after the end marker.
 //   - Some drivers never pass on EOF. For them the input is framed: each frame is preceded by a line with its

@@ -127,7 +127,7 @@ func (s *fairSlots) positionOf(r *slotRequest) (wait backends.SlotWait, ok bool)
 	if index < 0 {
 		return wait, false
 	}
-	slots := map[string]int{} // by user: those in use, and those for the user's requests so far
+	slots := map[string]int{} // by user: slots that the user's earlier requests in the queue need
 	before := make([]int, len(s.queue))
 	for i, other := range s.queue {
 		before[i] = s.usedBy[other.user] + slots[other.user]

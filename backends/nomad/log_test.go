@@ -345,7 +345,7 @@ func TestLog_FollowWaitsForTask(t *testing.T) {
 	cluster := nomadtest.Simulated(t)
 	c, talker := clusterTask(t, cluster, "p-team3-talker", "talk")
 	c.startPollInterval = 10 * time.Millisecond
-	cluster.Sim.Inject(nomadsim.Fault{
+	cluster.Sim.Inject(nomadsim.Failure{
 		Path: "/v1/client/fs/logs/{id}", Status: 404,
 		Body: `task "talk" not started yet. No logs available`, Times: 2,
 	})

@@ -34,7 +34,7 @@ func observed(t *testing.T, handler http.HandlerFunc) (*Client, *metrics.Recorde
 func checkRequests(t *testing.T, m *metrics.Recorder, series string) {
 	t.Helper()
 	want := `
-# HELP nomadctld_nomad_requests_total HTTP requests to a tier, without programs and the content of logs.
+# HELP nomadctld_nomad_requests_total HTTP requests to a tier, except those for programs and the content of logs.
 # TYPE nomadctld_nomad_requests_total counter
 ` + series
 	err := testutil.GatherAndCompare(m.Gatherer(), strings.NewReader(want), "nomadctld_nomad_requests_total")

@@ -162,6 +162,7 @@ func jobDetail(
 		d.Allocations = append(d.Allocations, a)
 	}
 	slices.SortFunc(d.Allocations, compareAllocations)
+	dropReschedules(&d.Job)
 	slices.SortFunc(evaluations, func(a, b *api.Evaluation) int { return cmp.Compare(b.CreateIndex, a.CreateIndex) })
 	in := jobPlacement{d.Datacenters, d.NodePool}
 	d.Unplaced = nil

@@ -125,6 +125,20 @@ func summaryCounts(g api.TaskGroupSummary) backends.Counts {
 	}
 }
 
+// dropReschedules removes the pending replacements of a failed deployment's allocations. Nomad creates evaluations for
+// them, but replaces none.
+func dropReschedules(job *backends.Job) {
+	d := job.LatestDeployment
+	if d == nil || d.Status != "failed" {
+		return
+	}
+	for i := range job.Allocations {
+		if a := &job.Allocations[i]; a.Version == d.Version {
+			a.ReschedulePending, a.RescheduleAt = false, time.Time{}
+		}
+	}
+}
+
 // buildJobs joins the lists.
 func buildJobs(
 	tier string, stubs []*api.JobListStub, allocations []*api.AllocationListStub,
@@ -180,6 +194,7 @@ func buildJobs(
 	all := make([]backends.Job, 0, len(jobs))
 	for _, job := range jobs {
 		slices.SortFunc(job.Allocations, compareAllocations)
+		dropReschedules(job)
 		all = append(all, *job)
 	}
 	slices.SortFunc(all, func(a, b backends.Job) int {

@@ -7,7 +7,7 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// Certificate identifies the certificate of a login. Of a refused login, it is what the client has sent.
+// Certificate identifies the certificate of a login. For a refused login, it is the certificate that the client sent.
 type Certificate struct {
 	Serial     uint64     `json:"serial,string"` // a string, because JSON parsers round large numbers
 	KeyID      string     `json:"key_id"`

@@ -73,8 +73,8 @@ func cutQuoted(s, name string) (value, rest string, err error) {
 	return "", "", errQuote
 }
 
-// flagOptions are the options without a value. X11, agent forwarding and an rc file do not exist in the gateway, so
-// options about them need nothing to enforce.
+// flagOptions are the options without a value. The gateway has no X11 forwarding, agent forwarding or rc files, so the
+// options about them are accepted and have no effect.
 var flagOptions = map[string]func(*Options){
 	"cert-authority":      func(o *Options) { o.CertAuthority = true },
 	"restrict":            func(o *Options) { o.NoTerminal, o.NoForwarding = true, true },

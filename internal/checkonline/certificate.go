@@ -6,6 +6,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"time"
 )
@@ -55,6 +56,13 @@ func certificateFile(tier, title, file string, now time.Time) []Fact {
 		return []Fact{{tier, "tls", Error, title + ": no PEM certificate found in " + file, "check the file"}}
 	}
 	return []Fact{certificate(tier, title, chain, now)}
+}
+
+// isTLSError reports whether one side did not accept the certificate of the other, or its TLS settings.
+func isTLSError(err error) bool {
+	var failed *tls.CertificateVerificationError
+	var op *net.OpError
+	return errors.As(err, &failed) || errors.As(err, &op) && op.Op == "remote error" // a TLS alert
 }
 
 // expiredCertificate returns the server's certificates if err reports that one has expired, and otherwise nil.

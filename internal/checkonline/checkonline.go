@@ -4,7 +4,6 @@ package checkonline
 
 import (
 	"context"
-	"crypto/tls"
 	"fmt"
 	"slices"
 	"strings"
@@ -54,7 +53,10 @@ func Run(ctx context.Context, c *config.Config) ([]Fact, error) {
 		if err != nil {
 			return nil, fmt.Errorf("tier %s: %w", tier.Name, err)
 		}
-		checks[i] = newCheck(tier, settings, c.Docker.Exec, daemons)
+		checks[i] = &check{
+			tier: tier, http: newHTTPClient(settings), namespaces: limitedNamespaces(c.Groups, tier), exec: c.Docker.Exec,
+			daemons: daemons,
+		}
 	}
 	var wg sync.WaitGroup
 	for _, check := range checks {
@@ -97,8 +99,4 @@ func Table(facts []Fact, width int) string {
 	var b strings.Builder
 	render.Columns(&b, rows, render.Style{Width: width})
 	return b.String()
-}
-
-func newCheck(tier config.Tier, settings *tls.Config, exec string, daemons *docker.Docker) *check {
-	return &check{tier: tier, http: newHTTPClient(settings), exec: exec, daemons: daemons}
 }

@@ -1,6 +1,7 @@
 package checkonline
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -17,6 +18,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -38,14 +40,27 @@ const nodeOne = `[{
 	"ID": "1", "Name": "node-1", "Status": "ready", "Version": "2.0.5", "Drivers": {"docker": {"Detected": true}}
 }]`
 
-// newFakeNomad returns a Nomad whose token "secret" has these capabilities.
+// newFakeNomad returns a Nomad whose token "secret" has these capabilities in all namespaces.
 func newFakeNomad(capabilities ...string) *fakeNomad {
-	list, _ := json.Marshal(capabilities)
+	return newFakeNomadWith(map[string][]string{"*": capabilities})
+}
+
+// newFakeNomadWith returns a Nomad whose token "secret" has these capabilities, by the namespace of the rule.
+func newFakeNomadWith(rules map[string][]string) *fakeNomad {
+	type rule struct {
+		Name         string
+		Capabilities []string
+	}
+	var list []rule
+	for namespace, capabilities := range rules {
+		list = append(list, rule{namespace, capabilities})
+	}
+	text, _ := json.Marshal(list)
 	return &fakeNomad{token: "secret", responses: map[string]string{
 		"/v1/status/leader":      `"127.0.0.1:4647"`,
 		"/v1/acl/token/self":     `{"AccessorID": "1", "Type": "client"}`,
 		"/v1/acl/policies":       `[{"Name": "gateway"}]`,
-		"/v1/acl/policy/gateway": `{"RulesJSON": {"Namespaces": [{"Name": "*", "Capabilities": ` + string(list) + `}]}}`,
+		"/v1/acl/policy/gateway": `{"RulesJSON": {"Namespaces": ` + string(text) + `}}`,
 		"/v1/agent/self":         `{"member": {"Tags": {"build": "2.0.5"}}}`,
 		"/v1/nodes":              nodeOne,
 	}}
@@ -120,8 +135,8 @@ func TestRun_AllWorks(t *testing.T) {
 	defer server.Close()
 	facts := run(t, newConfig(t, server.URL, "secret"))
 	for check, text := range map[string]string{
-		"reachable": "responds", "clock": "at most 5s", "token": "accepted; namespaces of its rules: *",
-		"commands": "all commands", "version": "Nomad 2.0.5", "docker": "node node-1: API 1.41",
+		"reachable": "responds", "clock": "at most 5s", "token": "accepted; the gateway uses it in all namespaces",
+		"commands": "permits all commands", "version": "Nomad 2.0.5", "docker": "node node-1: API 1.41",
 	} {
 		expect(t, facts, check, OK, text)
 	}
@@ -180,8 +195,8 @@ func TestRun_Problems(t *testing.T) {
 		{"clock ahead", "secret", func(f *fakeNomad) { f.skew = time.Hour }, "clock", Warning, "Nomad's clock is 1h0m"},
 		{"clock behind", "secret", func(f *fakeNomad) { f.skew = -time.Hour }, "clock", Warning, "behind"},
 		{
-			"no register-job", "secret", func(f *fakeNomad) { *f = *newFakeNomad(without("register-job")...) }, "commands",
-			Warning, `cannot start, restart --full and ops --restore; add the capability "register-job" if users need it`,
+			"no revert-job", "secret", func(f *fakeNomad) { *f = *newFakeNomad(without("revert-job")...) }, "commands", Warning,
+			`does not permit revert; add the capability "revert-job" (before Nomad 1.11.2: "submit-job") if users need it`,
 		},
 		{
 			"no read-job", "secret", func(f *fakeNomad) { *f = *newFakeNomad(without("read-job")...) }, "commands", Error,
@@ -189,7 +204,7 @@ func TestRun_Problems(t *testing.T) {
 		},
 		{
 			"denied", "secret", func(f *fakeNomad) { *f = *newFakeNomad(append(allCapabilities(), "deny")...) }, "commands",
-			Error, `add the capability "list-jobs"`,
+			Error, `: add the capability "list-jobs"`,
 		},
 		{
 			"policies unreadable", "secret", func(f *fakeNomad) { delete(f.responses, "/v1/acl/policies") }, "token", Warning,
@@ -218,6 +233,132 @@ func TestRun_Problems(t *testing.T) {
 	}
 }
 
+// TestRun_OptionalCapabilities checks that the capabilities that the default policy lacks are not recommended.
+func TestRun_OptionalCapabilities(t *testing.T) {
+	var usual []string
+	for _, need := range Needs {
+		if need.Advice == "" {
+			usual = append(usual, need.Capability())
+		}
+	}
+	server := httptest.NewServer(newFakeNomad(usual...))
+	defer server.Close()
+	facts := run(t, newConfig(t, server.URL, "secret"))
+	expect(t, facts, "commands", OK, "permits all other commands")
+	expect(t, facts, "commands", OK, `raw_exec tasks; most gateways should not have the capability "alloc-node-exec"`)
+	expect(t, facts, "commands", OK, "does not permit stop --purge; ")
+	expect(t, facts, "commands", OK, "does not permit start, restart --full and ops --restore; ")
+	for _, f := range facts {
+		if f.State != OK {
+			t.Errorf("got %v, want no warning", f)
+		}
+	}
+}
+
+func TestRun_Namespaces(t *testing.T) {
+	all := allCapabilities()
+	read := []string{"list-jobs", "read-job", "read-logs"}
+	group := func(prefix string, namespaces ...string) config.Group {
+		return config.Group{Prefixes: []string{prefix}, Namespaces: namespaces}
+	}
+	for name, test := range map[string]struct {
+		rules  map[string][]string
+		groups []config.Group
+		token  string            // the end of the fact about the token
+		want   map[string]string // states of some facts, by their start
+	}{
+		"all": {
+			map[string][]string{"*": all},
+			[]config.Group{group("p-"), group("p-", "team1")},
+			"in all namespaces",
+			map[string]string{"permits all commands": OK},
+		},
+		"one": {
+			map[string][]string{"team1": all},
+			[]config.Group{group("p-")},
+			"in namespace team1",
+			map[string]string{"permits all commands": OK},
+		},
+		"less in one": {
+			map[string][]string{"*": all, "team1": read},
+			[]config.Group{group("p-")},
+			"in namespace team1 and in all others",
+			map[string]string{"does not permit revert in namespace team1": Warning},
+		},
+		"more in one": {
+			map[string][]string{"*": read, "team1": all},
+			[]config.Group{group("p-")},
+			"in namespace team1 and in all others",
+			map[string]string{"does not permit revert in all other namespaces": Warning},
+		},
+		"unused": {
+			map[string][]string{"*": all, "team1": read},
+			[]config.Group{group("p-", "default")},
+			"in namespace default",
+			map[string]string{"permits all commands": OK},
+		},
+		"group of another tier": {
+			map[string][]string{"*": all, "team1": read},
+			[]config.Group{group("p-a-", "default"), group("q-", "team1")},
+			"in namespace default",
+			map[string]string{"permits all commands": OK},
+		},
+		"pattern": {
+			map[string][]string{"team-*": all, "team-a*": read},
+			[]config.Group{group("", "team-a1", "team-b1")},
+			"in namespaces team-a1, team-b1",
+			map[string]string{"does not permit revert in namespace team-a1": Warning},
+		},
+		"denied": {
+			map[string][]string{"*": all, "secret": {"deny"}},
+			[]config.Group{group("p-")},
+			"in all namespaces",
+			map[string]string{"permits all commands": OK},
+		},
+		"denied, and in a group": {
+			map[string][]string{"*": all, "secret": {"deny"}},
+			[]config.Group{group("p-", "default", "secret")},
+			"in namespaces default, secret",
+			map[string]string{"does not permit lists of jobs in namespace secret": Error},
+		},
+		"no rule": {
+			map[string][]string{"team1": all},
+			[]config.Group{group("p-", "team2", "team3")},
+			"in namespaces team2, team3",
+			map[string]string{"does not permit lists of jobs": Error},
+		},
+		"no rules": {
+			nil, []config.Group{group("p-")}, "in all namespaces", map[string]string{"does not permit revert": Warning},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := httptest.NewServer(newFakeNomadWith(test.rules))
+			defer server.Close()
+			c := newConfig(t, server.URL, "secret")
+			c.Tiers[0].Prefixes, c.Groups = []string{"p-"}, map[string]config.Group{}
+			for i, g := range test.groups {
+				c.Groups[strconv.Itoa(i)] = g
+			}
+			facts := run(t, c)
+			states := map[string]string{}
+			for _, f := range facts {
+				states[f.Detail] = f.State
+			}
+			if states["accepted; the gateway uses it "+test.token] != OK {
+				t.Errorf("got\n%s\nwant a token that is used %s", Table(facts, 0), test.token)
+			}
+			for detail, state := range test.want {
+				if states[detail] != state {
+					t.Errorf("got\n%s\nwant %s %q", Table(facts, 0), state, detail)
+				}
+			}
+			if ok := states["permits all commands"] == OK; ok != (test.want["permits all commands"] == OK) {
+				t.Errorf("got\n%s\nwant %v", Table(facts, 0), test.want)
+			}
+		})
+	}
+}
+
 func TestRun_TierDown(t *testing.T) {
 	server := httptest.NewServer(nil)
 	server.Close()
@@ -235,6 +376,14 @@ func TestRun_DockerUnreachable(t *testing.T) {
 	expect(t, run(t, c), "docker", OK, "not used")
 }
 
+// TestRun_DockerTimeUsedUp checks that a daemon that was not contacted is not reported as down.
+func TestRun_DockerTimeUsedUp(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	c := check{tier: config.Tier{Name: "prod"}}
+	expect(t, []Fact{c.daemon(ctx, node{Name: "node-1"})}, "docker", Warning, "node node-1: not checked within 10s")
+}
+
 // TestRun_ServerCertificate uses the certificate of httptest, and reads it as of other times.
 func TestRun_ServerCertificate(t *testing.T) {
 	server := httptest.NewTLSServer(newFakeNomad(allCapabilities()...))
@@ -250,6 +399,21 @@ func TestRun_ServerCertificate(t *testing.T) {
 	expect(t, certificateFile("prod", "it", ca, end.Add(-30*24*time.Hour)), "tls", OK, "valid until")
 	expect(t, certificateFile("prod", "it", ca, end), "tls", Error, "it expired on 2084-01-29; renew it")
 	expect(t, certificateFile("prod", "it", writeFile(t, "x.pem", "x"), end), "tls", Error, "no PEM certificate")
+}
+
+// TestRun_CertificateRefused checks that the hint names the settings of TLS.
+func TestRun_CertificateRefused(t *testing.T) {
+	server := httptest.NewUnstartedServer(newFakeNomad(allCapabilities()...))
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.TLS = &tls.Config{ClientAuth: tls.RequireAnyClientCert}
+	server.StartTLS()
+	defer server.Close()
+	const hint = "check ca, cert and servername in [nomad.prod.tls]"
+	c := newConfig(t, server.URL, "secret")
+	expect(t, run(t, c), "reachable", Error, "certificate signed by unknown authority; "+hint)
+	c.Tiers[0].TLS.CA = writeFile(t, "ca.pem",
+		string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})))
+	expect(t, run(t, c), "reachable", Error, "tls: certificate required; "+hint)
 }
 
 func TestRun_ServerCertificateExpired(t *testing.T) {
@@ -276,7 +440,7 @@ func TestRun_ServerCertificateExpired(t *testing.T) {
 	}
 	facts := run(t, c)
 	expect(t, facts, "tls", Error, "Nomad's certificate expired on 2020-02-03; renew it")
-	expect(t, facts, "reachable", Error, "certificate has expired")
+	expect(t, facts, "reachable", Error, "renew Nomad's certificate")
 }
 
 func TestTable_EscapesUntrustedText(t *testing.T) {

@@ -81,19 +81,20 @@ func (c *check) docker(ctx context.Context, nodes []node, err error) {
 	c.facts = append(c.facts, facts...)
 }
 
+// daemon checks the Docker daemon of a node. The errors of docker name the node.
 func (c *check) daemon(ctx context.Context, n node) Fact {
+	if ctx.Err() != nil { // the daemons before it used all the time
+		return Fact{
+			c.tier.Name, "docker", Warning, fmt.Sprintf("node %s: not checked within %s", n.Name, tierTimeout),
+			"repeat the check when the other daemons respond",
+		}
+	}
 	version, err := c.daemons.APIVersion(ctx, docker.Node{Name: n.Name, Address: n.Address})
 	switch {
 	case err == nil:
 		return Fact{c.tier.Name, "docker", OK, fmt.Sprintf("node %s: API %s", n.Name, version), ""}
 	case n.Drivers == nil: // the node may not run Docker
-		return Fact{
-			c.tier.Name, "docker", Warning, fmt.Sprintf("node %s: %v", n.Name, err),
-			"check docker.host if the node runs Docker",
-		}
+		return Fact{c.tier.Name, "docker", Warning, err.Error(), "check docker.host if the node runs Docker"}
 	}
-	return Fact{
-		c.tier.Name, "docker", Error, fmt.Sprintf("node %s: %v", n.Name, err),
-		"check docker.host, and that the daemon listens there",
-	}
+	return Fact{c.tier.Name, "docker", Error, err.Error(), "check docker.host, and that the daemon listens there"}
 }

@@ -22,10 +22,11 @@ const (
 
 // check is the check of one tier.
 type check struct {
-	tier    config.Tier
-	http    *http.Client
-	exec    string // docker.exec
-	daemons *docker.Docker
+	tier       config.Tier
+	http       *http.Client
+	namespaces []string // of the prefix groups; nil: all
+	exec       string   // docker.exec
+	daemons    *docker.Docker
 
 	token string
 	facts []Fact
@@ -36,7 +37,8 @@ func (c *check) add(check, state, detail, hint string) {
 }
 
 func (c *check) run(ctx context.Context) {
-	c.facts = append(c.facts, certificateFile(c.tier.Name, "its client certificate", c.tier.TLS.Cert, time.Now())...)
+	c.facts = append(c.facts,
+		certificateFile(c.tier.Name, "the gateway's client certificate", c.tier.TLS.Cert, time.Now())...)
 	if !c.reach(ctx) { // without the token
 		return
 	}
@@ -60,15 +62,18 @@ func (c *check) reach(ctx context.Context) bool {
 	response, err := c.get(ctx, "/v1/status/leader", &leader)
 	received := time.Now()
 	if response == nil {
+		hint := "check that Nomad is running and that url is right"
 		if expired := expiredCertificate(err); expired != nil {
 			c.facts = append(c.facts, certificate(c.tier.Name, "Nomad's certificate", expired, received))
+			hint = "renew Nomad's certificate"
+		} else if isTLSError(err) {
+			hint = fmt.Sprintf("check ca, cert and servername in [nomad.%s.tls]", c.tier.Name)
 		}
-		c.add("reachable", Error, fmt.Sprintf("%s: %v", c.tier.URL, withoutURL(err)),
-			"check that Nomad is running and that url is right")
+		c.add("reachable", Error, fmt.Sprintf("%s: %v", c.tier.URL, withoutURL(err)), hint)
 		return false
 	}
 	if err != nil || leader == "" {
-		detail := c.tier.URL + ": no leader"
+		detail := fmt.Sprintf("%s: no leader", c.tier.URL)
 		if err != nil {
 			detail = fmt.Sprintf("%s: %v", c.tier.URL, err)
 		}
@@ -119,7 +124,7 @@ func (c *check) version(ctx context.Context, nodes []node) {
 	}
 	switch {
 	case version == "":
-		c.add("version", OK, `unknown: reading it needs agent { policy = "read" }, which no command needs`, "")
+		c.add("version", OK, "unknown: the token can read neither the agent nor the nodes, which no command needs", "")
 	case olderThan(version, oldestNomad):
 		c.add("version", Error, "Nomad "+version+" is too old: listings need "+oldestNomad+" or later", "update Nomad")
 	default:

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -20,8 +19,8 @@ func (c *check) checkToken(ctx context.Context) bool {
 	case errors.As(err, &refused) && strings.Contains(refused.body, "ACL support disabled"): // older versions
 		self.AccessorID = "acls-disabled"
 	case errors.As(err, &refused) && c.token != "" && isBadToken(refused):
-		c.add("token", Error, "Nomad does not accept the token: "+refused.body,
-			"create one with nomad acl token create and write it to the file that the key token names")
+		c.add("token", Error, fmt.Sprintf("Nomad does not accept the token: %s", refused.body),
+			"create a token (nomad acl token create) and write it to the file that the key token names")
 		return false
 	case err != nil:
 		c.add("token", Error, withoutURL(err).Error(), "check the Nomad servers: nomad server members")
@@ -43,8 +42,9 @@ func (c *check) checkToken(ctx context.Context) bool {
 		c.add("token", Warning, fmt.Sprintf("accepted, but its policies cannot be read: %v", withoutURL(err)), "")
 		return true
 	}
-	c.add("token", OK, "accepted; namespaces of its rules: "+strings.Join(granted.namespaces, ", "), "")
-	c.commands(granted)
+	scopes := granted.scopes(c.namespaces)
+	c.add("token", OK, "accepted; the gateway uses it "+namespacesText(scopes, scopes), "")
+	c.commands(granted, scopes)
 	return true
 }
 
@@ -58,20 +58,13 @@ func isBadToken(refused *statusError) bool {
 		func(part string) bool { return strings.Contains(refused.body, part) })
 }
 
-// granted has the capabilities of a token.
-type granted struct {
-	namespaces   []string        // of its rules, which may contain *
-	capabilities map[string]bool // in at least one namespace
-}
-
 // capabilities reads the token's policies, including those of its roles.
-func (c *check) capabilities(ctx context.Context) (granted, error) {
-	g := granted{capabilities: map[string]bool{}}
+func (c *check) capabilities(ctx context.Context) (rules, error) {
 	var policies []struct{ Name string }
 	if _, err := c.get(ctx, "/v1/acl/policies", &policies); err != nil {
-		return g, err
+		return nil, err
 	}
-	rules := map[string]map[string]bool{} // capabilities by namespace
+	granted := rules{}
 	for _, p := range policies {
 		var policy struct {
 			RulesJSON struct {
@@ -82,41 +75,42 @@ func (c *check) capabilities(ctx context.Context) (granted, error) {
 			}
 		}
 		if _, err := c.get(ctx, "/v1/acl/policy/"+url.PathEscape(p.Name), &policy); err != nil {
-			return g, err
+			return nil, err
 		}
 		for _, n := range policy.RulesJSON.Namespaces {
-			if rules[n.Name] == nil {
-				rules[n.Name] = map[string]bool{}
+			if granted[n.Name] == nil {
+				granted[n.Name] = map[string]bool{}
 			}
 			for _, capability := range n.Capabilities {
-				rules[n.Name][capability] = true
+				granted[n.Name][capability] = true
 			}
 		}
 	}
-	for _, capabilities := range rules {
-		if !capabilities["deny"] {
-			maps.Copy(g.capabilities, capabilities)
+	for _, capabilities := range granted {
+		if capabilities["deny"] {
+			clear(capabilities)
 		}
 	}
-	g.namespaces = slices.Sorted(maps.Keys(rules))
-	return g, nil
+	return granted, nil
 }
 
-// commands reports which commands the token cannot do.
-func (c *check) commands(g granted) {
-	missing := 0
+// commands reports which commands the token does not permit, and in which of the scopes.
+func (c *check) commands(granted rules, scopes []string) {
+	missing, all := false, "all"
 	for _, need := range Needs {
-		if slices.ContainsFunc(need.AnyOf, func(capability string) bool { return g.capabilities[capability] }) {
+		lacking := slices.DeleteFunc(slices.Clone(scopes), func(n string) bool { return need.in(granted.in(n)) })
+		if len(lacking) == 0 {
 			continue
 		}
-		missing++
-		state, hint := Warning, fmt.Sprintf("add the capability %q if users need it", need.AnyOf[0])
-		if need.All {
-			state, hint = Error, fmt.Sprintf("add the capability %q to the policy of the token", need.AnyOf[0])
+		state, hint := need.missing()
+		detail := fmt.Sprintf("does not permit %s", need.Commands)
+		if len(lacking) < len(scopes) {
+			detail += " " + namespacesText(lacking, scopes)
 		}
-		c.add("commands", state, "cannot "+need.Commands, hint)
+		c.add("commands", state, detail, hint)
+		missing, all = missing || state != OK, "all other"
 	}
-	if missing == 0 {
-		c.add("commands", OK, "the token has the capabilities of all commands", "")
+	if !missing {
+		c.add("commands", OK, "permits "+all+" commands", "")
 	}
 }

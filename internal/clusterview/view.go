@@ -23,9 +23,9 @@ type Shared struct {
 // New returns a Shared that reads c.
 func New(c backends.Cluster) *Shared { return &Shared{cluster: c} }
 
-// WithMaxAge returns a view of the cluster that caches Jobs, Job, Schedules, Usage and Checks for maxAge, so that all
-// watchers of the same list cost one read. With 0 nothing is cached, but simultaneous calls of Jobs, Job, Definition,
-// Versions and Deployments share a read. No result is then older than its call.
+// WithMaxAge returns a view of the cluster that caches Jobs, Job, Schedules, Usage, Checks and NodeStates for maxAge.
+// Then all watchers of the same list cost one read. With 0 nothing is cached, but simultaneous calls of Jobs, Job,
+// Definition, Versions and Deployments share a read. No result is then older than its call.
 func (s *Shared) WithMaxAge(maxAge time.Duration) backends.Cluster { return view{s, maxAge} }
 
 // view is a view of a cluster. It does not embed Cluster, so that a method added to Cluster must decide here how its

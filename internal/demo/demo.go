@@ -1,6 +1,6 @@
 // Package demo runs a complete gateway to try out: three simulated tiers, two users and throw-away keys, only on
-// 127.0.0.1. Like a real gateway, it starts from a configuration file. The caller removes the directory of the
-// gateway's files. Close removes those of the simulated tasks.
+// 127.0.0.1. Like a real gateway, it starts from a configuration file. The caller removes the directory that it passes
+// to Start. Close removes the files of the simulated tasks.
 package demo
 
 import (

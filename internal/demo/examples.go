@@ -13,7 +13,7 @@ import (
 // other names. The tasks have no processes until runTasks is called.
 func exampleCluster(name string, now time.Time) *nomadsim.Cluster {
 	e := examples{nomadsim.New(), now}
-	e.c.HoldTasks()
+	e.c.DelayTasks()
 	switch name {
 	case "production":
 		e.addNodes("p-node-", 9)

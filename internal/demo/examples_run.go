@@ -53,7 +53,7 @@ done`
 // runTasks starts processes on this machine for the tasks of an example cluster. It also writes logs for the tasks that
 // have exited.
 func runTasks(c *nomadsim.Cluster) {
-	for _, exited := range c.RunTasks() {
+	for _, exited := range c.StartDelayedTasks() {
 		out, err := exitedTaskLog(exited.Task, exited.Events)
 		c.Log(exited.Allocation, exited.Task, "stdout", []byte(out))
 		c.Log(exited.Allocation, exited.Task, "stderr", []byte(err))

@@ -224,7 +224,7 @@ func waitUntil(t *testing.T, what string, check func() bool) {
 	}
 }
 
-func TestExamples_RunTasks(t *testing.T) {
+func TestExamples_StartDelayedTasks(t *testing.T) {
 	c := exampleCluster("production", time.Now())
 	list, _, err := dial(t, c).Allocations().List(nil)
 	if err != nil {

@@ -25,7 +25,7 @@ There, the host gw is the gateway. All examples of the README work unchanged:
 Other hosts keep the settings of your ~/.ssh/config. Not simulated: Docker (di,
 attach, exec -u) and the nomad binary (raw).
 
-Ctrl-C ends the demo and removes its keys.
+Ctrl-C stops the demo and removes its keys.
 `, d.Address, d.dir.Path("ssh_config"))
 }
 

@@ -62,7 +62,7 @@ func TestChange_SupersededByNewVersion(t *testing.T) {
 				registerAndSettle(t, cluster, tc.kind, tc.id, "b")
 			}
 			// The cluster delays its response, so the command reads the job only after it was changed.
-			cluster.Sim.Inject(nomadsim.Fault{Method: "GET", Path: "/v1/job/" + tc.id, Delay: 3 * time.Second})
+			cluster.Sim.Inject(nomadsim.Failure{Method: "GET", Path: "/v1/job/" + tc.id, Delay: 3 * time.Second})
 			before := len(cluster.Sim.Writes())
 			cmd := g.SSH("wim", tc.line)
 			var stderr bytes.Buffer

@@ -62,7 +62,7 @@ func TestExec_TaskPurgedBeforeStart(t *testing.T) {
 	cluster.Sim.AddJob(boxJob(task, newAllocation()))
 	g := gatewaytest.Start(t, cluster.URL, "")
 	// The exec request is delayed until the job is purged.
-	cluster.Sim.Inject(nomadsim.Fault{Path: "/v1/client/allocation/{id}/exec", Delay: 3 * time.Second, Times: 1})
+	cluster.Sim.Inject(nomadsim.Failure{Path: "/v1/client/allocation/{id}/exec", Delay: 3 * time.Second, Times: 1})
 	go func() {
 		for cluster.Sim.Traffic("/v1/client/allocation/{id}/exec").Requests == 0 {
 			time.Sleep(10 * time.Millisecond)

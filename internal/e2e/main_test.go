@@ -133,7 +133,7 @@ var scriptCommands = map[string]func(*testscript.TestScript, bool, []string){
 	"eqlines":      eqlines,
 	"expand":       expand,
 	"fakecluster":  startFakeCluster,
-	"fault":        injectFault,
+	"failure":      injectFailure,
 	"gateway":      startGateway,
 	"gc":           garbageCollect,
 	"keepsrunning": keepsRunning,

@@ -95,7 +95,7 @@ func TestPrompt_IgnoresTypeAhead(t *testing.T) {
 	g := gatewaytest.Start(t, cluster.URL, "")
 	registerAndSettle(t, cluster, "three", "p-team5-ahead", "a")
 	cluster.Sim.ForgetWrites()
-	injected := cluster.Sim.Inject(nomadsim.Fault{Method: "GET", Path: "/v1/job/p-team5-ahead", Delay: 2 * time.Second})
+	injected := cluster.Sim.Inject(nomadsim.Failure{Method: "GET", Path: "/v1/job/p-team5-ahead", Delay: 2 * time.Second})
 	c := runUntil(t, g, "stop p-team5-ahead", "")
 	testenv.Eventually(t, "the command reads the job", func() bool { return injected() > 0 })
 	c.send("yum update\n")
@@ -157,7 +157,7 @@ func TestStop_InterruptedWithPendingWrite(t *testing.T) {
 	cluster := nomadtest.Simulated(t)
 	g := gatewaytest.Start(t, cluster.URL, "")
 	registerAndSettle(t, cluster, "three", "p-team5-onway", "a")
-	injected := cluster.Sim.Inject(nomadsim.Fault{
+	injected := cluster.Sim.Inject(nomadsim.Failure{
 		Method: "DELETE", Path: "/v1/job/p-team5-onway", Delay: 2 * time.Second,
 		Times: 1,
 	})

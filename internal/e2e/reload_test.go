@@ -45,7 +45,7 @@ func testReloads(t *testing.T, reloads int) {
 		replace("users.ann", "users.eve"),
 		replace(g.Dir.Path("token")+`"`, token+`"`),
 		replace("prefix.team1.prefix = [", `prefix.team1.prefix = ["p-team2-", `),
-		text + "\nlimits.user.logs = 30\nlimits.unauthenticated = 50\ndocker.exec = \"nomad\"\n",
+		text + "\nlimits.user.logs = 30\nlimits.maxstartups = \"5:30:50\"\ndocker.exec = \"nomad\"\n",
 		text + "\nnomad.quality = { url = \"http://127.0.0.1:1\", prefix = [\"q-\"] }\n",
 		text[:len(text)/2], // refused
 	}

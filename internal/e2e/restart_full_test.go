@@ -22,7 +22,7 @@ func TestRestartFull_JobStoppedAgain(t *testing.T) {
 	cluster := nomadtest.Simulated(t)
 	g := gatewaytest.Start(t, cluster.URL, "")
 	client := registerAndSettle(t, cluster, "three", "p-team5-again", "a")
-	cluster.Sim.Inject(nomadsim.Fault{Method: "GET", Path: "/v1/job/p-team5-again", Delay: 3 * time.Second})
+	cluster.Sim.Inject(nomadsim.Failure{Method: "GET", Path: "/v1/job/p-team5-again", Delay: 3 * time.Second})
 	before := len(cluster.Sim.Writes())
 	cmd := g.SSH("wim", "restart --full -y p-team5-again")
 	var stderr bytes.Buffer
@@ -79,11 +79,11 @@ func TestRestartFull_BlocksOtherCommands(t *testing.T) {
 	g := gatewaytest.Start(t, cluster.URL, "")
 	client := registerAndSettle(t, cluster, "three", "p-team5-twice", "a")
 	// The first request checks whether the job can be registered. It is meant to fail.
-	cluster.Sim.Inject(nomadsim.Fault{
+	cluster.Sim.Inject(nomadsim.Failure{
 		Method: "PUT", Path: "/v1/jobs", Status: 500, Times: 1,
 		Body: "Enforcing job modify index 1: job exists with conflicting job modify index: 2",
 	})
-	cluster.Sim.Inject(nomadsim.Fault{Method: "PUT", Path: "/v1/jobs", Status: 500, Body: "No cluster leader"})
+	cluster.Sim.Inject(nomadsim.Failure{Method: "PUT", Path: "/v1/jobs", Status: 500, Body: "No cluster leader"})
 	first := g.SSH("wim", "restart --full -y p-team5-twice")
 	if err := first.Start(); err != nil {
 		t.Fatal(err)
@@ -98,7 +98,7 @@ func TestRestartFull_BlocksOtherCommands(t *testing.T) {
 			t.Errorf("%s: got %d, %q, want that the job is locked", line, code, stderr)
 		}
 	}
-	cluster.Sim.ClearFaults()
+	cluster.Sim.ClearFailures()
 	if err := first.Wait(); err != nil {
 		t.Error(err)
 	}

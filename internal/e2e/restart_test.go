@@ -112,7 +112,7 @@ func TestRestart_ClientDisconnects(t *testing.T) {
 	cluster := nomadtest.Simulated(t)
 	g := gatewaytest.Start(t, cluster.URL, "")
 	registerAndSettle(t, cluster, "three", "p-team5-left", "a")
-	injected := cluster.Sim.Inject(nomadsim.Fault{
+	injected := cluster.Sim.Inject(nomadsim.Failure{
 		Method: "PUT", Path: "/v1/client/allocation/{id}/restart",
 		Delay: 2 * time.Second,
 	})
@@ -148,7 +148,7 @@ func TestRestart_GatewayStops(t *testing.T) {
 	cluster := nomadtest.Simulated(t)
 	g := gatewaytest.Start(t, cluster.URL, "")
 	registerAndSettle(t, cluster, "three", "p-team5-stop", "a")
-	injected := cluster.Sim.Inject(nomadsim.Fault{
+	injected := cluster.Sim.Inject(nomadsim.Failure{
 		Method: "PUT", Path: "/v1/client/allocation/{id}/restart", Hang: true,
 	})
 	cmd := g.SSH("wim", "restart p-team5-stop")
@@ -186,7 +186,7 @@ func TestRestart_CtrlC(t *testing.T) {
 	// The current batch never becomes healthy. The first Ctrl-C waits for it, the second does not.
 	cluster.Sim.FailNext("default", "p-team5-ctrlc", 0)
 	for _, id := range cluster.Sim.Allocations("default", "p-team5-ctrlc") {
-		cluster.Sim.Inject(nomadsim.Fault{Method: "PUT", Path: "/v1/client/allocation/" + id + "/restart", Hang: true})
+		cluster.Sim.Inject(nomadsim.Failure{Method: "PUT", Path: "/v1/client/allocation/" + id + "/restart", Hang: true})
 	}
 	c = runUntil(t, g, "restart p-team5-ctrlc", "restarting web[0]")
 	c.send("\x03")

@@ -53,8 +53,8 @@ func wrote(ts *testscript.TestScript, neg bool, args []string) {
 	poll(ts, "the cluster has received "+args[0], check)
 }
 
-// injectFault implements the script command fault.
-func injectFault(ts *testscript.TestScript, _ bool, args []string) {
+// injectFailure implements the script command failure.
+func injectFailure(ts *testscript.TestScript, _ bool, args []string) {
 	c := simOf(ts)
 	number := func(text string) int {
 		n, err := strconv.Atoi(text)
@@ -62,7 +62,7 @@ func injectFault(ts *testscript.TestScript, _ bool, args []string) {
 		return n
 	}
 	if args[0] == "heal" {
-		c.ClearFaults()
+		c.ClearFailures()
 		return
 	}
 	if args[0] == "leader" {
@@ -81,7 +81,7 @@ func injectFault(ts *testscript.TestScript, _ bool, args []string) {
 		}
 		return
 	}
-	f := nomadsim.Fault{Method: args[1], Path: args[2], Times: number(args[3])}
+	f := nomadsim.Failure{Method: args[1], Path: args[2], Times: number(args[3])}
 	switch args[0] {
 	case "cut":
 		f.Cut = true
@@ -92,7 +92,7 @@ func injectFault(ts *testscript.TestScript, _ bool, args []string) {
 	case "respond":
 		f.Status, f.Body = number(args[4]), args[5]
 	default:
-		ts.Fatalf("unknown fault %s", args[0])
+		ts.Fatalf("unknown failure %s", args[0])
 	}
 	c.Inject(f)
 }

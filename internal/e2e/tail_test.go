@@ -318,7 +318,7 @@ func TestTail_SlowViewerSkipsLines(t *testing.T) {
 	}
 }
 
-func TestTail_KilledClientEndsTail(t *testing.T) {
+func TestTail_KilledClientStopsTail(t *testing.T) {
 	t.Parallel()
 	testenv.NeedSSH(t)
 	cluster := nomadtest.Simulated(t)

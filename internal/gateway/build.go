@@ -111,16 +111,16 @@ func (p *parts) readHostKeys() error {
 	return nil
 }
 
-// closeUnused closes the idle connections of the parts that now does not share.
-func (p *parts) closeUnused(now *parts) {
+// closeUnused closes the idle connections of the clients in p that next does not use.
+func (p *parts) closeUnused(next *parts) {
 	unused := map[string]*nomad.Client{}
 	for tier, client := range p.clients {
-		if now.clients[tier] != client {
+		if next.clients[tier] != client {
 			unused[tier] = client
 		}
 	}
-	nomad.CloseIdle(unused, now.clients)
-	if p.docker != now.docker {
+	nomad.CloseIdle(unused, next.clients)
+	if p.docker != next.docker {
 		p.docker.CloseIdle()
 	}
 }

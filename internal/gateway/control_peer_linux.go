@@ -8,7 +8,7 @@ import (
 )
 
 // checkPeer returns an error unless the client of a unix socket is root or the gateway's user. The mode of the socket
-// ensures that too, from a moment after its creation on.
+// also ensures that, but it is set only after the socket was created.
 func checkPeer(conn net.Conn) error {
 	raw, err := conn.(*net.UnixConn).SyscallConn()
 	if err != nil {

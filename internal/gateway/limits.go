@@ -9,7 +9,7 @@ import (
 func sshLimits(c *config.Config) sshd.Limits {
 	limits := sshd.Limits{
 		Sessions: c.Limits.Sessions, Connections: c.Limits.Connections,
-		Unauthenticated: c.Limits.Unauthenticated, IdleTimeout: c.Limits.Idle, Lifetime: c.Limits.Lifetime,
+		MaxStartups: sshd.MaxStartups(c.Limits.MaxStartups), IdleTimeout: c.Limits.Idle, Lifetime: c.Limits.Lifetime,
 		User: sshUserLimits(c.Limits.User), Penalties: sshd.PenaltyLimits(c.Limits.Penalties),
 		Groups: map[string]sshd.UserLimits{},
 	}

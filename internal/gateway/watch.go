@@ -7,11 +7,11 @@ import (
 	"time"
 )
 
-// watchInterval is the time between two looks at the files. A look is one stat for each file. It also works where
+// watchInterval is the time between two checks of the files. A check is one stat for each file. It also works where
 // notifications of the kernel do not: on network file systems, and if a directory or a link to it is replaced.
 const watchInterval = time.Second
 
-// fileStamps tell whether files have changed, by path. A file that cannot be read has a nil stamp.
+// fileStamps show whether files have changed, by path. A file that cannot be read has a nil stamp.
 type fileStamps map[string]os.FileInfo
 
 func stampFiles(paths []string) fileStamps {
@@ -35,9 +35,9 @@ func (s fileStamps) equal(other fileStamps) bool {
 	})
 }
 
-// loadConsistent calls load, which reads files and returns their paths, until no file has changed in the meantime.
-// Otherwise what was read may belong to two versions. It returns the paths and the stamps of the files. If they change
-// all the time, the stamps are nil. files are those to expect.
+// loadConsistent calls load, which reads files and returns their paths, until no file changes during a call. Otherwise
+// the result might mix two versions. files are the paths that load is expected to read. loadConsistent returns the
+// paths and the stamps of the files. If the files change during every call, the stamps are nil.
 func loadConsistent(files []string, load func() []string) ([]string, fileStamps) {
 	const maxAttempts = 5
 	for range maxAttempts {
@@ -50,8 +50,8 @@ func loadConsistent(files []string, load func() []string) ([]string, fileStamps)
 	return files, nil
 }
 
-// watch calls reload when a file has changed and no file has changed for a whole interval since, until ctx ends.
-// watched returns the files, and their stamps at the last load. Without stamps, the files count as changed.
+// watch calls reload after a file has changed, as soon as no file has changed for a whole interval. It returns when ctx
+// ends. watched returns the files, and their stamps at the last load. Without stamps, the files count as changed.
 func watch(ctx context.Context, watched func() ([]string, fileStamps), reload func()) {
 	ticker := time.NewTicker(watchInterval)
 	defer ticker.Stop()

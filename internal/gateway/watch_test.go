@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// TestLoadUnchanged replaces a file by renaming while it is read.
-func TestLoadUnchanged(t *testing.T) {
+// TestLoad_FileChangesWhileRead replaces a file by renaming while it is read.
+func TestLoad_FileChangesWhileRead(t *testing.T) {
 	a, b := filepath.Join(t.TempDir(), "a"), filepath.Join(t.TempDir(), "b")
 	replace := func(path string) {
 		t.Helper()

@@ -15,7 +15,8 @@ import (
 type Condition struct {
 	Name  string
 	Check func() error
-	// Optional reports whether commands run without it, so that it does not make the gateway unready. nil: they do not.
+	// Optional reports whether commands also run without it. If so, it does not make the gateway unready. nil: commands
+	// need it.
 	Optional func() bool
 }
 

@@ -626,8 +626,8 @@ func TestFanout_SourcePanics(t *testing.T) {
 	})
 }
 
-// TestFanout_ViewerEnds checks how Follow returns when a viewer's callback fails and when its context ends.
-func TestFanout_ViewerEnds(t *testing.T) {
+// TestFanout_ViewerFailsOrLeaves checks how Follow returns when a viewer's callback fails and when its context ends.
+func TestFanout_ViewerFailsOrLeaves(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var f Fanout
 		s := newSource()

@@ -101,7 +101,7 @@ func (f field) mask(value string) string {
 	case pairs:
 		return f.maskPair(value)
 	}
-	// A boolean is not a secret, such as that of a template's ErrMissingKey, whose name contains Key.
+	// A boolean is not a secret, even if its name contains Key, such as the ErrMissingKey of a template.
 	mayBeSecret := value != "" && value != "true" && value != "false"
 	if mayBeSecret && (f.isSecret || isSecretFlag(f.previous)) && !isReference(f.name, value) {
 		return Hidden
@@ -147,8 +147,8 @@ func Change(path, value string) string {
 	return f.mask(value)
 }
 
-// hasSecretKey reports whether a path contains the name of a secret in the configuration of the driver, the only part
-// of a definition in which objects are nested and have any names.
+// hasSecretKey reports whether a path contains the name of a secret in the configuration of the driver. Only that part
+// of a definition has nested objects with arbitrary names.
 func hasSecretKey(path string) bool {
 	_, keys, _ := strings.Cut(path, "Config")
 	return slices.ContainsFunc(strings.FieldsFunc(keys, func(c rune) bool { return strings.ContainsRune("[].> ", c) }),

@@ -14,8 +14,8 @@ var (
 	commentPattern     = regexp.MustCompile(`^\s*(?:#+|//+|;+)(?:\s.*)?$`)
 )
 
-// isHarmlessLine reports whether a line of a template that assigns no value contains no secret: it is blank, the start
-// or the end of a block, or an ordinary comment. Template actions were removed from it.
+// isHarmlessLine reports whether a template line without an assignment is harmless: it is blank, the start or the end
+// of a block, or an ordinary comment. Template actions were removed from it.
 func isHarmlessLine(line string) bool {
 	switch {
 	case punctuationPattern.MatchString(line):

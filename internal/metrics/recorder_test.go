@@ -49,7 +49,7 @@ nomadctld_audit_events_lost_total 1
 # HELP nomadctld_commands_total Finished commands, with the decision that the audit log has.
 # TYPE nomadctld_commands_total counter
 nomadctld_commands_total{command="ps",decision="allowed"} 1
-# HELP nomadctld_config_last_reload_successful 1 if the configuration of the last start or reload is in effect.
+# HELP nomadctld_config_last_reload_successful 1, or 0 after a failed reload: an earlier configuration is in effect.
 # TYPE nomadctld_config_last_reload_successful gauge
 nomadctld_config_last_reload_successful 0
 # HELP nomadctld_config_reloads_total Reloads of the configuration.
@@ -86,7 +86,7 @@ nomadctld_sessions{command="tail"} 1
 # TYPE nomadctld_ssh_connections gauge
 nomadctld_ssh_connections{state="authenticated"} 3
 nomadctld_ssh_connections{state="unauthenticated"} 2
-# HELP nomadctld_ssh_connections_refused_total Connections closed before the login because of a limit or a penalty.
+# HELP nomadctld_ssh_connections_refused_total Connections closed before the login, such as for a limit or a penalty.
 # TYPE nomadctld_ssh_connections_refused_total counter
 nomadctld_ssh_connections_refused_total{reason="displaced"} 1
 nomadctld_ssh_connections_refused_total{reason="limit"} 0

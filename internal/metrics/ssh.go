@@ -19,7 +19,7 @@ type RefusalReason string
 // The reasons.
 const (
 	RefusedByLimit RefusalReason = "limit"     // limits.connections
-	Displaced      RefusalReason = "displaced" // a newer connection took its slot: limits.unauthenticated
+	Displaced      RefusalReason = "displaced" // a newer connection took its slot: limits.maxstartups
 	Penalized      RefusalReason = "penalty"   // logins from its address failed: limits.penalties
 	NoProxyHeader  RefusalReason = "proxy"     // a proxy sent no PROXY header: general.proxy
 )

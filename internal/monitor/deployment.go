@@ -63,8 +63,8 @@ func DeploymentStatus(job backends.Job, d backends.Deployment) (message string, 
 	return "", true, fmt.Errorf("%s of version %d: %s: %s", name, d.Version, d.Status, d.Description)
 }
 
-// AwaitsPromotionError reports that a change was applied as far as Nomad does so without a person: the canaries are
-// healthy, and wait for their promotion.
+// AwaitsPromotionError reports that Nomad has applied a change except for the promotion: the canaries are healthy, and
+// only a person can promote them.
 type AwaitsPromotionError struct {
 	Job        string // its ID
 	Deployment string // its ID

@@ -6,8 +6,8 @@ import (
 	"nomadctld/backends"
 )
 
-// LiveAllocations returns the running and pending allocations of a group, or of the whole job for "".
-func LiveAllocations(job backends.JobDetail, group string) []backends.Allocation {
+// ActiveAllocations returns the running and pending allocations of a group, or of the whole job for "".
+func ActiveAllocations(job backends.JobDetail, group string) []backends.Allocation {
 	return slices.DeleteFunc(slices.Clone(job.Allocations), func(a backends.Allocation) bool {
 		return a.Status != "running" && a.Status != "pending" || group != "" && a.Group != group
 	})
@@ -75,7 +75,7 @@ func isEvaluated(job backends.JobDetail, id string) bool {
 // Nomad decides the number of allocations.
 func allocationCounts(job backends.JobDetail) (want, have, surplus int) {
 	if job.Stopped || job.Periodic || job.Parameterized {
-		return 0, 0, len(LiveAllocations(job, ""))
+		return 0, 0, len(ActiveAllocations(job, ""))
 	}
 	batch := job.Type == "batch" || job.Type == "sysbatch"
 	poststop := poststopTasks(job)

@@ -14,13 +14,13 @@ func ids(allocations []backends.Allocation) (all string) {
 	return all
 }
 
-func TestLiveAllocations(t *testing.T) {
+func TestActiveAllocations(t *testing.T) {
 	job := serviceJob(1, allocation("1", "running"), allocation("2", "pending"), allocation("3", "unknown"),
 		allocation("4", "complete"), allocation("5", "failed"), allocation("6", "running", ofGroup("db")))
-	if got := ids(LiveAllocations(job, "")); got != "126" {
+	if got := ids(ActiveAllocations(job, "")); got != "126" {
 		t.Errorf("of the job: got %s", got)
 	}
-	if got := ids(LiveAllocations(job, "db")); got != "6" {
+	if got := ids(ActiveAllocations(job, "db")); got != "6" {
 		t.Errorf("of the group db: got %s", got)
 	}
 }

@@ -19,7 +19,7 @@ func WaitUntilStopped(
 ) error {
 	total := 0
 	err := Poll(ctx, cluster, job, progress, func(now backends.JobDetail) (string, bool, error) {
-		total = max(total, len(LiveAllocations(now, group)))
+		total = max(total, len(ActiveAllocations(now, group)))
 		return StoppedStatus(now, group, change, total)
 	})
 	if errors.Is(err, backends.ErrNotFound) {
@@ -36,7 +36,7 @@ func StoppedStatus(
 	if change.ModifyIndex != 0 && now.ModifyIndex > change.ModifyIndex {
 		return "", true, supersededError(now)
 	}
-	left := len(LiveAllocations(now, group))
+	left := len(ActiveAllocations(now, group))
 	if left > 0 {
 		message = fmt.Sprintf("%d of %s stopped", total-left, phrase.Count(total, "allocation"))
 	}
@@ -84,7 +84,7 @@ func AllocationStoppedStatus(now backends.JobDetail, id string) (message string,
 // since.
 func StoppedText(before, now backends.JobDetail, group string) string {
 	stopped, disconnected := 0, DisconnectedText(now, group)
-	for _, a := range LiveAllocations(before, group) {
+	for _, a := range ActiveAllocations(before, group) {
 		isUnknown := func(b backends.Allocation) bool { return b.ID == a.ID && b.Status == "unknown" }
 		if !slices.ContainsFunc(now.Allocations, isUnknown) {
 			stopped++

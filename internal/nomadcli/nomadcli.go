@@ -1,8 +1,8 @@
 // Package nomadcli runs the nomad binary on behalf of users. On its own, the binary connects to any address given as
 // an argument, uses a token that is not the user's, and reads and writes files on this machine. The package
-// therefore permits only the commands and flags in a table (allowlist.go), and each run gets its own directory,
-// environment and session (sandbox.go), which are removed afterwards. The program reaches the cluster only through a
-// proxy (proxy.go); only the proxy has the token.
+// therefore permits only the commands and flags in a table (allowlist.go). Each run gets its own session, environment
+// and temporary directory (run.go, sandbox.go). The program reaches the cluster only through a proxy (proxy.go). Only
+// the proxy has the token.
 package nomadcli
 
 import (

@@ -73,8 +73,9 @@ func (s *streams) startCopying(stdin io.Reader, stdout, stderr io.Writer, t *Ter
 	}
 }
 
-// copyOutput copies until all writers have closed the stream or, after drain has set a read deadline, until that
-// expires twice without output. Then a process outside the program's session holds the other end.
+// copyOutput copies until all writers have closed the stream. After drain has set a read deadline, it also stops when
+// the deadline has expired twice without output. In that case, a process outside the program's session has the other
+// end open.
 func (s *streams) copyOutput(to io.Writer, from *os.File) {
 	buf := make([]byte, 32<<10)
 	for timeouts := 0; timeouts < 2; {

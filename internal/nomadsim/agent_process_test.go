@@ -143,7 +143,7 @@ func TestWrites_ProcessesMatchInEveryState(t *testing.T) {
 	t.Cleanup(c.Close) // after the parallel subtests
 	c.SetStepInterval(5 * time.Millisecond)
 	c.AddToken("root", Rights{Management: true})
-	c.HoldTasks()
+	c.DelayTasks()
 	c.AddJob(Job{ID: "restarted", Deployment: successful, Groups: []Group{restarted}})
 	c.AddJob(Job{ID: "unhealthy", Deployment: Deployment{Status: "failed"}, Groups: []Group{unhealthy}})
 	c.AddJob(Job{ID: "moved", Deployment: successful, Groups: []Group{moved}})
@@ -155,10 +155,10 @@ func TestWrites_ProcessesMatchInEveryState(t *testing.T) {
 	jobs := map[string]int{"restarted": 1, "unhealthy": 1, "moved": 1, "updating": 3, "batch": 2}
 	for job := range jobs {
 		if n := len(c.processIDs(job)); n != 0 {
-			t.Errorf("%s before RunTasks: got %d processes, want none", job, n)
+			t.Errorf("%s before StartDelayedTasks: got %d processes, want none", job, n)
 		}
 	}
-	c.RunTasks()
+	c.StartDelayedTasks()
 	for job, allocations := range jobs {
 		t.Run(job, func(t *testing.T) {
 			t.Parallel()

@@ -254,7 +254,7 @@ func TestTask_KillsLeftoverProcesses(t *testing.T) {
 	waitUntil(t, "the child is killed", func() bool { return !alive(pid) })
 }
 
-func TestTask_SidecarEndsWithMain(t *testing.T) {
+func TestTask_SidecarStopsWithMain(t *testing.T) {
 	t.Parallel()
 	c := New()
 	n := dial(t, c, "")

@@ -14,8 +14,8 @@ import (
 
 // This file contains the requests that the servers forward to client agents.
 
-// askClient is reachableAllocation, but first waits as long as the client agent of the allocation would take to
-// respond.
+// askClient is reachableAllocation, but if there is no error, it then waits as long as the client agent of the
+// allocation would take to respond.
 func (c *Cluster) askClient(r *http.Request, id string, capabilities ...string) (*store.Allocation, error) {
 	a, n, err := c.reachableAllocation(r, id, capabilities...)
 	if err != nil {

@@ -17,7 +17,8 @@ func (c *Cluster) AddNamespace(name string) {
 	c.store.Update(func(st *store.State) { st.AddNamespace(name, "") })
 }
 
-// AddNode adds a node to the cluster. It replaces a node with the same name, which keeps its allocations.
+// AddNode adds a node to the cluster. If there is a node with the same name, the new one replaces it and has its
+// allocations.
 func (c *Cluster) AddNode(n jobspec.Node) {
 	c.store.Update(func(st *store.State) { st.AddNode(n) })
 }
@@ -25,9 +26,9 @@ func (c *Cluster) AddNode(n jobspec.Node) {
 // AddJob adds a job to the cluster in the described state. The index advances as in a real cluster: each version is
 // registered and planned, failed allocations are rescheduled, and clients report. It replaces a job with the same
 // namespace and ID. The job keeps its CreateIndex, and so does each allocation with the same ID. Namespaces and nodes
-// are added if they are missing. Tasks with a Command are started if they are described as running, and the other
-// processes of the job that it replaces are killed. The caller must not change the maps of the description after the
-// call.
+// are added if they are missing. Tasks with a Command are started if they are described as running. Processes of the
+// replaced job that match the description continue, and the others are killed. The caller must not change the maps of
+// the description after the call.
 func (c *Cluster) AddJob(spec Job) {
 	c.syncProcesses(func(st *store.State) []*store.Allocation { return st.AddJob(spec) })
 }
@@ -76,14 +77,14 @@ func (c *Cluster) SkewSummary(namespace, id string, pending, running, dead, queu
 }
 
 // Collect garbage-collects one job with its versions, as Nomad does after job_gc_threshold. It returns an error if
-// Nomad would keep the job.
+// Nomad would not collect the job.
 func (c *Cluster) Collect(namespace, id string) (err error) {
 	c.store.Update(func(st *store.State) {
 		switch j := st.Job(namespace, id); {
 		case j == nil:
 			err = fmt.Errorf("no such job: %s", id)
 		case !st.Collectable(j):
-			err = fmt.Errorf("Nomad keeps job %s: it is %s, with %d allocations", id, j.Status, len(j.Allocations))
+			err = fmt.Errorf("Nomad would not collect job %s: it is %s, with %d allocations", id, j.Status, len(j.Allocations))
 		default:
 			c.agents.Drop(st.Collect(j))
 		}
@@ -92,7 +93,7 @@ func (c *Cluster) Collect(namespace, id string) (err error) {
 }
 
 // SetStepInterval sets the duration of a simulation step (default 20 ms). Each of these takes one step: processing an
-// evaluation, starting an allocation on its client, starting or stopping a task, and reporting its health.
+// evaluation, starting an allocation on its client, starting or stopping a task. Reporting its health takes two.
 func (c *Cluster) SetStepInterval(d time.Duration) {
 	c.store.Update(func(st *store.State) { st.SetStepInterval(d) })
 }
@@ -143,13 +144,13 @@ func (c *Cluster) FailNext(namespace, job string, allocations int) {
 	c.store.Update(func(st *store.State) { c.agents.FailNextStarts(st, namespace, job, allocations) })
 }
 
-// HoldTasks makes the cluster start no processes until RunTasks is called.
-func (c *Cluster) HoldTasks() { c.store.Update(c.agents.Hold) }
+// DelayTasks makes the cluster start no processes until StartDelayedTasks is called.
+func (c *Cluster) DelayTasks() { c.store.Update(c.agents.DelayTasks) }
 
-// RunTasks starts the processes that HoldTasks has held back. It returns the tasks that are described as having
+// StartDelayedTasks starts the processes that DelayTasks has delayed. It returns the tasks that are described as having
 // exited, for which the caller may write logs.
-func (c *Cluster) RunTasks() (exited []agent.ExitedTask) {
-	c.store.Update(func(st *store.State) { exited = c.agents.Run(st) })
+func (c *Cluster) StartDelayedTasks() (exited []agent.ExitedTask) {
+	c.store.Update(func(st *store.State) { exited = c.agents.StartDelayedTasks(st) })
 	return exited
 }
 

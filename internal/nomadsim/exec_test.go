@@ -247,7 +247,7 @@ func TestClose_KillsBackgroundJobs(t *testing.T) {
 	waitUntil(t, "the job of the shell is killed", func() bool { return !alive(pid) })
 }
 
-func TestExec_EndsWithTask(t *testing.T) {
+func TestExec_ClosedWhenTaskStops(t *testing.T) {
 	t.Parallel()
 	c, address, id := execCluster(t)
 	conn := startExec(t, address, id, "p", false, "/bin/sh", "-c", sleepScript)

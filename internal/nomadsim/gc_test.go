@@ -93,7 +93,7 @@ func TestVersions_EveryChangeCreatesOne(t *testing.T) {
 	at("untagged", "8 a", "7 a", "6 a", "5 b", "4 b stop", "3 b stop")
 }
 
-func TestVersions_KeepsNewestStable(t *testing.T) {
+func TestVersions_RetainsNewestStable(t *testing.T) {
 	t.Parallel()
 	c, n := fastCluster(t, "")
 	registerAndWait(t, n, c, sleeper("web", 1, setEnv("MODE", "good")))

@@ -166,7 +166,7 @@ func TestFiles_LinkOutsideAllocation(t *testing.T) {
 	}
 }
 
-func TestClose_EndsFollow(t *testing.T) {
+func TestClose_StopsFollow(t *testing.T) {
 	t.Parallel()
 	c, id := logCluster()
 	url, err := c.Start()

@@ -226,7 +226,7 @@ func TestRead_Pretty(t *testing.T) {
 	}
 }
 
-func TestTaskState_KeepsTenEvents(t *testing.T) {
+func TestTaskState_RetainsTenEvents(t *testing.T) {
 	at := time.Now()
 	events := []Event{jobspec.Received(at), jobspec.TaskSetup(at), jobspec.Started(at)}
 	for range 4 {

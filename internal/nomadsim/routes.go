@@ -24,7 +24,7 @@ type route struct {
 }
 
 // routes contains all endpoints. PUT includes POST. The first match wins, so that the suffix after a job ID is not
-// parsed as part of the ID. Faults and traffic counts refer to endpoints by these patterns.
+// parsed as part of the ID. Failures and traffic counts refer to endpoints by these patterns.
 var routes = []route{
 	{"GET", "/v1/jobs", read(listJobs)},
 	{"PUT", "/v1/jobs", write(registerJob)},

@@ -36,7 +36,7 @@ type (
 
 // The types of requests, failures and tasks.
 type (
-	Fault      = wire.Fault
+	Failure    = wire.Failure
 	Write      = wire.Write
 	Traffic    = wire.Traffic
 	ExitedTask = agent.ExitedTask

@@ -49,7 +49,7 @@ func tagVersion(c *Cluster, st *store.State, req *writeRequest) (any, error) {
 	return req.setTag(st, j, sent.Version, tag), nil
 }
 
-// untagVersion removes a tag. A version that was only kept for its tag is dropped.
+// untagVersion removes a tag. A version that was only retained for its tag is dropped.
 func untagVersion(c *Cluster, st *store.State, req *writeRequest) (any, error) {
 	id, name, err := req.tagPath()
 	if err != nil {

@@ -19,11 +19,11 @@ func TestWrite_LostRequestOrResponse(t *testing.T) {
 		_, _, err := n.Jobs().Scale("web", "g", &count, "", false, nil, nil)
 		return err
 	}
-	c.Inject(Fault{Path: "/v1/job/{id...}/scale", Method: "PUT", Times: 1, Cut: true})
+	c.Inject(Failure{Path: "/v1/job/{id...}/scale", Method: "PUT", Times: 1, Cut: true})
 	if err := scale(2); err == nil || jobRecord(c, "web").Version != 0 {
 		t.Errorf("cut before: got %v and version %d, want an error and nothing changed", err, jobRecord(c, "web").Version)
 	}
-	c.Inject(Fault{Path: "/v1/job/{id...}/scale", Method: "PUT", Times: 1, LoseResponse: true})
+	c.Inject(Failure{Path: "/v1/job/{id...}/scale", Method: "PUT", Times: 1, LoseResponse: true})
 	if err := scale(2); err == nil || jobRecord(c, "web").Version != 1 {
 		t.Errorf("lost after: got %v and version %d, want an error although it was carried out", err,
 			jobRecord(c, "web").Version)
@@ -31,7 +31,7 @@ func TestWrite_LostRequestOrResponse(t *testing.T) {
 	waitUntil(t, "it is scaled", func() bool { return c.Idle("default", "web") })
 	c.LoseLeader(0)
 	wantStatus(t, scale(3), 500, "No cluster leader")
-	c.ClearFaults()
+	c.ClearFailures()
 	if err := scale(3); err != nil {
 		t.Errorf("healed: got %v, want it scaled", err)
 	}

@@ -117,7 +117,7 @@ func TestDropOutdated_ReportsFailure(t *testing.T) {
 	}
 }
 
-func TestOp_DefinitionUntilDeleted(t *testing.T) {
+func TestSaveDefinition_BlocksUntilDeleted(t *testing.T) {
 	r := open(t, filepath.Join(t.TempDir(), "jobs"))
 	o := startOp(t, r, web)
 	if err := o.SaveDefinition(webDefinition, 3); err != nil {

@@ -124,8 +124,8 @@ func loadFile(id, path string, keys []Key) (s SavedDefinition, record []byte, by
 	return s, record, by, nil
 }
 
-// SetKeys replaces the keys. Files that another than the first key has signed are signed again, so that the other key
-// can be removed from the configuration. A file that none of the keys has signed is reported, and stays.
+// SetKeys replaces the keys. Files that were signed with a key other than the first are signed again, so that the other
+// key can be removed from the configuration. A file that none of the keys has signed is reported, and stays.
 func (r *Registry) SetKeys(keys ...Key) (problems []error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

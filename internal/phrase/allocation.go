@@ -8,7 +8,8 @@ import (
 	"nomadctld/backends"
 )
 
-// Allocation names an allocation by its index, or for a system job by its node, and by its ID.
+// Allocation returns the name of an allocation for messages: its group and index, or for a system job its group and
+// node, and its short ID.
 func Allocation(a backends.Allocation) string {
 	name := strings.TrimPrefix(a.Name, a.JobID+".")
 	if a.JobType == "system" || a.JobType == "sysbatch" {

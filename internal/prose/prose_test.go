@@ -11,9 +11,9 @@ import (
 	"nomadctld/router"
 )
 
-// TestProject checks the whole project. There are no exceptions. If it fails, rewrite the text, or make the entry of
-// phrases.txt more precise.
-func TestProject(t *testing.T) {
+// TestProject_NoFindings checks the whole project. There are no exceptions. If it fails, rewrite the text, or make the
+// entry of phrases.txt more precise.
+func TestProject_NoFindings(t *testing.T) {
 	testenv.NoRace(t, "has one goroutine, and takes a minute")
 	found, err := checkProject(os.DirFS("../.."))
 	if err != nil {

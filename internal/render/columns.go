@@ -11,8 +11,8 @@ import (
 
 const (
 	columnGap        = 2  // between columns
-	minShortenWidth  = 12 // cells are shortened further only if two columns do not fit otherwise
-	minLastTextWidth = 12 // the least width of a last column that is wrapped
+	minShortenWidth  = 12 // cells are made narrower than this only if not even two columns fit
+	minLastTextWidth = 12 // of a last column that is wrapped
 )
 
 // Columns writes rows of untrusted text in columns separated by two spaces, as the nomad CLI does. The first row is
@@ -80,9 +80,9 @@ func columnWidths(cells [][]string, width int) (widths []int, ok bool) {
 		}
 		return sum - width
 	}
-	narrow := func(i, least int) {
-		if over := tooWide(); over > 0 && widths[i] > least {
-			widths[i] = max(widths[i]-over, least)
+	narrow := func(i, minWidth int) {
+		if over := tooWide(); over > 0 && widths[i] > minWidth {
+			widths[i] = max(widths[i]-over, minWidth)
 		}
 	}
 	if width == 0 {

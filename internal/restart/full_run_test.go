@@ -106,7 +106,7 @@ func (s *stoppableCluster) operation(t *testing.T, folder string) ops.Operation 
 	return ops.Operation{Op: op, Cluster: s, Writer: s}
 }
 
-func TestFull_StopsAndRegisters(t *testing.T) {
+func TestRestartFull_StopsAndRegisters(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStoppableCluster()
 		s.stopsAfter = 10 * time.Second
@@ -133,7 +133,7 @@ func TestFull_StopsAndRegisters(t *testing.T) {
 	})
 }
 
-func TestFull_RefusesBeforeStop(t *testing.T) {
+func TestRestartFull_RefusesBeforeStop(t *testing.T) {
 	for name, tc := range map[string]struct {
 		prepare func(*stoppableCluster, ops.Operation)
 		folder  bool
@@ -179,7 +179,7 @@ func TestFull_RefusesBeforeStop(t *testing.T) {
 	}
 }
 
-func TestFull_StopFails(t *testing.T) {
+func TestRestartFull_StopFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStoppableCluster()
 		s.stopErr = errPermission
@@ -194,7 +194,7 @@ func TestFull_StopFails(t *testing.T) {
 	})
 }
 
-func TestFull_StopResponseLost(t *testing.T) {
+func TestRestartFull_StopResponseLost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStoppableCluster()
 		s.stopErr, s.isStopLost = backends.ErrOutcomeUnknown, true
@@ -205,7 +205,7 @@ func TestFull_StopResponseLost(t *testing.T) {
 	})
 }
 
-func TestFull_JobStoppedElsewhere(t *testing.T) {
+func TestRestartFull_JobStoppedElsewhere(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStoppableCluster()
 		s.afterStop = func(s *stoppableCluster) { // somebody else registers it and stops it again
@@ -224,9 +224,9 @@ func TestFull_JobStoppedElsewhere(t *testing.T) {
 	})
 }
 
-// TestFull_ChangedBeforeStop checks a job that somebody changed between the reading of its definition and the stop.
-// The newer version is registered.
-func TestFull_ChangedBeforeStop(t *testing.T) {
+// TestRestartFull_ChangedBeforeStop checks a job that somebody changed between the reading of its definition and the
+// stop. The newer version is registered.
+func TestRestartFull_ChangedBeforeStop(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStoppableCluster()
 		op := s.operation(t, t.TempDir())
@@ -253,7 +253,7 @@ func (l lateChange) Stop(ctx context.Context, job backends.Job, purge bool) (bac
 	return l.stoppableCluster.Stop(ctx, job, purge)
 }
 
-func TestFull_AllocationsKeepRunning(t *testing.T) {
+func TestRestartFull_AllocationsKeepRunning(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStoppableCluster()
 		s.stopsAfter = time.Hour
@@ -268,7 +268,7 @@ func TestFull_AllocationsKeepRunning(t *testing.T) {
 	})
 }
 
-func TestFull_NotRegistered(t *testing.T) {
+func TestRestartFull_NotRegistered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStoppableCluster()
 		s.registerErr = errNoLeader
@@ -289,7 +289,7 @@ func TestFull_NotRegistered(t *testing.T) {
 	})
 }
 
-func TestFull_NotConfirmedRunning(t *testing.T) {
+func TestRestartFull_NotConfirmedRunning(t *testing.T) {
 	for name, tc := range map[string]struct {
 		prepare func(*stoppableCluster, ops.Operation)
 		want    string

@@ -158,7 +158,7 @@ func checkRun(t *testing.T, r *Rolling, s *serviceCluster, want string, requests
 	}
 }
 
-func TestRolling_OneAtATime(t *testing.T) {
+func TestRestartRolling_OneAtATime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServiceCluster(newAllocation(0), newAllocation(1), newAllocation(2, status("unknown")))
 		checkRun(t, newRolling(s, Part{}), s, "", []string{"0 0s", "1 2s"}, []string{
@@ -171,7 +171,7 @@ func TestRolling_OneAtATime(t *testing.T) {
 	})
 }
 
-func TestRolling_BatchesAndPause(t *testing.T) {
+func TestRestartRolling_BatchesAndPause(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServiceCluster(newAllocation(0), newAllocation(1), newAllocation(2))
 		r := newRolling(s, Part{})
@@ -187,8 +187,8 @@ func TestRolling_BatchesAndPause(t *testing.T) {
 	})
 }
 
-// TestRolling_KeepsOthersRunning checks that only the allocations of one batch are down at a time.
-func TestRolling_KeepsOthersRunning(t *testing.T) {
+// TestRestartRolling_KeepsOthersRunning checks that only the allocations of one batch are down at a time.
+func TestRestartRolling_KeepsOthersRunning(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var all []backends.Allocation
 		for n := range 6 {
@@ -223,7 +223,7 @@ func TestRolling_KeepsOthersRunning(t *testing.T) {
 	})
 }
 
-func TestRolling_OnlyOneTask(t *testing.T) {
+func TestRestartRolling_OnlyOneTask(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServiceCluster(newAllocation(0, withTask("sidecar", "running")), newAllocation(1, withTask("sidecar",
 			"dead")))
@@ -231,7 +231,7 @@ func TestRolling_OnlyOneTask(t *testing.T) {
 	})
 }
 
-func TestRolling_StopsAtFirstUnhealthyBatch(t *testing.T) {
+func TestRestartRolling_StopsAtUnhealthyBatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServiceCluster(newAllocation(0), newAllocation(1), newAllocation(2))
 		s.restart = func(a *backends.Allocation) error {
@@ -252,8 +252,8 @@ func TestRolling_StopsAtFirstUnhealthyBatch(t *testing.T) {
 	})
 }
 
-// TestRolling_TaskKeepsRestarting checks that a task that is always just started never counts as healthy.
-func TestRolling_TaskKeepsRestarting(t *testing.T) {
+// TestRestartRolling_TaskKeepsRestarting checks that a task that is always just started never counts as healthy.
+func TestRestartRolling_TaskKeepsRestarting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServiceCluster(newAllocation(0), newAllocation(1))
 		s.poll = func(job *backends.JobDetail) {
@@ -266,7 +266,7 @@ func TestRolling_TaskKeepsRestarting(t *testing.T) {
 	})
 }
 
-func TestRolling_NotReady(t *testing.T) {
+func TestRestartRolling_NotReady(t *testing.T) {
 	for name, tc := range map[string]struct {
 		restart func(*backends.Allocation)
 		want    string        // part of the error; empty: none
@@ -314,7 +314,7 @@ func TestRolling_NotReady(t *testing.T) {
 	}
 }
 
-func TestRolling_WaitsForChecks(t *testing.T) {
+func TestRestartRolling_WaitsForChecks(t *testing.T) {
 	const settle = 20 * time.Second
 	for name, tc := range map[string]struct {
 		check func(elapsed time.Duration) backends.Check
@@ -357,7 +357,7 @@ func TestRolling_WaitsForChecks(t *testing.T) {
 	}
 }
 
-func TestRolling_IgnoreChecks(t *testing.T) {
+func TestRestartRolling_IgnoreChecks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServiceCluster(newAllocation(0))
 		s.checks = func() []backends.Check { return []backends.Check{{Name: "http", Status: "failure"}} }
@@ -369,7 +369,7 @@ func TestRolling_IgnoreChecks(t *testing.T) {
 	})
 }
 
-func TestRolling_RequestFails(t *testing.T) {
+func TestRestartRolling_RequestFails(t *testing.T) {
 	for name, tc := range map[string]struct {
 		err  error
 		want string // start of the error; empty: none
@@ -396,8 +396,8 @@ func TestRolling_RequestFails(t *testing.T) {
 	}
 }
 
-// TestRolling_RequestPanics checks that a panic in one of the parallel requests is an error of the restart.
-func TestRolling_RequestPanics(t *testing.T) {
+// TestRestartRolling_RequestPanics checks that a panic in one of the parallel requests is an error of the restart.
+func TestRestartRolling_RequestPanics(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServiceCluster(newAllocation(0))
 		s.restart = func(*backends.Allocation) error { panic("oops") }
@@ -407,8 +407,8 @@ func TestRolling_RequestPanics(t *testing.T) {
 	})
 }
 
-// TestRolling_JobChangedBetweenBatches checks that the restart stops if the job is changed during the first batch.
-func TestRolling_JobChangedBetweenBatches(t *testing.T) {
+// TestRestartRolling_JobChangedBetweenBatches checks that the restart stops if the job changes during the first batch.
+func TestRestartRolling_JobChangedBetweenBatches(t *testing.T) {
 	for name, tc := range map[string]struct {
 		change func(*backends.JobDetail)
 		want   string
@@ -435,7 +435,7 @@ func TestRolling_JobChangedBetweenBatches(t *testing.T) {
 	}
 }
 
-func TestRolling_HaltedAfterBatch(t *testing.T) {
+func TestRestartRolling_HaltedAfterBatch(t *testing.T) {
 	for name, wait := range map[string]time.Duration{"without a pause": 0, "in the pause": time.Hour} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -457,8 +457,8 @@ func TestRolling_HaltedAfterBatch(t *testing.T) {
 	}
 }
 
-// TestRolling_InterruptedInBatch expects a report when the gateway exits before a batch is healthy.
-func TestRolling_InterruptedInBatch(t *testing.T) {
+// TestRestartRolling_InterruptedInBatch expects a report when the gateway exits before a batch is healthy.
+func TestRestartRolling_InterruptedInBatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServiceCluster(newAllocation(0), newAllocation(1), newAllocation(2))
 		s.restart = func(a *backends.Allocation) error {
@@ -495,7 +495,7 @@ func TestRolling_InterruptedInBatch(t *testing.T) {
 	})
 }
 
-func TestRolling_SkipsReplacedTargets(t *testing.T) {
+func TestRestartRolling_SkipsReplacedTargets(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServiceCluster(newAllocation(0), newAllocation(1), newAllocation(2), newAllocation(3), newAllocation(4))
 		s.restart = func(a *backends.Allocation) error {
@@ -518,8 +518,8 @@ func TestRolling_SkipsReplacedTargets(t *testing.T) {
 	})
 }
 
-// TestRolling_Reschedule checks restarts that stop allocations, so that Nomad replaces them.
-func TestRolling_Reschedule(t *testing.T) {
+// TestRestartRolling_Reschedule checks restarts that stop allocations, so that Nomad replaces them.
+func TestRestartRolling_Reschedule(t *testing.T) {
 	unhealthy := false
 	for name, tc := range map[string]struct {
 		replacement func(*backends.Allocation)
@@ -561,7 +561,7 @@ func TestRolling_Reschedule(t *testing.T) {
 	}
 }
 
-func TestRolling_RescheduleCannotBePlaced(t *testing.T) {
+func TestRestartRolling_RescheduleCannotBePlaced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServiceCluster(newAllocation(0))
 		s.stop = func(a backends.Allocation) {
@@ -578,7 +578,7 @@ func TestRolling_RescheduleCannotBePlaced(t *testing.T) {
 	})
 }
 
-func TestRolling_ReplacesFailedFirst(t *testing.T) {
+func TestRestartRolling_ReplacesFailedFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServiceCluster(newAllocation(0), newAllocation(1, status("failed")))
 		s.poll = func(job *backends.JobDetail) {
@@ -598,7 +598,7 @@ func TestRolling_ReplacesFailedFirst(t *testing.T) {
 	})
 }
 
-func TestRolling_FailedNotReplaced(t *testing.T) {
+func TestRestartRolling_FailedNotReplaced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServiceCluster(newAllocation(0), newAllocation(1, status("failed")))
 		checkRun(t, newRolling(s, Part{}), s, "the restart of web stopped before anything was restarted: "+
@@ -606,7 +606,7 @@ func TestRolling_FailedNotReplaced(t *testing.T) {
 	})
 }
 
-func TestRolling_MissingAllocationFirst(t *testing.T) {
+func TestRestartRolling_MissingAllocationFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServiceCluster(newAllocation(0))
 		s.job.Groups[0].Count = 2
@@ -629,7 +629,7 @@ func TestRolling_MissingAllocationFirst(t *testing.T) {
 	})
 }
 
-func TestRolling_HaltedBeforeReplacing(t *testing.T) {
+func TestRestartRolling_HaltedBeforeReplacing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServiceCluster(newAllocation(1, status("failed")))
 		op := startOp(t, s)
@@ -640,7 +640,7 @@ func TestRolling_HaltedBeforeReplacing(t *testing.T) {
 	})
 }
 
-func TestRolling_ClusterDoesNotRespond(t *testing.T) {
+func TestRestartRolling_ClusterDoesNotRespond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &silentCluster{serviceCluster: newServiceCluster(newAllocation(0), newAllocation(1))}
 		op := startOp(t, s.serviceCluster)

@@ -15,15 +15,16 @@ import (
 //
 // From earlyStart connections on, a new client displaces an older connection with a probability that rises from
 // earlyRate to 1 at full, as with MaxStartups of sshd. Below full, connections younger than earlyGrace stay, because an
-// honest user may open many at once. The victim is the oldest connection that has not started the key exchange, or else
-// the oldest, of the network with the most connections. A quarter of the slots is reserved for networks with a recent
-// login, so that strangers cannot close their connections.
+// honest user may open many at once. The victim is a connection from the network with the most connections: the oldest
+// that has not started the key exchange, or else the oldest. A quarter of the slots is reserved for networks with a
+// recent login, so that strangers cannot close their connections. The others count for earlyStart.
 type admission struct {
 	random        func() float64  // returns a number from 0 to 1
 	knownNetworks *recentNetworks // networks with a recent login
 
 	mu               sync.Mutex         // guards the fields below
 	earlyStart, full int                // thresholds, in connections of unknown networks
+	earlyRate        float64            // probability at earlyStart
 	reserved         int                // slots for known networks
 	perNetwork       int                // slots of one network
 	pending          [2][]*pendingLogin // oldest first; of unknown and of known networks
@@ -39,32 +40,31 @@ type pendingLogin struct {
 }
 
 const (
-	earlyRate  = 0.3
 	earlyGrace = time.Second
 
 	maxKnownNetworks = 1024
 	knownNetworkTTL  = 12 * time.Hour
 )
 
-// newAdmission returns an admission of at most n clients.
-func newAdmission(n int) *admission {
+// newAdmission returns an admission with these limits.
+func newAdmission(limits MaxStartups) *admission {
 	a := &admission{random: rand.Float64, knownNetworks: newRecentNetworks(maxKnownNetworks, knownNetworkTTL)}
-	a.resize(n)
+	a.resize(limits)
 	return a
 }
 
-// resize admits at most n clients from now on. It closes no connection.
-func (a *admission) resize(n int) {
-	reserved := n / 4
-	full := max(1, n-reserved)
+// resize applies limits to clients that arrive from now on. It closes no connection.
+func (a *admission) resize(limits MaxStartups) {
+	reserved := limits.Full / 4
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.earlyStart, a.full, a.reserved, a.perNetwork = max(1, full/10), full, max(1, reserved), max(1, (n+3)/4)
+	a.full, a.reserved, a.perNetwork = max(1, limits.Full-reserved), max(1, reserved), max(1, (limits.Full+3)/4)
+	a.earlyStart, a.earlyRate = max(1, min(limits.Start, a.full)), float64(limits.Rate)/100
 }
 
 // arrive accepts a client and may close an older connection. Every client that arrives must leave.
-func (a *admission) arrive(network netip.Prefix, cut func()) *pendingLogin {
-	p := &pendingLogin{network: network, arrived: time.Now(), close: cut}
+func (a *admission) arrive(network netip.Prefix, closeConn func()) *pendingLogin {
+	p := &pendingLogin{network: network, arrived: time.Now(), close: closeConn}
 	if a.knownNetworks.has(network) {
 		p.pendingIndex = 1
 	}
@@ -113,7 +113,7 @@ func (a *admission) victim(p *pendingLogin) *pendingLogin {
 		return nil
 	}
 	candidate := firstVictim(all, busiestNetwork(all))
-	closeRate := earlyRate + (1-earlyRate)*float64(n-start)/float64(full-start)
+	closeRate := a.earlyRate + (1-a.earlyRate)*float64(n-start)/float64(full-start)
 	if n < full && (time.Since(candidate.arrived) < earlyGrace || a.random() >= closeRate) {
 		return nil
 	}

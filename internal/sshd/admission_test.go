@@ -20,8 +20,9 @@ type arrivals struct {
 	all    map[string]*pendingLogin
 }
 
+// newArrivals returns an admission of n clients, with a quarter reserved, and a tenth from which it closes early.
 func newArrivals(n int, seed uint64) *arrivals {
-	a := &arrivals{admission: newAdmission(n), all: map[string]*pendingLogin{}}
+	a := &arrivals{admission: newAdmission(startups(n)), all: map[string]*pendingLogin{}}
 	a.random = rand.New(rand.NewPCG(seed, 0)).Float64
 	return a
 }
@@ -52,11 +53,27 @@ func TestAdmission_OldestMakesRoom(t *testing.T) {
 
 func TestAdmission_DropsEarlyAtRandom(t *testing.T) {
 	const tries = 5000
+	curve, steep, single := MaxStartups{30, 30, 400}, MaxStartups{200, 80, 400}, MaxStartups{400, 100, 400}
 	for _, tc := range []struct {
+		limits    MaxStartups // 300 for unknown networks
 		pending   int
 		low, high float64
-	}{{29, 0, 0}, {30, 0.27, 0.33}, {165, 0.62, 0.68}, {299, 0.98, 1}, {300, 1, 1}} {
-		a := newArrivals(400, 7) // 300 for unknown networks, earlyStart is 30
+	}{
+		{curve, 29, 0, 0},
+		{curve, 30, 0.27, 0.33},
+		{curve, 165, 0.62, 0.68},
+		{curve, 299, 0.98, 1},
+		{curve, 300, 1, 1},
+		{steep, 199, 0, 0},
+		{steep, 200, 0.77, 0.83},
+		{steep, 250, 0.87, 0.93},
+		{single, 299, 0, 0},
+		{single, 300, 1, 1},
+		{MaxStartups{1, 1, 1}, 0, 0, 0},
+		{MaxStartups{1, 1, 1}, 1, 1, 1},
+	} {
+		a := newArrivals(1, 7)
+		a.resize(tc.limits)
 		for i := range tc.pending {
 			a.pending[0] = append(a.pending[0], &pendingLogin{network: netip.MustParsePrefix(network(i))})
 		}
@@ -67,8 +84,8 @@ func TestAdmission_DropsEarlyAtRandom(t *testing.T) {
 			}
 		}
 		if got := float64(hits) / tries; got < tc.low || got > tc.high {
-			t.Errorf("with %d pending, rate of closed connections %.3f, want %.2f to %.2f", tc.pending, got, tc.low,
-				tc.high)
+			t.Errorf("%v with %d pending: rate of closed connections %.3f, want %.2f to %.2f", tc.limits, tc.pending, got,
+				tc.low, tc.high)
 		}
 	}
 }
@@ -76,7 +93,7 @@ func TestAdmission_DropsEarlyAtRandom(t *testing.T) {
 // TestAdmission_BurstStays: a user opens many connections at the same time from an unknown address.
 func TestAdmission_BurstStays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := newArrivals(100, 1) // 75 for unknown networks, earlyStart is 7
+		a := newArrivals(100, 1) // 75 for unknown networks, earlyStart is 10
 		a.random = func() float64 { return 0 }
 		for i := range 20 {
 			a.arrive(fmt.Sprint(i), network(0))
@@ -250,7 +267,7 @@ func TestHandshake_TimeLimits(t *testing.T) {
 
 // TestAdmission_LoginDespiteHalfOpen opens more and more silent connections.
 func TestAdmission_LoginDespiteHalfOpen(t *testing.T) {
-	s := startServer(t, Limits{Unauthenticated: 16, GreetingTimeout: time.Hour, HandshakeTimeout: time.Hour},
+	s := startServer(t, Limits{MaxStartups: startups(16), GreetingTimeout: time.Hour, HandshakeTimeout: time.Hour},
 		whoHandler)
 	before := runtime.NumGoroutine()
 	var silent []net.Conn

@@ -240,7 +240,7 @@ func runFor(t *testing.T, client *gossh.Client, then func()) (stderr string, ran
 	return errs.String(), time.Since(start)
 }
 
-func TestCertificate_ExpiryEndsSession(t *testing.T) {
+func TestCertificate_ExpiryClosesSession(t *testing.T) {
 	dir := newMinuteCert(t)
 	synctest.Test(t, func(t *testing.T) {
 		w := &recorder{}
@@ -255,7 +255,7 @@ func TestCertificate_ExpiryEndsSession(t *testing.T) {
 			t.Errorf("got %q after %s, want %q after a minute", stderr, ran, want)
 		}
 		client.Wait() // the gateway closes the connection
-		if !strings.Contains(w.text(), `msg="login ended" user=ann`) {
+		if !strings.Contains(w.text(), `msg="login no longer accepted" user=ann`) {
 			t.Errorf("got the log %s", w.text())
 		}
 		if _, err := s.dial(t, "ann", dir.CertSigner("ann", "cert")); err == nil {
@@ -309,8 +309,8 @@ func TestCertificate_ClockJumps(t *testing.T) {
 	})
 }
 
-// TestKey_StaysAccepted checks that a key without an expiry does not end a session.
-func TestKey_StaysAccepted(t *testing.T) {
+// TestKey_WithoutExpiry checks that a key without an expiry does not close a session.
+func TestKey_WithoutExpiry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := startSimulated(t, Limits{}, func(ctx context.Context, _ *router.Request) error {
 			select {

@@ -272,13 +272,15 @@ func (a activityChannel) Write(p []byte) (int, error) { return a.conn.writeSessi
 
 func (a activityChannel) Stderr() io.ReadWriter { return activityStderr{a.Channel.Stderr(), a.conn} }
 
-// quietWriter writes to a stream of a channel, and does not report that as activity.
-type quietWriter struct {
+// noActivityWriter writes to a stream of a channel, and does not report that as activity.
+type noActivityWriter struct {
 	io.Writer
 	conn *connection
 }
 
-func (q quietWriter) Write(p []byte) (int, error) { return q.conn.writeQuietly(q.Writer, p) }
+func (q noActivityWriter) Write(p []byte) (int, error) {
+	return q.conn.writeWithoutActivity(q.Writer, p)
+}
 
 // activityStderr is the stderr stream of an activityChannel.
 type activityStderr struct {

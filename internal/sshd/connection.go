@@ -259,11 +259,11 @@ var errInputAfterEOF = errors.New("the client sent data after EOF")
 // writeSession writes the output of a session to w, which writes to the connection.
 func (c *connection) writeSession(w io.Writer, p []byte) (int, error) {
 	c.markActive()
-	return c.writeQuietly(w, p)
+	return c.writeWithoutActivity(w, p)
 }
 
-// writeQuietly is writeSession for a message of the gateway, which is not activity of the user.
-func (c *connection) writeQuietly(w io.Writer, p []byte) (int, error) {
+// writeWithoutActivity is writeSession for a message of the gateway, which is not activity of the user.
+func (c *connection) writeWithoutActivity(w io.Writer, p []byte) (int, error) {
 	if m := c.meter.Load(); m != nil {
 		m.sent(len(p))
 	}

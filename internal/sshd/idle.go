@@ -7,10 +7,10 @@ import (
 	"time"
 )
 
-// maxIdleWarning is the maximum time between the warning and the end of an idle session.
+// maxIdleWarning is the maximum time between the warning and the close of an idle session.
 const maxIdleWarning = time.Minute
 
-// idleWarning returns the time between the warning and the end of an idle session.
+// idleWarning returns the time between the warning and the close of an idle session.
 func (l Limits) idleWarning() time.Duration { return min(maxIdleWarning, l.IdleTimeout/2) }
 
 // idleBeforeWarning returns the time without activity after which the user is warned.

@@ -372,8 +372,8 @@ func TestBacklog_OtherUsersServed(t *testing.T) {
 	}
 }
 
-// TestBacklogMeter_CountsLagging: the connection's other sessions read their input.
-func TestBacklogMeter_CountsLagging(t *testing.T) {
+// TestBacklogMeter_CountsUnreadInput: the connection's other sessions read their input.
+func TestBacklogMeter_CountsUnreadInput(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newInputBacklog()
 		m := newBacklogMeter(b, "ann")

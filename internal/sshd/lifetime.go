@@ -9,7 +9,7 @@ import (
 // maxLifetimeWarning is the maximum time between the warning and the end of a connection.
 const maxLifetimeWarning = 5 * time.Minute
 
-// watchLifetime ends the commands of a connection and closes it after its lifetime. Before that, it warns. It returns
+// watchLifetime stops the commands of a connection and closes it after its lifetime. Before that, it warns. It returns
 // when ctx ends.
 func (s *Server) watchLifetime(ctx context.Context, c *connection) {
 	lifetime := c.limits.Lifetime

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// TestLifetime expects a warning and then the end of all commands, also of one that starts after the warning.
-func TestLifetime(t *testing.T) {
+// TestLifetime_WarnsThenCloses expects a warning, and then that all commands are stopped. One starts after the warning.
+func TestLifetime_WarnsThenCloses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := startSimulated(t, Limits{Lifetime: 12 * time.Hour}, waitHandler)
 		client := s.annsClient(t)

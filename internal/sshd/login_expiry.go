@@ -14,13 +14,13 @@ const (
 	minLoginCheckInterval = time.Second
 )
 
-// watchLogin ends the commands of a connection when its key or certificate is no longer accepted. It checks that when
+// watchLogin stops the commands of a connection when its key or certificate is no longer accepted. It checks that when
 // the key or certificate expires, and every loginCheckInterval, until ctx ends.
 func (s *Server) watchLogin(ctx context.Context, c *connection, conn *gossh.ServerConn) {
 	for {
 		login, refused := s.currentLogin(conn)
 		if refused != nil {
-			s.Log.Info("login ended", "user", conn.User(), "remote", c.remote(), "error", refused)
+			s.Log.Info("login no longer accepted", "user", conn.User(), "remote", c.remote(), "error", refused)
 			c.endLogin(router.NoLongerAccepted(refused))
 			return
 		}

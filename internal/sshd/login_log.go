@@ -99,7 +99,7 @@ func (l *loginLog) closeDisplaced(c *connection) {
 	c.Close()
 	if l.displacedConns.allow(c.network) {
 		l.server.Log.Warn("connection closed",
-			"why", "too many unauthenticated connections (limits.unauthenticated)", "remote", c.remote())
+			"why", "too many unauthenticated connections (limits.maxstartups)", "remote", c.remote())
 	}
 }
 

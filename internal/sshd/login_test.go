@@ -85,7 +85,7 @@ func TestLogin_KeyRequired(t *testing.T) {
 
 func TestHandshake_SilentClosed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := startSimulated(t, Limits{Unauthenticated: 8}, whoHandler)
+		s := startSimulated(t, Limits{MaxStartups: startups(8)}, whoHandler)
 		var silent []net.Conn
 		for range 2 {
 			conn, err := s.connect()

@@ -59,7 +59,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, grace time.Duration)
 	s.backlog = newInputBacklog()
 	s.mu.Lock() // the exported methods may be called before Serve
 	s.conns, s.usage, s.listener = map[*connection]struct{}{}, map[subject]*usage{}, l
-	s.admission = newAdmission(s.current().Limits.Unauthenticated)
+	s.admission = newAdmission(s.current().Limits.MaxStartups)
 	if s.draining {
 		l.Close()
 	}
@@ -144,7 +144,7 @@ func (s *Server) admit(conn net.Conn) {
 	s.admitClient(c)
 }
 
-// admitClient serves a connection whose client's address is known in the background, unless it is refused.
+// admitClient serves a connection in the background, unless it is refused. The client's address must be known.
 func (s *Server) admitClient(c *connection) {
 	if s.isPenalized(c) {
 		s.loginLog.refusePenalized(c)

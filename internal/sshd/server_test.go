@@ -74,11 +74,14 @@ func startServerWith(t *testing.T, limits Limits, handler router.Handler, change
 func withTestLimits(l Limits) Limits {
 	setDefault(&l.Sessions, 10)
 	setDefault(&l.Connections, 500)
-	setDefault(&l.Unauthenticated, 100)
+	setDefault(&l.MaxStartups, startups(100))
 	setDefault(&l.User.Connections, 20)
 	setDefault(&l.User.Sessions, 40)
 	return l
 }
+
+// startups returns limits like the default, for n connections without login.
+func startups(n int) MaxStartups { return MaxStartups{Start: max(1, n/10), Rate: 30, Full: n} }
 
 // startSimulated starts a server in a synctest bubble.
 func startSimulated(t *testing.T, limits Limits, handler router.Handler) *testServer {

@@ -67,8 +67,9 @@ func (s *Server) handle(sess ssh.Session) {
 	}()
 	defer s.recoverPanic("session", ch.id)
 	terminal, locale, noColor := ch.settings()
-	stdout := &outputStream{w: sess, notices: quietWriter{ch.sshChannel, ch.conn}, cancel: ch.cancel}
-	stderr := &outputStream{w: sess.Stderr(), notices: quietWriter{ch.sshChannel.Stderr(), ch.conn}, cancel: ch.cancel}
+	notices := func(w io.Writer) noActivityWriter { return noActivityWriter{w, ch.conn} }
+	stdout := &outputStream{w: sess, notices: notices(ch.sshChannel), cancel: ch.cancel}
+	stderr := &outputStream{w: sess.Stderr(), notices: notices(ch.sshChannel.Stderr()), cancel: ch.cancel}
 	ch.setStdout(stdout)
 	client := &console.Console{
 		Stdin:  sessionInput{sess, sync.OnceValue(ch.confirmEOF)},
@@ -162,7 +163,8 @@ func (s *outputStream) write(p []byte) (int, error) { return s.writeTo(s.w, p) }
 
 // writeTo writes to w or notices. The caller holds s.mu.
 func (s *outputStream) writeTo(w io.Writer, p []byte) (int, error) {
-	s.writing.Store(true) // set before closed is read; close also sets before it reads, so at least one sees the other
+	// Set writing before reading closed. close sets closed before it reads writing, so at least one sees the other.
+	s.writing.Store(true)
 	defer s.writing.Store(false)
 	if s.closed.Load() {
 		s.cancel(router.ErrOutputClosed)

@@ -149,7 +149,7 @@ func TestErrors_WrappedOnTerminal(t *testing.T) {
 	}
 }
 
-func TestPanic_EndsOneSession(t *testing.T) {
+func TestPanic_ClosesOneSession(t *testing.T) {
 	s := startServer(t, Limits{}, func(ctx context.Context, req *router.Request) error {
 		if req.Session.Line == "panic" {
 			panic("boom")
@@ -253,7 +253,7 @@ func TestUpload_NoKeepaliveReply(t *testing.T) {
 	})
 }
 
-func TestWrite_ClientGone(t *testing.T) {
+func TestWrite_ClientDisconnected(t *testing.T) {
 	results := make(chan error, 1)
 	s := startServer(t, Limits{}, func(ctx context.Context, req *router.Request) error {
 		for {

@@ -24,7 +24,7 @@ type Settings struct {
 type Limits struct {
 	Sessions            int           // per connection
 	Connections         int           // of logged-in clients
-	Unauthenticated     int           // connections without login, a quarter of them per network; see admission
+	MaxStartups         MaxStartups   // connections without login; see admission
 	User                UserLimits    // per user
 	AllSessions         int           // running commands of all users [1000]
 	GreetingTimeout     time.Duration // for the client's version line and first packets [5s]
@@ -45,6 +45,13 @@ type UserLimits struct {
 	Connections int
 	Sessions    int // running commands
 	Commands    int // that start within a minute
+}
+
+// MaxStartups bounds the connections that have not authenticated: see admission.
+type MaxStartups struct {
+	Start int // number from which a new connection may close an older one
+	Rate  int // its probability at Start, in percent
+	Full  int // maximum, including the reserved slots
 }
 
 // setDefaults replaces zero values by the defaults.
@@ -86,7 +93,7 @@ func (s *Server) Apply(settings Settings) {
 	if s.admission == nil { // not serving yet
 		return
 	}
-	s.admission.resize(settings.Limits.Unauthenticated)
+	s.admission.resize(settings.Limits.MaxStartups)
 	for c := range s.conns {
 		c.recheckLogin()
 	}

@@ -92,3 +92,39 @@ func TestApply_NewConnectionsAndCommands(t *testing.T) {
 		c.Close()
 	})
 }
+
+// TestApply_MaxStartups lowers start. The next connection then closes the oldest of those that have not authenticated.
+func TestApply_MaxStartups(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := startSimulated(t, Limits{MaxStartups: MaxStartups{Start: 10, Rate: 100, Full: 100}}, waitHandler)
+		connect := func() net.Conn {
+			conn, err := s.connect()
+			if err != nil {
+				t.Fatal(err)
+			}
+			conn.Read(make([]byte, 1)) // the server has started to serve it
+			time.Sleep(earlyGrace)
+			return conn
+		}
+		oldest, second := connect(), connect()
+		defer oldest.Close()
+		defer second.Close()
+		if n, _ := s.Connections(); n != 2 {
+			t.Fatalf("%d connections have not authenticated, want 2", n)
+		}
+		next := *s.current()
+		next.Limits.MaxStartups = MaxStartups{Start: 2, Rate: 100, Full: 100}
+		s.Apply(next)
+		if n, _ := s.Connections(); n != 2 {
+			t.Errorf("%d connections are left after the change, want 2", n)
+		}
+		defer connect().Close()
+		if n, _ := s.Connections(); n != 2 {
+			t.Errorf("%d connections have not authenticated, want 2", n)
+		}
+		oldest.SetReadDeadline(time.Now()) // buffered bytes and the end are read before the deadline counts
+		if _, err := io.Copy(io.Discard, oldest); err != nil {
+			t.Errorf("the oldest connection: got %v, want it closed", err)
+		}
+	})
+}

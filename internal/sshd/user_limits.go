@@ -67,11 +67,11 @@ func (s *Server) Connections() (unauthenticated, authenticated int) {
 }
 
 // usageOf returns the counts of a subject. The caller holds mu.
-func (s *Server) usageOf(of subject) *usage {
-	u := s.usage[of]
+func (s *Server) usageOf(who subject) *usage {
+	u := s.usage[who]
 	if u == nil {
 		u = &usage{}
-		s.usage[of] = u
+		s.usage[who] = u
 	}
 	return u
 }
@@ -89,11 +89,11 @@ func (s *Server) addLogin(c *connection, user acl.User) bool {
 		return false
 	}
 	c.markAuthenticated(user.Login, subjects)
-	for _, of := range subjects {
-		u := s.usageOf(of)
+	for _, who := range subjects {
+		u := s.usageOf(who)
 		u.connections++
-		if limit := limits.of(of).Connections; limit > 0 && u.connections > limit {
-			c.refuseSessions(tryLater("%s has reached the limit of %d connections: close one, then try again", of, limit))
+		if limit := limits.of(who).Connections; limit > 0 && u.connections > limit {
+			c.refuseSessions(tryLater("%s has reached the limit of %d connections: close one, then try again", who, limit))
 		}
 	}
 	return true
@@ -104,16 +104,16 @@ func (s *Server) removeConnection(c *connection) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.conns, c)
-	for _, of := range c.countedFor() {
-		s.usage[of].connections--
-		s.forgetIfUnused(of)
+	for _, who := range c.countedFor() {
+		s.usage[who].connections--
+		s.forgetIfUnused(who)
 	}
 }
 
 // forgetIfUnused removes the counts of a subject without connections and sessions. The caller holds mu.
-func (s *Server) forgetIfUnused(of subject) {
-	if *s.usage[of] == (usage{}) {
-		delete(s.usage, of)
+func (s *Server) forgetIfUnused(who subject) {
+	if *s.usage[who] == (usage{}) {
+		delete(s.usage, who)
 	}
 }
 
@@ -129,15 +129,15 @@ func (s *Server) acquireSession(c *connection) (leave func(), refused error) {
 	if refused := s.sessionRefusal(limits, subjects); refused != nil {
 		return func() {}, refused
 	}
-	for _, of := range subjects {
-		s.usageOf(of).sessions++ // absent if the connection was closed
+	for _, who := range subjects {
+		s.usageOf(who).sessions++ // absent if the connection was closed
 	}
 	return func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		for _, of := range subjects {
-			s.usage[of].sessions--
-			s.forgetIfUnused(of)
+		for _, who := range subjects {
+			s.usage[who].sessions--
+			s.forgetIfUnused(who)
 		}
 	}, nil
 }
@@ -148,21 +148,21 @@ func (s *Server) sessionRefusal(limits Limits, subjects []subject) error {
 		return tryLater("the gateway will be stopped soon and accepts no new commands; connect again")
 	}
 	total := 0
-	for of, u := range s.usage {
-		if of.kind == userKind {
+	for who, u := range s.usage {
+		if who.kind == userKind {
 			total += u.sessions
 		}
 	}
-	for _, of := range subjects {
-		limit := limits.of(of).Sessions
-		if u := s.usage[of]; u != nil && limit > 0 && u.sessions >= limit {
-			return tryLater("%s has reached the limit of %d sessions: close one, then try again", of, limit)
+	for _, who := range subjects {
+		limit := limits.of(who).Sessions
+		if u := s.usage[who]; u != nil && limit > 0 && u.sessions >= limit {
+			return tryLater("%s has reached the limit of %d sessions: close one, then try again", who, limit)
 		}
 	}
 	if total >= limits.AllSessions {
 		return tryLater("the gateway is busy with %d sessions: try again in a minute", total)
 	}
-	over, wait := s.rates.take(subjects, func(of subject) int { return limits.of(of).Commands })
+	over, wait := s.rates.take(subjects, func(who subject) int { return limits.of(who).Commands })
 	if wait > 0 {
 		return tryLater("%s has reached the limit of %d commands per minute: try again in %s", over,
 			limits.of(over).Commands, wholeSeconds(wait))

@@ -7,18 +7,18 @@ import "strings"
 const maxLength = 128
 
 // Closest returns the name with the fewest typing errors compared to word, ignoring case, or "" if none is close. See
-// Close.
+// Nearest.
 func Closest(word string, names []string) string {
-	if nearest := Close(word, names); len(nearest) > 0 {
+	if nearest := Nearest(word, names); len(nearest) > 0 {
 		return nearest[0]
 	}
 	return ""
 }
 
-// Close returns the names with the fewest typing errors compared to word, ignoring case, in the order of names. They
+// Nearest returns the names with the fewest typing errors compared to word, ignoring case, in the order of names. They
 // have at most two errors, one if word is shorter than three bytes, and always fewer than word has bytes. Words and
 // names over 128 bytes are never close.
-func Close(word string, names []string) (nearest []string) {
+func Nearest(word string, names []string) (nearest []string) {
 	if len(word) > maxLength {
 		return nil
 	}

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-func TestClose(t *testing.T) {
+func TestNearest(t *testing.T) {
 	names := []string{"p-team1-web1", "p-team1-web2", "p-team1-six", "stop", strings.Repeat("x", 100)}
 	for word, want := range map[string]string{
 		"p-team1-web3": "p-team1-web1 p-team1-web2", "p-taem1-web1": "p-team1-web1", "p-team1-nu": "",
@@ -13,8 +13,8 @@ func TestClose(t *testing.T) {
 		"sp": "", strings.Repeat("x", 98): strings.Repeat("x", 100), strings.Repeat("x", 97): "",
 		strings.Repeat("x", 200): "",
 	} {
-		if got := strings.Join(Close(word, names), " "); got != want {
-			t.Errorf("Close(%q) = %q, want %q", word, got, want)
+		if got := strings.Join(Nearest(word, names), " "); got != want {
+			t.Errorf("Nearest(%q) = %q, want %q", word, got, want)
 		}
 	}
 }

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// E2E skips a test with -short, and so in make test. Call it in a test that uses a real Docker daemon or a real Nomad,
+// E2E skips a test with -short, which make test sets. Call it in a test that uses a real Docker daemon or a real Nomad,
 // or that takes more than a few seconds.
 func E2E(t testing.TB) {
 	t.Helper()

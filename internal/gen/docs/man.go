@@ -137,7 +137,7 @@ adds a gateway to the configuration, prints the fingerprints of its host keys, a
 the name is the first part of the host. Without
 .IR HOST ,
 it asks for the settings on a terminal. The keys are recorded only if you
-answer yes on a terminal. With
+enter yes or their fingerprint on a terminal. With
 .B \-\-accept
 only the key with this
 .I FINGERPRINT
@@ -173,7 +173,8 @@ const clientRest = `.SH FILES
 .TP
 .I ~/.config/nomadctl/config
 The gateways; $XDG_CONFIG_HOME replaces ~/.config. Each gateway has a section with its host and, optionally, port, user,
-key and ssh_options. ssh_options are split at spaces. Nothing in the file is executed.
+key and ssh_options. ssh_options are split at spaces. nomadctl executes nothing in the file. ssh does, if ssh_options
+has a ProxyCommand or a similar option.
 .TP
 .I ~/.config/nomadctl/known_hosts
 Host keys that setup recorded.
@@ -249,6 +250,8 @@ nomadctld \- an SSH gateway to Nomad
 .B check
 .RB [ \-\-as
 .IR USER ]
+.RB [ \-\-online ]
+.RB [ \-\-json ]
 .br
 .B nomadctld
 .RB [ \-config
@@ -288,7 +291,12 @@ fingerprints of the host keys are printed. With
 .BR \-\-as ,
 root checks with the rights of
 .I USER
-(a name, UID or UID:GID) and its groups, as the gateway will run.
+(a name, UID or UID:GID) and its groups, as the gateway will run. With
+.BR \-\-online ,
+it also contacts each tier: it prints the version and clock of Nomad, the commands that the token cannot do, when
+certificates expire, and which Docker daemons respond.
+.B \-\-json
+prints that as JSON.
 .TP
 .B health
 Check whether a gateway with this configuration responds on this machine, and print one line.
@@ -350,9 +358,11 @@ const serverRest = `.SH EXIT STATUS
 Success.
 .TP
 .B 1
-The gateway could not serve, the configuration is wrong, or
+The gateway could not serve, the configuration is wrong,
 .B health
-got no response.
+got no response, or
+.B check \-\-online
+found that something does not work that commands need.
 .TP
 .B 2
 The command line is wrong.

@@ -16,7 +16,7 @@ import (
 	"nomadctld/internal/nomadsim/store"
 )
 
-// errPluginShutDown ends an exec whose task has exited.
+// errPluginShutDown is the error of an exec whose task has exited.
 var errPluginShutDown = errors.New("plugin is shut down")
 
 // Exec runs the program until it exits, its task exits, its output cannot be sent or ctx ends. It returns nil if the

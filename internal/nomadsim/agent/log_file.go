@@ -9,15 +9,15 @@ import (
 	"nomadctld/internal/nomadsim/store"
 )
 
-// logFile is one stream of a task's output in numbered files. Only the newest files are kept. It keeps no file open, so
-// that the logs of many tasks do not use file descriptors.
+// logFile is one stream of a task's output in numbered files. Only the newest files are retained. No file stays open
+// between writes, so that the logs of many tasks do not use file descriptors.
 type logFile struct {
 	mu    sync.Mutex // guards index, size and the files
 	base  string     // path without the number
 	index int
 	size  int64 // of the current file
 	max   int64 // bytes in a file
-	files int   // number of files to keep
+	files int   // number of files to retain
 }
 
 // Write appends to the log. As in Nomad, a line is not split across files unless it is longer than a file.

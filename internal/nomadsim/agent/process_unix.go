@@ -38,14 +38,14 @@ func killSession(leader int) {
 	}
 }
 
-// signals are the signals that Nomad forwards by name.
+// signals are the signals that the simulator forwards.
 var signals = map[string]syscall.Signal{
 	"SIGABRT": syscall.SIGABRT, "SIGALRM": syscall.SIGALRM, "SIGCONT": syscall.SIGCONT, "SIGHUP": syscall.SIGHUP,
 	"SIGINT": syscall.SIGINT, "SIGKILL": syscall.SIGKILL, "SIGQUIT": syscall.SIGQUIT, "SIGSTOP": syscall.SIGSTOP,
 	"SIGTERM": syscall.SIGTERM, "SIGUSR1": syscall.SIGUSR1, "SIGUSR2": syscall.SIGUSR2,
 }
 
-// signal sends a signal to the program. Like Nomad, it silently ignores unknown signals.
+// signal sends a signal to the program. It ignores unknown names. Some of Nomad's drivers send SIGINT instead.
 func (p *process) signal(name string) {
 	if s, known := signals[name]; known {
 		p.cmd.Process.Signal(s)

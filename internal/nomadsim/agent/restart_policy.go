@@ -24,7 +24,7 @@ func newRestartTracker(jobType string, g jobspec.Group, t jobspec.Task) *restart
 	return &restartTracker{policy: policy, onSuccess: onSuccess}
 }
 
-// restartDecision is the result of a task's exit: a restart after delay, or the end of the task.
+// restartDecision is the result of a task's exit: a restart after delay, or no restart.
 type restartDecision struct {
 	restart, failed bool
 	delay           time.Duration

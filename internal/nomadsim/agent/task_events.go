@@ -24,7 +24,7 @@ func taskStartFailed(a *store.Allocation, t jobspec.Task, err error) {
 	failure.DriverError = reason
 	a.UpdateTask(t.Name, func(s *store.TaskState) {
 		s.State, s.Failed, s.StartedAt, s.FinishedAt = "dead", true, nil, store.Stamp(now)
-		// The description assumed that the task was started.
+		// The record already has a Started event, although the program did not start.
 		s.Events = slices.DeleteFunc(s.Events, func(e jobspec.Event) bool { return e.Type == "Started" })
 		s.Events = append(s.Events, failure, notRestartingEvent(now, "Error was unrecoverable"))
 	})
@@ -50,7 +50,7 @@ func taskExited(a *store.Allocation, t jobspec.Task, code, signal int, decision 
 	}, events...)
 }
 
-// killDependentTasks ends the remaining tasks: all tasks if one has failed, or those except poststop tasks if the main
+// killDependentTasks kills the remaining tasks: all tasks if one has failed, or those except poststop tasks if the main
 // tasks have finished.
 func killDependentTasks(a *store.Allocation) {
 	failed, mainLeft := "", false

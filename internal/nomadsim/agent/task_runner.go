@@ -205,8 +205,8 @@ func (ag *Agents) Drop(all []*store.Allocation) {
 	}
 }
 
-// Hold makes the agents start no processes until Run is called.
-func (ag *Agents) Hold(*store.State) { ag.processesOff = true }
+// DelayTasks makes the agents start no processes until StartDelayedTasks is called.
+func (ag *Agents) DelayTasks(*store.State) { ag.processesOff = true }
 
 // ExitedTask is a task that has run and exited.
 type ExitedTask struct {
@@ -214,8 +214,9 @@ type ExitedTask struct {
 	Events           []jobspec.Event
 }
 
-// Run starts the processes that Hold has held back. It returns the tasks that are described as having exited.
-func (ag *Agents) Run(st *store.State) (exited []ExitedTask) {
+// StartDelayedTasks starts the processes that DelayTasks has delayed. It returns the tasks that are described as having
+// exited.
+func (ag *Agents) StartDelayedTasks(st *store.State) (exited []ExitedTask) {
 	ag.processesOff = false
 	ag.SyncProcesses(st, st.Allocations)
 	for _, a := range st.Allocations {

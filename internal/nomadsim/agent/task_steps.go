@@ -84,7 +84,7 @@ func (ag *Agents) FailNextStarts(_ *store.State, namespace, job string, allocati
 	ag.failNext[[2]string{namespace, job}] = allocations
 }
 
-// applyFailNext makes the tasks of an allocation fail if FailNext requested that for its job.
+// applyFailNext makes the tasks of an allocation fail if FailNextStarts requested that for its job.
 func (ag *Agents) applyFailNext(a *store.Allocation) {
 	k := [2]string{a.Namespace, a.JobID}
 	if ag.failNext[k] > 0 {
@@ -93,7 +93,7 @@ func (ag *Agents) applyFailNext(a *store.Allocation) {
 	}
 }
 
-// exitTask ends a task that has no process. If the restart policy permits, the task is started again.
+// exitTask simulates the exit of a task that has no process. If the restart policy permits, the task is started again.
 func (ag *Agents) exitTask(st *store.State, id string, t jobspec.Task, code int) {
 	old := st.AllocationByID(id)
 	if old == nil || old.Terminal() || old.TaskStates[t.Name] == nil || old.TaskStates[t.Name].State != "running" ||
@@ -136,7 +136,7 @@ func (ag *Agents) restartTask(st *store.State, id string, t jobspec.Task) {
 	ag.launchTasks(st, st.AllocationByID(id), []jobspec.Task{t})
 }
 
-// finishStop ends an allocation whose desired status is stop.
+// finishStop completes the stop of an allocation.
 func (ag *Agents) finishStop(st *store.State, id string) {
 	old := st.AllocationByID(id)
 	if old == nil || old.ClientStatus == "complete" || old.ClientStatus == "failed" || st.AgentDown(old) {

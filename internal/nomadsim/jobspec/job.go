@@ -158,7 +158,8 @@ type Allocation struct {
 }
 
 // TaskState is the state of a task in an allocation. Zero fields are derived from Events or from the status of the
-// allocation. Nil Events are those of a task without incidents. As in Nomad, only the last ten are kept.
+// allocation. If Events is nil, the task has the events of a task without incidents. As in Nomad, only the last ten
+// events are retained.
 type TaskState struct {
 	State             string // "pending", "running" or "dead"
 	Failed            bool

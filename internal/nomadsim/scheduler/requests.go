@@ -12,9 +12,9 @@ import (
 
 // This file contains the changes that requests ask for.
 
-// Submit stores j as the next version of before and evaluates it. If both are the same, it only evaluates before.
-// before is nil if the job does not exist yet. Submit returns the index of the change, the evaluation (nil for a
-// parent) and the stored job.
+// Submit stores j as the next version of the job before, and evaluates it. If j is the same as before, Submit stores
+// nothing and evaluates the existing job. before is nil if the job does not exist yet. Submit returns the index of the
+// change, the evaluation (nil for a parent) and the stored job.
 func (sc *Scheduler) Submit(st *store.State, before, j *store.Job) (uint64, *store.Evaluation, *store.Job) {
 	if before != nil && before.Stop == j.Stop && before.SameRegistration(&j.Registration) {
 		if before.IsParent() {

@@ -70,8 +70,8 @@ func (st *State) Collectable(j *Job) bool {
 }
 
 // collectable reports whether an allocation may be deleted. j is its job, or nil if the job is deleted. A failed
-// allocation is kept until it is rescheduled. An allocation of a batch job is kept while the job is neither dead nor
-// registered again, because it shows that the job has run.
+// allocation is retained until it is rescheduled. An allocation of a batch job is retained while the job is neither
+// dead nor registered again, because it shows that the job has run.
 func (a *Allocation) collectable(j *Job) bool {
 	if !a.Terminal() || a.ClientStatus == "running" {
 		return false

@@ -12,7 +12,7 @@ type ScalingEvent struct {
 	CreateIndex   uint64
 }
 
-// maxScalingEvents is the number of events that Nomad keeps for each group.
+// maxScalingEvents is the number of events that Nomad retains for each group.
 const maxScalingEvents = 20
 
 // StoreScalingEvent adds an event to a group, and drops the oldest one if there are too many.

@@ -68,11 +68,11 @@ func (j *Job) FindVersion(version uint64) *Job {
 	return nil
 }
 
-// maxUntaggedVersions is the number of untagged versions that Nomad keeps for each job.
+// maxUntaggedVersions is the number of untagged versions that Nomad retains for each job.
 const maxUntaggedVersions = 6
 
 // DropOldVersion drops the oldest version if there are too many. Tagged versions do not count, and the newest stable
-// version is kept. j.EarlierVersions must not be shared.
+// version is retained. j.EarlierVersions must not be shared.
 func (j *Job) DropOldVersion() {
 	counted := slices.DeleteFunc(j.Versions(), func(v *Job) bool { return v.Tag != nil })
 	if len(counted) <= maxUntaggedVersions {

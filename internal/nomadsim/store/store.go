@@ -10,11 +10,11 @@ type Store struct {
 	mu    sync.RWMutex // guards state
 	state State
 
-	ctx    context.Context // canceled when the store is closed
-	cancel context.CancelFunc
-	life   sync.Mutex // guards closed; locked after mu, never before it
-	closed bool
-	inUse  sync.WaitGroup
+	ctx      context.Context // canceled when the store is closed
+	cancel   context.CancelFunc
+	closedMu sync.Mutex // guards closed; locked after mu, never before it
+	closed   bool
+	inUse    sync.WaitGroup
 }
 
 // New returns a store at index 1 with the namespace "default".
@@ -48,8 +48,8 @@ func (s *Store) Update(change func(st *State)) {
 
 // Acquire acquires the store and returns true, unless it is closed. Close then waits until Release is called.
 func (s *Store) Acquire() bool {
-	s.life.Lock()
-	defer s.life.Unlock()
+	s.closedMu.Lock()
+	defer s.closedMu.Unlock()
 	if !s.closed {
 		s.inUse.Add(1)
 	}
@@ -61,9 +61,9 @@ func (s *Store) Release() { s.inUse.Done() }
 
 // Close cancels the delayed transactions and the context, and waits for everything that has acquired the store.
 func (s *Store) Close() {
-	s.life.Lock()
+	s.closedMu.Lock()
 	s.closed = true
-	s.life.Unlock()
+	s.closedMu.Unlock()
 	s.cancel()
 	s.inUse.Wait()
 }

@@ -12,7 +12,7 @@ import (
 
 // limiter limits the open connections for each client address. As in Nomad, that includes loopback addresses.
 type limiter struct {
-	mu            sync.Mutex
+	mu            sync.Mutex // guards the other fields
 	max           int
 	open          map[net.Conn]string // the client address of each connection
 	peak, refused int
@@ -50,8 +50,8 @@ func (l *limiter) stop() {
 }
 
 // track counts connections. A connection over the limit immediately gets a 429 response, before its request is read.
-// At more than ten refusals per second, connections are only closed. As with Nomad, a client that has already sent
-// its request may see a reset instead of the 429.
+// After a burst of 100 refusals, at more than ten per second, connections are only closed. As with Nomad, a client that
+// has already sent its request may see a reset instead of the 429.
 func (l *limiter) track(conn net.Conn, state http.ConnState) {
 	l.mu.Lock()
 	switch state {

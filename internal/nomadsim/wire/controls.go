@@ -10,7 +10,7 @@ import "net/http"
 type Controls struct {
 	patterns []string // of all routes
 	journal  journal
-	faults   faults
+	failures failures
 	meter    trafficMeter
 	limiter  limiter
 	closed   chan struct{}
@@ -41,7 +41,7 @@ func Serve(c *Controls, w http.ResponseWriter, r *http.Request, pattern string, 
 		journaled = c.journal.record(w, r)
 		w = journaled
 	}
-	responded, lost := c.applyFaults(w, r)
+	responded, lost := c.applyFailures(w, r)
 	if responded {
 		return
 	}

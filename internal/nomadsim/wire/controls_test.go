@@ -48,7 +48,7 @@ func TestMatch(t *testing.T) {
 
 func TestInject_Status(t *testing.T) {
 	c := testControls()
-	hits := c.Inject(Fault{Path: "/v1/node/{id}", Method: "GET", Status: 500, Body: "no", Times: 1})
+	hits := c.Inject(Failure{Path: "/v1/node/{id}", Method: "GET", Status: 500, Body: "no", Times: 1})
 	if w, executed, _ := serve(c, "PUT", "/v1/node/a", "/v1/node/{id}"); !executed || w.Body.String() != "response" {
 		t.Errorf("PUT: got %d %s, want it executed", w.Code, w.Body)
 	}
@@ -62,11 +62,11 @@ func TestInject_Status(t *testing.T) {
 
 func TestInject_LostRequestAndResponse(t *testing.T) {
 	c := testControls()
-	c.Inject(Fault{Cut: true, Times: 1})
+	c.Inject(Failure{Cut: true, Times: 1})
 	if _, executed, aborted := serve(c, "PUT", "/v1/jobs", "/v1/jobs"); executed || !aborted {
 		t.Errorf("cut: got executed %v, aborted %v, want only aborted", executed, aborted)
 	}
-	c.Inject(Fault{LoseResponse: true, Times: 1})
+	c.Inject(Failure{LoseResponse: true, Times: 1})
 	if w, executed, aborted := serve(c, "PUT", "/v1/jobs", "/v1/jobs"); !executed || !aborted || w.Body.Len() > 0 {
 		t.Errorf("lost: got executed %v, aborted %v, response %q, want both and none", executed, aborted, w.Body)
 	}
@@ -107,7 +107,7 @@ func TestLoseLeader_EndsByItself(t *testing.T) {
 func TestDelay_EndsOnClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := testControls()
-		c.Inject(Fault{Delay: time.Hour})
+		c.Inject(Failure{Delay: time.Hour})
 		time.AfterFunc(time.Minute, func() { Close(c) })
 		start := time.Now()
 		if _, executed, aborted := serve(c, "GET", "/v1/jobs", "/v1/jobs"); executed || !aborted {
@@ -121,8 +121,8 @@ func TestDelay_EndsOnClose(t *testing.T) {
 
 func TestInject_UnknownRoutePanics(t *testing.T) {
 	for name, f := range map[string]func(c *Controls){
-		"fault": func(c *Controls) { c.Inject(Fault{Path: "/v1/alocations", Cut: true}) },
-		"count": func(c *Controls) { c.Traffic("/v1/client/allocation/*/stats") },
+		"failure": func(c *Controls) { c.Inject(Failure{Path: "/v1/alocations", Cut: true}) },
+		"count":   func(c *Controls) { c.Traffic("/v1/client/allocation/*/stats") },
 	} {
 		func() {
 			defer func() {

@@ -56,7 +56,7 @@ type journalWriter struct {
 	http.ResponseWriter
 	journal  *journal
 	index    int
-	executed bool // no fault has refused the request
+	executed bool // no failure has refused the request
 	dropped  bool // the response is dropped
 	done     bool
 }

@@ -55,7 +55,7 @@ const maxLine = 16 << 10
 // lineWriter passes on whole lines, as Docker's log does. A longer line is passed on when maxLine bytes are waiting.
 type lineWriter struct {
 	write   func([]byte)
-	mu      sync.Mutex // of pending: flush may run before the client's last Write has returned
+	mu      sync.Mutex // guards pending: flush may run before the client's last Write has returned
 	pending []byte
 }
 

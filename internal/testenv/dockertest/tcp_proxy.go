@@ -39,8 +39,9 @@ func ProxyTLS(t testing.TB, host string) (addr string, files Certificates) {
 	return addr, files
 }
 
-// proxy forwards a loopback port to the daemon. end closes all connections, and later ones if forever.
-func proxy(t testing.TB, host string, config *tls.Config) (addr string, end func(forever bool)) {
+// proxy forwards a loopback port to the daemon. closeConns closes all connections and, if forever is set, also those
+// that are accepted later.
+func proxy(t testing.TB, host string, config *tls.Config) (addr string, closeConns func(forever bool)) {
 	t.Helper()
 	target, err := url.Parse(host)
 	if err != nil {

@@ -45,7 +45,7 @@ func (d Dir) NewKeys(names ...string) {
 }
 
 // Sign signs the key with the CA and writes the certificate to CERT.pub. args are further arguments of ssh-keygen. The
-// key ID is id-CERT, and the principal is ann, unless they set others. Without principals: -n "".
+// default key ID is id-CERT, and the default principal is ann. -n "" creates a certificate without principals.
 func (d Dir) Sign(ca, key, cert string, args ...string) {
 	d.t.Helper()
 	args = append([]string{"-q", "-s", ca, "-I", "id-" + cert}, args...)

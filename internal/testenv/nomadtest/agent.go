@@ -33,7 +33,7 @@ var agent struct {
 	err     error
 	process *os.Process
 	dir     string
-	ended   chan struct{}
+	exited  chan struct{}
 }
 
 // realAgentURL returns the URL of a development agent with the jobs of the scenario. The first call starts it.
@@ -54,10 +54,10 @@ func StopAgent() {
 	}
 	agent.process.Signal(syscall.SIGINT)
 	select {
-	case <-agent.ended:
+	case <-agent.exited:
 	case <-time.After(20 * time.Second):
 		agent.process.Kill()
-		<-agent.ended
+		<-agent.exited
 	}
 	os.RemoveAll(agent.dir)
 }
@@ -127,8 +127,8 @@ plugin "docker" {
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	agent.process, agent.ended = cmd.Process, make(chan struct{})
-	go func() { cmd.Wait(); close(agent.ended) }()
+	agent.process, agent.exited = cmd.Process, make(chan struct{})
+	go func() { cmd.Wait(); close(agent.exited) }()
 	agent.url = fmt.Sprintf("http://127.0.0.1:%d", ports[0])
 	client, err := api.NewClient(&api.Config{
 		Address: agent.url, SecretID: Token, HttpClient: &http.Client{Timeout: 10 * time.Second},
@@ -176,7 +176,7 @@ func waitUntil(d time.Duration, condition string, check func() error) error {
 			return nil
 		}
 		select {
-		case <-agent.ended:
+		case <-agent.exited:
 			return fmt.Errorf("the agent exited before %s: %w", condition, err)
 		default:
 		}

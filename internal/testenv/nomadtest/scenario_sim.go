@@ -56,7 +56,7 @@ func addScenario(c *nomadsim.Cluster, now time.Time) {
 						jobspec.Restarting(started.Add(time.Second), time.Second), start(2 * time.Second), exit(3 * time.Second),
 						jobspec.Restarting(started.Add(3*time.Second), time.Second), start(4 * time.Second), exit(5 * time.Second),
 						jobspec.NotRestarting(started.Add(5*time.Second), 2),
-					}[1:], // Nomad keeps the last ten
+					}[1:], // Nomad retains the last ten
 				}},
 			}},
 		}},

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// Fault is an injected failure. Delay is applied first. A Fault with only a Delay just slows requests down.
-type Fault struct {
+// Failure is an injected failure. Delay is applied first. A Failure with only a Delay just slows requests down.
+type Failure struct {
 	Path   string // a path or the pattern of a route; "" matches all
 	Method string // "GET", "PUT" (also matches POST) or "DELETE"; "" matches all
 	Times  int    // number of requests to affect; 0 means all
@@ -22,20 +22,20 @@ type Fault struct {
 	LoseResponse bool // execute the request, then close the connection without a response
 }
 
-type faults struct {
+type failures struct {
 	mu              sync.Mutex // guards the other fields
-	active          []*activeFault
+	active          []*activeFailure
 	leaderlessUntil time.Time
 }
 
-type activeFault struct {
-	Fault
+type activeFailure struct {
+	Failure
 	hits int
 }
 
-// Inject adds a fault and returns a function that counts the affected requests. It panics if Path matches no route,
-// because a fault that never applies hides a mistake in a test.
-func (c *Controls) Inject(f Fault) (hits func() int) {
+// Inject adds a failure and returns a function that counts the affected requests. It panics if Path matches no route,
+// because a failure that never applies hides a mistake in a test.
+func (c *Controls) Inject(f Failure) (hits func() int) {
 	known := func(pattern string) bool {
 		_, fits := Match(pattern, f.Path)
 		return fits || pattern == f.Path
@@ -43,36 +43,36 @@ func (c *Controls) Inject(f Fault) (hits func() int) {
 	if strings.Contains(f.Path, "*") || f.Path != "" && !slices.ContainsFunc(c.patterns, known) {
 		panic("nomadsim: no route matches the path " + f.Path)
 	}
-	c.faults.mu.Lock()
-	defer c.faults.mu.Unlock()
-	added := &activeFault{Fault: f}
-	c.faults.active = append(c.faults.active, added)
+	c.failures.mu.Lock()
+	defer c.failures.mu.Unlock()
+	added := &activeFailure{Failure: f}
+	c.failures.active = append(c.failures.active, added)
 	return func() int {
-		c.faults.mu.Lock()
-		defer c.faults.mu.Unlock()
+		c.failures.mu.Lock()
+		defer c.failures.mu.Unlock()
 		return added.hits
 	}
 }
 
-// ClearFaults removes all faults. Requests that are already hanging keep hanging.
-func (c *Controls) ClearFaults() {
-	c.faults.mu.Lock()
-	defer c.faults.mu.Unlock()
-	c.faults.active, c.faults.leaderlessUntil = nil, time.Time{}
+// ClearFailures removes all failures. Requests that are already hanging keep hanging.
+func (c *Controls) ClearFailures() {
+	c.failures.mu.Lock()
+	defer c.failures.mu.Unlock()
+	c.failures.active, c.failures.leaderlessUntil = nil, time.Time{}
 }
 
-// LoseLeader leaves the servers without a leader for this time, or until ClearFaults if d is 0. Requests that need a
+// LoseLeader leaves the servers without a leader for this time, or until ClearFailures if d is 0. Requests that need a
 // leader get a 500 response. Stale reads and requests to client agents do not need one.
 func (c *Controls) LoseLeader(d time.Duration) {
-	c.faults.mu.Lock()
-	defer c.faults.mu.Unlock()
-	c.faults.leaderlessUntil = time.Now().Add(d)
+	c.failures.mu.Lock()
+	defer c.failures.mu.Unlock()
+	c.failures.leaderlessUntil = time.Now().Add(d)
 	if d == 0 {
-		c.faults.leaderlessUntil = time.Now().AddDate(100, 0, 0)
+		c.failures.leaderlessUntil = time.Now().AddDate(100, 0, 0)
 	}
 }
 
-func (f *faults) leaderless(r *http.Request) bool {
+func (f *failures) leaderless(r *http.Request) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	_, stale := r.URL.Query()["stale"]
@@ -80,18 +80,18 @@ func (f *faults) leaderless(r *http.Request) bool {
 		(!stale || r.Method != "GET")
 }
 
-// use returns the faults that apply to a request, in the order of their injection, and counts them.
-func (f *faults) use(method, path string) []Fault {
+// use returns the failures that apply to a request, in the order of their injection, and counts them.
+func (f *failures) use(method, path string) []Failure {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	var applied []Fault
+	var applied []Failure
 	for _, a := range f.active {
 		_, fits := Match(a.Path, path)
 		if (a.Path != "" && !fits) || (a.Method != "" && a.Method != method) || (a.Times > 0 && a.hits == a.Times) {
 			continue
 		}
 		a.hits++
-		applied = append(applied, a.Fault)
+		applied = append(applied, a.Failure)
 		if a.Status != 0 || a.Cut || a.Hang || a.LoseResponse {
 			break
 		}
@@ -99,10 +99,10 @@ func (f *faults) use(method, path string) []Fault {
 	return applied
 }
 
-// applyFaults applies the faults of a request. responded reports that the response is complete. lost reports that the
-// request must be executed and its response dropped.
-func (c *Controls) applyFaults(w http.ResponseWriter, r *http.Request) (responded, lost bool) {
-	for _, f := range c.faults.use(r.Method, r.URL.Path) {
+// applyFailures applies the failures of a request. responded reports that the response is complete. lost reports that
+// the request must be executed and its response dropped.
+func (c *Controls) applyFailures(w http.ResponseWriter, r *http.Request) (responded, lost bool) {
+	for _, f := range c.failures.use(r.Method, r.URL.Path) {
 		Delay(c, r, f.Delay)
 		switch {
 		case f.Hang:
@@ -116,7 +116,7 @@ func (c *Controls) applyFaults(w http.ResponseWriter, r *http.Request) (responde
 			return false, true
 		}
 	}
-	if c.faults.leaderless(r) {
+	if c.failures.leaderless(r) {
 		Refuse(w, http.StatusInternalServerError, "No cluster leader")
 		return true, false
 	}

@@ -14,7 +14,7 @@ import (
 func TestInject_PathAndTimes(t *testing.T) {
 	c := mixedCluster()
 	n := dial(t, c, "")
-	c.Inject(Fault{Path: "/v1/jobs", Times: 2, Status: 500, Body: "No cluster leader"})
+	c.Inject(Failure{Path: "/v1/jobs", Times: 2, Status: 500, Body: "No cluster leader"})
 	for range 2 {
 		_, _, err := n.Jobs().List(nil)
 		wantStatus(t, err, 500, "No cluster leader")
@@ -23,7 +23,7 @@ func TestInject_PathAndTimes(t *testing.T) {
 		t.Errorf("third request: got %v, want no error", err)
 	}
 	id := c.Allocations("default", "p-team1-web")[0]
-	c.Inject(Fault{Path: "/v1/client/allocation/" + id + "/stats", Cut: true})
+	c.Inject(Failure{Path: "/v1/client/allocation/" + id + "/stats", Cut: true})
 	_, err := n.Allocations().Stats(&api.Allocation{ID: id}, nil)
 	if err == nil || !strings.Contains(err.Error(), "EOF") {
 		t.Errorf("cut: got %v, want EOF", err)
@@ -31,7 +31,7 @@ func TestInject_PathAndTimes(t *testing.T) {
 	if _, err := n.Allocations().Stats(&api.Allocation{ID: c.Allocations("default", "p-team10-web")[0]}, nil); err != nil {
 		t.Errorf("another allocation: got %v, want no error", err)
 	}
-	c.ClearFaults()
+	c.ClearFailures()
 	if _, err := n.Allocations().Stats(&api.Allocation{ID: id}, nil); err != nil {
 		t.Errorf("healed: got %v, want no error", err)
 	}
@@ -41,12 +41,12 @@ func TestInject_DelayAndHang(t *testing.T) {
 	t.Parallel()
 	c := mixedCluster()
 	n := dial(t, c, "")
-	c.Inject(Fault{Path: "/v1/jobs", Delay: 40 * time.Millisecond})
+	c.Inject(Failure{Path: "/v1/jobs", Delay: 40 * time.Millisecond})
 	start := time.Now()
 	if _, _, err := n.Jobs().List(nil); err != nil || time.Since(start) < 40*time.Millisecond {
 		t.Errorf("got %v after %v, want a response after 40ms", err, time.Since(start))
 	}
-	c.Inject(Fault{Hang: true})
+	c.Inject(Failure{Hang: true})
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	if _, _, err := n.Nodes().List((&api.QueryOptions{}).WithContext(ctx)); !errors.Is(err, context.DeadlineExceeded) {
@@ -60,7 +60,7 @@ func TestInject_DelayAndHang(t *testing.T) {
 func TestLimit_RefusesConnections(t *testing.T) {
 	c := mixedCluster()
 	c.LimitConnections(3)
-	c.Inject(Fault{Path: "/v1/nodes", Hang: true})
+	c.Inject(Failure{Path: "/v1/nodes", Hang: true})
 	url, err := c.Start()
 	if err != nil {
 		t.Fatal(err)

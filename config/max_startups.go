@@ -1,0 +1,81 @@
+package config
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/pelletier/go-toml/v2/unstable"
+)
+
+// MaxStartups bounds the connections that have not authenticated, as MaxStartups of sshd. From Start connections on, a
+// new connection closes an older one with a probability of Rate percent. It rises to 100 percent at Full connections.
+type MaxStartups struct {
+	Start, Rate, Full int // 1 <= Start <= Full, and 1 <= Rate <= 100
+}
+
+var defaultMaxStartups = MaxStartups{Start: 10, Rate: 30, Full: 100}
+
+func (m MaxStartups) String() string { return fmt.Sprintf("%d:%d:%d", m.Start, m.Rate, m.Full) }
+
+// maxStartups reads maxstartups, and unauthenticated, which is the former key for Full.
+func (l *loader) maxStartups(t *table) MaxStartups {
+	const key, formerKey = "maxstartups", "unauthenticated"
+	example := key + " = " + quote(defaultMaxStartups.String())
+	former := t.find(formerKey)
+	if former == nil {
+		return l.readMaxStartups(t, key, example)
+	}
+	full := t.number(formerKey, defaultMaxStartups.Full)
+	if t.find(key) != nil {
+		l.errorf(former.key, "remove it", "%s is set, and also %s, which has replaced it", former.path(), key)
+		return l.readMaxStartups(t, key, example)
+	}
+	t.known = append(t.known, key)
+	m := MaxStartups{Start: max(1, full/10), Rate: defaultMaxStartups.Rate, Full: full}
+	l.warnf(former.key, "write "+key+" = "+quote(m.String()), "%s is the former name of %s", former.path(), key)
+	return m
+}
+
+// readMaxStartups reads start:rate:full, or one number N, which means N:100:N.
+func (l *loader) readMaxStartups(t *table, key, example string) MaxStartups {
+	if n := t.find(key); n != nil && n.kind == unstable.Integer {
+		n := t.number(key, defaultMaxStartups.Full)
+		return MaxStartups{Start: n, Rate: 100, Full: n}
+	}
+	v := t.text(key, example)
+	if !v.ok {
+		return defaultMaxStartups
+	}
+	m, problem := parseMaxStartups(v.text)
+	if problem != "" {
+		l.errorf(v.at, "write "+example, "%s %s: %s", v.name, problem, quote(v.text))
+	}
+	return m
+}
+
+// parseMaxStartups parses start:rate:full, or one number. A problem completes a sentence whose subject is the key.
+func parseMaxStartups(text string) (m MaxStartups, problem string) {
+	parts := strings.Split(text, ":")
+	if len(parts) == 1 {
+		parts = []string{text, "100", text}
+	}
+	if len(parts) != 3 {
+		return m, "is not start:rate:full"
+	}
+	for i, field := range []struct {
+		name  string
+		value *int
+		max   int
+	}{{"start", &m.Start, maxNumber}, {"rate", &m.Rate, 100}, {"full", &m.Full, maxNumber}} {
+		n, err := strconv.ParseUint(parts[i], 10, strconv.IntSize-1)
+		if err != nil || n < 1 || int(n) > field.max {
+			return m, fmt.Sprintf("is not start:rate:full, because %s is not a number from 1 to %d", field.name, field.max)
+		}
+		*field.value = int(n)
+	}
+	if m.Start > m.Full {
+		return m, "has a start above full"
+	}
+	return m, ""
+}
