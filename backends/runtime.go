@@ -107,7 +107,7 @@ type Attachment struct {
 // LogQuery selects a part of a log.
 type LogQuery struct {
 	Stdout, Stderr bool
-	Lines          int       // the last lines of stdout and of stderr each; negative: all
+	Lines          int       // the last lines of the selected outputs together, see ShareLines; negative: all
 	Since          time.Time // zero: from the start
 	Timestamps     bool      // set LogChunk.Time
 	Follow         bool
@@ -149,10 +149,10 @@ type RetainedOutput struct {
 type LogFiles interface {
 	LogSource
 
-	// Another source returns the newest part of the log. LogBefore calls each with the part before that. Of each output,
-	// it selects the last q.Lines lines minus the number of lines in newest, or all lines if q.Lines is negative. It
-	// leaves out files that were last modified before q.Since, if it can find out. *MismatchError: the files do not
-	// contain the newest part.
+	// Another source returns the newest part of the log. LogBefore calls each with the part before that. It selects the
+	// last q.Lines lines minus the number of lines in newest, or all lines if q.Lines is negative. It leaves out files
+	// that were last modified before q.Since, if it can find out. *MismatchError: the files do not contain the newest
+	// part.
 	LogBefore(ctx context.Context, in TaskRef, newest [2]RetainedOutput, q LogQuery, each func(LogChunk) error) error
 }
 
@@ -172,6 +172,14 @@ type LogChunk struct {
 	// whose log it is; empty: none.
 	CaughtUp  bool
 	Container string
+}
+
+// ShareLines returns how many of the last n lines to select of stdout and of stderr if their order is not known. Each
+// output gets half of n, and stderr one more if n is odd. If an output has fewer lines, the other one gets the rest.
+// available has the number of lines of each output.
+func ShareLines(n int, available [2]int) [2]int {
+	stdout := min(available[0], max(n/2, n-available[1]))
+	return [2]int{stdout, min(available[1], n-stdout)}
 }
 
 // NeedsContainer reports whether q needs a container's log: log files record neither times nor containers.

@@ -36,7 +36,7 @@ type logFlags struct {
 
 // bindSelection defines the flags that select the output.
 func (l *logFlags) bindSelection(f *pflag.FlagSet) {
-	f.StringVarP(&l.lines, "lines", "n", "100", "`N|all` last lines of each output; also: -5, --tail 5")
+	f.StringVarP(&l.lines, "lines", "n", "100", "`N|all` last lines of each task; also: -5, --tail 5")
 	f.StringVar(&l.lines, "tail", "100", "`N|all` the same as --lines")
 	f.MarkHidden("tail")
 	f.BoolVar(&l.stdout, "stdout", false, "only the task's stdout")

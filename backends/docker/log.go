@@ -40,7 +40,7 @@ type logReader struct {
 
 	newest      time.Time    // time of the newest entry when the log was opened; zero: no entry
 	from        [2]time.Time // time of the first counted entry of each output
-	skip        [2]int       // lines of each output to skip from there
+	skip        lineSkipper  // skips lines from there
 	stored      storedLog
 	resume      resumePoint
 	caughtUp    bool // the caller was informed that it has all old entries
@@ -188,9 +188,7 @@ func (l *logReader) deliver(p backends.LogChunk, _ bool) error {
 				return l.callbackErr
 			}
 		}
-		if toSkip := &l.skip[p.OutputIndex()]; *toSkip > 0 {
-			*toSkip -= dropLines(&p, *toSkip)
-		}
+		p.Data = l.skip.rest(p)
 		if len(p.Data) > 0 {
 			l.callbackErr = l.send(p)
 		}

@@ -8,56 +8,34 @@ import (
 	"nomadctld/backends"
 )
 
-const (
-	tailGrowth    = 4      // the growth of the next request if there were too few lines
-	maxTailSearch = 20_000 // entries to search, or tailGrowth*lines if more, for lines of a rarely written output
-)
+const tailGrowth = 4 // the growth of the next request if there were too few lines
 
-// countTail determines how many entries to request, and how many lines of each output to skip, so that the last
-// query.Lines lines of each output remain. The daemon counts entries of both outputs together, and a long line has
-// several entries, so it cannot count lines. If one output has enough lines, maxTailSearch bounds the search for lines
-// of the other, rarely written one.
+// countTail determines how many entries to request, and how many lines to skip, so that the last query.Lines lines of
+// the selected outputs remain. The daemon counts entries of both outputs, and a long line has several entries, so it
+// cannot count lines.
 func (l *logReader) countTail(ctx context.Context, wanted *logRequest) error {
 	r := *wanted
 	r.stdout, r.stderr, r.follow, r.times = true, true, false, true
-	outputs := [2]bool{l.query.Stdout, l.query.Stderr}
 	for r.tail = l.query.Lines + 1; ; r.tail *= tailGrowth { // one more: the first entry may be the end of a line
 		l.stored = storedLog{}
-		var firstTimes [2]time.Time
-		var lines [2]int
-		var partialLine [2]bool
+		var window tailWindow
 		count := 0
 		err := l.fetch(ctx, r, func(p backends.LogChunk, first bool) error {
-			if firstTimes[p.OutputIndex()].IsZero() {
-				firstTimes[p.OutputIndex()] = p.Time
-			}
 			if first {
 				count++
 			}
 			l.newest = p.Time
 			l.stored.add(p, first)
-			if len(p.Data) > 0 {
-				lines[p.OutputIndex()] += bytes.Count(p.Data, newline)
-				partialLine[p.OutputIndex()] = p.Data[len(p.Data)-1] != '\n'
-			}
+			window.add(p, l.query)
 			return nil
 		})
 		if err != nil {
 			return err
 		}
-		all, enough, anyEnough := count < r.tail, true, false
-		for i := range outputs {
-			if partialLine[i] {
-				lines[i]++
-			}
-			if outputs[i] {
-				l.skip[i] = max(0, lines[i]-l.query.Lines)
-				enough = enough && lines[i] > l.query.Lines
-				anyEnough = anyEnough || lines[i] > l.query.Lines
-			}
-		}
+		skip := max(0, window.lines-l.query.Lines)
+		l.skip = lineSkipper{lines: skip}
 		switch {
-		case all:
+		case count < r.tail: // all entries
 			// Request a number instead of all, so that Docker reads from the end, as it did here. That matters if the log
 			// is damaged. The margin is for lines written in between.
 			wanted.tail = 2*r.tail + 10_000
@@ -68,20 +46,67 @@ func (l *logReader) countTail(ctx context.Context, wanted *logRequest) error {
 			// Read from the start: reading from the end, Docker stops at damage without reporting it, so the count may
 			// cover only the part after the damage.
 			return l.scanAll(ctx)
-		case enough, anyEnough && r.tail >= max(maxTailSearch, tailGrowth*l.query.Lines):
+		case skip > 0 && !window.mayCut(skip):
 			// Request more entries than were counted, for lines written in between. l.from decides which lines are
 			// sent.
 			wanted.tail = 2*r.tail + 10_000
-			l.from = firstTimes
-			stdoutTime, stderrTime := firstTimes[0], firstTimes[1]
-			if wanted.since = stdoutTime; stdoutTime.IsZero() || !stderrTime.IsZero() && stderrTime.Before(stdoutTime) {
-				wanted.since = stderrTime
+			l.from = window.firstTimes
+			wanted.since = window.start
+			for _, first := range l.from {
+				if !first.IsZero() && first.Before(wanted.since) {
+					wanted.since = first
+				}
 			}
-		default:
-			continue
+			return nil
 		}
-		return nil
 	}
+}
+
+// tailWindow counts the lines of the selected outputs in the newest entries of a log. Arrays are indexed by output.
+type tailWindow struct {
+	start      time.Time    // of the first entry
+	lines      int          // that start in the window, or of which it has a part
+	firstLines [2]int       // number of each output's first line
+	firstTimes [2]time.Time // time of each output's first entry; zero: none
+	midLine    [2]bool      // the newest line of an output is not complete
+}
+
+// add counts the lines that start in a chunk.
+func (w *tailWindow) add(p backends.LogChunk, q backends.LogQuery) {
+	i := p.OutputIndex()
+	if w.start.IsZero() {
+		w.start = p.Time
+	}
+	if p.Stderr && !q.Stderr || !p.Stderr && !q.Stdout {
+		return
+	}
+	if w.firstTimes[i].IsZero() {
+		w.firstTimes[i], w.firstLines[i] = p.Time, w.lines
+	}
+	if len(p.Data) == 0 {
+		return
+	}
+	ended := bytes.Count(p.Data, newline)
+	w.lines += ended
+	endsMidLine := p.Data[len(p.Data)-1] != '\n'
+	if w.midLine[i] {
+		w.lines--
+	}
+	if endsMidLine {
+		w.lines++
+	}
+	w.midLine[i] = endsMidLine
+}
+
+// mayCut reports whether a line that is not skipped may start before the window. All parts of a long line have the time
+// of the first part. So a line that is newer than the first entry starts in the window.
+func (w *tailWindow) mayCut(skip int) bool {
+	for i, first := range w.firstTimes {
+		if !first.IsZero() && w.firstLines[i] >= skip && !first.After(w.start) {
+			return true
+		}
+	}
+	return false
 }
 
 // findNewest finds the time of the newest entry.
@@ -98,16 +123,34 @@ const maxTailLines = 1 << 28
 
 var newline = []byte{'\n'}
 
-// dropLines removes up to limit lines from the start of a chunk and returns how many line ends it removed.
-func dropLines(p *backends.LogChunk, limit int) (dropped int) {
-	for dropped < limit {
-		at := bytes.IndexByte(p.Data, '\n')
-		if at < 0 {
-			p.Data = nil
-			return dropped
+// lineSkipper skips a number of lines, in the order in which they start. Arrays are indexed by output.
+type lineSkipper struct {
+	lines    int     // to skip
+	midLine  [2]bool // the newest line of an output is not complete
+	skipping [2]bool // that line is skipped
+}
+
+// rest returns the data of a chunk after the skipped lines.
+func (s *lineSkipper) rest(p backends.LogChunk) []byte {
+	i, data := p.OutputIndex(), p.Data
+	for len(data) > 0 {
+		if !s.midLine[i] {
+			if s.skipping[i] = s.lines > 0; s.skipping[i] {
+				s.lines--
+			}
 		}
-		p.Data = p.Data[at+1:]
-		dropped++
+		end := len(data)
+		if s.skipping[i] {
+			end = bytes.IndexByte(data, '\n') + 1
+		}
+		if end == 0 {
+			s.midLine[i] = true
+			return nil
+		}
+		if s.midLine[i] = data[end-1] != '\n'; !s.skipping[i] {
+			break
+		}
+		data = data[end:]
 	}
-	return dropped
+	return data
 }

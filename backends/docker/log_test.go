@@ -92,7 +92,7 @@ func TestLogTail_LastLines(t *testing.T) {
 			if out, errors, err := readLog(t, d, in, backends.LogQuery{
 				Stdout: true, Stderr: true,
 				Lines: 3,
-			}); out != "out 4\n"+long+"last\n" || errors != "err 497\nerr 498\nerr 499\n" || err != nil {
+			}); out != "last\n" || errors != "err 498\nerr 499\n" || err != nil {
 				t.Errorf("both: got %.100q, %q, %v", out, errors, err)
 			}
 			if out, errors, err := readLog(t, d, in, backends.LogQuery{Stderr: true, Lines: 1}); out != "" ||
@@ -103,15 +103,16 @@ func TestLogTail_LastLines(t *testing.T) {
 	}
 }
 
-// TestLogTail_RareStream: a rare stream is searched to the start only if it alone is requested.
+// TestLogTail_RareStream: if only a rare stream is requested, it is searched to the start.
 func TestLogTail_RareStream(t *testing.T) {
 	t.Parallel()
 	d := mustOpen(t, Settings{Host: dockertest.Daemon(t)})
+	const lines = 20_000
 	// The daemon reads each output separately, so the task writes one only after the other was read.
 	script := fmt.Sprintf("trap go=1 HUP; await() { while [ -z \"$go\" ]; do sleep 0.05; done; go=; }; "+
-		"echo early >&2; await; seq %d; await; echo late >&2; await; seq %d", 3*maxTailSearch, maxTailSearch/4)
+		"echo early >&2; await; seq %d; await; echo late >&2; await; seq 5", lines)
 	in, id := startTaskWith(t, dockerclient.Config{Cmd: []string{"sh", "-c", script}}, nil)
-	for _, written := range []string{"early\n", fmt.Sprintln(3 * maxTailSearch), "late\n"} {
+	for _, written := range []string{"early\n", fmt.Sprintln(lines), "late\n"} {
 		testenv.Eventually(t, "the daemon has read "+written, func() bool {
 			stdout, stderr, err := readLog(t, d, in, backends.LogQuery{Stdout: true, Stderr: true, Lines: 1})
 			return err == nil && (strings.HasSuffix(stdout, written) || strings.HasSuffix(stderr, written))
@@ -119,21 +120,24 @@ func TestLogTail_RareStream(t *testing.T) {
 		dockertest.Signal(t, id, syscall.SIGHUP)
 	}
 	dockertest.Wait(t, id)
-	for _, c := range []struct {
-		q    backends.LogQuery
-		want string
+	for _, tc := range []struct {
+		q              backends.LogQuery
+		stdout         int // lines
+		stderr         string
+		stdoutLastLine string
 	}{
-		{backends.LogQuery{Stdout: true, Stderr: true, Lines: 10}, "late\n"},
-		{backends.LogQuery{Stderr: true, Lines: 10}, "early\nlate\n"},
-		{backends.LogQuery{Stderr: true, Stdout: true, Lines: -1}, "early\nlate\n"},
+		{backends.LogQuery{Stdout: true, Stderr: true, Lines: 5}, 5, "", "5\n"},
+		{backends.LogQuery{Stdout: true, Stderr: true, Lines: 7}, 6, "late\n", "5\n"},
+		{backends.LogQuery{Stdout: true, Stderr: true, Lines: 1000}, 999, "late\n", "5\n"},
+		{backends.LogQuery{Stdout: true, Lines: 1000}, 1000, "", "5\n"},
+		{backends.LogQuery{Stderr: true, Lines: 10}, 0, "early\nlate\n", ""},
+		{backends.LogQuery{Stderr: true, Stdout: true, Lines: -1}, lines + 5, "early\nlate\n", "5\n"},
 	} {
-		q, want := c.q, c.want
-		stdout, stderr, err := readLog(t, d, in, q)
-		if stderr != want || err != nil {
-			t.Errorf("%+v: got %q, %v, want %q", q, stderr, err, want)
-		}
-		if n := strings.Count(stdout, "\n"); q.Stdout && q.Lines > 0 && n != q.Lines {
-			t.Errorf("%+v: got %d lines of stdout", q, n)
+		stdout, stderr, err := readLog(t, d, in, tc.q)
+		if strings.Count(stdout, "\n") != tc.stdout || !strings.HasSuffix(stdout, tc.stdoutLastLine) ||
+			stderr != tc.stderr || err != nil {
+			t.Errorf("%+v: got %d lines of stdout, %q, %v, want %d, %q", tc.q, strings.Count(stdout, "\n"), stderr, err,
+				tc.stdout, tc.stderr)
 		}
 	}
 }

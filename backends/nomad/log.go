@@ -47,17 +47,22 @@ func (c *Client) Log(
 	defer release()
 	var mu sync.Mutex       // serializes calls of each
 	behind := len(selected) // logs that have not caught up; guarded by mu
-	group, groupCtx := errgroup.WithContext(ctx)
-	if !q.Follow {
-		group.SetLimit(1) // stdout first
-	}
+	var readers []*logReader
 	for _, output := range selected {
-		r := logReader{c: c, client: client, task: in, output: output, follow: q.Follow}
+		readers = append(readers, &logReader{c: c, client: client, task: in, output: output, follow: q.Follow})
+	}
+	err = eachReader(ctx, readers, func(ctx context.Context, r *logReader) error { return r.find(ctx, q.Lines) })
+	if err != nil {
+		return err
+	}
+	shareLines(q.Lines, readers)
+	return eachReader(ctx, readers, func(ctx context.Context, r *logReader) error {
+		output := r.output
 		pass := func(p backends.LogChunk) error {
 			mu.Lock()
 			defer mu.Unlock()
-			if groupCtx.Err() != nil {
-				return context.Cause(groupCtx)
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
 			}
 			return each(p)
 		}
@@ -88,14 +93,23 @@ func (c *Client) Log(
 			}
 			return each(backends.LogChunk{CaughtUp: true})
 		}
+		err := r.read(ctx)
+		return cmp.Or(err, lines.flush())
+	})
+}
+
+// eachReader calls do for each reader: at the same time if they follow, otherwise one after the other.
+func eachReader(ctx context.Context, readers []*logReader, do func(context.Context, *logReader) error) error {
+	group, groupCtx := errgroup.WithContext(ctx)
+	if len(readers) > 0 && !readers[0].follow {
+		group.SetLimit(1) // stdout first
+	}
+	for _, r := range readers {
 		group.Go(func() error {
-			return safego.Protect(func() error {
-				err := r.read(groupCtx, q.Lines)
-				return cmp.Or(err, lines.flush())
-			})
+			return safego.Protect(func() error { return do(groupCtx, r) })
 		})
 	}
-	err = group.Wait()
+	err := group.Wait()
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}

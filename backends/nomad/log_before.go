@@ -42,13 +42,18 @@ func (c *Client) LogBefore(
 		return err
 	}
 	defer release()
-	var readers []*logReader
-	for i, output := range []string{"stdout", "stderr"} {
-		lines := q.Lines
-		if lines >= 0 {
+	lines := q.Lines
+	for i, isSelected := range []bool{q.Stdout, q.Stderr} {
+		if isSelected && lines >= 0 {
 			lines = max(0, lines-newest[i].Lines)
 		}
-		if i == 0 && !q.Stdout || i == 1 && !q.Stderr || lines == 0 {
+	}
+	if lines == 0 {
+		return nil
+	}
+	var readers []*logReader
+	for i, output := range []string{"stdout", "stderr"} {
+		if i == 0 && !q.Stdout || i == 1 && !q.Stderr {
 			continue
 		}
 		r := &logReader{c: c, client: client, task: in, output: output}
@@ -59,14 +64,9 @@ func (c *Client) LogBefore(
 		if err != nil {
 			return err
 		}
-		if r.section.empty {
-			if err := noteRotated(output, q, r.section, each); err != nil {
-				return err
-			}
-			continue
-		}
 		readers = append(readers, r)
 	}
+	shareLines(lines, readers)
 	for _, r := range readers {
 		stderr := r.output == "stderr"
 		r.emit = func(data []byte) error {
@@ -76,6 +76,9 @@ func (c *Client) LogBefore(
 		r.onCaughtUp = func() error { return nil }
 		if err := noteRotated(r.output, q, r.section, each); err != nil {
 			return err
+		}
+		if r.section.empty {
+			continue
 		}
 		if err := r.readSection(ctx); err != nil {
 			return err
@@ -119,7 +122,9 @@ func (c *Client) sectionBefore(
 		case err != nil:
 			return logSection{}, err
 		case w.lines > lines, w.start == start:
-			return logSection{start: w.start, skip: max(0, w.lines-lines), end: end, lookback: lookback}, nil
+			return logSection{
+				start: w.start, skip: max(0, w.lines-lines), end: end, lookback: lookback, lines: min(w.lines, lines),
+			}, nil
 		case lookback >= maxLogSize:
 			return logSection{}, errors.New("the log is too long")
 		}

@@ -94,6 +94,18 @@ func TestLogBefore(t *testing.T) {
 		nil); err != nil || got != strings.Repeat("same\n", 8_000) {
 		t.Errorf("a log of equal lines: got %d bytes, %v", len(got), err)
 	}
+	for n, want := range map[int]string{10: "", 17: lines(19_987, 19_990) + strings.Repeat("same\n", 4)} {
+		var out bytes.Buffer
+		both := backends.LogQuery{Stdout: true, Stderr: true, Lines: n}
+		newest := [2]backends.RetainedOutput{retained(lines(19_990, total)), retained("")}
+		err := c.LogBefore(t.Context(), in, newest, both, func(p backends.LogChunk) error {
+			out.Write(p.Data)
+			return nil
+		})
+		if out.String() != want || err != nil {
+			t.Errorf("last %d lines of both outputs: got %q, %v, want %q", n, &out, err, want)
+		}
+	}
 	var mismatch *backends.MismatchError
 	if _, _, err := before("nobody wrote this\n", stdout, nil); !errors.Is(err, backends.ErrLogMismatch) ||
 		!errors.As(err, &mismatch) || !mismatch.FilesContainMore {

@@ -44,14 +44,18 @@ type logReader struct {
 	callbackErr  error // error of a callback
 }
 
-// read emits the last lines of the log, or all if lines is negative. With follow, it then emits new data.
-func (r *logReader) read(ctx context.Context, lines int) error {
-	err := r.retry(ctx, false, func() (err error) {
+// find finds the last lines of the log, or all if lines is negative.
+func (r *logReader) find(ctx context.Context, lines int) error {
+	return r.retry(ctx, false, func() (err error) {
 		r.section, err = r.c.findSection(ctx, r.task, r.output, lines)
 		return err
 	})
-	if err != nil || r.section.empty && !r.follow {
-		return err
+}
+
+// read emits the section that was found. With follow, it then emits new data.
+func (r *logReader) read(ctx context.Context) error {
+	if r.section.empty && !r.follow {
+		return nil
 	}
 	if r.onStart != nil {
 		if err := r.onStart(r.section); err != nil {

@@ -17,6 +17,7 @@ type logSection struct {
 	start     logPos
 	skip      int    // lines to skip after start
 	end       logPos // where the section ends
+	lines     int    // in the section, if the last lines were requested
 	empty     bool   // the log was empty, or no line is selected
 	lookback  int64  // minimum distance of start from the end of the log; 0: not known
 	firstFile int    // number of the oldest remaining file; 0: none was deleted, or not known
@@ -42,10 +43,21 @@ func (c *Client) findSection(ctx context.Context, in backends.TaskRef, output st
 		case lines == 0:
 			return logSection{start: w.end, end: w.end, empty: true}, nil
 		case whole, w.lines > lines: // more lines, because the first line of a window may be incomplete
-			return logSection{start: w.start, skip: max(0, w.lines-lines), end: w.end}, nil
+			return logSection{start: w.start, skip: max(0, w.lines-lines), end: w.end, lines: min(w.lines, lines)}, nil
 		case lookback >= maxLogSize:
 			return logSection{}, errors.New("the log is too long")
 		}
+	}
+}
+
+// shareLines reduces the sections of several outputs so that they have n lines together. Negative: all.
+func shareLines(n int, readers []*logReader) {
+	if n < 0 || len(readers) < 2 {
+		return
+	}
+	share := backends.ShareLines(n, [2]int{readers[0].section.lines, readers[1].section.lines})
+	for i, r := range readers {
+		r.section.skip += r.section.lines - share[i]
 	}
 }
 

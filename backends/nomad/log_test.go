@@ -56,12 +56,19 @@ func TestLog(t *testing.T) {
 				{
 					talker,
 					backends.LogQuery{Stdout: true, Stderr: true, Lines: 3},
-					numbered("out", 148, 150) + numbered("err", 148, 150),
+					numbered("out", 150, 150) + numbered("err", 149, 150),
 				},
+				{
+					talker,
+					backends.LogQuery{Stdout: true, Stderr: true, Lines: 200},
+					numbered("out", 51, 150) + numbered("err", 51, 150),
+				},
+				{talker, backends.LogQuery{Stdout: true, Stderr: true, Lines: 1}, numbered("err", 150, 150)},
 				{talker, backends.LogQuery{Stdout: true, Lines: 150}, numbered("out", 1, 150)},
 				{talker, backends.LogQuery{Stdout: true, Lines: 1000}, numbered("out", 1, 150)},
 				{talker, backends.LogQuery{Stdout: true, Lines: 0}, ""},
 				{once, both, "hello from once\nbye\n"},
+				{once, backends.LogQuery{Stdout: true, Stderr: true, Lines: 2}, "hello from once\nbye\n"},
 				{crash, both, "attempt\nattempt\n"},
 			} {
 				if got, err := readLog(t, c, tc.in, tc.q); err != nil || got != tc.want {
@@ -71,14 +78,14 @@ func TestLog(t *testing.T) {
 			ctx, cancel := context.WithCancelCause(context.Background())
 			over := errors.New("over")
 			var got bytes.Buffer
-			err := c.Log(ctx, talker, backends.LogQuery{Stdout: true, Stderr: true, Lines: 2, Follow: true},
+			err := c.Log(ctx, talker, backends.LogQuery{Stdout: true, Stderr: true, Lines: 3, Follow: true},
 				func(p backends.LogChunk) error {
-					if got.Write(p.Data); got.Len() == len("out 149\nout 150\nerr 149\nerr 150\n") {
+					if got.Write(p.Data); got.Len() == len("out 150\nerr 149\nerr 150\n") {
 						time.AfterFunc(1500*time.Millisecond, func() { cancel(over) })
 					}
 					return nil
 				})
-			if err != over || len(got.String()) != 32 || !strings.Contains(got.String(), numbered("err", 149, 150)) {
+			if err != over || len(got.String()) != 24 || !strings.Contains(got.String(), numbered("err", 149, 150)) {
 				t.Errorf("followed: got %q, %v", got.String(), err)
 			}
 			stop := errors.New("stop")

@@ -89,9 +89,10 @@ func TestLogs_DockerHasRotated(t *testing.T) {
 		lines int // of stdout
 	}{
 		{"logs -n all", 3000},
-		{"logs -n 2500", 2500},
+		{"logs -n 2501", 2500},
+		{"logs --stdout -n 2500", 2500},
 		{"logs --since 1h", 3000},
-		{"logs -n 10", 10},
+		{"logs -n 11", 10},
 		{"logs --stdout -n all", 3000},
 	} {
 		logs := g.SSH("wim", tc.line+" p-team1-box/g/box")

@@ -182,7 +182,7 @@ func TestTail_ViewersShareStream(t *testing.T) {
 	g := gatewaytest.Start(t, cluster.URL, "")
 	requestsOfFirst := 0
 	for i, c := range []struct{ flags, last string }{
-		{"", "200\n"}, {"", "200\n"}, {"-n 3", "198\n199\n200\n"}, {"--stdout", "200\n"}, {"-n 1 --stdout -t", "200\n"},
+		{"", "200\n"}, {"", "200\n"}, {"-n 6", "198\n199\n200\n"}, {"-n 1 -t", "200\n"},
 	} {
 		session, err := g.Dial(t, "wim").NewSession()
 		if err != nil {

@@ -15,14 +15,10 @@ type cursor struct {
 	number      int     // of the next chunk
 	from        [2]int  // number of the first chunk to return
 	skip        [2]int  // bytes to skip in that chunk
-	unwanted    [2]bool // outputs that the viewer did not select
 	linesPassed [2]int  // newlines before the position
 	droppedSeen [2]int  // buffer.droppedUpTo when missed lines were last reported
 	midLine     [2]bool // the rest of the current line must be skipped
 }
-
-// unwantedOutputs returns the outputs that q does not select.
-func unwantedOutputs(q backends.LogQuery) [2]bool { return [2]bool{!q.Stdout, !q.Stderr} }
 
 // Limits of a batch for one viewer, so that slow viewers do not retain much memory. The number of bytes is approximate.
 const (
@@ -59,7 +55,7 @@ func (s *stream) next(at *cursor) (batch []backends.LogChunk, changed <-chan str
 			if at.midLine[i] {
 				lines-- // the first newline ends a line that has already been counted
 			}
-			if lines > 0 && !at.unwanted[i] {
+			if lines > 0 {
 				batch = append(batch, backends.LogChunk{Stderr: i == 1, Skipped: lines})
 			}
 			at.linesPassed[i], at.droppedSeen[i], at.midLine[i] = b.droppedLines, b.droppedUpTo, b.droppedMidLine
@@ -104,9 +100,6 @@ func (at *cursor) advance(c bufferedChunk) (p backends.LogChunk, visible bool) {
 		c.Data = c.Data[at.skip[i]:]
 	}
 	at.linesPassed[i] += bytes.Count(c.Data, newline)
-	if at.unwanted[i] {
-		return p, false
-	}
 	if c.IsNotice() {
 		at.midLine[i] = false
 		return c.LogChunk, true
@@ -159,27 +152,23 @@ func (s *stream) cursorFor(q backends.LogQuery) (at cursor, ok bool) {
 		s.caughtUp && q.AfterContainer != "" && (s.container == "" || s.container == q.AfterContainer):
 		return at, false
 	}
-	at.number, at.joinedAt, at.unwanted = s.nextNumber, s.nextNumber, unwantedOutputs(q)
-	at.from = [2]int{s.nextNumber, s.nextNumber}
+	at.number, at.joinedAt = s.nextNumber, s.nextNumber
+	starts, ok := s.tail(q)
+	if !ok {
+		return at, false
+	}
 	for i := range s.buffers {
 		b := &s.buffers[i]
 		at.droppedSeen[i], at.linesPassed[i] = b.droppedUpTo, b.droppedLines
-		first, skip := len(b.chunks), 0
-		if !at.unwanted[i] {
-			var more bool
-			first, skip, more = b.tail(q)
-			if !more && (b.droppedUpTo > 0 || !covers(s.query, q)) {
-				return at, false
+		at.from[i], at.skip[i] = starts[i].number, starts[i].offset
+		at.number = min(at.number, at.from[i])
+		for _, c := range b.chunks {
+			switch {
+			case c.number < at.from[i]:
+				at.linesPassed[i] += bytes.Count(c.Data, newline)
+			case c.number == at.from[i]:
+				at.linesPassed[i] += bytes.Count(c.Data[:at.skip[i]], newline)
 			}
-		}
-		for _, c := range b.chunks[:first] {
-			at.linesPassed[i] += bytes.Count(c.Data, newline)
-		}
-		if first < len(b.chunks) {
-			c := b.chunks[first]
-			at.linesPassed[i] += bytes.Count(c.Data[:skip], newline)
-			at.from[i], at.skip[i] = c.number, skip
-			at.number = min(at.number, c.number)
 		}
 	}
 	return at, true
@@ -188,47 +177,4 @@ func (s *stream) cursorFor(q backends.LogQuery) (at cursor, ok bool) {
 // covers reports whether the result of q goes at least as far back as that of other.
 func covers(q, other backends.LogQuery) bool {
 	return (q.Lines < 0 || other.Lines >= 0 && other.Lines <= q.Lines) && !q.Since.After(other.Since)
-}
-
-// tail finds the part of the buffer that q selects: it starts with the chunk at index first, after skip bytes of it.
-// more reports whether the buffer contains older data than q selects, or q selects no lines.
-func (b *buffer) tail(q backends.LogQuery) (first, skip int, more bool) {
-	first = len(b.chunks)
-	left := q.Lines
-	for i, c := range slices.Backward(b.chunks) {
-		if left == 0 && (q.Lines == 0 || c.IsNotice()) || !c.Time.IsZero() && c.Time.Before(q.Since) {
-			more = true
-			break
-		}
-		if i == len(b.chunks)-1 && !c.IsNotice() && !bytes.HasSuffix(c.Data, newline) {
-			left-- // the last line has no newline yet
-		}
-		part := c.Data
-		if q.Lines >= 0 {
-			part, more = lastLines(c.Data, &left)
-		}
-		if len(part) > 0 || c.IsNotice() {
-			first, skip = i, len(c.Data)-len(part)
-		}
-		if more {
-			break
-		}
-	}
-	return first, skip, more || q.Lines == 0
-}
-
-// lastLines returns the part of data that belongs to the last lines and whether the first of them starts in data.
-// left is the number of lines still missing; lastLines reduces it.
-func lastLines(data []byte, left *int) (part []byte, complete bool) {
-	for end := len(data); ; {
-		i := bytes.LastIndexByte(data[:end], '\n')
-		if i < 0 {
-			return data, false
-		}
-		if *left <= 0 {
-			return data[i+1:], true
-		}
-		*left--
-		end = i
-	}
 }

@@ -24,10 +24,12 @@ type Fanout struct {
 	activeStreams atomic.Int64          // streams with viewers
 }
 
-// streamKey identifies a followed log. Viewers with different queries share it.
+// streamKey identifies a followed log. Viewers with different queries share it if they select the same outputs. The
+// last lines of one output are not among the last lines of both.
 type streamKey struct {
 	source           backends.LogSource
 	allocation, task string
+	stdout, stderr   bool
 }
 
 // errTooManyStreams is returned to a viewer who would exceed maxStreams.
@@ -43,7 +45,7 @@ func (f *Fanout) Follow(
 	ctx context.Context, source backends.LogSource, in backends.TaskRef, q backends.LogQuery,
 	each func(backends.LogChunk) error,
 ) error {
-	key := streamKey{source, in.Allocation.ID, in.Task}
+	key := streamKey{source, in.Allocation.ID, in.Task, q.Stdout, q.Stderr}
 	s, at, err := f.join(ctx, key, in, q)
 	if err != nil {
 		return err
@@ -99,7 +101,6 @@ func (f *Fanout) join(
 	for _, other := range f.streams {
 		other.trim()
 	}
-	s.query.Stdout, s.query.Stderr = true, true
 	if f.streams == nil {
 		f.streams = map[streamKey]*stream{}
 	}
@@ -109,7 +110,7 @@ func (f *Fanout) join(
 		f.forget(key, s)
 		s.close(err)
 	}()
-	return s, cursor{unwanted: unwantedOutputs(q), isFirst: true}, nil
+	return s, cursor{isFirst: true}, nil
 }
 
 // leave removes a viewer. The last one cancels the stream.

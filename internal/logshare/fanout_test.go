@@ -207,18 +207,18 @@ func TestFanout_DifferentQueries(t *testing.T) {
 		var f Fanout
 		s := newSource()
 		at := func(second int) time.Time { return time.Unix(1000+int64(second), 0) }
-		first := newTestViewerWithQuery(&f, s, backends.LogQuery{Stderr: true, Lines: 3, Follow: true})
+		first := newTestViewerWithQuery(&f, s, backends.LogQuery{Stdout: true, Stderr: true, Lines: 6, Follow: true})
 		for i := range 6 {
 			s.chunks <- backends.LogChunk{Stderr: i%2 == 1, Time: at(i), Data: fmt.Appendf(nil, "%d\n", i)}
 		}
-		first.expect(t, "1\n3\n5\n")
-		key := streamKey{source: s, task: "web"}
+		first.expect(t, "0\n1\n2\n3\n4\n5\n")
+		key := streamKey{source: s, task: "web", stdout: true, stderr: true}
 		if _, enough := f.streams[key].cursorFor(backends.LogQuery{Stdout: true, Stderr: true}); enough {
 			t.Error("a viewer with another query joined before the stream has caught up")
 		}
 		s.chunks <- backends.LogChunk{CaughtUp: true, Container: "c1"}
 		first.expect(t, "[c1]")
-		if q := s.lastQuery.Load(); !q.Stdout || !q.Stderr || q.Lines != 3 {
+		if q := s.lastQuery.Load(); !q.Stdout || !q.Stderr || q.Lines != 6 {
 			t.Errorf("asked for %+v", *q)
 		}
 		both := backends.LogQuery{Stdout: true, Stderr: true, Lines: -1, Follow: true}
@@ -228,13 +228,12 @@ func TestFanout_DifferentQueries(t *testing.T) {
 			want   string
 		}{
 			{func(q *backends.LogQuery) { q.Lines = 0 }, ""},
-			{func(q *backends.LogQuery) { q.Lines = 1 }, "4\n5\n"}, // of each
-			{func(q *backends.LogQuery) { q.Lines = 3 }, "0\n1\n2\n3\n4\n5\n"},
-			{func(q *backends.LogQuery) { q.Lines, q.Stderr = 2, false }, "2\n4\n"},
-			{func(q *backends.LogQuery) { q.Lines, q.Timestamps = 2, true }, "2\n3\n4\n5\n"},
+			{func(q *backends.LogQuery) { q.Lines = 1 }, "5\n"},
+			{func(q *backends.LogQuery) { q.Lines = 3 }, "3\n4\n5\n"},
+			{func(q *backends.LogQuery) { q.Lines, q.Timestamps = 2, true }, "4\n5\n"},
 			{func(q *backends.LogQuery) { q.Since = at(2) }, "2\n3\n4\n5\n"},
-			{func(q *backends.LogQuery) { q.Since, q.Lines = at(2), 1 }, "4\n5\n"},
-			{func(q *backends.LogQuery) { q.Since, q.Stdout = at(9), false }, ""},
+			{func(q *backends.LogQuery) { q.Since, q.Lines = at(2), 1 }, "5\n"},
+			{func(q *backends.LogQuery) { q.Since = at(9) }, ""},
 		} {
 			q := both
 			c.change(&q)
@@ -247,17 +246,13 @@ func TestFanout_DifferentQueries(t *testing.T) {
 		}
 		s.chunks <- backends.LogChunk{Data: []byte("out\n")}
 		s.chunks <- backends.LogChunk{Stderr: true, Data: []byte("err\n")}
-		for i, want := range []string{
-			"out\nerr\n", "out\nerr\n", "out\nerr\n", "out\n", "out\nerr\n", "out\nerr\n",
-			"out\nerr\n", "err\n",
-		} {
-			others[i].expect(t, want)
+		for _, viewer := range append(others, first) {
+			viewer.expect(t, "out\nerr\n")
 		}
-		first.expect(t, "err\n")
 		for _, q := range []backends.LogQuery{
-			{Stdout: true, Lines: 9},
-			{Stdout: true, Lines: -1},
-			{Stderr: true, Lines: -1, Since: at(1)},
+			{Lines: 9},
+			{Lines: -1},
+			{Lines: -1, Since: at(-1)},
 		} {
 			if _, enough := f.streams[key].cursorFor(q); enough {
 				t.Errorf("%+v: joined, want a new stream for older lines", q)
@@ -273,22 +268,120 @@ func TestFanout_DifferentQueries(t *testing.T) {
 	})
 }
 
-// TestFanout_OtherOutputDropped checks that a viewer of stdout gets no count of dropped stderr lines.
-func TestFanout_OtherOutputDropped(t *testing.T) {
-	s := &stream{maxBuffer: new(Fanout).maxBuffer}
-	at := cursor{unwanted: unwantedOutputs(backends.LogQuery{Stdout: true})}
-	s.put(backends.LogChunk{Data: []byte("out\n")})
-	for range 3000 {
-		s.put(backends.LogChunk{Stderr: true, Data: []byte(strings.Repeat("x", 1000) + "\n")})
-	}
-	s.close(nil)
-	for range 2 {
-		batch, _, _ := s.next(&at)
-		for _, p := range batch {
-			if p.Stderr || string(p.Data) != "out\n" {
-				t.Errorf("got %+v", p)
+// TestFanout_Outputs checks that viewers of one output share a stream, but not with viewers of both.
+func TestFanout_Outputs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var f Fanout
+		s := newSource()
+		var viewers []testViewer
+		for i, q := range []backends.LogQuery{
+			{Stdout: true, Stderr: true}, {Stdout: true}, {Stderr: true}, {Stderr: true}, {Stdout: true},
+		} {
+			viewers = append(viewers, newTestViewerWithQuery(&f, s, q))
+			synctest.Wait()
+			if got := s.lastQuery.Load(); i < 3 && (got.Stdout != q.Stdout || got.Stderr != q.Stderr) {
+				t.Errorf("%+v: asked for %+v", q, *got)
 			}
 		}
+		if n := s.opened.Load(); n != 3 {
+			t.Errorf("%d streams were opened, want 3", n)
+		}
+		for _, viewer := range viewers {
+			viewer.leave()
+			<-viewer.ended
+		}
+	})
+}
+
+// TestStreamTail checks from where on a viewer gets the lines of a stream that it joins.
+func TestStreamTail(t *testing.T) {
+	const own = "a stream of its own"
+	for name, tc := range map[string]struct {
+		stream int // the lines that the stream was opened with
+		// o, e: stdout and stderr; O, E: from Nomad's files; ends with ; if the line is complete, or with ! for a notice;
+		// starts with - if the stream has dropped it
+		chunks string
+		lines  int
+		want   string
+	}{
+		"both outputs":         {9, "o1; e2; e3; o4; e5;", 3, "e3; o4; e5;"},
+		"one output only":      {9, "e1; o2; o3; o4;", 2, "o3; o4;"},
+		"more than buffered":   {3, "o1; e2; o3;", 4, own},
+		"all":                  {-1, "o1; e2; o3;", 4, "o1; e2; o3;"},
+		"stderr dropped":       {-1, "-e1; e2; o3; o4; o5;", 3, "o3; o4; o5;"},
+		"stdout dropped":       {-1, "-o1; e2; e3; o4; o5;", 3, "e3; o4; o5;"},
+		"needs dropped":        {-1, "-e0; o1; e2; o3;", 4, own},
+		"rare and dropped":     {-1, "-e0; o1; o2; o3; e4;", 4, "o1; o2; o3; e4;"},
+		"dropped between":      {-1, "e1; -o2; e3; o4;", 3, own},
+		"dropped mid-line":     {-1, "-o1 o2; e3; o4;", 3, own},
+		"notice":               {9, "o1; e! e2; o3; e! o4;", 2, "o3; e! o4;"},
+		"notice between":       {9, "o1; o2; o! o3;", 2, "o2; o! o3;"},
+		"incomplete lines":     {9, "o1; o2 e3; o4; e5", 2, "e3; e5"},
+		"lines of many chunks": {9, "o1; e2 o3 e4; o5; o6", 3, "e2 o3 e4; o5; o6"},
+		"joins mid-line":       {0, "o1; o2;", 1, "o2;"},
+		"starts mid-line":      {0, "o1; e2; o3;", 2, own},
+		"files":                {9, "O1; O2; O3; E4; E5; E6; E7;", 5, "O2; O3; E5; E6; E7;"},
+		"files, little stderr": {9, "E1; O2; O3; O4; O5;", 4, "E1; O3; O4; O5;"},
+		"files, odd":           {9, "E1; O2;", 1, "E1;"},
+		"files, dropped":       {-1, "-O1; O2; O3; O4; E5; E6; E7; E8;", 3, "O4; E7; E8;"},
+		"files, needs dropped": {-1, "-O1; O2; O3; E5; E6; E7; E8;", 3, own},
+		"files and container":  {9, "O1; O2; E3; E4; o5; e6;", 4, "O2; E4; o5; e6;"},
+	} {
+		s := &stream{maxBuffer: func() int { return 1 << 20 }, query: backends.LogQuery{Lines: tc.stream}}
+		for text := range strings.FieldsSeq(tc.chunks) {
+			text, isDropped := strings.CutPrefix(text, "-")
+			kind := strings.ToLower(text[:1])
+			c := backends.LogChunk{Stderr: kind == "e", Unordered: kind != text[:1]}
+			if c.Lost = text[1:] == "!"; !c.Lost {
+				c.Data = []byte(strings.ReplaceAll(text, ";", "\n"))
+			}
+			s.put(c)
+			if isDropped {
+				s.buffers[c.OutputIndex()].drop(0, 1)
+			}
+		}
+		s.put(backends.LogChunk{CaughtUp: true})
+		at, ok := s.cursorFor(backends.LogQuery{Stdout: true, Stderr: true, Lines: tc.lines})
+		s.close(nil)
+		got := own
+		if ok {
+			got = ""
+			for {
+				batch, _, _ := s.next(&at)
+				if len(batch) == 0 {
+					break
+				}
+				for _, p := range batch {
+					if p.Lost {
+						p.Data = []byte(map[bool]string{false: "o!", true: "e!"}[p.Stderr])
+					}
+					got += strings.ReplaceAll(string(p.Data), "\n", ";") + " "
+				}
+			}
+			got = strings.TrimSpace(got)
+		}
+		if got != tc.want {
+			t.Errorf("%s: got %q, want %q", name, got, tc.want)
+		}
+	}
+}
+
+// TestMergeChunks checks that only adjacent chunks of the same kind are joined.
+func TestMergeChunks(t *testing.T) {
+	chunk := func(text string, stderr, unordered bool) backends.LogChunk {
+		return backends.LogChunk{Data: []byte(text), Stderr: stderr, Unordered: unordered}
+	}
+	merged := mergeChunks([]backends.LogChunk{
+		chunk("a", false, true), chunk("b", false, true), chunk("c", false, false), chunk("d", false, false),
+		{Lost: true},
+		chunk("e", false, false), chunk("f", true, false), chunk("g", true, false),
+	})
+	got := ""
+	for _, c := range merged {
+		got += string(c.Data) + " "
+	}
+	if got != "ab cd  e fg " {
+		t.Errorf("got %q", got)
 	}
 }
 
@@ -479,7 +572,7 @@ func TestFanout_CountsDroppedBeforeRead(t *testing.T) {
 	}
 	write(0, 10)
 	s.put(backends.LogChunk{CaughtUp: true, Container: "c"})
-	at, ok := s.cursorFor(backends.LogQuery{Stdout: true, Stderr: true, Lines: 5})
+	at, ok := s.cursorFor(backends.LogQuery{Stdout: true, Stderr: true, Lines: 10})
 	if !ok {
 		t.Fatal("not enough is buffered")
 	}
@@ -540,7 +633,7 @@ func TestFanout_ViewerFailsOrLeaves(t *testing.T) {
 		s := newSource()
 		stay := newTestViewer(&f, s, -1)
 		full, left := errors.New("disk full"), errors.New("left")
-		q := backends.LogQuery{Stdout: true, Lines: -1, Follow: true}
+		q := backends.LogQuery{Stdout: true, Stderr: true, Lines: -1, Follow: true}
 		failed, ended := make(chan error, 1), make(chan error, 1)
 		ctx, leave := context.WithCancelCause(t.Context())
 		go func() {

@@ -164,7 +164,8 @@ func mergeChunks(chunks []backends.LogChunk) []backends.LogChunk {
 	cloned := false // the last element is a copy, so data can be appended; other viewers share the original
 	for _, c := range chunks {
 		n := len(all) - 1
-		if n < 0 || all[n].Stderr != c.Stderr || all[n].Skipped > 0 || c.Skipped > 0 || all[n].IsNotice() || c.IsNotice() {
+		if n < 0 || all[n].Stderr != c.Stderr || all[n].Unordered != c.Unordered || all[n].Skipped > 0 || c.Skipped > 0 ||
+			all[n].IsNotice() || c.IsNotice() {
 			all, cloned = append(all, c), false
 			continue
 		}

@@ -15,7 +15,7 @@ type Filter struct {
 	Before, After int            // context: lines of the task to print before and after each selected line
 	Until         time.Time      // no newer lines; zero: all
 
-	// Last limits the selected lines of stdout and of stderr of each task to the last ones. 0: no limit. With a limit,
+	// Last limits the selected lines of each task to the last ones, see backends.ShareLines. 0: no limit. With a limit,
 	// lines are buffered until the end of the existing log has been read.
 	Last int
 	// NoteOlder makes the printer report how many selected lines are not printed because of Last.

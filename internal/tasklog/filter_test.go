@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"regexp"
 	"strings"
 	"testing"
@@ -83,17 +84,78 @@ func TestFilter_NotesOlderMatches(t *testing.T) {
 	}
 }
 
-// TestFilter_EachOutput checks that Last counts stdout and stderr separately, and that context is of both.
-func TestFilter_EachOutput(t *testing.T) {
+// TestFilter_LastOfBothOutputs checks that Last counts the lines of both outputs together. In Nomad's files, which are
+// printed before the lines of a container, the order of the outputs is not known.
+func TestFilter_LastOfBothOutputs(t *testing.T) {
+	const note = "nomadctld: %s not shown (for all: -n all)\n"
+	for name, tc := range map[string]struct {
+		last         int
+		chunks, want string // o, e: ordered; O, E: from Nomad's files
+		note         string
+	}{
+		"in the order written": {3, "o1 e2 o3 o4 o5", "o3 o4 o5", fmt.Sprintf(note, "2 older matching lines")},
+		"both":                 {3, "o1 e2 o3 e4", "e2 o3 e4", fmt.Sprintf(note, "1 older matching line")},
+		"files, shared":        {5, "O1 O2 O3 O4 E5 E6 E7 E8", "O3 O4 E6 E7 E8", fmt.Sprintf(note, "3 older matching lines")},
+		"files, little stderr": {5, "O1 O2 O3 O4 O5 E6", "O2 O3 O4 O5 E6", fmt.Sprintf(note, "1 older matching line")},
+		"files, few":           {5, "O1 E2 E3", "O1 E2 E3", ""},
+		"files and container":  {4, "O1 O2 E3 E4 o5 e6", "O2 E4 o5 e6", fmt.Sprintf(note, "2 older matching lines")},
+		"container only":       {2, "O1 O2 E3 E4 o5 e6", "o5 e6", fmt.Sprintf(note, "4 older matching lines")},
+	} {
+		var out, errs bytes.Buffer
+		v := View{Printer: &Printer{Console: newConsole(&out, &errs), Filter: Filter{
+			Pattern: regexp.MustCompile("[0-9]$"), Last: tc.last, NoteOlder: true,
+		}}}
+		if err := v.startHistory(t.Context(), false); err != nil {
+			t.Fatal(err)
+		}
+		log := v.Printer.forTask(Task{}, "")
+		for text := range strings.FieldsSeq(tc.chunks) {
+			kind := strings.ToLower(text[:1])
+			err := log.print(backends.LogChunk{Stderr: kind == "e", Unordered: kind != text[:1], Data: []byte(text + "\n")})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := v.Printer.endHistory(); err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Join(strings.Fields(out.String()), " "); got != tc.want || errs.String() != tc.note {
+			t.Errorf("%s: got %q and %q, want %q and %q", name, got, &errs, tc.want, tc.note)
+		}
+	}
+}
+
+// TestFilter_DropsUnorderedLines checks that lines of Nomad's files that newer lines displace use no memory.
+func TestFilter_DropsUnorderedLines(t *testing.T) {
+	const last = 10
+	v := View{Printer: &Printer{Console: newConsole(io.Discard, io.Discard), Filter: Filter{Last: last}}}
+	if err := v.startHistory(t.Context(), false); err != nil {
+		t.Fatal(err)
+	}
+	v.Printer.history.maxSize = 2 * last * (lineOverhead + 1)
+	log := v.Printer.forTask(Task{}, "")
+	for i := range 4 * last {
+		err := log.print(backends.LogChunk{Unordered: i < 2*last, Stderr: i%2 == 1, Data: []byte("x\n")})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := v.Printer.endHistory(); err != nil || v.Printer.isTruncated {
+		t.Errorf("got %v, truncated %v", err, v.Printer.isTruncated)
+	}
+}
+
+// TestFilter_ContextOfBothOutputs checks that the context of a match includes lines of the other output.
+func TestFilter_ContextOfBothOutputs(t *testing.T) {
 	var out, errs bytes.Buffer
 	v := View{Printer: &Printer{
-		Console: newConsole(&out, &errs), Filter: Filter{Pattern: regexp.MustCompile("^x"), Last: 1, After: 1},
+		Console: newConsole(&out, &errs), Filter: Filter{Pattern: regexp.MustCompile("^x"), Last: 2, After: 1},
 	}}
 	if err := v.startHistory(t.Context(), false); err != nil {
 		t.Fatal(err)
 	}
 	log := v.Printer.forTask(Task{}, "")
-	for i, text := range []string{"x out", "x err", "next out", "x out", "x out", "next err", "other"} {
+	for i, text := range []string{"x out", "x err", "next out", "x out", "other", "next err"} {
 		if err := log.print(backends.LogChunk{Stderr: i%4 == 1, Data: []byte(text + "\n")}); err != nil {
 			t.Fatal(err)
 		}
@@ -101,7 +163,7 @@ func TestFilter_EachOutput(t *testing.T) {
 	if err := v.Printer.endHistory(); err != nil {
 		t.Fatal(err)
 	}
-	if want := "x err\nnext out\n--\nx out\nnext err\n"; out.String() != want {
+	if want := "x err\nnext out\nx out\nother\n"; out.String() != want {
 		t.Errorf("got %q, want %q", &out, want)
 	}
 }

@@ -7,15 +7,18 @@ import (
 	"slices"
 	"time"
 
+	"nomadctld/backends"
+	"nomadctld/internal/console"
 	"nomadctld/internal/phrase"
 )
 
 // history buffers lines until all existing lines have been read. Then it writes them: sorted by time if several logs
-// are followed, or only the last selected lines of each output with their context. Its memory is bounded. Printer.mu
+// are followed, or only the last selected lines of each task with their context. Its memory is bounded. Printer.mu
 // guards it.
 //
 // Each task has a list of its lines. If the last lines are wanted, a selected line that is too old is dropped, together
-// with the lines around it that are not the context of another selected line.
+// with the lines around it that are not the context of another selected line. The order of stdout and stderr is not
+// known in Nomad's files. So the last lines of each output are buffered until they can be counted.
 type history struct {
 	byTime  bool
 	maxSize int
@@ -28,12 +31,17 @@ type history struct {
 	size    int        // of the lines, with lineOverhead for each
 	dropped int        // selected lines that were dropped because newer ones were added
 	isFull  bool       // selected lines were dropped because of maxSize
+
+	progress   *console.ProgressLine // nil: do not print the progress of the search
+	reportedAt time.Time             // when the progress was printed last, or the first chunk was read
+	searched   int                   // bytes
 }
 
 // taskHistory has the buffered lines of one task.
 type taskHistory struct {
-	lines    list.List          // of *bufferedLine
-	selected [2][]*list.Element // the selected lines of each output, oldest first
+	lines     list.List          // of *bufferedLine
+	unordered [2][]*list.Element // the selected lines of each output whose order is not known, oldest first
+	ordered   []*list.Element    // the other selected lines, oldest first; all are newer
 }
 
 type bufferedLine struct {
@@ -68,13 +76,16 @@ func (h *history) add(t *taskLog, l line, isSelected bool) error {
 		return nil
 	}
 	if isSelected {
-		selected := &th.selected[0]
-		if l.stderr {
-			selected = &th.selected[1]
+		selected := &th.ordered
+		if l.unordered {
+			selected = &th.unordered[backends.LogChunk{Stderr: l.stderr}.OutputIndex()]
 		}
 		if *selected = append(*selected, e); len(*selected) > t.Filter.Last {
 			h.dropped++
 			h.dropOldest(th, selected)
+		}
+		if !l.unordered {
+			h.dropUnordered(th, t.Filter.Last)
 		}
 	}
 	for h.size > h.maxSize {
@@ -84,14 +95,24 @@ func (h *history) add(t *taskLog, l line, isSelected bool) error {
 	return nil
 }
 
+// dropUnordered drops the lines without a known order that are not among the last lines of the task.
+func (h *history) dropUnordered(th *taskHistory, last int) {
+	available := [2]int{len(th.unordered[0]), len(th.unordered[1])}
+	for i, n := range backends.ShareLines(last-len(th.ordered), available) {
+		for range available[i] - n {
+			h.dropped++
+			h.dropOldest(th, &th.unordered[i])
+		}
+	}
+}
+
 // dropAny drops the oldest selected line of all tasks or, if there is none, all lines.
 func (h *history) dropAny() {
 	var oldest *[]*list.Element
 	var of *taskHistory
 	for _, t := range h.order {
 		th := h.tasks[t]
-		for i := range th.selected {
-			s := &th.selected[i]
+		for _, s := range []*[]*list.Element{&th.unordered[0], &th.unordered[1], &th.ordered} {
 			if len(*s) > 0 && (oldest == nil || position((*s)[0]) < position((*oldest)[0])) {
 				oldest, of = s, th
 			}
@@ -166,10 +187,36 @@ func (v View) startHistory(ctx context.Context, byTime bool) error {
 			return err
 		}
 	}
+	if v.Printer.Console.Terminal != nil && v.Printer.Filter.Last > 0 {
+		h.progress = v.Printer.Console.NewProgressLine()
+	}
 	v.Printer.mu.Lock()
 	defer v.Printer.mu.Unlock()
 	v.Printer.history = h
 	return nil
+}
+
+// progressInterval is the interval at which the progress of a search is printed.
+const progressInterval = time.Second
+
+// reportProgress prints how much of the logs has been searched.
+func (h *history) reportProgress(size int) {
+	h.searched += size
+	switch {
+	case h.progress == nil:
+	case h.reportedAt.IsZero():
+		h.reportedAt = time.Now()
+	case time.Since(h.reportedAt) >= progressInterval:
+		h.reportedAt = time.Now()
+		h.progress.Transientf("searching: %.1f MB read", float64(h.searched)/1e6)
+	}
+}
+
+// clearProgress removes the progress from the terminal.
+func (h *history) clearProgress() {
+	if h != nil && h.progress != nil {
+		h.progress.Clear()
+	}
 }
 
 // expect makes the printer buffer lines until caughtUp is called for this log, too.
@@ -228,8 +275,14 @@ func (p *Printer) writeHistory() error {
 	if h == nil {
 		return nil
 	}
+	h.clearProgress()
 	p.history = nil
 	defer h.release()
+	if p.Filter.Last > 0 {
+		for _, t := range h.order {
+			h.dropUnordered(h.tasks[t], p.Filter.Last)
+		}
+	}
 	switch {
 	case h.isFull:
 		p.isTruncated = true
@@ -250,6 +303,7 @@ func (p *Printer) dropHistory() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.history != nil {
+		p.history.clearProgress()
 		p.history.release()
 		p.history = nil
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"nomadctld/backends"
+	"nomadctld/internal/console"
 )
 
 // TestFollow_SortsExistingLines checks that the existing lines of all tasks are printed sorted by time, and later lines
@@ -81,6 +82,46 @@ func TestFollow_NotStarted(t *testing.T) {
 			t.Errorf("printed after %s", printedAt)
 		}
 	})
+}
+
+// TestShow_SearchProgress checks that a long search prints its progress on a terminal, and removes it before any other
+// text.
+func TestShow_SearchProgress(t *testing.T) {
+	const progress = "\rsearching: %s MB read\x1b[K"
+	for name, tc := range map[string]struct {
+		terminal, limited bool
+		want              string
+	}{
+		"terminal": {
+			true, true, fmt.Sprintf(progress, "0.2") + "\r\x1b[Knomadctld: a note\n" + fmt.Sprintf(progress, "0.3") +
+				"\r\x1b[Km1\n",
+		},
+		"no terminal": {false, true, "nomadctld: a note\nm1\n"},
+		"no search":   {true, false, "nomadctld: a note\nm1\n"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			task := newTask(0, backends.StateRunning)
+			text := lines(strings.Repeat("x", 99_999) + "\n")
+			log := logOf(steps(text, pause(time.Second), text, pause(time.Millisecond), text,
+				chunk(backends.LogChunk{Note: "a note"}), pause(time.Second), lines("m1\n")))
+			view, _ := newView(jobOf("running", task), &task, map[string]*fakeLog{"e0": log})
+			var out strings.Builder
+			view.Printer.Console = newConsole(&out, &out)
+			if tc.terminal {
+				view.Printer.Console.Terminal = console.NewTerminal("xterm", 80, 24)
+			}
+			view.Printer.Filter = Filter{Pattern: regexp.MustCompile("m")}
+			if tc.limited {
+				view.Printer.Filter.Last = 5
+			}
+			if err := view.Show(t.Context(), Newest); err != nil {
+				t.Error(err)
+			}
+			if out.String() != tc.want {
+				t.Errorf("%s: got %q, want %q", name, out.String(), tc.want)
+			}
+		})
+	}
 }
 
 // TestFollow_LastMatches checks that tail --grep prints only the last matches of the existing log, and all later ones.

@@ -12,6 +12,7 @@ type line struct {
 	text       []byte // without the newline
 	time       time.Time
 	stderr     bool
+	unordered  bool // its order relative to lines of the other output is not known
 	isStart    bool // it is the start of a line
 	isComplete bool // it is the end of a line
 	number     int  // position in the task's log; parts of a line have the same
@@ -24,9 +25,10 @@ func (l line) clone() line {
 
 // partialLine is a line that is not complete yet.
 type partialLine struct {
-	text    []byte
-	time    time.Time
-	started bool // the start of the line has been passed on
+	text      []byte
+	time      time.Time
+	unordered bool
+	started   bool // the start of the line has been passed on
 }
 
 // maxLogLine is the maximum length of a line for filters, prefixes and terminals. Longer lines are split.
@@ -37,7 +39,7 @@ func (t *taskLog) split(c backends.LogChunk) error {
 	l := &t.lines[c.OutputIndex()]
 	for data := c.Data; len(data) > 0; {
 		if len(l.text) == 0 {
-			l.time = c.Time
+			l.time, l.unordered = c.Time, c.Unordered
 		}
 		end := bytes.IndexByte(data, '\n') + 1
 		if end == 0 {
@@ -59,7 +61,9 @@ func (t *taskLog) split(c backends.LogChunk) error {
 func (t *taskLog) pass(stderr bool) error {
 	l := &t.lines[backends.LogChunk{Stderr: stderr}.OutputIndex()]
 	text, isComplete := bytes.CutSuffix(l.text, []byte{'\n'})
-	err := t.take(line{text: text, time: l.time, stderr: stderr, isStart: !l.started, isComplete: isComplete})
+	err := t.take(line{
+		text: text, time: l.time, stderr: stderr, unordered: l.unordered, isStart: !l.started, isComplete: isComplete,
+	})
 	l.text, l.started = l.text[:0], !isComplete
 	return err
 }

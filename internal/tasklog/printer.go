@@ -65,6 +65,7 @@ func (t *taskLog) print(c backends.LogChunk) error {
 		t.mu.Lock()
 		if t.history != nil {
 			t.lastChunk = time.Now()
+			t.history.reportProgress(len(c.Data))
 		}
 		t.mu.Unlock()
 		return t.split(c)
@@ -177,6 +178,7 @@ func (p *Printer) note(format string, args ...any) {
 // noteLocked is note for a caller that holds mu. On a terminal the message is on stdout, at its position among the
 // lines.
 func (p *Printer) noteLocked(format string, args ...any) {
+	p.history.clearProgress()
 	lines := render.Wrap(fmt.Sprintf("nomadctld: "+format, args...), p.Console.Style().Width)
 	io.WriteString(p.Console.StatusWriter(), strings.Join(lines, "\n")+"\n")
 }
