@@ -43,7 +43,8 @@ func (u User) restrict(from netip.Addr, proven []Factor) User {
 	return u
 }
 
-// missing returns what a login lacks for a right, such as "to a login with a certificate", or "".
+// missing returns the requirement that a login does not meet for a right, worded to follow "granted only", such as "to
+// a login with a certificate". It returns "" if the login has the right.
 func (g Group) missing(right string, from netip.Addr, proven []Factor) string {
 	if !g.allows(from) {
 		return "to a login from " + joinNetworks(g.From)
@@ -87,7 +88,8 @@ func (u User) Locked(right string) string {
 	return ""
 }
 
-// Locked maps what the login lacks, such as "to a login with a certificate", to the rights, sorted.
+// Locked returns the locked rights, sorted, by the requirement that the login does not meet, such as "to a login with a
+// certificate".
 func (g Group) Locked() map[string][]string {
 	byMissing := map[string][]string{}
 	for right, missing := range g.locked {

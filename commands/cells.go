@@ -47,8 +47,8 @@ func placementFailures(job backends.Job) []string {
 	return all
 }
 
-// ageStart returns the time from which a task's age counts: the start of a running task, the end of a finished task, or
-// the last change of the allocation.
+// ageStart returns the time from which a task's age counts: when a running task started, when a finished task stopped,
+// or the last change of the allocation.
 func ageStart(a backends.Allocation, t backends.Task) time.Time {
 	switch ended := a.TaskFinishedAt(t); {
 	case a.Runs(t) && !t.Started.IsZero():

@@ -26,7 +26,8 @@ func (v *infoView) writeTask(text *render.Details, a backends.Allocation, t back
 		name += " (" + definition.Lifecycle() + ")"
 	}
 	text.Heading(t.ExecID, state.Word, v.when(ageStart(a, t)), name, levelColor(state.Level))
-	if reason := state.Reason(); reason != "" && state.Level != jobstate.Neutral { // Started shows when it finished
+	// Started shows when a task finished.
+	if reason := state.Reason(); reason != "" && (state.Level != jobstate.Neutral || t.Finished.IsZero()) {
 		text.ColoredFact("Reason", "", reason, reasonColor(state.Level))
 	}
 	if !t.Started.IsZero() {

@@ -44,8 +44,8 @@ With an ID, or the first 4 or more characters of one, print the output of the
 restart so far and follow it. Disconnecting does not cancel the restart. You
 need the right to restart the job.
 
-A restart is "cancelled" if it stopped early and reported that: a user cancelled
-it, the client disconnected, or the gateway was stopped. It is "interrupted" if
+A restart is "cancelled" if it stopped early because a user cancelled it, the
+client disconnected, or the gateway was stopped. It is "interrupted" if
 the gateway exited while the job was stopped, or registered with one reschedule
 attempt. The job may still be in that state. --restore registers the definition
 that was saved before the restart.`,

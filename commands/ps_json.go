@@ -11,7 +11,7 @@ import (
 // Scripts read the fields of ps --json. Fields may be added but never renamed.
 type (
 	psOutput struct {
-		Jobs []psJob `json:"jobs" doc:"sorted by ID, tier and namespace, or by --sort"`
+		Jobs []psJob `json:"jobs" doc:"sorted by ID, tier and namespace, or by ps --sort"`
 	}
 	psJob struct {
 		Tier       string   `json:"tier"`
@@ -27,7 +27,7 @@ type (
 		Problem    bool     `json:"problem" doc:"the job or one of its tasks needs attention"`
 		Reasons    []string `json:"reasons" doc:"why the job is in this state"`
 		NotPlaced  []string `json:"not_placed" doc:"the groups that cannot be placed, with the reason"`
-		Tasks      []psTask `json:"tasks" doc:"sorted by group, index, allocation (newest first) and name, or by --sort"`
+		Tasks      []psTask `json:"tasks" doc:"sorted by group, index, allocation (newest first) and name, or by ps --sort"`
 	}
 	psTask struct {
 		ExecID     string     `json:"exec_id" doc:"empty until the client agent has started the allocation"`
@@ -37,7 +37,7 @@ type (
 		Node       string     `json:"node" doc:"the name of the node"`
 		Status     string     `json:"status" doc:"of the allocation: pending, running, complete, failed, lost or unknown"`
 		State      string     `json:"state" doc:"of the task: pending, running, dead or unknown (may still be running)"`
-		Since      time.Time  `json:"since" doc:"start of a running task, end of a dead task, or last change; RFC 3339, UTC"`
+		Since      time.Time  `json:"since" doc:"start of a running task, stop of a dead task, or last change; RFC 3339, UTC"`
 		Started    *time.Time `json:"started" doc:"the last start; null: not started"`
 		Ended      *time.Time `json:"ended" doc:"null: not finished, or may still be running"`
 		Restarts   int        `json:"restarts"`

@@ -206,7 +206,7 @@ func (v *psView) table() *render.Table {
 	return table
 }
 
-// flags returns the letters of the task. U is the last if only the current state shows that the task is unhealthy.
+// flags returns the letters of the task. If the task is unhealthy and no event shows that, it appends U.
 func (t psTaskView) flags() []string {
 	flags := taskFlags(t.allocation, t.task)
 	if t.state.Unhealthy && !slices.Contains(flags, "U") {

@@ -29,10 +29,10 @@ your prefixes: a permitted command can do everything that the token can.
 TIER is a tier. "all" (or "alles") stands for one tier: that of the job in ARG.
 Requests go to the address of the tier only, and redirects are not followed.
 
-Commands that could reach the gateway's host, another cluster or the token, or
-that change access rights, servers or keys of the cluster, are refused, and so are flags for
-addresses, tokens and certificates. Files such as job definitions are read from
-stdin, and jobs must be JSON (-json -).
+The gateway refuses commands that could reach its host, another cluster or the token.
+It also refuses commands that change access rights, servers or keys of the cluster,
+and flags for addresses, tokens and certificates. Files such as job definitions are
+read from stdin, and jobs must be JSON (-json -).
 
 The exit code is the CLI's, or 125 if the CLI was not run.`,
 		Examples: []router.Example{

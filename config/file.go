@@ -12,8 +12,8 @@ import (
 
 const maxFileSize = 4 << 20 // far above any real config or key; a larger file is the wrong one
 
-// A problem states what is wrong with a file or a key, and what to do. The reason follows the subject, as in "file X"
-// and "does not exist".
+// A problem states what is wrong with a file or a key, and what to do. The reason has no subject: the caller prints
+// "file X" before "does not exist".
 type problem struct{ reason, hint string }
 
 // readFile returns the content and the metadata of a file, or why it cannot be read. The problem contains nothing of

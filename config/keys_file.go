@@ -67,8 +67,8 @@ func (l *loader) addKeysFile(u *User, t *table, v value) {
 	}
 }
 
-// checkListedKey warns if the options of a key in a file have no effect, because the user's key or keys list it too,
-// and if another user has the same key.
+// checkListedKey warns if the settings key or keys of the user contain a key of the file, because its options then have
+// no effect. It also warns if another user has the same key.
 func (l *loader) checkListedKey(u *User, t *table, name string, at int, key authkeys.Key) {
 	for _, other := range u.Keys {
 		if !other.CertAuthority && other.Line == 0 && bytes.Equal(other.Public.Marshal(), key.Public.Marshal()) {

@@ -8,8 +8,8 @@ import (
 	"github.com/pelletier/go-toml/v2/unstable"
 )
 
-// MaxStartups bounds the connections that have not authenticated, as MaxStartups of sshd. From Start connections on, a
-// new connection closes an older one with a probability of Rate percent. It rises to 100 percent at Full connections.
+// MaxStartups bounds the connections that have not authenticated, as MaxStartups of sshd. If there are at least Start
+// connections, a new one closes an older one with a probability of Rate percent. It rises to 100 percent at Full.
 type MaxStartups struct {
 	Start, Rate, Full int // 1 <= Start <= Full, and 1 <= Rate <= 100
 }

@@ -8,8 +8,8 @@ import (
 	"nomadctld/internal/cmdline"
 )
 
-// checkAliasTarget warns of an alias whose command line does not start with a command. Aliases are expanded once, so
-// that an alias of an alias does not work. v is a valid command line.
+// checkAliasTarget warns of an alias whose command line does not start with a command. Aliases are expanded once, so an
+// alias of an alias does not work. v is a valid command line.
 func (l *loader) checkAliasTarget(t *table, v value) {
 	words, err := cmdline.SplitAlias(v.text)
 	if err != nil || len(words) == 0 || slices.Contains(l.commands, words[0]) || len(l.commands) == 0 {

@@ -8,7 +8,7 @@ func (l *loader) proxies(listed list) []netip.Prefix {
 	for _, network := range networks {
 		if network.Bits() == 0 {
 			l.errorf(listed.at, `write the addresses of the proxies, such as ["10.0.0.5"]`,
-				"%s contains every address, so that clients could choose the address that the gateway sees", listed.name)
+				"%s contains every address, so any client could forge the address that the gateway sees", listed.name)
 		}
 	}
 	if !listed.given {

@@ -50,8 +50,8 @@ var Reference = []Section{
 		{
 			`proxy = ["10.0.0.5"]`, true,
 			"Addresses and networks of TCP load balancers that send a PROXY protocol header, version 1 or 2. The gateway " +
-				"then uses the client's address in its logs, for from and for limits. Connections from these addresses " +
-				"without a header are closed, and so are connections with a header from all others. Default: none.",
+				"then uses the client's address in its logs, for the setting from, and for limits. Connections from these " +
+				"addresses without a header are closed, and so are connections with a header from all others. Default: none.",
 		},
 		{
 			`control = "/run/nomadctld/control.sock"`, true,
@@ -248,22 +248,22 @@ var Reference = []Section{
 			fmt.Sprintf("maxstartups = %q", defaultMaxStartups), false,
 			"start:rate:full, as MaxStartups of sshd: limits for connections that have not authenticated. full is their " +
 				"maximum. One IPv4 address or one IPv6 /64 may have a quarter of it. A quarter is reserved for addresses from " +
-				"which a user has logged in within 12 hours. From start connections of other addresses on, a new connection " +
-				"closes an older one with a probability of rate percent. It rises to 100% when all unreserved slots are in use. " +
-				"The older one is from the address with the most connections. One number N means N:100:N.",
+				"which a user has logged in within 12 hours. If other addresses have at least start connections, a new one " +
+				"closes an older one with a probability of rate percent. The probability rises to 100% when all unreserved slots " +
+				"are in use. The closed connection is from the address with the most connections. One number N means N:100:N.",
 		},
 		{
 			`idle = "1h"`, false,
 			`Close an idle connection after this time. A running command keeps its connection open, unless it has ` +
 				`a terminal and nothing was typed or printed: then the connection is closed, and the program gets ` +
 				`HUP. "0s" means no timeout. A connection that starts no command within two minutes after the login ` +
-				`is always closed. A minute before it closes a session, or half of a shorter timeout, the gateway prints ` +
-				`a warning.`,
+				`is always closed. The gateway prints a warning one minute before it closes a session, or after half of ` +
+				`a timeout under two minutes.`,
 		},
 		{
 			`lifetime = "12h"`, true,
-			"Close a connection this time after the login, with all that runs in it. Five minutes before, or half of a " +
-				"shorter lifetime, the gateway prints a warning. Default: no limit.",
+			"Close a connection this time after the login, with all that runs in it. The gateway prints a warning five " +
+				"minutes before that, or after half of a lifetime under ten minutes. Default: no limit.",
 		},
 	}},
 	{Table: "limits.user", About: "Limits for each user. A command over a limit exits with code 75. The examples are " +

@@ -26,7 +26,7 @@ type value struct {
 	ok    bool // the key is in the file and has the right type
 }
 
-// A list is the strings of a list, or of a single string if a key accepts both.
+// A list contains the strings of a TOML array, or one string if the key accepts both.
 type list struct {
 	value // the list as a whole; it has a text only if it is a single string
 	items []value

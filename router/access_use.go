@@ -17,7 +17,7 @@ type accessUse struct {
 	granted rules   // under which the access was granted
 	session Session // of the user
 	stop    func(error)
-	started time.Time // of an operation, which may outlive its user's certificate; zero: not an operation
+	started time.Time // of an operation; check uses it, because the certificate may expire first; zero: not an operation
 
 	uses []use // guarded by Running.mu
 }

@@ -1,6 +1,6 @@
 // Package router runs the command line of an authenticated user. It owns the command table, the request, and the
 // middleware that every request passes in the same order: recoverPanics, countRequests, auditRequest, authenticate,
-// onlyCommand, expandAlias, route, countRunning, trackAccess, handleInterrupts, limitResults, authorize, auditStart,
+// enforceCommand, expandAlias, route, countRunning, trackAccess, handleInterrupts, limitResults, authorize, auditStart,
 // reportWaits.
 // Commands must not reach a cluster except through the Access that authorize sets.
 package router
@@ -59,7 +59,7 @@ func (g Gateway) Handler() Handler {
 		countRequests(g.Metrics),
 		auditRequest(g.Audit, g.AuditRequired, g.Aliases),
 		authenticate(g.Users, g.Tiers),
-		onlyCommand(g.Aliases),
+		enforceCommand(g.Aliases),
 		expandAlias(g.Aliases),
 		route,
 		countRunning(g.Metrics),

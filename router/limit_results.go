@@ -70,8 +70,9 @@ func (m *resultSlots) acquire(ctx context.Context, user string) (release func(),
 	}
 }
 
-// limitResults gives each command that reaches a cluster one of its user's slots. A command that only reads and
-// buffers its result has it until it ends; any other command has it until authorize has resolved its target.
+// limitResults gives each command that reaches a cluster one of its user's slots. A command that only reads and buffers
+// its result occupies the slot until the command has finished. Any other command releases the slot when authorize has
+// resolved the target.
 func limitResults(m *resultSlots) Middleware {
 	return func(next Handler) Handler {
 		return func(ctx context.Context, req *Request) error {

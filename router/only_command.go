@@ -8,10 +8,10 @@ import (
 	"nomadctld/internal/cmdline"
 )
 
-// onlyCommand enforces the command of a certificate (force-command) or of a keys file (command=). That command runs
+// enforceCommand enforces the command of a certificate (force-command) or of a keys file (command=). That command runs
 // if the client sends none, and the client may also send it. Unlike OpenSSH, it refuses any other command instead of
 // running something else than what the user has typed.
-func onlyCommand(aliases map[string]string) Middleware {
+func enforceCommand(aliases map[string]string) Middleware {
 	return func(next Handler) Handler {
 		return func(ctx context.Context, req *Request) error {
 			only := req.onlyCommand

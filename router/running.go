@@ -38,9 +38,9 @@ func (g Gateway) rules() rules {
 	return r
 }
 
-// Apply makes the rules of g those of all running commands and operations. It stops the ones that use access which
-// their user no longer has, and returns their number. A command that an earlier handler starts after Apply is checked
-// by the rules of g too. So call Apply before new commands go to the handler of g.
+// Apply replaces the rules of all running commands and operations by those of g. It stops the ones that use access that
+// their user no longer has, and returns their number. From then on, commands of earlier handlers are checked by the
+// rules of g. Call Apply before g handles commands: until then, its commands too are checked by the earlier rules.
 func (r *Running) Apply(g Gateway) (stopped int) {
 	next := g.rules()
 	lost := map[*accessUse]error{}

@@ -58,8 +58,9 @@ func (r *RuntimeSelector) shared() *runtimeState {
 	return r.state
 }
 
-// needsDriver reports whether the driver of a task must be known before its runtime is used. It need not be known if
-// Only names a runtime with a list of drivers, because that runtime is then used for all tasks.
+// needsDriver reports whether the driver of a task must be known before its runtime is used. A runtime with a list of
+// drivers does not depend on the driver, so if Only names one, the driver need not be known. The Nomad runtime needs
+// it.
 func (r *RuntimeSelector) needsDriver() bool {
 	return !slices.ContainsFunc(r.Table, func(e RuntimeEntry) bool { return e.Name == r.Only && e.Drivers != nil })
 }

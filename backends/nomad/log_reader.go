@@ -18,7 +18,7 @@ const (
 	// resumeTimeout is how long an interrupted log is retried. It covers the restart of an agent.
 	resumeTimeout = time.Minute
 
-	maxResumePause = time.Second     // shorter than endGrace in internal/tasklog
+	maxResumePause = time.Second     // shorter than exitGrace in internal/tasklog
 	minHealthyRead = 5 * time.Second // a read that lasts longer counts as progress
 )
 

@@ -14,7 +14,7 @@ import (
 // renewBefore is the remaining validity below which a certificate is a warning.
 const renewBefore = 30 * 24 * time.Hour
 
-// certificate reports when the first certificate of a chain to expire does so.
+// certificate reports the earliest expiry date in a certificate chain.
 func certificate(tier, title string, chain []*x509.Certificate, now time.Time) Fact {
 	first := chain[0]
 	for _, c := range chain {

@@ -1,5 +1,5 @@
-// Package checkonline checks what a gateway with a configuration would find: it contacts the tiers and the Docker
-// daemons of their nodes. It only reads. It reports facts, and it does not print or exit.
+// Package checkonline checks whether a gateway would work with a given configuration: it contacts the tiers and the
+// Docker daemons of their nodes. It only reads. It reports facts, and it does not print or exit.
 package checkonline
 
 import (

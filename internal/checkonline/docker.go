@@ -13,7 +13,7 @@ import (
 
 const (
 	maxDaemonChecks = 16     // at a time
-	allocationsRead = "1000" // of the running ones, to find their nodes
+	maxAllocations  = "1000" // of the running ones, to find their nodes
 )
 
 // node is what the check needs of a Nomad node.
@@ -31,7 +31,7 @@ func (c *check) nodes(ctx context.Context) ([]node, error) {
 	if isForbidden(err) {
 		var allocations []struct{ NodeID, NodeName string }
 		query := url.Values{
-			"namespace": {"*"}, "per_page": {allocationsRead}, "task_states": {"false"},
+			"namespace": {"*"}, "per_page": {maxAllocations}, "task_states": {"false"},
 			"filter": {`ClientStatus == "running"`},
 		}
 		if _, err = c.get(ctx, "/v1/allocations?"+query.Encode(), &allocations); isForbidden(err) {

@@ -16,8 +16,8 @@ type Need struct {
 	Advice string
 }
 
-// Needs lists the capabilities in the order of the shipped policies. The test of these policies uses it. submit-job
-// includes the capabilities that it is listed with.
+// Needs lists the capabilities in the order of the shipped policies. The test of these policies uses it. If AnyOf
+// contains submit-job, submit-job includes the other capability.
 var Needs = []Need{
 	{Commands: "lists of jobs", AnyOf: []string{"list-jobs"}, All: true},
 	{Commands: "reads of jobs", AnyOf: []string{"read-job"}, All: true},

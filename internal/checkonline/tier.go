@@ -14,10 +14,11 @@ import (
 )
 
 const (
-	// maxSkew is more than the resolution of an HTTP date, one second, and a slow response explain.
+	// maxSkew is the maximum clock difference without a warning. It exceeds what a slow response and the resolution of
+	// an HTTP date (one second) can cause.
 	maxSkew = 5 * time.Second
 
-	oldestNomad = "1.3" // the first with the parameters that listings need
+	minNomadVersion = "1.3" // the first with the parameters that listings need
 )
 
 // check is the check of one tier.
@@ -125,8 +126,8 @@ func (c *check) version(ctx context.Context, nodes []node) {
 	switch {
 	case version == "":
 		c.add("version", OK, "unknown: the token can read neither the agent nor the nodes, which no command needs", "")
-	case olderThan(version, oldestNomad):
-		c.add("version", Error, "Nomad "+version+" is too old: listings need "+oldestNomad+" or later", "update Nomad")
+	case olderThan(version, minNomadVersion):
+		c.add("version", Error, "Nomad "+version+" is too old: listings need "+minNomadVersion+" or later", "update Nomad")
 	default:
 		c.add("version", OK, "Nomad "+version, "")
 	}

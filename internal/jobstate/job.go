@@ -16,7 +16,7 @@ type Level int
 
 // The levels, in order.
 const (
-	Neutral Level = iota // finished or stopped
+	Neutral Level = iota // nothing runs, and nothing is wrong: finished, stopped, waiting, periodic
 	Good
 	Warn // not up yet, or has had problems
 	Bad
@@ -170,7 +170,7 @@ func finished(job backends.Job) State {
 	return State{Word: "complete"}
 }
 
-// addDeployment adds the state of the latest deployment if it is news.
+// addDeployment adds the state of the latest deployment if the deployment has failed or is active.
 func (s *State) addDeployment(job backends.Job) {
 	d := job.LatestDeployment
 	if d == nil {

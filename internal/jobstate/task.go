@@ -79,7 +79,7 @@ func withReplacement(a backends.Allocation, reasons []string, now time.Time) []s
 		reasons = append(reasons, "replacement in "+Age(a.RescheduleAt.Sub(now).Round(time.Second)))
 	case !a.RescheduleAt.IsZero():
 		reasons = append(reasons, "being replaced")
-	default: // no evaluation is waiting: it may have finished without a replacement, after a failed deployment
+	default: // no evaluation is waiting, or the deployment has failed
 		reasons = append(reasons, "gave up")
 	}
 	if n := len(a.Rescheduled); n > 0 {

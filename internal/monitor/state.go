@@ -70,9 +70,9 @@ func isEvaluated(job backends.JobDetail, id string) bool {
 	})
 }
 
-// allocationCounts returns how many allocations the job's groups want, how many of the current version they have, and
-// how many that Nomad is stopping are still running. Complete allocations of a batch job count, too. For a system job,
-// Nomad decides the number of allocations.
+// allocationCounts returns numbers of allocations: those that the job's groups want, those that run the current
+// version, and those that are still running although Nomad is stopping them. Complete allocations of a batch job count
+// as running. For a system job, Nomad decides the number of allocations.
 func allocationCounts(job backends.JobDetail) (want, have, surplus int) {
 	if job.Stopped || job.Periodic || job.Parameterized {
 		return 0, 0, len(ActiveAllocations(job, ""))

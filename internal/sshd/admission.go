@@ -13,11 +13,12 @@ import (
 // older connection for it: a stalled client loses its slot, a client that logs in quickly keeps it. If a network
 // already has perNetwork connections, a new client from it displaces one of them.
 //
-// From earlyStart connections on, a new client displaces an older connection with a probability that rises from
+// If there are at least earlyStart connections, a new client displaces an older one with a probability that rises from
 // earlyRate to 1 at full, as with MaxStartups of sshd. Below full, connections younger than earlyGrace stay, because an
 // honest user may open many at once. The victim is a connection from the network with the most connections: the oldest
 // that has not started the key exchange, or else the oldest. A quarter of the slots is reserved for networks with a
-// recent login, so that strangers cannot close their connections. The others count for earlyStart.
+// recent login, so that strangers cannot close their connections. earlyStart counts only connections from other
+// networks.
 type admission struct {
 	random        func() float64  // returns a number from 0 to 1
 	knownNetworks *recentNetworks // networks with a recent login

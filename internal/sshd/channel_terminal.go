@@ -35,8 +35,8 @@ func (c *channel) pty(payload []byte) bool {
 }
 
 // refuseTerminal prints why the login may not have a terminal. OpenSSH prints only that the request failed, and exits
-// if the user has asked for a terminal. So this does not wait for the command, but it waits until the client has the
-// text. Nothing else writes before the command.
+// if the user has asked for a terminal. So refuseTerminal prints the reason at once, and waits until the client has
+// received it. Nothing else writes before the command.
 func (c *channel) refuseTerminal() {
 	if c.hasStarted() || c.refusedTerminal {
 		return

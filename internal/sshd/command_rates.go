@@ -10,10 +10,10 @@ import (
 // commandRates limits the commands per minute of users and prefix groups. The zero value is ready to use.
 type commandRates struct {
 	mu       sync.Mutex
-	limiters map[subject]*rate.Limiter // guarded by mu; an absent one is full
+	limiters map[subject]*rate.Limiter // guarded by mu; an absent one has all its tokens
 }
 
-// maxIdleRates is the number of limiters above which the full ones are deleted.
+// maxIdleRates is the number of limiters above which those with all their tokens are deleted.
 const maxIdleRates = 1024
 
 // take counts a command for all subjects. If one of them has reached its limit, it counts nothing, and returns that

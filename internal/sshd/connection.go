@@ -139,8 +139,8 @@ func (c *connection) refuseSessions(why error) {
 	}
 }
 
-// sessionLimitError returns the error for all commands on this connection, or nil.
-func (c *connection) sessionLimitError() error {
+// refusal returns the error for all commands on this connection, or nil.
+func (c *connection) refusal() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.sessionRefusal

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// maxLifetimeWarning is the maximum time between the warning and the end of a connection.
+// maxLifetimeWarning is the maximum time between the warning and the close of a connection.
 const maxLifetimeWarning = 5 * time.Minute
 
 // watchLifetime stops the commands of a connection and closes it after its lifetime. Before that, it warns. It returns

@@ -22,7 +22,7 @@ import (
 type loginLog struct {
 	server *Server
 
-	noSlot, badProxyHeaders, penalized, displacedConns, badHandshakes, failedLogins, forgedLogins *logThrottle
+	overLimit, badProxyHeaders, penalized, displacedConns, badHandshakes, failedLogins, forgedLogins *logThrottle
 }
 
 func newLoginLog(s *Server) loginLog {
@@ -42,7 +42,7 @@ func newLoginLog(s *Server) loginLog {
 			})
 		}
 	}
-	l.noSlot = newLogThrottle(summary("connection refused"))
+	l.overLimit = newLogThrottle(summary("connection refused"))
 	l.badProxyHeaders = newLogThrottle(summary("connection refused: no PROXY header"))
 	l.penalized = newLogThrottle(summary("connection refused after failed logins"))
 	l.displacedConns = newLogThrottle(summary("connection closed"))
@@ -55,16 +55,17 @@ func newLoginLog(s *Server) loginLog {
 // flush reports the suppressed events so far.
 func (l *loginLog) flush() {
 	for _, t := range []*logThrottle{
-		l.noSlot, l.badProxyHeaders, l.penalized, l.displacedConns, l.badHandshakes, l.failedLogins, l.forgedLogins,
+		l.overLimit, l.badProxyHeaders, l.penalized, l.displacedConns, l.badHandshakes, l.failedLogins, l.forgedLogins,
 	} {
 		t.flush()
 	}
 }
 
-// recordNoSlot records a connection that was closed because of limits.connections.
-func (l *loginLog) recordNoSlot(c *connection) {
+// recordConnectionLimit records a connection that was closed because there are too many: over limits.connections, or
+// whose PROXY header has not arrived.
+func (l *loginLog) recordConnectionLimit(c *connection) {
 	l.server.Metrics.ConnectionRefused(metrics.RefusedByLimit)
-	if l.noSlot.allow(c.network) {
+	if l.overLimit.allow(c.network) {
 		l.server.Log.Warn("connection refused",
 			"why", "too many connections (limits.connections)", "remote", c.remote())
 	}
@@ -238,7 +239,7 @@ func (s *Server) recordLogin(c *connection, conn *gossh.ServerConn) (disconnecte
 		User: login, Key: fingerprint, Certificate: cert, Remote: c.remote(),
 		Command: []string{}, Decision: audit.Allowed,
 	}
-	if why := c.sessionLimitError(); why != nil {
+	if why := c.refusal(); why != nil {
 		event.Decision, event.Error = router.RefusalDecision(why), why.Error()
 	}
 	s.record(event)

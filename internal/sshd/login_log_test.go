@@ -184,7 +184,7 @@ func TestLoginLog_Summaries(t *testing.T) {
 			c := newConnection(conn, Limits{GreetingTimeout: time.Second, HandshakeTimeout: time.Second})
 			c.addRefused(attempt)
 			r.recordFailure(c, &gossh.ServerAuthError{})
-			r.recordNoSlot(c)
+			r.recordConnectionLimit(c)
 			r.closeDisplaced(c)
 		}
 		forger := newConnection(conn, Limits{GreetingTimeout: time.Second, HandshakeTimeout: time.Second})

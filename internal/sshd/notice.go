@@ -81,7 +81,7 @@ func (c *channel) takeNotice(kind noticeKind) (stream textWriter, ok bool) {
 	return *c.noticeStream, true
 }
 
-// dropNoticeStream prevents notices after the end of the command.
+// dropNoticeStream prevents notices after the command has finished.
 func (c *channel) dropNoticeStream() {
 	c.mu.Lock()
 	defer c.mu.Unlock()

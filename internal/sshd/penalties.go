@@ -16,7 +16,8 @@ type PenaltyLimits struct {
 	Exempt   []netip.Prefix // networks without penalties
 }
 
-// The penalties for connections that end without a login and without a wrong key or signature are those of sshd.
+// These penalties are those of sshd. They apply if a client disconnects or times out before it has tried a wrong key or
+// signature.
 const (
 	noAuthPenalty  = time.Second
 	timeoutPenalty = 10 * time.Second
@@ -32,7 +33,7 @@ type penalties struct {
 	pruned   time.Time                // guarded by mu
 }
 
-// penalty is what a network has left.
+// penalty is the remaining penalty of a network.
 type penalty struct {
 	until  time.Time
 	active bool // connections are refused
@@ -96,7 +97,8 @@ func (s *Server) isPenalized(c *connection) bool {
 	return !s.current().Limits.Penalties.exempts(c) && s.penalties.left(c.network) > 0
 }
 
-// penalize adds the penalty for a connection that ended without a login. The gateway itself has closed a displaced one.
+// penalize adds the penalty for a connection that ended without a login. A displaced connection gets none, because the
+// gateway closed it.
 func (s *Server) penalize(c *connection, reason metrics.LoginFailureReason) {
 	limits := s.current().Limits.Penalties
 	if limits.exempts(c) || c.displaced.Load() {

@@ -30,7 +30,7 @@ func (s *Server) isProxy(address net.Addr) bool {
 func (s *Server) readClientAddress(c *connection) bool {
 	defer s.proxyHeaders.Add(-1)
 	if s.proxyHeaders.Add(1) > maxProxyHeaders {
-		s.loginLog.recordNoSlot(c)
+		s.loginLog.recordConnectionLimit(c)
 		c.Close()
 		return false
 	}

@@ -33,7 +33,7 @@ type Server struct {
 	ssh        *ssh.Server
 	commandCtx context.Context // canceled to stop all commands
 
-	unfinished atomic.Int32 // sessions and connections whose end is not recorded yet
+	unfinished atomic.Int32 // sessions and connections whose end event is not written yet
 	admission  *admission
 	loginLog   loginLog
 	backlog    *inputBacklog
@@ -152,14 +152,14 @@ func (s *Server) admitClient(c *connection) {
 	}
 	s.mu.Lock()
 	full := s.loginCount() >= s.current().Limits.Connections
-	stopping := s.draining || !s.stopAt.IsZero() // while the header of a proxy arrived
+	stopping := s.draining || !s.stopAt.IsZero() // may have started while a proxy's header arrived
 	if !full && !stopping {
 		s.conns[c] = struct{}{}
 	}
 	s.mu.Unlock()
 	if full || stopping {
 		if full {
-			s.loginLog.recordNoSlot(c)
+			s.loginLog.recordConnectionLimit(c)
 		}
 		c.Close()
 		return

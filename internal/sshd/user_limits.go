@@ -117,10 +117,10 @@ func (s *Server) forgetIfUnused(who subject) {
 	}
 }
 
-// acquireSession counts a session of a connection, or returns the error of a limit. Call leave when the command has
+// acquireSession counts a session of a connection, or returns why it is refused. Call leave when the command has
 // finished.
 func (s *Server) acquireSession(c *connection) (leave func(), refused error) {
-	if why := c.sessionLimitError(); why != nil {
+	if why := c.refusal(); why != nil {
 		return func() {}, why
 	}
 	s.mu.Lock()

@@ -89,15 +89,16 @@ func (v View) followChildren(ctx context.Context, cluster backends.Cluster) erro
 	ctx, cancel := context.WithCancel(ctx)
 	defer f.running.Wait()
 	defer cancel()
-	hold := v.Printer.forTask(Task{}, "") // the history is not printed before the first child jobs were added
-	hold.expect()
+	// This log has no lines. It delays the history until the first child jobs have been added.
+	placeholder := v.Printer.forTask(Task{}, "")
+	placeholder.delayHistory()
 	reported := false
 	for first := true; ; first = false {
 		children, err := childrenOf(ctx, cluster, v.Job)
 		stopped := false
 		if err == nil {
 			f.update(ctx, children, first)
-			if err := hold.caughtUp(); err != nil {
+			if err := placeholder.caughtUp(); err != nil {
 				return err
 			}
 			stopped, err = f.parentStopped(ctx)
@@ -194,7 +195,7 @@ func (f *childFollower) follow(ctx context.Context, child backends.Job, first bo
 	})
 }
 
-// finish handles the end of a child job that was followed.
+// finish handles a followed child job that has finished.
 func (f *childFollower) finish(r childResult) {
 	f.open--
 	if r.id == f.current {

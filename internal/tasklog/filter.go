@@ -30,7 +30,7 @@ func (f *Filter) isEmpty() bool {
 // hasContext reports whether lines are printed with their context.
 func (f *Filter) hasContext() bool { return f.Before > 0 || f.After > 0 }
 
-// matches reports whether the filter selects a line that is not excluded, apart from its time.
+// matches reports whether a line matches Pattern. It ignores Exclude and Until.
 func (f *Filter) matches(text []byte) bool {
 	return f.Pattern == nil || f.Pattern.Match(bytes.TrimSuffix(text, []byte{'\r'}))
 }
@@ -63,7 +63,8 @@ type lineBuffer struct {
 	size  int
 }
 
-// add appends a line and drops the lines before the number from. Of a long line it drops all parts.
+// add appends a line and drops the lines before the number from. If it drops the start of a long line, it also drops
+// the other parts.
 func (b *lineBuffer) add(l line, from int) {
 	b.lines = append(b.lines, l.clone())
 	b.size += len(l.text) + lineOverhead
@@ -73,8 +74,8 @@ func (b *lineBuffer) add(l line, from int) {
 	}
 }
 
-// take filters a line. It passes the selected lines with their context to emit.
-func (t *taskLog) take(l line) error {
+// filterLine filters a line. It passes the selected lines with their context to emit.
+func (t *taskLog) filterLine(l line) error {
 	f, s := &t.Filter, &t.filter
 	output := backends.LogChunk{Stderr: l.stderr}.OutputIndex()
 	isSelected := false

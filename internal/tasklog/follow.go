@@ -31,11 +31,11 @@ const (
 	PollInterval  = 2 * time.Second
 	retryInterval = time.Second
 
-	// endGrace is the time after a task's exit in which its last output may still arrive through Nomad's files.
-	endGrace = 3 * time.Second
-	// endTimeout limits how long a container's log may stay open without output after the task's exit, and how long
+	// exitGrace is the time after a task's exit in which its last output may still arrive through Nomad's files.
+	exitGrace = 3 * time.Second
+	// exitTimeout limits how long a container's log may stay open without output after the task's exit, and how long
 	// a failing log of a later container is retried.
-	endTimeout = time.Minute
+	exitTimeout = time.Minute
 )
 
 // Follow prints the selected logs until all their tasks have finished. For a job, that includes tasks that start later,
@@ -56,7 +56,7 @@ func (v View) Follow(ctx context.Context, cluster backends.Cluster) error {
 	f := newFollower(v, cluster)
 	if v.Selected.One != nil {
 		log := v.Printer.forTask(*v.Selected.One, "")
-		log.expect()
+		log.delayHistory()
 		return f.whilePolling(ctx, func(ctx context.Context) error {
 			return f.followTask(ctx, *v.Selected.One, v.Query, log)
 		})
@@ -135,7 +135,7 @@ func (f *follower) hasFinished(t Task) bool {
 
 // followTask follows one task through its restarts until it has finished, and prints how it finished. The log is that
 // of one container at a time: when a container exits, followTask waits for the log of the next one, and retries for
-// endTimeout if that log cannot be read.
+// exitTimeout if that log cannot be read.
 func (f *follower) followTask(ctx context.Context, t Task, q backends.LogQuery, log *taskLog) (err error) {
 	defer func() {
 		if flushed := log.flush(); err == nil {
@@ -201,7 +201,7 @@ func (f *follower) followTask(ctx context.Context, t Task, q backends.LogQuery, 
 		case errors.Is(err, backends.ErrLimitReached):
 			reportWait(err, "waiting for a free slot")
 		case q.AfterContainer == "", container != "", errors.Is(err, backends.ErrForbidden),
-			!failing.IsZero() && time.Since(failing) > endTimeout:
+			!failing.IsZero() && time.Since(failing) > exitTimeout:
 			return explainError(err, t)
 		case failing.IsZero():
 			failing = time.Now()
@@ -225,7 +225,7 @@ func (f *follower) streamLog(
 	var printing atomic.Bool    // a chunk is being printed
 	var isContainer atomic.Bool // it is the log of a container, which ends by itself when the container exits
 	go func() {
-		tick := time.NewTicker(endGrace / 3)
+		tick := time.NewTicker(exitGrace / 3)
 		defer tick.Stop()
 		lastChunk.Store(time.Now().UnixNano())
 		for ctx.Err() == nil {
@@ -238,7 +238,7 @@ func (f *follower) streamLog(
 				continue
 			}
 			idle := time.Since(time.Unix(0, lastChunk.Load()))
-			if idle > endTimeout || idle > endGrace && !isContainer.Load() {
+			if idle > exitTimeout || idle > exitGrace && !isContainer.Load() {
 				stop()
 			}
 		}

@@ -15,7 +15,7 @@ import (
 // followedJob follows the selected tasks of a job, including tasks that start later.
 type followedJob struct {
 	*follower
-	known map[string]bool // allocation ID/task of the tasks that were started or have finished before
+	known map[string]bool // allocation ID/task of the tasks that are followed, or that had already finished
 
 	prepared  []func(context.Context) // follow one task each, not started yet
 	running   sync.WaitGroup
@@ -26,7 +26,7 @@ type followedJob struct {
 
 	mu      sync.Mutex
 	without []wantedLog // guarded by mu: tasks without a log that were not noted yet
-	noted   int         // such tasks that were noted
+	noted   int         // guarded by mu: number of tasks without a log that were noted
 }
 
 // prepareExisting prepares to follow the tasks that exist now. Their existing lines are buffered until all of these
@@ -112,7 +112,7 @@ func (f *followedJob) prepare(t Task, q backends.LogQuery, isExisting bool) {
 	f.known[t.key()] = true
 	log := f.Printer.forTask(t, f.prefix(t))
 	if isExisting && !t.neverStarted() {
-		log.expect()
+		log.delayHistory()
 	}
 	f.open.Add(1)
 	f.withLog.Add(1)

@@ -57,7 +57,7 @@ func TestFollow_UntilFinished(t *testing.T) {
 		out, err := follow(t, logOf(
 			steps(lines("old\n"), caughtUp("c1"), pause(9*time.Second), lines("new\n")), noNext,
 		), runsUntil(9*time.Second))
-		if err != nil || time.Since(start) > 10*time.Second+2*endGrace {
+		if err != nil || time.Since(start) > 10*time.Second+2*exitGrace {
 			t.Errorf("got %v after %s", err, time.Since(start))
 		}
 		out.check(t, "old\nnew\n", finished)
@@ -138,7 +138,7 @@ func TestFollow_FirstReadFails(t *testing.T) {
 	}
 }
 
-// TestFollow_LaterReadFails checks that the log of a later container is read again for endTimeout.
+// TestFollow_LaterReadFails checks that the log of a later container is read again for exitTimeout.
 func TestFollow_LaterReadFails(t *testing.T) {
 	down := fails(errors.New("node is down"))
 	synctest.Test(t, func(t *testing.T) {
@@ -146,7 +146,7 @@ func TestFollow_LaterReadFails(t *testing.T) {
 		out, err := follow(t, logOf(steps(caughtUp("c1"), pause(time.Second)), down), runsUntil(time.Hour))
 		took := time.Since(start)
 		if err == nil || err.Error() != "log of nginx of web.web[0]: node is down" ||
-			took < endTimeout || took > endTimeout+5*time.Second {
+			took < exitTimeout || took > exitTimeout+5*time.Second {
 			t.Errorf("got %v after %s", err, took)
 		}
 		out.check(t, "", "nomadctld: log of nginx of web.web[0]: node is down; still following\n")
@@ -183,9 +183,9 @@ func TestFollow_LogStaysOpen(t *testing.T) {
 		late      time.Duration // when the last line arrives
 		want      time.Duration // when the log is closed
 	}{
-		"Nomad's files":            {"", 0, 10*time.Second + endGrace},
-		"Nomad's files, late line": {"", 12 * time.Second, 12*time.Second + endGrace},
-		"container":                {"c1", 0, 10*time.Second + endTimeout},
+		"Nomad's files":            {"", 0, 10*time.Second + exitGrace},
+		"Nomad's files, late line": {"", 12 * time.Second, 12*time.Second + exitGrace},
+		"container":                {"c1", 0, 10*time.Second + exitTimeout},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -194,7 +194,7 @@ func TestFollow_LogStaysOpen(t *testing.T) {
 					steps(caughtUp(tc.container), pause(tc.late), lines("last\n"), pause(time.Hour)),
 				), runsUntil(10*time.Second))
 				took := time.Since(start)
-				if err != nil || took < tc.want || took > tc.want+2*PollInterval+endGrace {
+				if err != nil || took < tc.want || took > tc.want+2*PollInterval+exitGrace {
 					t.Errorf("got %v after %s, want %s", err, took, tc.want)
 				}
 				if !strings.HasPrefix(out.stdout.String(), "last\n") || !strings.HasSuffix(out.stderr.String(), finished) {

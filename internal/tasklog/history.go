@@ -18,7 +18,8 @@ import (
 //
 // Each task has a list of its lines. If the last lines are wanted, a selected line that is too old is dropped, together
 // with the lines around it that are not the context of another selected line. The order of stdout and stderr is not
-// known in Nomad's files. So the last lines of each output are buffered until they can be counted.
+// known in Nomad's files. So the last lines of each output are buffered. dropUnordered decides how many lines of each
+// output are printed.
 type history struct {
 	byTime  bool
 	maxSize int
@@ -219,8 +220,8 @@ func (h *history) clearProgress() {
 	}
 }
 
-// expect makes the printer buffer lines until caughtUp is called for this log, too.
-func (t *taskLog) expect() {
+// delayHistory makes the printer buffer lines until caughtUp is called for this log, too.
+func (t *taskLog) delayHistory() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.history != nil {

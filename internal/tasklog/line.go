@@ -34,8 +34,8 @@ type partialLine struct {
 // maxLogLine is the maximum length of a line for filters, prefixes and terminals. Longer lines are split.
 const maxLogLine = 64 << 10
 
-// split passes the lines in a chunk to take. It keeps an incomplete last line for the next chunk.
-func (t *taskLog) split(c backends.LogChunk) error {
+// splitLines calls filterLine for each line in a chunk. It buffers an incomplete last line until the next chunk.
+func (t *taskLog) splitLines(c backends.LogChunk) error {
 	l := &t.lines[c.OutputIndex()]
 	for data := c.Data; len(data) > 0; {
 		if len(l.text) == 0 {
@@ -49,7 +49,7 @@ func (t *taskLog) split(c backends.LogChunk) error {
 		l.text = append(l.text, data[:end]...)
 		data = data[end:]
 		if l.text[len(l.text)-1] == '\n' || len(l.text) == maxLogLine {
-			if err := t.pass(c.Stderr); err != nil {
+			if err := t.passLine(c.Stderr); err != nil {
 				return err
 			}
 		}
@@ -57,11 +57,11 @@ func (t *taskLog) split(c backends.LogChunk) error {
 	return nil
 }
 
-// pass passes the current line of an output to take.
-func (t *taskLog) pass(stderr bool) error {
+// passLine calls filterLine for the current line of an output.
+func (t *taskLog) passLine(stderr bool) error {
 	l := &t.lines[backends.LogChunk{Stderr: stderr}.OutputIndex()]
 	text, isComplete := bytes.CutSuffix(l.text, []byte{'\n'})
-	err := t.take(line{
+	err := t.filterLine(line{
 		text: text, time: l.time, stderr: stderr, unordered: l.unordered, isStart: !l.started, isComplete: isComplete,
 	})
 	l.text, l.started = l.text[:0], !isComplete
@@ -77,7 +77,7 @@ func (t *taskLog) finishLines() error {
 		l := &t.lines[i]
 		if len(l.text) > 0 || l.started && t.prefix == "" {
 			l.text = append(l.text, '\n')
-			if err := t.pass(i == 1); err != nil {
+			if err := t.passLine(i == 1); err != nil {
 				return err
 			}
 		}
@@ -95,7 +95,7 @@ func (t *taskLog) flush() error {
 		if t.prefix != "" || t.Console.Terminal != nil {
 			t.lines[i].text = append(t.lines[i].text, '\n')
 		}
-		if err := t.pass(i == 1); err != nil {
+		if err := t.passLine(i == 1); err != nil {
 			return err
 		}
 	}

@@ -68,7 +68,7 @@ func (t *taskLog) print(c backends.LogChunk) error {
 			t.history.reportProgress(len(c.Data))
 		}
 		t.mu.Unlock()
-		return t.split(c)
+		return t.splitLines(c)
 	}
 	out := t.Console.ByteOutput.Stdout
 	if c.Stderr && t.Split {

@@ -64,27 +64,27 @@ func (v View) Show(ctx context.Context, which Which) error {
 // result prints notes about the logs that were read, and returns the error of Show.
 func (v View) result(wanted []wantedLog) error {
 	var errs []error
-	var without []wantedLog // logs
+	var withoutLog []wantedLog
 	incomplete := false
 	for _, w := range wanted {
 		incomplete = incomplete || w.log.incomplete
 		switch {
 		case w.err == nil:
 		case hasNoLog(w.err), errors.Is(w.err, backends.ErrNoTimestamps) && w.neverStarted():
-			without = append(without, w)
+			withoutLog = append(withoutLog, w)
 		default:
 			errs = append(errs, explainError(w.err, w.Task))
 		}
 	}
 	switch {
-	case len(without) == len(wanted) && v.Selected.byID():
-		for _, w := range without {
+	case len(withoutLog) == len(wanted) && v.Selected.byID():
+		for _, w := range withoutLog {
 			errs = append(errs, explainError(w.err, w.Task))
 		}
-	case len(without) > 0:
-		v.Printer.note("%s", noLogNote(without, v.Job.ID))
+	case len(withoutLog) > 0:
+		v.Printer.note("%s", noLogNote(withoutLog, v.Job.ID))
 	}
-	if !v.Printer.hasPrinted && v.Printer.Filter.Pattern != nil && len(errs) == 0 && len(without) < len(wanted) {
+	if !v.Printer.hasPrinted && v.Printer.Filter.Pattern != nil && len(errs) == 0 && len(withoutLog) < len(wanted) {
 		v.Printer.note("no line matches")
 	}
 	if err := errors.Join(errs...); err != nil || !incomplete && !v.Printer.isTruncated {
@@ -180,11 +180,11 @@ func (v View) show(ctx context.Context, w wantedLog) error {
 const maxListed = 5
 
 // noLogNote lists the tasks without a log, each with the reason.
-func noLogNote(without []wantedLog, job string) string {
+func noLogNote(withoutLog []wantedLog, job string) string {
 	var list []string
-	for i, w := range without {
+	for i, w := range withoutLog {
 		if i == maxListed {
-			list = append(list, fmt.Sprintf("and %d more (see: info %s)", len(without)-i, escape.Text(job)))
+			list = append(list, fmt.Sprintf("and %d more (see: info %s)", len(withoutLog)-i, escape.Text(job)))
 			break
 		}
 		reason := "log not found"

@@ -34,8 +34,8 @@ func (l Task) prefix(style render.Style, parent string) string {
 	return style.Colorize(render.NameColor(name), escape.Text(name)+" |") + " "
 }
 
-// Selection selects tasks of a job. The zero value selects the tasks of all allocations that lists show and Nomad has
-// not replaced. If there are none, it selects those of the newest allocation of each name.
+// Selection selects tasks of a job. The zero value selects the tasks of all allocations that are not hidden by default
+// and that Nomad has not replaced. If there are none, it selects those of the newest allocation of each name.
 type Selection struct {
 	Group, Task string               // only these; empty: all
 	Allocation  *backends.Allocation // only this one, in any state; nil: all

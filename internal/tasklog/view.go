@@ -13,7 +13,7 @@ import (
 type View struct {
 	Job      backends.Job
 	Selected Selection
-	Query    backends.LogQuery // Lines counts lines that have not been filtered
+	Query    backends.LogQuery // Lines is counted before Printer.Filter is applied
 	Printer  *Printer
 
 	// Children makes Follow follow all child jobs of a periodic or parameterized job, and not only the newest one.
