@@ -114,8 +114,8 @@ type LogQuery struct {
 
 	// PreferTimes is Timestamps, as far as the source has times. It is not an error if it has none.
 	PreferTimes bool
-	// Until lets the source refuse a log whose lines have no times. The caller leaves out lines that are newer than
-	// Until; the source returns them. Zero: the caller needs all lines.
+	// Until makes a source refuse the query if the lines of the log have no times. It is not a filter: the source also
+	// returns lines that are newer, and the caller drops them. Zero: the caller drops none, so times are not needed.
 	Until time.Time
 
 	AfterContainer string // read the log of the container that replaced this one; empty: any container
@@ -142,17 +142,17 @@ type RetainedOutput struct {
 	Head     []byte // the first bytes, to find this part in another source
 	Tail     []byte // the last bytes
 	HasStart bool   // starts at the first line ever written: log files that start with Head contain nothing older
-	HasEnd   bool   // ends at the newest line: log files that do not end with Tail are a different log
+	HasEnd   bool   // ends at the newest line: log files with more bytes that do not end with Tail are a different log
 }
 
 // LogFiles is a source that reads log files. They may contain older lines than another source retains.
 type LogFiles interface {
 	LogSource
 
-	// Another source returns the newest part of the log. LogBefore calls each with the part before that. It selects the
-	// last q.Lines lines minus the number of lines in newest, or all lines if q.Lines is negative. It leaves out files
-	// that were last modified before q.Since, if it can find out. *MismatchError: the files do not contain the newest
-	// part.
+	// Another source returns the newest part of the log. LogBefore calls each with the part before that. From this part
+	// it selects the last lines, so that they and the lines in newest are q.Lines together, or all lines if q.Lines is
+	// negative. It leaves out files that were last modified before q.Since, if it can find out. *MismatchError: the
+	// files do not contain the newest part.
 	LogBefore(ctx context.Context, in TaskRef, newest [2]RetainedOutput, q LogQuery, each func(LogChunk) error) error
 }
 
@@ -239,9 +239,9 @@ func (e *StillRunningError) Unwrap() error { return e.Cause }
 
 // Killer kills programs that have lost their connection.
 type Killer interface {
-	// Kill kills the program with this Program.Session in a running task, with HUP, then TERM, then KILL within 10
-	// seconds. It returns false if the program is not running. ErrTaskNotRunning: the task is not running either.
-	// ErrUnsupported: programs cannot be found in this task.
+	// Kill kills the program with this Program.Session in a running task, with HUP, then TERM, then KILL. If the node
+	// responds at once, that takes at most 10 seconds. It returns false if the program is not running.
+	// ErrTaskNotRunning: the task is not running either. ErrUnsupported: programs cannot be found in this task.
 	Kill(ctx context.Context, in TaskRef, session string) (found bool, err error)
 }
 

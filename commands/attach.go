@@ -44,7 +44,7 @@ Without --stdin, Ctrl-C detaches. With --stdin, your input goes to the process:
   - If the job sets tty = true, the process gets every key, and Ctrl-C may stop
     the task. To detach, use --detach-keys or press Enter ~ . (ssh's escape).
   - Otherwise, on a terminal (ssh -t), you edit a line and Enter sends it.
-    Ctrl-C and --detach-keys detach. Ctrl-D ends your input, but the process
+    Ctrl-C and --detach-keys detach. Ctrl-D closes your input, but the process
     gets no EOF.
 
 After you detach, the task keeps running and its stdin stays open. The exit code

@@ -33,9 +33,9 @@ List the deployments of a job and their progress, newest first. In a pipe, each
 group has a line. On a terminal, the latest deployment has all details, and each
 earlier one has a line.
 
-Promoted is whether the canaries were promoted. With Auto Revert, Nomad returns to
-the last stable version if the deployment fails. It fails if no other allocation
-becomes healthy before the Progress Deadline.
+Promoted is whether the canaries were promoted. With Auto Revert, Nomad returns
+to the last stable version if the deployment fails. A deployment fails if no more
+allocations become healthy before the Progress Deadline.
 
 See also: promote, fail, pause, resume, revert.`,
 		Examples: []router.Example{{Line: "deployment p-team1-api"}},

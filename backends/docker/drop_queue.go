@@ -121,7 +121,7 @@ func (q *dropQueue) discard() {
 	q.changed.Signal()
 }
 
-// close ends the input. done is closed when all waiting writes are written, or one has failed.
+// close marks the end of the writes. done is closed when all waiting writes are written, or one has failed.
 func (q *dropQueue) close() {
 	q.mu.Lock()
 	defer q.mu.Unlock()

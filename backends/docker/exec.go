@@ -144,7 +144,7 @@ const (
 	idleCheckInterval    = 500 * time.Millisecond // between inspects when output stops; grows to maxIdleCheckInterval
 	maxIdleCheckInterval = 2 * time.Second
 	inspectTimeout       = 300 * time.Millisecond // a daemon that waits until output is read does not respond
-	maxInspectTimeout    = time.Second            // while output arrives; a timed-out inspect doubles the next timeout
+	maxInspectTimeout    = time.Second            // limit while output arrives; each timeout doubles the next one
 
 	dropGrace         = 3 * time.Second // after this time, the daemon has dropped unread output
 	readAheadInterval = 5 * time.Millisecond

@@ -18,7 +18,7 @@ type resumePoint struct {
 	outputs   [2]struct {
 		lastTime   time.Time // of the last chunk
 		lastBytes  int64     // bytes with this time
-		knownUntil time.Time // everything before this time, and knownBytes at this time, were already sent
+		knownUntil time.Time // already sent: everything before this time, and knownBytes bytes with exactly this time
 		knownBytes int64
 		pending    bool // the chunk at knownUntil was requested again and has not come yet
 

@@ -65,8 +65,8 @@ func (l *logReader) countTail(ctx context.Context, wanted *logRequest) error {
 // tailWindow counts the lines of the selected outputs in the newest entries of a log. Arrays are indexed by output.
 type tailWindow struct {
 	start      time.Time    // of the first entry
-	lines      int          // that start in the window, or of which it has a part
-	firstLines [2]int       // number of each output's first line
+	lines      int          // including a line of which only a part is in the window
+	firstLines [2]int       // number of lines before each output's first line
 	firstTimes [2]time.Time // time of each output's first entry; zero: none
 	midLine    [2]bool      // the newest line of an output is not complete
 }

@@ -16,12 +16,12 @@ import (
 
 // Kinds of connections, as labels of metrics.
 const (
-	kindRead        = "read"
-	kindChange      = "change"
-	kindNodeChange  = "node_change"
-	kindProgram     = "program"
-	kindLog         = "log"
-	kindKillProgram = "signal"
+	kindRead       = "read"
+	kindChange     = "change"
+	kindNodeChange = "node_change"
+	kindProgram    = "program"
+	kindLog        = "log"
+	kindSignal     = "signal"
 )
 
 // Slots returns the connections of the client, by kind. Clients of the same cluster share them.
@@ -36,7 +36,7 @@ func (c *Client) Slots() []metrics.Slots {
 		kind  string
 		slots *fairSlots
 	}{
-		{kindProgram, c.conns.programSlots}, {kindLog, c.conns.logSlots}, {kindKillProgram, c.conns.signalSlots},
+		{kindProgram, c.conns.programSlots}, {kindLog, c.conns.logSlots}, {kindSignal, c.conns.signalSlots},
 	} {
 		used, waiting := s.slots.usage()
 		all = append(all, metrics.Slots{

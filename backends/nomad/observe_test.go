@@ -154,7 +154,7 @@ func TestSlots_ProgramsAndLogs(t *testing.T) {
 		t.Errorf("got %+v, want 2 of %d used", got, maxLogs)
 	}
 	release()
-	for _, kind := range []string{kindLog, kindProgram, kindKillProgram, kindChange, kindNodeChange} {
+	for _, kind := range []string{kindLog, kindProgram, kindSignal, kindChange, kindNodeChange} {
 		if got := slotsOf(t, c, kind); got.Used != 0 || got.Waiting != 0 || got.Capacity == 0 {
 			t.Errorf("got %+v, want a capacity and nothing in use", got)
 		}

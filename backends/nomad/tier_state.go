@@ -23,8 +23,8 @@ const (
 	TierTokenMissing TierState = "token missing" // the token file cannot be read
 )
 
-// minOutageWait is how long a read that timed out must have lasted to show that the tier is down. Some callers, such as
-// completion, wait for less.
+// minOutageWait is the minimum duration of a read whose timeout shows that the tier is down. Some callers, such as
+// completion, time out earlier.
 const minOutageWait = 5 * time.Second
 
 // errTokenFile is returned if the token file cannot be read.
@@ -33,8 +33,8 @@ var errTokenFile = errors.New("the gateway cannot read its token file")
 // errTokenInvalid is returned if Nomad does not accept the token for any request.
 var errTokenInvalid = fmt.Errorf("%w: it is unknown or has expired", backends.ErrForbidden)
 
-// reportState reports to Tier.OnState the state that the result of a read shows, after all retries. err is its error
-// for users, and cause the one of the last request; nil: there was none.
+// reportState reports to Tier.OnState the state that the result of a read shows, after all retries. err is the read's
+// error for users. cause is the error of the last request; nil: it succeeded, or none was sent.
 func (c *Client) reportState(ctx context.Context, started time.Time, err, cause error) {
 	if c.tier.OnState == nil {
 		return

@@ -24,8 +24,8 @@ type Fanout struct {
 	activeStreams atomic.Int64          // streams with viewers
 }
 
-// streamKey identifies a followed log. Viewers with different queries share it if they select the same outputs. The
-// last lines of one output are not among the last lines of both.
+// streamKey identifies a followed log. Viewers with different queries share it only if they select the same outputs,
+// because the last lines of one output may be older than the last lines of both together.
 type streamKey struct {
 	source           backends.LogSource
 	allocation, task string
@@ -88,7 +88,7 @@ func (f *Fanout) join(
 	if s := f.streams[key]; s != nil {
 		if at, ok := s.cursorFor(q); ok {
 			s.viewers++
-			s.endAlone()
+			s.stopWaiting()
 			return s, at, nil
 		}
 	}
@@ -117,7 +117,7 @@ func (f *Fanout) join(
 func (f *Fanout) leave(key streamKey, s *stream) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	s.endAlone()
+	s.stopWaiting()
 	if s.viewers--; s.viewers > 0 {
 		return
 	}

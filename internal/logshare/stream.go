@@ -106,8 +106,8 @@ func (s *stream) viewerChanged() {
 	}
 }
 
-// endAlone reports that another viewer has joined, or that the first one has left.
-func (s *stream) endAlone() {
+// stopWaiting makes the source stop waiting for the first viewer, because another one has joined or one has left.
+func (s *stream) stopWaiting() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.alone = false

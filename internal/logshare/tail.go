@@ -17,8 +17,8 @@ type position struct {
 	isUnordered bool // the source does not know the order of stdout and stderr
 }
 
-// tail returns for each output where the part of the buffered chunks starts that q selects. It returns false if chunks
-// that are not buffered may belong to that part. The caller holds mu.
+// tail returns, for each output, the start of the part of the buffered chunks that q selects. It returns false if
+// chunks that are not buffered may belong to that part. The caller holds mu.
 func (s *stream) tail(q backends.LogQuery) (starts [2]position, ok bool) {
 	end := position{number: s.nextNumber}
 	starts = [2]position{end, end}

@@ -41,7 +41,7 @@ func ReadConfigs(definition json.RawMessage) Configs {
 	return c
 }
 
-// add adds a value, or the values in it. It masks them like JSON.
+// add adds a value, or the values in it. It masks them as the function JSON does.
 func (c Configs) add(path string, value any, f field) {
 	switch v := value.(type) {
 	case nil:
@@ -62,8 +62,8 @@ func (c Configs) add(path string, value any, f field) {
 	}
 }
 
-// Change masks a value of a changed field like JSON if the definition contains it. It masks any other value like the
-// function Change, which does not know the flag before an argument.
+// Change masks a value of a changed field as the function JSON does, if the definition contains it. It masks any other
+// value as the function Change does, which does not know the flag before an argument.
 func (c Configs) Change(path, value string) string {
 	if found := c[path]; found.original == value && value != "" && !found.ambiguous {
 		return found.masked

@@ -34,7 +34,7 @@ func JSON(text json.RawMessage) (masked json.RawMessage, hidden bool, err error)
 type section int
 
 const (
-	elsewhere section = iota // hidden if the name or the value is one of a secret
+	elsewhere section = iota // hidden if the name is that of a secret or the value looks like one
 	pairs                    // environment, meta, headers: shown only if the name and the value are harmless
 	template                 // shown line by line
 	registry                 // docker's auth block: hidden, except for the address
@@ -61,7 +61,7 @@ func sectionOf(name string, outer section) section {
 type field struct {
 	name     string // of the innermost object key
 	section  section
-	isSecret bool   // the name, or that of an outer object or list, is one of a secret
+	isSecret bool   // the name, or that of an outer object or list, is the name of a secret
 	previous string // the string before it in a list
 }
 
@@ -71,14 +71,14 @@ func (f field) inner(name string) field {
 	if in.section == elsewhere { // in other sections, a field may have any name
 		in.section = sectionOf(name, elsewhere)
 	}
-	if in.section != registry && !isBlockOfTask(f.name, name) {
+	if in.section != registry && !isSecretBlocks(f.name, name) {
 		in.isSecret = in.isSecret || isSecretName(name)
 	}
 	return in
 }
 
-// isBlockOfTask reports whether a field is the secret blocks of a task. They name secrets, but contain none.
-func isBlockOfTask(outer, name string) bool { return outer == "Tasks" && name == "Secrets" }
+// isSecretBlocks reports whether a field contains the secret blocks of a task. They name secrets, but contain none.
+func isSecretBlocks(outer, name string) bool { return outer == "Tasks" && name == "Secrets" }
 
 // mask returns the string at a position, masked if necessary. A number or a boolean is masked like its text.
 func (f field) mask(value string) string {

@@ -48,7 +48,7 @@ func exposes(text string) bool {
 // linePattern matches a line that assigns one value: name=value, --name=value, export NAME="value" or "name": value.
 var linePattern = regexp.MustCompile(`^(\s*(?:-\s+|--?|export\s+)?["']?)([A-Za-z_][A-Za-z0-9_.-]*)(["']?\s*=\s*|["']\s*:\s*|\s*:\s+)(\S.*?)(,?\s*)$`)
 
-// textRule decides what is shown of a text, besides values that are recognizable as secrets.
+// textRule decides which lines of a text are shown. Values that are recognizable as secrets are hidden in any case.
 type textRule struct {
 	pair func(name, value string) bool // a line that assigns a value
 	line func(line string) bool        // any other line

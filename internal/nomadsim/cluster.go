@@ -43,8 +43,8 @@ func New() *Cluster {
 	return c
 }
 
-// Close closes all connections, ends all waiting requests, and stops listening. When it returns, all processes of the
-// cluster are killed and their files are removed.
+// Close closes all connections, cancels all waiting requests, and stops listening. When it returns, all processes of
+// the cluster are killed and their files are removed.
 func (c *Cluster) Close() {
 	c.closeOnce.Do(func() {
 		wire.Close(c.Controls)

@@ -13,7 +13,7 @@ import (
 	"nomadctld/internal/nomadsim/jobspec"
 )
 
-// closeError ends an exec before its program exits. It contains the code and the text of the websocket close message.
+// closeError closes the connection of an exec early. It contains the code and the text of the websocket close message.
 // Nomad uses 1011 for internal errors and 1008 for all others.
 type closeError struct {
 	code int

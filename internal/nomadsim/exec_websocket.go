@@ -52,7 +52,7 @@ func (s *execStream) read() {
 		}
 		select {
 		case s.input <- in:
-		case <-s.ctx.Done(): // the exec has ended
+		case <-s.ctx.Done(): // the exec has finished
 		}
 	}
 }

@@ -63,8 +63,8 @@ type lineBuffer struct {
 	size  int
 }
 
-// add appends a line and drops the lines before the number from. If it drops the start of a long line, it also drops
-// the other parts.
+// add appends a line and drops the lines whose number is less than from. If it drops the start of a long line, it also
+// drops the other parts.
 func (b *lineBuffer) add(l line, from int) {
 	b.lines = append(b.lines, l.clone())
 	b.size += len(l.text) + lineOverhead

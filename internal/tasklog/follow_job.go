@@ -24,9 +24,9 @@ type followedJob struct {
 	cannotLog atomic.Int32 // tasks that cannot have one
 	failed    atomic.Bool  // a log failed, and that was printed
 
-	mu      sync.Mutex
-	without []wantedLog // guarded by mu: tasks without a log that were not noted yet
-	noted   int         // guarded by mu: number of tasks without a log that were noted
+	mu         sync.Mutex
+	withoutLog []wantedLog // guarded by mu: tasks without a log that were not noted yet
+	noted      int         // guarded by mu: number of tasks without a log that were noted
 }
 
 // prepareExisting prepares to follow the tasks that exist now. Their existing lines are buffered until all of these
@@ -85,7 +85,7 @@ func (f *followedJob) follow(ctx context.Context) error {
 		}
 		select {
 		case <-time.After(PollInterval / 4):
-			f.noteWithout()
+			f.noteWithoutLog()
 		case <-ctx.Done():
 		}
 	}
@@ -96,7 +96,7 @@ func (f *followedJob) follow(ctx context.Context) error {
 	if err := f.Printer.endHistory(); err != nil {
 		return err
 	}
-	f.noteWithout()
+	f.noteWithoutLog()
 	if f.failed.Load() || f.Selected.byID() && f.noted == len(f.known) {
 		return ErrReported
 	}
@@ -130,7 +130,7 @@ func (f *followedJob) prepare(t Task, q backends.LogQuery, isExisting bool) {
 		case err == nil || ctx.Err() != nil:
 		case hasNoLog(err):
 			f.mu.Lock()
-			f.without = append(f.without, wantedLog{Task: t, err: errors.Unwrap(err)}) // without the task's name
+			f.withoutLog = append(f.withoutLog, wantedLog{Task: t, err: errors.Unwrap(err)}) // without the task's name
 			f.mu.Unlock()
 		default:
 			log.note("%s", escape.Text(err.Error()))
@@ -139,13 +139,13 @@ func (f *followedJob) prepare(t Task, q backends.LogQuery, isExisting bool) {
 	})
 }
 
-// noteWithout prints one note about the tasks that have no log.
-func (f *followedJob) noteWithout() {
+// noteWithoutLog prints one note about the tasks that have no log.
+func (f *followedJob) noteWithoutLog() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if len(f.without) > 0 {
-		f.Printer.note("%s", noLogNote(f.without, f.Job.ID))
-		f.noted += len(f.without)
-		f.without = nil
+	if len(f.withoutLog) > 0 {
+		f.Printer.note("%s", noLogNote(f.withoutLog, f.Job.ID))
+		f.noted += len(f.withoutLog)
+		f.withoutLog = nil
 	}
 }

@@ -42,7 +42,7 @@ type history struct {
 type taskHistory struct {
 	lines     list.List          // of *bufferedLine
 	unordered [2][]*list.Element // the selected lines of each output whose order is not known, oldest first
-	ordered   []*list.Element    // the other selected lines, oldest first; all are newer
+	ordered   []*list.Element    // the other selected lines, oldest first; newer than all of unordered
 }
 
 type bufferedLine struct {
@@ -260,7 +260,7 @@ func (p *Printer) expire() error {
 	return p.writeHistory()
 }
 
-// historyTimeout is how long followed logs wait for a log that has not started.
+// historyTimeout is how long the printer waits without a chunk of the logs that have not caught up.
 const historyTimeout = 3 * time.Second
 
 // endHistory writes the buffered lines, if any.

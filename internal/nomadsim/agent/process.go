@@ -70,7 +70,7 @@ func (p *process) wait() (code, signal int) {
 	return exitCode(p.cmd.ProcessState)
 }
 
-// release ends the copying. A process in a session of its own may still have the pipe open.
+// release stops the copying. A process in a session of its own may still have the pipe open.
 func (p *process) release() {
 	for _, r := range p.output {
 		r.SetReadDeadline(time.Now().Add(time.Second))

@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// Registration is one version of a job, as it was registered or described. Its exported fields are those that filter
-// expressions name.
+// Registration is one version of a job, as it was registered or described. The fields to which filters refer have
+// Nomad's names.
 type Registration struct {
 	ID, ParentID, Name, Namespace, Region    string
 	Type, NodePool                           string

@@ -72,7 +72,8 @@ func (st *State) createAllocation(j *Job, g jobspec.Group, i, later int, spec jo
 	return a
 }
 
-// NodeFor returns the node with this name or, without a name, the ready node with the number turn, modulo their count.
+// NodeFor returns the node with this name. Without a name, it returns one of the ready nodes: the one at index turn,
+// modulo the number of ready nodes.
 func (st *State) NodeFor(name string, turn int) *Node {
 	if name == "" {
 		ready := slices.DeleteFunc(slices.Clone(st.Nodes), func(n *Node) bool { return n.Status != "ready" })

@@ -15,7 +15,7 @@ type Node struct {
 	CreateIndex, ModifyIndex                  uint64
 
 	Spec            jobspec.Node
-	joined, Updated time.Time // updated: the last status change, or zero
+	joined, Updated time.Time // Updated: the last status change, or zero
 	AgentDown       bool      // the client agent is not running, even if the servers have not noticed
 	Missed          []MissedHeartbeat
 }

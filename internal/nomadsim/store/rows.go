@@ -15,7 +15,7 @@ type key struct {
 	created       uint64
 }
 
-// Row is a record that can be listed. The fields of records have Nomad's names, because filters refer to them.
+// Row is a record that can be listed. The fields to which filters refer have Nomad's names.
 type Row interface{ key() key }
 
 // byName is the order of Nomad's job table.

@@ -50,8 +50,8 @@ func (l *limiter) stop() {
 }
 
 // track counts connections. A connection over the limit immediately gets a 429 response, before its request is read.
-// After a burst of 100 refusals, at more than ten per second, connections are only closed. As with Nomad, a client that
-// has already sent its request may see a reset instead of the 429.
+// After a burst of 100 such responses, it sends at most ten per second and closes the other connections without one. As
+// with Nomad, a client that has already sent its request may see a reset instead of the 429.
 func (l *limiter) track(conn net.Conn, state http.ConnState) {
 	l.mu.Lock()
 	switch state {

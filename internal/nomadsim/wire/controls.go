@@ -24,7 +24,7 @@ func New(patterns []string) *Controls {
 	return c
 }
 
-// Close closes all connections and ends all waiting requests. It must be called once.
+// Close closes all connections and cancels all waiting requests. It must be called once.
 func Close(c *Controls) {
 	close(c.closed)
 	c.limiter.stop()

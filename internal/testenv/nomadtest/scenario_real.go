@@ -49,7 +49,7 @@ func registerScenario(client *api.Client, marker string, port int) error {
 		}
 	}
 	if _, _, err := client.Jobs().PeriodicForce("p-team1-cron", nil); err != nil {
-		return fmt.Errorf("launch p-team1-cron: %w", err)
+		return fmt.Errorf("force p-team1-cron: %w", err)
 	}
 	_, _, err := client.Jobs().Dispatch("p-team1-import", map[string]string{"file": "a.csv"}, nil, "",
 		nil)

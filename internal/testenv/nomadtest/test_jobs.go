@@ -79,7 +79,7 @@ func Periodic(id string) *api.Job {
 // Parameterized returns a job that requires the meta "file" and accepts a payload.
 func Parameterized(id string) *api.Job { return parameterized(id, "file") }
 
-// ThreeAllocations is Scalable with three allocations.
+// ThreeAllocations is Scalable with three allocations, whose tasks sleep without a shell.
 func ThreeAllocations(id, mode string) *api.Job {
 	job := Scalable(id, mode)
 	job.TaskGroups[0].Count = new(3)
