@@ -58,7 +58,7 @@ func TestDemo_PastedReadmeWorks(t *testing.T) {
 	testenv.Eventually(t, "the demo is built", func() bool {
 		return exec.Command("test", "-x", strings.TrimPrefix(cmd.Args[4], "BINARY=")).Run() == nil
 	})
-	instructions := c.expect("Ctrl-C ends the demo")
+	instructions := c.expect("Ctrl-C stops the demo")
 	alias := regexp.MustCompile(`(?m)^ +(alias ssh='ssh -F \S+')\r?$`).FindStringSubmatch(instructions)
 	if alias == nil || !strings.Contains(instructions, "Not simulated: ") {
 		t.Fatalf("got %q, want an alias and what is not simulated", instructions)

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -26,8 +27,18 @@ func onTerminal(t *testing.T, cmd *exec.Cmd, columns, rows uint16) *terminal {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait(); file.Close() })
-	return &terminal{Cmd: cmd, t: t, file: file}
+	// pty sets the file to blocking mode, in which reads ignore deadlines.
+	fd, err := syscall.Dup(int(file.Fd()))
+	file.Close()
+	if err == nil {
+		err = syscall.SetNonblock(fd, true)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	pollable := os.NewFile(uintptr(fd), "terminal")
+	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait(); pollable.Close() })
+	return &terminal{Cmd: cmd, t: t, file: pollable}
 }
 
 func (c *terminal) send(keys string) { io.WriteString(c.file, keys) }
