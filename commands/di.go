@@ -25,7 +25,7 @@ Print the container of a task as JSON, like docker inspect.
 
 ` + taskHelp + `
 
-Values that look like secrets are shown as ***, unless you have the right secrets.
+Values that look like secrets are shown as ***, unless you have the secrets right.
 A stopped container can be inspected by ID as long as Docker keeps it.`,
 		Examples: []router.Example{
 			{Line: "di 45fed1138a"},

@@ -69,7 +69,7 @@ The exit code is the program's, or 128+n if signal n killed it. Otherwise:
 		Flags: func(f *pflag.FlagSet) {
 			f.StringVar(&e.shell, "shell", "/bin/sh", "`SHELL` shell to run, also for -c")
 			f.StringVarP(&e.user, "user", "u", "",
-				"`USER` run as USER[:GROUP]; needs Docker and the right exec-user")
+				"`USER` run as USER[:GROUP]; needs Docker and the exec-user right")
 			f.StringVarP(&e.dir, "workdir", "w", "", "`DIR` run in this directory of the task")
 			f.StringArrayVarP(&e.env, "env", "e", nil, "`K=V` set an environment variable; may be repeated")
 			router.MarkSecret(f, "env")

@@ -35,7 +35,7 @@ func (h *history) Spec() router.Spec {
 List the versions of a job that Nomad still has, newest first, with the changes in
 each version: ~ changed, + added, - removed.
 
-Values that look like secrets are shown as ***, unless you have the right secrets.
+Values that look like secrets are shown as ***, unless you have the secrets right.
 See also: revert.`,
 		Examples: []router.Example{{Line: "history p-team1-web"}},
 		Flags:    func(f *pflag.FlagSet) { f.BoolVar(&h.json, "json", false, "print JSON") },

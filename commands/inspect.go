@@ -33,7 +33,7 @@ func (i *inspect) Spec() router.Spec {
 Print a job as JSON, like nomad job inspect: {"Job": ...}, with every field that
 Nomad returned. The command nomad job run -json accepts this form.
 
-Values that look like secrets are shown as ***, unless you have the right secrets.
+Values that look like secrets are shown as ***, unless you have the secrets right.
 See also: can-i secrets JOB.`,
 		Examples: []router.Example{
 			{Line: "inspect p-team1-web", Comment: "the current version"},

@@ -49,7 +49,7 @@ allocations were restarted.
 
 First, failed allocations are replaced and missing ones are placed. If the
 reschedule block allows no attempt, the gateway prompts on a terminal and
-registers the job twice: with one reschedule attempt, then unchanged. A stopped
+registers the job twice: with one attempt, then with its original block. A stopped
 allocation of a system job is replaced if you select it by ID.
 
 If you disconnect, the current batch finishes and the restart stops. Use
@@ -147,7 +147,7 @@ func (r *restartCommand) prepareRolling(
 			return nil, err
 		}
 		if err := confirm(ctx, req, r.yes, "The reschedule block does not let Nomad replace %s of %s. "+
-			"Register the job with one attempt and then restore it (this adds 2 versions)?",
+			"Register the job with one reschedule attempt, and then its original definition again (this adds 2 versions)?",
 			phrase.FailedOrStopped(plan.Unreschedulable), job.ID); err != nil {
 			return nil, err
 		}

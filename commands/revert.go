@@ -41,8 +41,8 @@ nothing has failed, and a person decides (see: promote, fail).
 Without VERSION, the job goes back to its last release: the newest stable version
 that differs from the current one in more than counts (see: history). A job of
 another type than service may have no stable version; then the newest version
-that differs is used. If versions added by restart, stop, start or scale displaced
-the release in Nomad, revert uses the definition that the gateway saved.
+that differs is used. If Nomad no longer has the release, because restart, stop,
+start or scale added versions, revert uses the definition that the gateway saved.
 
 If counts or scaling blocks differ, revert shows them and prompts. Without a
 terminal or with --keep-counts, it keeps the current counts and applies the

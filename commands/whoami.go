@@ -32,7 +32,7 @@ func (w *whoami) Spec() router.Spec {
 		RightSet: router.Public,
 		JSON:     whoamiOutput{},
 		Long: "Show your login, your key and its certificate, and for each of your prefix groups: jobs, tiers and " +
-			"rights.\n\nLocked rights need more than this login has proven, such as a certificate.",
+			"rights.\n\nLocked rights have a requirement that this login does not meet, such as a certificate.",
 		Examples: []router.Example{{Line: "whoami"}},
 		Flags:    func(f *pflag.FlagSet) { f.BoolVar(&w.json, "json", false, "print JSON") },
 	}

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"net/netip"
 	"time"
 )
@@ -110,8 +111,8 @@ func (l *loader) penalties(t *table) Penalties {
 		n = t.find("min")
 	}
 	if n != nil && p.Max > 0 && p.Min >= p.Max {
-		l.errorf(n.at, `write a longer max or a shorter min, such as min = "15s"`,
-			"%s.min is %s, which is not shorter than max, %s, so there are no penalties", t.name, p.Min, p.Max)
+		l.errorf(n.at, fmt.Sprintf("write a shorter min or a longer max, such as max = %q", 2*p.Min),
+			"%s.min (%s) is not shorter than max (%s), so there are no penalties", t.name, p.Min, p.Max)
 	}
 	return p
 }

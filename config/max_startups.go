@@ -18,27 +18,10 @@ var defaultMaxStartups = MaxStartups{Start: 10, Rate: 30, Full: 100}
 
 func (m MaxStartups) String() string { return fmt.Sprintf("%d:%d:%d", m.Start, m.Rate, m.Full) }
 
-// maxStartups reads maxstartups, and unauthenticated, which is the former key for Full.
+// maxStartups reads maxstartups: start:rate:full, or one number N, which means N:100:N.
 func (l *loader) maxStartups(t *table) MaxStartups {
-	const key, formerKey = "maxstartups", "unauthenticated"
+	const key = "maxstartups"
 	example := key + " = " + quote(defaultMaxStartups.String())
-	former := t.find(formerKey)
-	if former == nil {
-		return l.readMaxStartups(t, key, example)
-	}
-	full := t.number(formerKey, defaultMaxStartups.Full)
-	if t.find(key) != nil {
-		l.errorf(former.key, "remove it", "%s is set, and also %s, which has replaced it", former.path(), key)
-		return l.readMaxStartups(t, key, example)
-	}
-	t.known = append(t.known, key)
-	m := MaxStartups{Start: max(1, full/10), Rate: defaultMaxStartups.Rate, Full: full}
-	l.warnf(former.key, "write "+key+" = "+quote(m.String()), "%s is the former name of %s", former.path(), key)
-	return m
-}
-
-// readMaxStartups reads start:rate:full, or one number N, which means N:100:N.
-func (l *loader) readMaxStartups(t *table, key, example string) MaxStartups {
 	if n := t.find(key); n != nil && n.kind == unstable.Integer {
 		n := t.number(key, defaultMaxStartups.Full)
 		return MaxStartups{Start: n, Rate: 100, Full: n}

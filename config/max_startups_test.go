@@ -17,7 +17,7 @@ func TestLoad_MaxStartups(t *testing.T) {
 		`maxstartups = "7:100:7"`:       {"7:100:7", ""},
 		`maxstartups = "50"`:            {"50:100:50", ""},
 		`maxstartups = 50`:              {"50:100:50", ""},
-		`maxstartups = true`:            {"", "22:15: limits.maxstartups is true or false, not a string" + hint},
+		`maxstartups = true`:            {"", "22:15: limits.maxstartups is a boolean (true or false), not a string" + hint},
 		`maxstartups = ["10:30:100"]`:   {"", "22:15: limits.maxstartups is a list, not a string" + hint},
 		`maxstartups = ""`:              {"", "start is not a number from 1 to 1073741824: \"\"" + hint},
 		`maxstartups = "many"`:          {"", "start is not a number from 1 to 1073741824: \"many\"" + hint},
@@ -36,14 +36,6 @@ func TestLoad_MaxStartups(t *testing.T) {
 		},
 		`maxstartups = "100:30:10"`: {"", "22:15: limits.maxstartups has a start above full: \"100:30:10\"" + hint},
 		`maxstartups = 0`:           {"", "is not between 1 and 1073741824: 0; write a number such as maxstartups = 100\n"},
-		`unauthenticated = 50`: {
-			"5:30:50", "warning: limits.unauthenticated is the former name of maxstartups; write maxstartups = \"5:30:50\"\n",
-		},
-		`unauthenticated = 3`: {"1:30:3", "write maxstartups = \"1:30:3\"\n"},
-		`unauthenticated = 0`: {"", "limits.unauthenticated is not between 1 and 1073741824: 0; write a number"},
-		`maxstartups = "5:50:60"` + "\nunauthenticated = 50": {
-			"", "limits.unauthenticated is set, and also maxstartups, which has replaced it; remove it\n",
-		},
 	} {
 		writeAccessFiles(t, accessConfig+"[limits]\n"+line+"\n")
 		cfg, diagnostics := load("nomadctld.toml", nil, ordinaryUser())

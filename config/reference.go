@@ -197,7 +197,7 @@ var Reference = []Section{
 		},
 		{
 			`maxvalidity = "24h"`, true,
-			"Refuse certificates that are valid for longer, from their start to their end. Default: no limit.",
+			"Refuse certificates with a validity period (valid-after to valid-before) longer than this. Default: no limit.",
 		},
 		{
 			`keysfile = "/etc/nomadctld/keys/%u"`, true,
@@ -248,22 +248,24 @@ var Reference = []Section{
 			fmt.Sprintf("maxstartups = %q", defaultMaxStartups), false,
 			"start:rate:full, as MaxStartups of sshd: limits for connections that have not authenticated. full is their " +
 				"maximum. One IPv4 address or one IPv6 /64 may have a quarter of it. A quarter is reserved for addresses from " +
-				"which a user has logged in within 12 hours. If other addresses have at least start connections, a new one " +
-				"closes an older one with a probability of rate percent. The probability rises to 100% when all unreserved slots " +
-				"are in use. The closed connection is from the address with the most connections. One number N means N:100:N.",
+				"which a user has logged in within 12 hours. If the other addresses together have as many connections as start, " +
+				"a new connection closes an older one with a probability of rate percent. The probability rises to 100% when " +
+				"all unreserved slots are in use. The closed connection is from the address with the most connections. One " +
+				"number N means N:100:N.",
 		},
 		{
 			`idle = "1h"`, false,
 			`Close an idle connection after this time. A running command keeps its connection open, unless it has ` +
 				`a terminal and nothing was typed or printed: then the connection is closed, and the program gets ` +
 				`HUP. "0s" means no timeout. A connection that starts no command within two minutes after the login ` +
-				`is always closed. The gateway prints a warning one minute before it closes a session, or after half of ` +
-				`a timeout under two minutes.`,
+				`is always closed. The gateway prints a warning one minute before it closes a session. If the timeout is ` +
+				`under two minutes, it prints the warning halfway through.`,
 		},
 		{
 			`lifetime = "12h"`, true,
 			"Close a connection this time after the login, with all that runs in it. The gateway prints a warning five " +
-				"minutes before that, or after half of a lifetime under ten minutes. Default: no limit.",
+				"minutes before that. If the lifetime is under ten minutes, it prints the warning halfway through. Default: no " +
+				"limit.",
 		},
 	}},
 	{Table: "limits.user", About: "Limits for each user. A command over a limit exits with code 75. The examples are " +
@@ -297,7 +299,7 @@ var Reference = []Section{
 				"not sign with an accepted one, adds 1 second, and one that times out before the login adds 10. The " +
 				"penalty decays by a second per second.",
 		},
-		{`min = "15s"`, false, "A penalty above this time has an effect: connections are refused until it has decayed."},
+		{`min = "15s"`, false, "If a penalty exceeds this time, connections are refused until it has decayed to zero."},
 		{`max = "10m"`, false, `The maximum penalty. "0s" means no penalties.`},
 		{
 			`exempt = ["127.0.0.0/8", "::1"]`, false,

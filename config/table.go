@@ -88,7 +88,7 @@ func (t *table) hasKind(n *node, kind unstable.Kind, name, example string) bool 
 
 var kindNames = map[unstable.Kind]string{
 	unstable.String: "a string", unstable.Integer: "a whole number", unstable.Float: "a decimal number",
-	unstable.Bool: "true or false", unstable.Array: "a list", unstable.Table: "a table",
+	unstable.Bool: "a boolean (true or false)", unstable.Array: "a list", unstable.Table: "a table",
 	unstable.DateTime: "a date", unstable.LocalDate: "a date", unstable.LocalDateTime: "a date",
 	unstable.LocalTime: "a time",
 }

@@ -96,13 +96,13 @@ func (a *accessUse) check(now rules) error {
 		return err
 	}
 	if login.Command != nil && !sameWords(*login.Command, a.session.Line) {
-		return errors.New("your login may now run only another command; ask the gateway's operator")
+		return errors.New("your login is now restricted to a different command; ask the gateway's operator")
 	}
 	for _, u := range a.uses {
 		scope := login.User.Scope(u.right, now.tiers)
 		if u.job != nil {
 			if !scope.Owns(*u.job) {
-				return fmt.Errorf("you no longer have the right %s on %s; ask the gateway's operator", u.right, u.job.ID)
+				return fmt.Errorf("you no longer have the %s right on %s; ask the gateway's operator", u.right, u.job.ID)
 			}
 			if err := a.checkCluster(now, u.job.Tier); err != nil {
 				return err
@@ -110,7 +110,7 @@ func (a *accessUse) check(now rules) error {
 			continue
 		}
 		if !scope.Covers(u.scope) {
-			return fmt.Errorf("you no longer have the right %s on all the jobs that this command shows; run it again", u.right)
+			return fmt.Errorf("you no longer have the %s right on all the jobs that this command shows; run it again", u.right)
 		}
 		for _, tier := range u.scope.Tiers() {
 			if err := a.checkCluster(now, tier); err != nil {

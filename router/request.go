@@ -66,7 +66,7 @@ func (r *Request) Require(right string) error {
 	if r.User.scope(right).Owns(job.Ref()) {
 		return r.access.onJob(right, job.Ref())
 	}
-	return r.Deny(fmt.Errorf("you do not have the right %s on %s (see: can-i %s %s)", right, job.ID, right, job.ID))
+	return r.Deny(fmt.Errorf("you do not have the %s right on %s (see: can-i %s %s)", right, job.ID, right, job.ID))
 }
 
 // Deny records that err is a refusal, and returns it.

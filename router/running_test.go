@@ -51,23 +51,23 @@ var changes = []struct {
 		group.Require = map[string][]acl.Factor{"probe": {acl.FactorCertificate}}
 		return newTestGateway(group)
 	}, map[string]string{
-		"probe p-team1-web": "you no longer have the right probe on p-team1-web; ask the gateway's operator",
+		"probe p-team1-web": "you no longer have the probe right on p-team1-web; ask the gateway's operator",
 	}},
 	{"right removed", func() *testGateway { return newTestGateway(team1("scope")) }, map[string]string{
-		"probe p-team1-web": "you no longer have the right probe on p-team1-web; ask the gateway's operator",
+		"probe p-team1-web": "you no longer have the probe right on p-team1-web; ask the gateway's operator",
 	}},
 	{"prefix of another job removed", func() *testGateway {
 		return newTestGateway(acl.Group{Prefixes: []string{"p-team1-w"}, Rights: []string{"probe", "scope"}})
 	}, map[string]string{
-		"scope":             "you no longer have the right scope on all the jobs that this command shows; run it again",
-		"scope --tier prod": "you no longer have the right scope on all the jobs that this command shows; run it again",
+		"scope":             "you no longer have the scope right on all the jobs that this command shows; run it again",
+		"scope --tier prod": "you no longer have the scope right on all the jobs that this command shows; run it again",
 	}},
 	{"other tier removed", func() *testGateway {
 		w := newTestGateway(team1("probe", "scope"))
 		w.Tiers = w.Tiers[:1]
 		return w
 	}, map[string]string{
-		"scope": "you no longer have the right scope on all the jobs that this command shows; run it again",
+		"scope": "you no longer have the scope right on all the jobs that this command shows; run it again",
 	}},
 	{"tier has another address", func() *testGateway {
 		w := newTestGateway(team1("probe", "scope"))
@@ -83,8 +83,8 @@ var changes = []struct {
 			Prefixes: []string{"p-team1-", "q-team1-"}, Rights: []string{"probe", "scope"}, Namespaces: []string{"default"},
 		})
 	}, map[string]string{
-		"scope":             "you no longer have the right scope on all the jobs that this command shows; run it again",
-		"scope --tier prod": "you no longer have the right scope on all the jobs that this command shows; run it again",
+		"scope":             "you no longer have the scope right on all the jobs that this command shows; run it again",
+		"scope --tier prod": "you no longer have the scope right on all the jobs that this command shows; run it again",
 	}},
 	{"only one command left", func() *testGateway {
 		w := newTestGateway(team1("probe"))
@@ -96,9 +96,9 @@ var changes = []struct {
 		}}})
 		return w
 	}, map[string]string{
-		"public":            "your login may now run only another command; ask the gateway's operator",
-		"scope":             "your login may now run only another command; ask the gateway's operator",
-		"scope --tier prod": "your login may now run only another command; ask the gateway's operator",
+		"public":            "your login is now restricted to a different command; ask the gateway's operator",
+		"scope":             "your login is now restricted to a different command; ask the gateway's operator",
+		"scope --tier prod": "your login is now restricted to a different command; ask the gateway's operator",
 	}},
 }
 
@@ -187,7 +187,7 @@ func TestApply_RequiredRight(t *testing.T) {
 		w.Running.Apply(newTestGateway(team1("probe")).Gateway)
 		return context.Cause(ctx)
 	})
-	want := "you no longer have the right purge on p-team1-web; ask the gateway's operator"
+	want := "you no longer have the purge right on p-team1-web; ask the gateway's operator"
 	if got := errorText(w.run("probe p-team1-web")); got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}

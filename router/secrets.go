@@ -16,7 +16,7 @@ const SecretsRight = "secrets"
 
 // secretsNotice is printed after a command whose output has hidden values.
 const secretsNotice = "values that look like secrets are shown as " + mask.Hidden +
-	" (needs the right " + SecretsRight + ")"
+	" (needs the " + SecretsRight + " right)"
 
 // secretFilter hides secrets in what a command reads. The zero value hides the secrets of every job.
 //

@@ -27,12 +27,12 @@ func noTaskError(name string, jobs []backends.Job) error {
 	return fmt.Errorf("no task %s%s (see: ps)", name, similarHint(name, jobs))
 }
 
-// jobsStart returns "1 job starts", "2 jobs start".
+// jobsStart returns "the ID of 1 job starts", "the IDs of 2 jobs start".
 func jobsStart(n int) string {
 	if n == 1 {
-		return "1 job starts"
+		return "the ID of 1 job starts"
 	}
-	return fmt.Sprintf("%d jobs start", n)
+	return fmt.Sprintf("the IDs of %d jobs start", n)
 }
 
 // listIDs adds a line for each ID to an error.

@@ -49,13 +49,14 @@ func TestNoJobError_SimilarJobs(t *testing.T) {
 		"p-team1-wbe2":    "no job p-team1-wbe2: did you mean p-team1-web2? (see: ps --all)",
 		"p-team1-web3":    "no job p-team1-web3 (see: ps --all)", // another number is another job
 		"p-team10-six":    "no job p-team10-six (see: ps --all)",
-		"p-team1-nu-": "no job p-team1-nu-, but 15 jobs start with it (see: ps --all):\n  p-team1-nu-a\n  p-team1-nu-b\n" +
-			"  p-team1-nu-c\n  p-team1-nu-d\n  p-team1-nu-e\n  p-team1-nu-f\n  p-team1-nu-g\n  p-team1-nu-h\n" +
-			"  p-team1-nu-i\n  p-team1-nu-j\n  and 5 more",
+		"p-team1-nu-": "no job p-team1-nu-, but the IDs of 15 jobs start with it (see: ps --all):\n" +
+			"  p-team1-nu-a\n  p-team1-nu-b\n  p-team1-nu-c\n  p-team1-nu-d\n  p-team1-nu-e\n" +
+			"  p-team1-nu-f\n  p-team1-nu-g\n  p-team1-nu-h\n  p-team1-nu-i\n  p-team1-nu-j\n  and 5 more",
 		"p-team1-nux": "no job p-team1-nux: did you mean p-team1-nu-a, p-team1-nu-b or p-team1-nu-c? (see: ps --all)",
-		"p-team1-web": "no job p-team1-web, but 2 jobs start with it (see: ps --all):\n  p-team1-web1\n  p-team1-web2",
-		"p-team1-imp": "no job p-team1-imp, but 1 job starts with it (see: ps --all):\n  p-team1-import",
-		"p-team1-import/d": "no job p-team1-import/d, but 2 jobs start with it (see: ps --all):\n" +
+		"p-team1-web": "no job p-team1-web, but the IDs of 2 jobs start with it (see: ps --all):\n" +
+			"  p-team1-web1\n  p-team1-web2",
+		"p-team1-imp": "no job p-team1-imp, but the ID of 1 job starts with it (see: ps --all):\n  p-team1-import",
+		"p-team1-import/d": "no job p-team1-import/d, but the IDs of 2 jobs start with it (see: ps --all):\n" +
 			"  p-team1-import/dispatch-1-a\n  p-team1-import/dispatch-2-b",
 		// Only selectors of the same form.
 		"p-team1-wbe2/web":     "no job p-team1-wbe2/web: did you mean p-team1-web2/web? (see: ps --all)",

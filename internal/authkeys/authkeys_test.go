@@ -202,7 +202,8 @@ func TestParseNetwork(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
 		"10.0.0.0/8": "10.0.0.0/8", "192.0.2.7": "192.0.2.7/32", "::1": "::1/128", "::ffff:10.0.0.1": "10.0.0.1/32",
-		"10.0.0.1/8": "write 10.0.0.0/8", "x": "is not an address", "": "is not an address", "10.0.0.0/33": "is not an",
+		"10.0.0.1/8": "the network is 10.0.0.0/8", "x": "is not an address", "": "is not an address",
+		"10.0.0.0/33":  "is not an",
 		"fe80::1%eth0": "is not an address", "::ffff:10.0.0.0/104": "IPv4 network in IPv6 notation",
 	} {
 		got, err := ParseNetwork(text)

@@ -99,7 +99,7 @@ func ParseNetwork(text string) (netip.Prefix, error) {
 	case err != nil:
 		return netip.Prefix{}, errors.New("is not an address or a network such as 10.0.0.0/8")
 	case network.Masked() != network:
-		return netip.Prefix{}, fmt.Errorf("has bits outside of its mask: write %s", network.Masked())
+		return netip.Prefix{}, fmt.Errorf("has bits outside of its mask (the network is %s)", network.Masked())
 	case network.Addr().Is4In6():
 		return netip.Prefix{}, errors.New("is an IPv4 network in IPv6 notation: write it as an IPv4 network")
 	}

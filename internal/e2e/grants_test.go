@@ -103,7 +103,7 @@ func TestGrants_BySetOrName(t *testing.T) {
 		}
 		for _, user := range []string{"only-", "set-of-"} {
 			_, _, stderr := runAs(t, g, user+right, line)
-			if strings.Contains(stderr, "is not among your") || strings.Contains(stderr, "you do not have the right") {
+			if strings.Contains(stderr, "is not among your") || strings.Contains(stderr, "you do not have the ") {
 				t.Errorf("%s%s: %s: got %q, want it allowed", user, right, line, stderr)
 			}
 			want := audit.Allowed

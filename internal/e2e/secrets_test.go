@@ -106,7 +106,7 @@ users.eve = { prefix = ["trusted"], key = "$KEY" }
 				if strings.Contains(stdout+stderr, canary) {
 					t.Errorf("%s: got a secret: %q, %q", line, stdout, stderr)
 				}
-				if masked := strings.Contains(stdout, "***"); masked != strings.Contains(stderr, "needs the right secrets") {
+				if masked := strings.Contains(stdout, "***"); masked != strings.Contains(stderr, "needs the secrets right") {
 					t.Errorf("%s: got %q, %q, want a notice if and only if something is hidden", line, stdout, stderr)
 				}
 			}

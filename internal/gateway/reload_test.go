@@ -147,7 +147,7 @@ func TestReload_RightRemoved(t *testing.T) {
 		t.Fatal(err)
 	}
 	anns.wait(t)
-	const want = "nomadctld: you no longer have the right tail on p-team1-multi; ask the gateway's operator\n"
+	const want = "nomadctld: you no longer have the tail right on p-team1-multi; ask the gateway's operator\n"
 	if anns.stderr.String() != want {
 		t.Errorf("got %q, want %q", anns.stderr.String(), want)
 	}

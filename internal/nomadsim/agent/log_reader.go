@@ -111,9 +111,9 @@ func (r *logReader) parts() (parts []logPart, err error) {
 	return parts, nil
 }
 
-// startPart returns the part and the position at which to start. It starts with the first part that has this index or a
-// higher one, or with the last part if there is none. offset counts from the start of that part. A negative offset
-// counts back from its end, into earlier parts if necessary.
+// startPart returns the part and the position at which a read starts. offset counts from the start of the first part
+// that has this index or a higher one, or of the last part if there is none. A negative offset counts back from the end
+// of that part, into earlier parts if necessary.
 func startPart(parts []logPart, index int, offset int64) (part int, from int64) {
 	i := slices.IndexFunc(parts, func(p logPart) bool { return p.index >= index })
 	if i < 0 {
