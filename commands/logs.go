@@ -36,9 +36,9 @@ time, and each line starts with group[index]/task.
 ` + logSelectorHelp + `
 
 stdout and stderr of a task are both printed to stdout: in the order written if the
-log comes from Docker. Nomad's log files have no times, so stdout comes first, and
-each output has half of the -n lines. For --since and --until, times are UTC. 10:30
-is the latest 10:30 that has passed.`,
+log comes from Docker. Nomad's log files have no times, so all of stdout comes
+before stderr, each with half of the -n lines. For --since and --until, times are
+UTC. 10:30 is the latest 10:30 that has passed.`,
 		Examples: []router.Example{
 			{Line: "logs -20 p-team1-web/api", Comment: "all tasks of a group"},
 			{Line: "logs --since 2h --grep 'error|panic' -C 3 p-team1-web"},

@@ -45,10 +45,10 @@ restart so far and follow it. Disconnecting does not cancel the restart. You
 need the right to restart the job.
 
 A restart is "cancelled" if it stopped early because a user cancelled it, the
-client disconnected, or the gateway was stopped. It is "interrupted" if
-the gateway exited while the job was stopped, or registered with one reschedule
-attempt. The job may still be in that state. --restore registers the definition
-that was saved before the restart.`,
+client disconnected, or the gateway was stopped. It is "interrupted" if the gateway
+exited before the original definition was registered again: the job may still be
+stopped, or have one reschedule attempt. --restore registers the definition that was
+saved before the restart.`,
 		Examples: []router.Example{
 			{Line: "ops", Comment: "list restarts"},
 			{Line: "ops 3f9c2d71", Comment: "follow one"},
@@ -113,7 +113,7 @@ func (o *opsCommand) Run(ctx context.Context, req *router.Request) error {
 		return o.restoreOrForget(ctx, req, saved[i])
 	case op == nil:
 		return fmt.Errorf("operation %s on %s was interrupted when the gateway stopped "+
-			"(bring the job back: ops --restore %s)",
+			"(restore the job: ops --restore %s)",
 			one.ID, one.Job, one.ID)
 	case o.cancel:
 		return cancelOp(req, op)

@@ -44,7 +44,7 @@ type (
 		CPU        *float64   `json:"cpu_mhz" doc:"null: not measured"`
 		Memory     *uint64    `json:"memory_bytes" doc:"null: not measured"`
 		MemoryMax  *uint64    `json:"memory_max_bytes" doc:"the peak; null: not measured"`
-		Flags      []string   `json:"flags" doc:"the column Extra in a pipe"`
+		Flags      []string   `json:"flags" doc:"the letters of the column Extra in a pipe"`
 		Name       string     `json:"name" doc:"the group with its index, as in web[1]"`
 		Condition  string     `json:"condition" doc:"the column State on a terminal: running, restarting, failed..."`
 		Reasons    []string   `json:"reasons" doc:"the column Extra on a terminal"`

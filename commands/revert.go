@@ -44,9 +44,9 @@ another type than service may have no stable version; then the newest version
 that differs is used. If Nomad no longer has the release, because restart, stop,
 start or scale added versions, revert uses the definition that the gateway saved.
 
-If counts or scaling blocks differ, revert shows them and prompts. Without a
-terminal or with --keep-counts, it keeps the current counts and applies the
-scaling blocks of that version, and fails if only counts differ.`,
+If counts or scaling blocks differ, revert shows them and prompts. With
+--keep-counts, or without a terminal, it keeps the current counts and applies
+everything else. It fails if the versions differ in nothing but counts.`,
 		Examples: []router.Example{
 			{Line: "revert p-team1-web", Comment: "to the last release"},
 			{Line: "revert p-team1-web 3", Comment: "to version 3"},

@@ -31,7 +31,7 @@ type GrantSummary struct {
 	Rights     []string `json:"rights" doc:"commands and other rights"`
 	Tiers      []string `json:"tiers" doc:"tiers of jobs with these prefixes"`
 
-	Locked map[string][]string `json:"locked" doc:"rights that this login lacks, by requirement"`
+	Locked map[string][]string `json:"locked" doc:"rights whose requirement this login does not meet, by requirement"`
 }
 
 // Grants returns a summary for each group of the user, in the order of the configuration.

@@ -87,7 +87,7 @@ func (r *Rolling) alsoReplaced(replaced []backends.Allocation) []backends.Alloca
 	})
 }
 
-// allowRescheduling registers the job with one attempt to reschedule in the groups of the unreschedulable
+// allowRescheduling registers the job with one reschedule attempt in the groups of the unreschedulable
 // allocations, calls replace, and registers the original definition again, even if replace failed. Nomad updates the
 // running allocations in place, because both versions run the same tasks. The original definition is on disk for ops
 // --restore from before the first registration until after the second one.
@@ -113,7 +113,7 @@ func (r *Rolling) allowRescheduling(ctx context.Context, op ops.Operation,
 	case errors.Is(err, ops.ErrNoFolder):
 		return fmt.Errorf("%w, so replacing these allocations is refused; ask the gateway's operator to set audit.jobs", err)
 	case err != nil:
-		return fmt.Errorf("%s was not registered with one attempt to reschedule, because its definition cannot be saved: %w",
+		return fmt.Errorf("%s was not registered with one reschedule attempt, because its definition cannot be saved: %w",
 			r.Job.ID, err)
 	}
 	first, err := op.Writer.Register(ctx, r.Job.Job, changed, r.Job.ModifyIndex)
@@ -122,12 +122,12 @@ func (r *Rolling) allowRescheduling(ctx context.Context, op ops.Operation,
 	}
 	switch {
 	case errors.Is(err, errRegisterUnknown):
-		return fmt.Errorf("%s may be registered with one attempt to reschedule in %s: %w (see: history %s; restore it: %s)",
+		return fmt.Errorf("%s may be registered with one reschedule attempt in %s: %w (see: history %s; restore it: %s)",
 			r.Job.ID, groupsText(groups), err, r.Job.ID, RestoreCommand(op.ID))
 	case err != nil:
 		return errors.Join(phrase.JobError(r.Job.Job, err), op.DeleteDefinition())
 	}
-	op.Note("registered %s with one attempt to reschedule in %s", r.Job.ID, groupsText(groups))
+	op.Note("registered %s with one reschedule attempt in %s", r.Job.ID, groupsText(groups))
 	job := r.Job
 	job.ModifyIndex = first.ModifyIndex
 	replaceErr := replace(job)
@@ -140,11 +140,11 @@ func (r *Rolling) allowRescheduling(ctx context.Context, op ops.Operation,
 	case errors.Is(err, backends.ErrNotFound): // somebody purged the job
 		return errors.Join(replaceErr, phrase.JobError(r.Job.Job, err), op.DeleteDefinition())
 	case errors.As(err, &changedErr): // Nomad still has the original version
-		return errors.Join(replaceErr, fmt.Errorf("%s was registered with one attempt to reschedule in %s, "+
+		return errors.Join(replaceErr, fmt.Errorf("%s was registered with one reschedule attempt in %s, "+
 			"and could not be restored: %w (see: history %s; restore it: revert %s %d)",
 			r.Job.ID, groupsText(groups), err, r.Job.ID, r.Job.ID, r.Job.Version), op.DeleteDefinition())
 	case err != nil:
-		return errors.Join(replaceErr, fmt.Errorf("%s is registered with one attempt to reschedule in %s, "+
+		return errors.Join(replaceErr, fmt.Errorf("%s is registered with one reschedule attempt in %s, "+
 			"and could not be restored: %w (see: history %s; restore it: %s)",
 			r.Job.ID, groupsText(groups), err, r.Job.ID, RestoreCommand(op.ID)))
 	}
@@ -173,7 +173,7 @@ func (r *Rolling) allowRescheduling(ctx context.Context, op ops.Operation,
 var errRegisterUnknown = errors.New("cannot tell whether Nomad applied the registration")
 
 // findRegistered polls the job after a registration whose response was lost, until it knows the outcome. registerErr
-// is the error of that registration. It returns the JobModifyIndex of the job with one attempt to reschedule, or an
+// is the error of that registration. It returns the JobModifyIndex of the job with one reschedule attempt, or an
 // error if that job is not registered, or errRegisterUnknown.
 func (r *Rolling) findRegistered(
 	ctx context.Context, op ops.Operation, original json.RawMessage, registerErr error,
@@ -193,7 +193,7 @@ func (r *Rolling) findRegistered(
 		case err == nil && now.JobModifyIndex > r.Job.ModifyIndex:
 			return 0, &backends.ChangedError{Job: r.Job.ID, Version: now.Version}
 		case err == nil && time.Since(start) > lateRequestGrace:
-			return 0, fmt.Errorf("%s was not registered with one attempt to reschedule: %w", r.Job.ID, registerErr)
+			return 0, fmt.Errorf("%s was not registered with one reschedule attempt: %w", r.Job.ID, registerErr)
 		case time.Since(start) > recoveryTimeout:
 			return 0, fmt.Errorf("%w: %w", errRegisterUnknown, errors.Join(registerErr, err))
 		}

@@ -52,7 +52,7 @@ func TestFindRegistered_ResponseLost(t *testing.T) {
 	}{
 		"applied":       {[]string{at(4, 1)}, 14, "", 0},
 		"applied late":  {[]string{original, "", at(4, 1)}, 14, "", 2 * recoveryInterval},
-		"not applied":   {[]string{original}, 0, "web was not registered with one attempt to reschedule: ", lateRequestGrace},
+		"not applied":   {[]string{original}, 0, "web was not registered with one reschedule attempt: ", lateRequestGrace},
 		"changed":       {[]string{at(4, 2)}, 0, "web was changed by somebody else and is now at version 4", 0},
 		"changed since": {[]string{at(5, 1)}, 0, "web was changed by somebody else and is now at version 5", 0},
 		"deleted":       {[]string{"deleted"}, 0, backends.ErrNotFound.Error(), 0},
@@ -145,15 +145,15 @@ func TestAllowRescheduling_RestoresJob(t *testing.T) {
 		"first rejected": {nil, 1, nil, "web was changed by somebody else", false},
 		"second rejected": {
 			nil, 2, nil,
-			"web was registered with one attempt to reschedule in group web, and could not be restored: ", false,
+			"web was registered with one reschedule attempt in group web, and could not be restored: ", false,
 		},
 		"second rejected, not replaced": {
-			errPermission, 2, nil, "Permission denied\nweb was registered with one attempt",
+			errPermission, 2, nil, "Permission denied\nweb was registered with one reschedule attempt",
 			false,
 		},
 		"no leader": {
 			nil, 2, errNoLeader,
-			"web is registered with one attempt to reschedule in group web, and could not be restored: No cluster leader " +
+			"web is registered with one reschedule attempt in group web, and could not be restored: No cluster leader " +
 				"(see: history web; restore it: ops ", true,
 		},
 	} {

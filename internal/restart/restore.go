@@ -19,7 +19,7 @@ type NotStoppedError string
 func (e NotStoppedError) Error() string { return string(e) }
 
 // RestoreIndex returns the JobModifyIndex at which the saved definition may replace the job: the operation has left the
-// job stopped, or registered with one attempt to reschedule. It returns 0 if Nomad has no job with this ID, and a
+// job stopped, or registered with one reschedule attempt. It returns 0 if Nomad has no job with this ID, and a
 // NotStoppedError if the job is not stopped. If the job was changed and stopped, or purged and registered again, it
 // returns another error: the saved definition must not replace a newer version, and must not be deleted, because it may
 // be the only copy of a purged job.
@@ -47,7 +47,7 @@ func RestoreIndex(
 		return 0, fmt.Errorf("the saved definition of %s is of a job that was purged; another job with its name %s "+
 			"(%sdelete the saved definition: ops --forget %s)", job.ID, state, hint, saved.ID)
 	case !now.Stop && now.Version == saved.Version+1 && backends.IsRescheduleVariant(text, saved.Definition):
-		return now.JobModifyIndex, nil // restart has registered it with one attempt to reschedule
+		return now.JobModifyIndex, nil // restart has registered it with one reschedule attempt
 	case !now.Stop && now.Version == saved.Version:
 		return 0, NotStoppedError(fmt.Sprintf("%s is not stopped: it is still at version %d", job.ID, now.Version))
 	case !now.Stop:
