@@ -51,8 +51,8 @@ stdin, stdout and stderr are separate and are passed on byte for byte.
 
 If you disconnect, the program gets HUP, then TERM, then KILL. In a task without a
 shell, the gateway closes the program's stdin instead. In a task with a shell,
-stdin is closed only if you send EOF, or if the gateway dies or loses its connection
-to the task. Do not unset ` + backends.SessionVariable + `: the gateway finds the program by it.
+stdin is closed only if you send EOF, or if the gateway dies or cannot reach the
+task. The gateway finds the program by ` + backends.SessionVariable + `: do not unset it.
 
 The exit code is the program's, or 128+n if signal n killed it. Otherwise:
   75   a limit of the gateway refused the command; try again later
