@@ -21,7 +21,8 @@ type Rules struct {
 	Revoked  *krl.List       // nil: nothing is revoked
 	// MaxValidity bounds the time between the start and the end of a certificate's validity. 0: not bounded.
 	MaxValidity time.Duration
-	// Principals are the groups of certificates with a principal. They are added to those of the account, if any.
+	// Principals has the groups that a certificate gets for each of its principals, by principal. They are added to the
+	// groups of the account, if there is one.
 	Principals map[string][]Group
 }
 

@@ -25,7 +25,7 @@ var factorTexts = map[Factor]string{FactorCertificate: "a certificate", FactorSe
 func (u User) restrict(from netip.Addr, proven []Factor) User {
 	groups := make([]Group, len(u.Groups))
 	for i, g := range u.Groups {
-		var granted []string
+		granted := []string{}
 		locked := map[string]string{}
 		for _, right := range g.Rights {
 			if missing := g.missing(right, from, proven); missing != "" {

@@ -16,7 +16,7 @@ type Runtime interface {
 	// output of background children.
 	//
 	// If ctx ends first, the program gets HUP, then TERM, then KILL. If the node responds at once, that takes at most
-	// 10 seconds, otherwise at most 20. The error is then the cause of ctx, wrapped in a *StillRunningError if the
+	// 10 seconds, otherwise about 20. The error is then the cause of ctx, wrapped in a *StillRunningError if the
 	// program could not be killed, or in a *ZombiesError if it left zombies.
 	//
 	// Other errors: ErrTaskNotRunning, ErrProgramNotFound, ErrNotExecutable, ErrUnreachable, ErrUnsupported,

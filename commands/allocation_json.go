@@ -28,7 +28,7 @@ type (
 		Replaces   []string      `json:"replaces" doc:"IDs of the failed allocations that it replaces, oldest first"`
 		ReplacedBy string        `json:"replaced_by" doc:"an allocation ID"`
 		Reschedule *time.Time    `json:"reschedule_at" doc:"when Nomad replaces it; null: not known, or never"`
-		Checks     []checkOutput `json:"checks"`
+		Checks     []checkOutput `json:"checks" doc:"only info --json has them"`
 		Tasks      []taskOutput  `json:"tasks"`
 	}
 	nodeOutput struct {
@@ -71,7 +71,7 @@ type (
 	}
 	definitionOutput struct {
 		Driver    string         `json:"driver"`
-		Lifecycle string         `json:"lifecycle" doc:"main, or prestart, poststart or poststop, with sidecar"`
+		Lifecycle string         `json:"lifecycle" doc:"main, poststop, or prestart or poststart (sidecar)"`
 		CPU       int            `json:"cpu_mhz"`
 		Cores     int            `json:"cores" doc:"reserved cores; 0: none"`
 		Memory    uint64         `json:"memory_bytes"`

@@ -40,8 +40,8 @@ List periodic and parameterized jobs. Other batch jobs are listed by ps.
 
 ` + filterHelp + `
 
-For a periodic job, Next is the time until its next run, with the date of that run,
-and Schedule has its cron expressions, with the time zone if it is not UTC. For a
+For a periodic job, Next is the time until its next run, with its date if there is
+room, and Schedule has its cron expressions, with the time zone if it is not UTC. For a
 parameterized job, Schedule has its required meta keys and, in brackets, the
 optional ones. In a pipe, the heading of Schedule is Config.
 

@@ -60,7 +60,7 @@ func (complete) Run(ctx context.Context, req *router.Request) error {
 }
 
 // shellSafe matches words that need no quotes in any shell. It also matches words with an index such as web[1]: the
-// completion scripts quote the brackets, except for shells that pass on a pattern that matches no file. Other words are
+// completion scripts quote the brackets, unless the shell leaves a pattern without a match unchanged. Other words are
 // not offered, because job IDs may contain any character. A word that starts with - is offered only as a flag.
 var shellSafe = regexp.MustCompile(`^[\pL\pN_./-][\pL\pN_./@%+,:=-]*(\[\d+\][\pL\pN_./@%+,:=-]*)?$`)
 

@@ -49,8 +49,8 @@ The program gets its arguments unchanged, and the shell gets the text after -c
 unchanged. On a terminal (ssh -t), exec behaves like a local shell. Otherwise
 stdin, stdout and stderr are separate and are passed on byte for byte.
 
-If you disconnect, the program gets HUP, then TERM, then KILL. In a task without a
-shell, the gateway closes the program's stdin instead. In a task with a shell,
+If you disconnect, the program gets HUP, then TERM, then KILL. Without a shell in
+the task, it gets EOF or Ctrl-C instead, and through Nomad nothing. With a shell,
 stdin is closed only if you send EOF, or if the gateway dies or cannot reach the
 task. The gateway finds the program by ` + backends.SessionVariable + `: do not unset it.
 

@@ -35,9 +35,9 @@ them, as nomad alloc status does.
 
 ` + jobOrTaskHelp + `
 
-For a job, the output starts with its deployment, and with the groups that cannot be
-placed and why. For a periodic or parameterized job, it has the schedule, the meta
-keys and the latest child jobs. Then, for each allocation:
+For a job, the output starts with its state, its deployment, and the groups that
+cannot be placed and why. For a periodic or parameterized job, it has the schedule, the
+meta keys and the latest child jobs. Then, for each allocation:
 
   - ID, node and its drain, version, deployment health, addresses and ports
   - past and next replacements, with the reschedule policy
@@ -51,8 +51,8 @@ and for each of its tasks, in the order in which Nomad starts them:
   - the last lines of stderr (or stdout) if it crashed (needs the right to use
     logs)
 
-info JOB leaves out failed allocations that Nomad has replaced. It shows complete and
-lost allocations only if there are no others. Select any by ID.`,
+info JOB leaves out failed allocations that Nomad has replaced (--json has them). It
+shows complete and lost allocations only if there are no others. Select any by ID.`,
 		Examples: []router.Example{
 			{Line: "info p-team1-web", Comment: "a job with all its tasks"},
 			{Line: "info 45fed1138a", Comment: "one task"},

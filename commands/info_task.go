@@ -26,7 +26,7 @@ func (v *infoView) writeTask(text *render.Details, a backends.Allocation, t back
 		name += " (" + definition.Lifecycle() + ")"
 	}
 	text.Heading(t.ExecID, state.Word, v.when(ageStart(a, t)), name, levelColor(state.Level))
-	// Started shows when a task finished.
+	// A task that has finished normally needs no reason: the fact Started shows how long it ran.
 	if reason := state.Reason(); reason != "" && (state.Level != jobstate.Neutral || t.Finished.IsZero()) {
 		text.ColoredFact("Reason", "", reason, reasonColor(state.Level))
 	}

@@ -57,7 +57,7 @@ func (l *logFlags) bindFilter(f *pflag.FlagSet) {
 	f.StringVar(&l.mark, "highlight", "", "`REGEXP` mark matches on a terminal")
 	f.BoolVarP(&l.times, "timestamps", "t", false, "print the time before each line, if known")
 	f.BoolVar(&l.json, "json", false, "print one JSON object for each line")
-	f.BoolVar(&l.split, "split", false, "print the task's stderr to stderr; loses the order")
+	f.BoolVar(&l.split, "split", false, "in a pipe, print stderr to stderr; loses the order")
 }
 
 // query returns the log query for the flags. Its errors are usage errors.

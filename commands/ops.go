@@ -47,8 +47,8 @@ need the right to restart the job.
 A restart is "cancelled" if it stopped early because a user cancelled it, the
 client disconnected, or the gateway was stopped. It is "interrupted" if the gateway
 exited before the original definition was registered again: the job may still be
-stopped, or have one reschedule attempt. --restore registers the definition that was
-saved before the restart.`,
+stopped, or registered with a reschedule block that allows one attempt. --restore
+registers the definition that was saved before the restart.`,
 		Examples: []router.Example{
 			{Line: "ops", Comment: "list restarts"},
 			{Line: "ops 3f9c2d71", Comment: "follow one"},

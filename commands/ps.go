@@ -44,10 +44,10 @@ finished jobs, and complete, lost and (on a terminal) replaced allocations.
 ` + filterHelp + `
 
 The line of a job shows how many of its wanted allocations are running, as in 2/3,
-and the state of its deployment unless that was successful. Select a task by its
-exec ID or its name: JOB/web[1], or JOB/web[1]/TASK. "-" means not available. In a
-pipe, OK and FAIL are the latest deployment's state. Extra has "2/2; 1 problem"
-for jobs, and letters for tasks. stderr explains the letters.
+and an active or failed deployment. Other commands select a task by its exec ID, as
+JOB/web[1] or as JOB/web[1]/TASK. "-" means not available. In a pipe, OK and FAIL
+are the latest deployment's state, and Extra has "2/2; 1 problem" for jobs and
+letters for tasks. stderr explains the letters.
 
 FORMAT is a list of fields (job,name,state), or text with fields in braces
 ({{.Job}}/{{.Name}}). json and wide are the same as --json and --wide. Fields:
@@ -145,7 +145,7 @@ func (p *ps) draw(ctx context.Context, req *router.Request, out io.Writer) error
 	}
 	if unchecked > 0 {
 		defer printNote(req, out, p.forScripts(), "the service checks of "+phrase.Count(unchecked, "allocation")+
-			" were not read; a FILTER selects fewer jobs")
+			" were not read; to read them, select fewer jobs with a FILTER")
 	}
 	switch {
 	case p.quiet:

@@ -44,7 +44,7 @@ type (
 		CPU        *float64   `json:"cpu_mhz" doc:"null: not measured"`
 		Memory     *uint64    `json:"memory_bytes" doc:"null: not measured"`
 		MemoryMax  *uint64    `json:"memory_max_bytes" doc:"the peak; null: not measured"`
-		Flags      []string   `json:"flags" doc:"the letters of the column Extra in a pipe"`
+		Flags      []string   `json:"flags" doc:"the column Extra in a pipe, as a list"`
 		Name       string     `json:"name" doc:"the group with its index, as in web[1]"`
 		Condition  string     `json:"condition" doc:"the column State on a terminal: running, restarting, failed..."`
 		Reasons    []string   `json:"reasons" doc:"the column Extra on a terminal"`
@@ -77,7 +77,7 @@ func (v *psView) json() psOutput {
 				ExecID: task.ExecID, Allocation: a.ID, Group: a.Group, Task: task.Name, Node: a.Node,
 				Status: a.Status, State: taskState(a, task), Since: ageStart(a, task).UTC(), Restarts: task.Restarts,
 				Started: timeOrNull(task.Started), Ended: timeOrNull(a.TaskFinishedAt(task)),
-				CPU: u.CPU, Memory: u.Memory, MemoryMax: u.MemoryMax, Flags: taskFlags(a, task),
+				CPU: u.CPU, Memory: u.Memory, MemoryMax: u.MemoryMax, Flags: t.flags(),
 				Name: strings.TrimPrefix(a.Name, a.JobID+"."), Condition: t.state.Word,
 				Reasons: append([]string{}, t.state.Reasons...), Problem: t.state.Problem, Canary: a.Canary, Version: a.Version,
 			})

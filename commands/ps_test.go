@@ -109,7 +109,7 @@ func (manyCluster) Checks(context.Context, []backends.Allocation) map[string][]b
 }
 
 func TestPs_ReportsUncheckedAllocations(t *testing.T) {
-	const note = "the service checks of 3 allocations were not read; a FILTER selects fewer jobs\n"
+	const note = "the service checks of 3 allocations were not read; to read them, select fewer jobs with a FILTER\n"
 	for name, tc := range map[string]struct {
 		ps       ps
 		terminal *console.Terminal

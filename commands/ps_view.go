@@ -61,8 +61,8 @@ func newPsView(
 	return v
 }
 
-// startedFirst sorts the tasks of each allocation, those that have started first: a prestart task that has failed comes
-// before the tasks that it prevented from starting.
+// startedFirst moves the tasks of each allocation that have started before those that have not: a prestart task that
+// has failed comes before the tasks that it prevented from starting.
 func (v *psView) startedFirst() {
 	started := func(t psTaskView) int {
 		if t.task.Started.IsZero() {

@@ -49,7 +49,7 @@ task may still be running).`,
 		},
 		Flags: func(f *pflag.FlagSet) {
 			p.watchFlag.bind(f)
-			f.BoolVar(&p.json, "json", false, "print JSON, like ps --json")
+			f.BoolVar(&p.json, "json", false, "print JSON, with the fields of ps --json")
 			f.BoolVar(&p.noStats, "no-stats", false, "do not query memory")
 		},
 	}

@@ -34,8 +34,8 @@ func filterJobs(req *router.Request, jobs []backends.Job) []backends.Job {
 	return slices.DeleteFunc(jobs, func(j backends.Job) bool { return !matches(j) })
 }
 
-// canShow reports whether a listing can be shown: err is nil or contains a backends.TierError, so other tiers have
-// responded.
+// canShow reports whether a listing can be shown: err is nil, or contains a backends.TierError for each tier that did
+// not respond. Other tiers may have responded.
 func canShow(err error) bool {
 	var tier *backends.TierError
 	return err == nil || errors.As(err, &tier)

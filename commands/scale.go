@@ -39,7 +39,7 @@ enough if the job has one group.
 COUNT is the new count. With a sign it is relative: +1 adds one allocation, -1
 removes one. The count must be within the limits of the group's scaling block.
 scale prints the old and the new count before it changes the job. On a terminal, it
-prompts before a count of 0 stops several allocations.`,
+prompts if COUNT is 0 and several allocations are running.`,
 		Examples: []router.Example{
 			{Line: "scale p-team1-web/web 4"},
 			{Line: "scale p-team1-web +1", Comment: "one more"},

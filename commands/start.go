@@ -43,7 +43,7 @@ If Nomad has deleted the job, start uses the definition that the gateway saved w
 "stop" stopped the job. Only the gateway instance that ran "stop" has it, for 30
 days. On a terminal, start shows the version, the user and the time of that stop, and
 prompts, because a newer version may have been registered and deleted since then. If
-the job exists again, start changes nothing and reports that.
+somebody has registered the deleted job again, start changes nothing and reports that.
 
 If a system job is not stopped, start replaces its stopped and failed allocations.`,
 		Examples: []router.Example{

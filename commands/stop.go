@@ -66,7 +66,7 @@ stop them too. Without a terminal or with -y, they keep running unless you use
 			f.BoolVar(&s.purge, "purge", false, "also delete the job from Nomad; needs the purge right")
 			f.BoolVarP(&s.yes, "yes", "y", false, "do not prompt")
 			f.BoolVar(&s.children, "children", false, "also stop running child jobs")
-			f.BoolVar(&s.keepChildren, "keep-children", false, "do not stop child jobs and do not prompt")
+			f.BoolVar(&s.keepChildren, "keep-children", false, "do not stop child jobs, and do not ask about them")
 		},
 	}
 }

@@ -72,7 +72,8 @@ func (l *loader) addKeysFile(u *User, t *table, v value) {
 func (l *loader) checkListedKey(u *User, t *table, name string, at int, key authkeys.Key) {
 	for _, other := range u.Keys {
 		if !other.CertAuthority && other.Line == 0 && bytes.Equal(other.Public.Marshal(), key.Public.Marshal()) {
-			l.warnf(at, "remove one of them", "%s is the same as another key of this user, which has no options", name)
+			l.warnf(at, "remove one of them",
+				"%s repeats a key from key or keys of this user, so its options have no effect", name)
 		}
 	}
 	l.checkKeyOwner(t.name, name, at, key.Public)

@@ -8,8 +8,10 @@ import (
 	"github.com/pelletier/go-toml/v2/unstable"
 )
 
-// MaxStartups bounds the connections that have not authenticated, as MaxStartups of sshd. If there are at least Start
-// connections, a new one closes an older one with a probability of Rate percent. It rises to 100 percent at Full.
+// MaxStartups bounds the connections that have not authenticated, as MaxStartups of sshd. Full is their maximum, and a
+// quarter of it is reserved for networks from which a user has logged in recently. If other networks have Start
+// connections or more, a new one closes an older one with a probability of Rate percent. The probability rises to 100
+// percent when all unreserved slots are in use.
 type MaxStartups struct {
 	Start, Rate, Full int // 1 <= Start <= Full, and 1 <= Rate <= 100
 }

@@ -50,7 +50,7 @@ var Reference = []Section{
 		{
 			`proxy = ["10.0.0.5"]`, true,
 			"Addresses and networks of TCP load balancers that send a PROXY protocol header, version 1 or 2. The gateway " +
-				"then uses the client's address in its logs, for the setting from, and for limits. Connections from these " +
+				"then uses the client's address in its logs, for limits, and for the networks in from. Connections from these " +
 				"addresses without a header are closed, and so are connections with a header from all others. Default: none.",
 		},
 		{
@@ -157,7 +157,7 @@ var Reference = []Section{
 		{`from = ["10.0.0.0/8"]`, true, "Networks and addresses from which the user can log in. Default: all."},
 		{`prefix = ["team1"]`, false, "Names of [prefix.NAME] groups."},
 	}},
-	{Table: "docker", About: "How exec, logs, tail, attach and di connect to tasks.", Keys: []Key{
+	{Table: "docker", About: "How exec, logs, tail and attach connect to tasks. di always uses Docker.", Keys: []Key{
 		{fmt.Sprintf("exec = %q", ExecAuto), false, execModesText},
 		{
 			`host = "tcp://{node}:2376"`, false,
@@ -201,7 +201,7 @@ var Reference = []Section{
 		},
 		{
 			`keysfile = "/etc/nomadctld/keys/%u"`, true,
-			"Like keysfile of a user, for every user. %u stands for the login. A user may have no such file.",
+			"Like keysfile of a user, for every user. %u stands for the login. The file of a user may be missing.",
 		},
 	}},
 	{
@@ -248,7 +248,7 @@ var Reference = []Section{
 			fmt.Sprintf("maxstartups = %q", defaultMaxStartups), false,
 			"start:rate:full, as MaxStartups of sshd: limits for connections that have not authenticated. full is their " +
 				"maximum. One IPv4 address or one IPv6 /64 may have a quarter of it. A quarter is reserved for addresses from " +
-				"which a user has logged in within 12 hours. If the other addresses together have as many connections as start, " +
+				"which a user has logged in within 12 hours. If the number of connections from other addresses is start or more, " +
 				"a new connection closes an older one with a probability of rate percent. The probability rises to 100% when " +
 				"all unreserved slots are in use. The closed connection is from the address with the most connections. One " +
 				"number N means N:100:N.",
@@ -283,8 +283,8 @@ var Reference = []Section{
 		},
 		{
 			fmt.Sprintf("logs = %d", defaultUserLogs), false,
-			"Task logs on one cluster. Through Nomad, a cluster has 28 slots for task outputs, which are shared in " +
-				"the same way. A log has two outputs.",
+			"Task logs on one cluster. Through Nomad, a cluster has 28 slots for logs, which are shared in the same way. A " +
+				"log uses one slot for stdout and one for stderr.",
 		},
 		{
 			fmt.Sprintf("commands = %d", defaultUserCommands), false,

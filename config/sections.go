@@ -119,7 +119,7 @@ func (l *loader) audit(t *table) Audit {
 	}
 	if jobs := t.find("jobs"); jobs != nil && a.Jobs != "" {
 		l.checkJobsDir(jobs.at, jobs.path(), a.Jobs)
-	} else if file := t.find("file"); file != nil && a.Jobs != "" && usable { // its directory was already reported
+	} else if file := t.find("file"); file != nil && a.Jobs != "" && usable { // otherwise its directory was reported
 		l.checkJobsDir(file.at, t.name+".jobs", a.Jobs)
 	}
 	if required := t.find("required"); a.Required && a.File == "" {

@@ -25,9 +25,9 @@ type node struct {
 type tableKind int
 
 const (
-	implicitTable tableKind = iota // by a deeper header: a by [a.b]
-	headerTable                    // by its own header
-	dottedTable                    // by a dotted key: a by a.b = 1
+	implicitTable tableKind = iota // by the header of a deeper table: [a.b] creates a
+	headerTable                    // by its own header: [a]
+	dottedTable                    // by a dotted key: a.b = 1 creates a
 	inlineTable                    // by a value: a = {b = 1}
 )
 

@@ -87,8 +87,8 @@ func (l *loader) addUserKey(u *User, path string, v value) {
 	u.Keys = append(u.Keys, authkeys.Key{Public: key})
 }
 
-// checkKeyOwner warns if the key of a user is also a key of another user. path is the table of the user, and name is
-// the key's.
+// checkKeyOwner warns if the key of a user is also a key of another user. path is the path of the user's table, and
+// name is that of the key.
 func (l *loader) checkKeyOwner(path, name string, at int, key ssh.PublicKey) {
 	other, listed := l.keyOwners[string(key.Marshal())]
 	switch {

@@ -30,7 +30,7 @@ namespace "*" {
     "deregister-job",
     # stop --purge, which is in @admin.
     # "purge-job",
-    # revert, to a version that Nomad still has and whose counts are the current ones.
+    # revert, unless it keeps the current counts or Nomad no longer has the version.
     "revert-job",
     # start, restart --full, ops --restore, other reverts, and restart of failed allocations that the job does not let
     # Nomad replace.

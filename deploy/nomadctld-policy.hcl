@@ -35,7 +35,7 @@ namespace "*" {
     "deregister-job",
     # stop --purge, which is in @admin.
     # "purge-job",
-    # revert, to a version that Nomad still has and whose counts are the current ones. Other reverts need register-job.
+    # revert. If it keeps the current counts, or if Nomad no longer has the version, it needs register-job.
     "revert-job",
     # restart of failed allocations.
     "evaluate-job",

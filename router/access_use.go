@@ -17,7 +17,9 @@ type accessUse struct {
 	granted rules   // under which the access was granted
 	session Session // of the user
 	stop    func(error)
-	started time.Time // of an operation; check uses it, because the certificate may expire first; zero: not an operation
+	// started is when an operation started. check judges the login as of this time, because its certificate may expire
+	// while the operation runs. Zero: not an operation.
+	started time.Time
 
 	uses []use // guarded by Running.mu
 }

@@ -10,7 +10,7 @@ import (
 	"nomadctld/acl"
 )
 
-// authenticate finds the user of the authenticated key or certificate, and refuses the command if LimitErr is set. It
+// authenticate finds the user of the authenticated key or certificate, and refuses the command if Refusal is set. It
 // does so for each command, not once for each connection, so that removing a user from the configuration, revoking a
 // certificate and its expiry also affect open connections.
 func authenticate(users *acl.Directory, tiers []acl.Tier) Middleware {
@@ -21,9 +21,9 @@ func authenticate(users *acl.Directory, tiers []acl.Tier) Middleware {
 				return req.Deny(err)
 			}
 			req.User, req.onlyCommand = User{login.User, tiers}, login.Command
-			if req.Session.LimitErr != nil {
-				req.Event.Decision = RefusalDecision(req.Session.LimitErr)
-				return req.Session.LimitErr
+			if req.Session.Refusal != nil {
+				req.Event.Decision = RefusalDecision(req.Session.Refusal)
+				return req.Session.Refusal
 			}
 			return next(withUser(ctx, login.User), req)
 		}

@@ -74,7 +74,7 @@ const (
 	TargetJob                  // a job, named by the first argument
 	TargetTask                 // a task in an allocation
 	TargetJobOrTask            // either; Target.Task is nil for a job
-	TargetPart                 // a job, JOB/GROUP or JOB/GROUP/TASK (see Part), or an allocation or task by its ID
+	TargetPart                 // a job, JOB/GROUP or JOB/GROUP/TASK (see Part), or one allocation or task
 )
 
 var commandTable = map[string]func() Command{}

@@ -70,8 +70,8 @@ func (s Spec) Parse(req *Request, words []string) (args []string, err error) {
 	return args, err
 }
 
-// flagBefore returns the flag whose value is before an argument, or "". The value may have lost its quotes to the shell
-// that runs ssh, so that the argument belongs to it.
+// flagBefore returns the flag whose value comes directly before an argument, or "". The local shell may have removed
+// the quotes of a value with spaces. The argument is then the rest of that value.
 func flagBefore(words, args []string, flags *pflag.FlagSet) string {
 	for i, word := range words {
 		name, _, joined := strings.Cut(word, "=")

@@ -29,7 +29,7 @@ func reportWaits(next Handler) Handler {
 				return
 			}
 			reported = time.Now()
-			req.Console.Statusf("nomadctld: waiting for a free slot on the cluster: position %d of %d", w.Position, w.Waiting)
+			req.Console.Statusf("waiting for a free slot on the cluster: position %d of %d", w.Position, w.Waiting)
 		}), req)
 	}
 }

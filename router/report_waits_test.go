@@ -27,8 +27,8 @@ func TestReportWaits(t *testing.T) {
 		})(t.Context(), req)
 		time.Sleep(time.Minute)
 		backends.ReportSlotWait(after, backends.SlotWait{Position: 1, Waiting: 1})
-		want := "nomadctld: waiting for a free slot on the cluster: position 4 of 5\n" +
-			"nomadctld: waiting for a free slot on the cluster: position 2 of 5\n"
+		want := "waiting for a free slot on the cluster: position 4 of 5\n" +
+			"waiting for a free slot on the cluster: position 2 of 5\n"
 		if err != nil || stderr.String() != want || stdout.Len() > 0 {
 			t.Errorf("got %q on stderr, %q on stdout, %v, want %q on stderr", stderr.String(), stdout.String(), err, want)
 		}

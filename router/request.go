@@ -42,7 +42,7 @@ type Session struct {
 	Line        string   // the command line as received
 	Subsystem   bool     // Line is the name of an SSH subsystem
 	Locale      []string // K=V: LANG and LC_* from the client
-	LimitErr    error    // why this command is refused: a limit, an expired login or a drain; nil: it is not
+	Refusal     error    // why this command is refused: a limit, an expired login or a drain; nil: it is not
 }
 
 // ProgramSession is the value of backends.Program.Session for a program that the session runs. A program is found by

@@ -59,8 +59,8 @@ func (r *RuntimeSelector) shared() *runtimeState {
 }
 
 // needsDriver reports whether the driver of a task must be known before its runtime is used. A runtime with a list of
-// drivers does not depend on the driver, so if Only names one, the driver need not be known. The Nomad runtime needs
-// it.
+// drivers treats tasks of all of them alike, so if Only names such a runtime, the driver is not read. The Nomad runtime
+// serves every driver and needs it.
 func (r *RuntimeSelector) needsDriver() bool {
 	return !slices.ContainsFunc(r.Table, func(e RuntimeEntry) bool { return e.Name == r.Only && e.Drivers != nil })
 }

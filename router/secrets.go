@@ -72,7 +72,7 @@ func (f secretFilter) versions(job backends.JobRef, versions []backends.Version)
 	for i, v := range versions {
 		if v.Definition != nil {
 			var err error
-			// Values that are hidden only here cause no notice: commands print the changes.
+			// Values that are hidden only in the definition cause no notice, because commands print only the changes.
 			if versions[i].Definition, _, err = mask.JSON(v.Definition); err != nil {
 				return nil, err
 			}

@@ -283,7 +283,7 @@ func TestLimitErr_Recorded(t *testing.T) {
 	})
 	err := w.Handler()(context.Background(), &Request{
 		Session: Session{
-			Login: "ann", Key: testKey, ID: "c-1", Line: "probe", LimitErr: Exit(CodeTryLater, errors.New("too many")),
+			Login: "ann", Key: testKey, ID: "c-1", Line: "probe", Refusal: Exit(CodeTryLater, errors.New("too many")),
 		},
 		Console: w.console(),
 	})

@@ -41,8 +41,8 @@ func (d *scriptedDaemon) exit(code int32) {
 	d.ended.Store(true)
 }
 
-// setupMark returns the mark of the setup script that was started, or "".
-func (d *scriptedDaemon) setupMark() string {
+// setupMarker returns the marker of the setup script that was started, or "".
+func (d *scriptedDaemon) setupMarker() string {
 	if argv, _ := d.argv.Load().([]string); len(argv) > 4 && argv[0] == "/bin/sh" {
 		return argv[4]
 	}

@@ -24,16 +24,16 @@ var ttySetupScript string
 // errNoSetupShell: the container has no shell for the script. Nothing was run.
 var errNoSetupShell = errors.New("the container has no shell to set up the terminal")
 
-// ttySetup is the output of a stream while ttySetupScript runs. It drops everything up to the mark and passes on the
+// ttySetup is the output of a stream while ttySetupScript runs. It drops everything up to the marker and passes on the
 // rest, which is the output of the program.
 type ttySetup struct {
 	stdout io.Writer
-	mark   []byte
+	marker []byte
 	argv   []string
 
-	started  chan struct{} // closed when the mark was received
-	state    byte          // the digit after the mark; 0: no mark yet
-	buffered []byte        // output that may contain the start of the mark
+	started  chan struct{} // closed when the marker was received
+	state    byte          // the digit after the marker; 0: no marker yet
+	buffered []byte        // output that may contain the start of the marker
 }
 
 const (
@@ -60,12 +60,12 @@ func newTTYSetup(p backends.Program) *ttySetup {
 	if err != nil {
 		panic(err) // crypto/rand never fails
 	}
-	mark := fmt.Sprintf("%030d", digits)
+	marker := fmt.Sprintf("%030d", digits)
 	// No container and no user sets variables with these random names.
-	script := strings.ReplaceAll(ttySetupScript, "nomadctld_", "nomadctld"+mark[:8]+"_")
+	script := strings.ReplaceAll(ttySetupScript, "nomadctld_", "nomadctld"+marker[:8]+"_")
 	return &ttySetup{
-		stdout: p.Stdout, mark: []byte("\x01" + mark), started: make(chan struct{}),
-		argv: append([]string{"/bin/sh", "-c", script, "sh", mark, size, chars, flags}, p.Argv...),
+		stdout: p.Stdout, marker: []byte("\x01" + marker), started: make(chan struct{}),
+		argv: append([]string{"/bin/sh", "-c", script, "sh", marker, size, chars, flags}, p.Argv...),
 	}
 }
 
@@ -78,8 +78,8 @@ func (p *ttySetup) Write(b []byte) (int, error) {
 		return len(b), nil
 	}
 	p.buffered = append(p.buffered, b...)
-	whole := len(p.mark) + 2
-	at := bytes.Index(p.buffered, p.mark)
+	whole := len(p.marker) + 2
+	at := bytes.Index(p.buffered, p.marker)
 	switch {
 	case at < 0:
 		p.buffered = p.buffered[max(0, len(p.buffered)-whole):]

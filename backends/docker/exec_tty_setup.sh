@@ -1,5 +1,5 @@
-# Sets the size and modes of the terminal, then execs the program. Parameters: the mark; a size, control characters and
-# flags for stty, each may be empty; the program and its arguments. Prints the mark and a digit: 0 before the
+# Sets the size and modes of the terminal, then execs the program. Parameters: the marker; a size, control characters
+# and flags for stty, each may be empty; the program and its arguments. Prints the marker and a digit: 0 before the
 # program starts, 6 if it is not executable, 7 if it was not found.
 nomadctld_pairs() {
 	while [ $# -gt 1 ]; do
@@ -35,7 +35,7 @@ nomadctld_m=$1
 shift 4
 (nomadctld_find "$1")
 nomadctld_r=$?
-# Without the mark the program must not start. mksh and oksh have print instead of printf.
+# Without the marker the program must not start. mksh and oksh have print instead of printf.
 printf '\001%s%s\002' "$nomadctld_m" "$nomadctld_r" || print -n "\0001$nomadctld_m$nomadctld_r\0002" || exit 1
 [ "$nomadctld_r" = 0 ] || exit 1
 exec "$@"

@@ -32,7 +32,7 @@ func TestTTYSetup_MarkInChunks(t *testing.T) {
 		for size := 1; size < 60; size++ {
 			var out bytes.Buffer
 			p := newTTYSetup(backends.Program{Argv: []string{"x"}, Terminal: terminalSize{80, 24}, Stdout: &out})
-			text := strings.Repeat("noise\x01", 100) + string(p.mark) + c.state + "\x02" + c.after
+			text := strings.Repeat("noise\x01", 100) + string(p.marker) + c.state + "\x02" + c.after
 			for len(text) > 0 {
 				chunk := text[:min(size, len(text))]
 				if n, err := p.Write([]byte(chunk)); n != len(chunk) || err != nil {
@@ -51,21 +51,21 @@ func TestTTYSetup_MarkInChunks(t *testing.T) {
 		}
 	}
 	p := newTTYSetup(backends.Program{Argv: []string{"x"}, Terminal: terminalSize{80, 24}, Stdout: io.Discard})
-	p.Write([]byte("output without a mark"))
+	p.Write([]byte("output without a marker"))
 	if err := p.check("x", false); !errors.Is(err, errNoSetupShell) {
-		t.Errorf("no mark and no shell: got %v", err)
+		t.Errorf("no marker and no shell: got %v", err)
 	}
 	if err := p.check("x", true); err == nil || errors.Is(err, errNoSetupShell) {
-		t.Errorf("shell without mark: got %v", err)
+		t.Errorf("shell without marker: got %v", err)
 	}
 	p.state = setupDone
 	if err := p.check("x", false); err == nil || errors.Is(err, errNoSetupShell) {
-		t.Errorf("mark without shell: got %v", err)
+		t.Errorf("marker without shell: got %v", err)
 	}
 }
 
-// TestTTYSetup_MarkMissing: the shell starts, prints no mark and exits with 0.
-func TestTTYSetup_MarkMissing(t *testing.T) {
+// TestTTYSetup_MarkerMissing: the shell starts, prints no marker and exits with 0.
+func TestTTYSetup_MarkerMissing(t *testing.T) {
 	t.Parallel()
 	d := &scriptedDaemon{terminal: true, keepsRunning: true}
 	d.stream = func(conn *net.TCPConn) {
@@ -169,8 +169,8 @@ func TestTTYSetup_VariableNames(t *testing.T) {
 	} {
 		d := &scriptedDaemon{terminal: true, env: c.container}
 		d.stream = func(conn *net.TCPConn) {
-			if mark := d.setupMark(); mark != "" {
-				io.WriteString(conn, "\x01"+mark+"0\x02")
+			if marker := d.setupMarker(); marker != "" {
+				io.WriteString(conn, "\x01"+marker+"0\x02")
 			}
 			io.WriteString(conn, "output\r\n")
 			d.exit(0)
@@ -181,7 +181,7 @@ func TestTTYSetup_VariableNames(t *testing.T) {
 			Argv: []string{"x"}, Env: c.env,
 			Terminal: terminalSize{80, 24},
 		})
-		if out != "output\r\n" || code != 0 || err != nil || (d.setupMark() != "") != c.shell || d.created.Load() != 1 {
+		if out != "output\r\n" || code != 0 || err != nil || (d.setupMarker() != "") != c.shell || d.created.Load() != 1 {
 			t.Errorf("%s: got %q, %d, %v from %q", name, out, code, err, d.argv.Load())
 		}
 	}

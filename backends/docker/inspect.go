@@ -59,8 +59,8 @@ func (c *apiClient) containerJSON(ctx context.Context, task, allocation string) 
 	return nil, notFound
 }
 
-// isName reports whether a container can have this name. For other names Docker may not match the API's
-// path, and its 404 is then not about a container.
+// isName reports whether a container can have this name. With any other name, the path of the request may match no
+// endpoint of Docker's API. The 404 is then not about a container.
 func isName(name string) bool {
 	return !strings.ContainsFunc(name, func(r rune) bool {
 		return r != '_' && r != '.' && r != '-' && (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z')

@@ -29,7 +29,8 @@ type resumePoint struct {
 }
 
 // maxRecentTimes is the number of chunk times to remember. Docker up to 20.10 sends some lines again when the followed
-// log is rotated. The times distinguish them from new lines after the clock was set back.
+// log is rotated. A repeated line has a remembered time. A new line whose time is earlier, because the clock was set
+// back, does not.
 const maxRecentTimes = 4096
 
 // maxSkew bounds how far the times of the two outputs may be out of order.

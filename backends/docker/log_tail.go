@@ -64,11 +64,11 @@ func (l *logReader) countTail(ctx context.Context, wanted *logRequest) error {
 
 // tailWindow counts the lines of the selected outputs in the newest entries of a log. Arrays are indexed by output.
 type tailWindow struct {
-	start      time.Time    // of the first entry
-	lines      int          // including a line of which only a part is in the window
-	firstLines [2]int       // number of lines before each output's first line
-	firstTimes [2]time.Time // time of each output's first entry; zero: none
-	midLine    [2]bool      // the newest line of an output is not complete
+	start       time.Time    // of the first entry
+	lines       int          // including a line of which only a part is in the window
+	linesBefore [2]int       // number of lines before each output's first line
+	firstTimes  [2]time.Time // time of each output's first entry; zero: none
+	midLine     [2]bool      // the newest line of an output is not complete
 }
 
 // add counts the lines that start in a chunk.
@@ -81,7 +81,7 @@ func (w *tailWindow) add(p backends.LogChunk, q backends.LogQuery) {
 		return
 	}
 	if w.firstTimes[i].IsZero() {
-		w.firstTimes[i], w.firstLines[i] = p.Time, w.lines
+		w.firstTimes[i], w.linesBefore[i] = p.Time, w.lines
 	}
 	if len(p.Data) == 0 {
 		return
@@ -102,7 +102,7 @@ func (w *tailWindow) add(p backends.LogChunk, q backends.LogQuery) {
 // of the first part. So a line that is newer than the first entry starts in the window.
 func (w *tailWindow) mayCut(skip int) bool {
 	for i, first := range w.firstTimes {
-		if !first.IsZero() && w.firstLines[i] >= skip && !first.After(w.start) {
+		if !first.IsZero() && w.linesBefore[i] >= skip && !first.After(w.start) {
 			return true
 		}
 	}

@@ -39,7 +39,7 @@ func TestPanic_ExecReturnsIt(t *testing.T) {
 			d := &scriptedDaemon{terminal: p.Terminal != nil, refusesExecs: true} // no signal can be sent
 			d.stream = func(conn *net.TCPConn) {
 				d.exit(0)
-				if mark := d.setupMark(); mark != "" {
+				if mark := d.setupMarker(); mark != "" {
 					io.WriteString(conn, "\x01"+mark+"0\x02output")
 				} else {
 					conn.Write(framed(1, "output"))

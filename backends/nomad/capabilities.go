@@ -30,7 +30,8 @@ const (
 	ruleNodeRead = `node { policy = "read" }`
 )
 
-// CoarserCapability returns the capability that includes a finer one and is the only one before Nomad 1.11.2, or "".
+// CoarserCapability returns the capability that Nomad before 1.11.2 has instead of the given one. It includes others.
+// "" means none.
 func CoarserCapability(capability string) string {
 	switch capability {
 	case capRegisterJob, capDeregisterJob, capPurgeJob, capRevertJob, capEvaluateJob:

@@ -91,7 +91,7 @@ var streamErrors = []struct {
 	part string
 	err  error
 }{
-	{"permission denied", fmt.Errorf("%w: exec needs the capability alloc-exec, and alloc-node-exec in raw_exec tasks",
+	{"permission denied", fmt.Errorf("%w: it lacks the capability alloc-exec or, for raw_exec tasks, alloc-node-exec",
 		backends.ErrForbidden)},
 	{"acl token not found", fmt.Errorf("%w: it is unknown", backends.ErrForbidden)},
 	{"acl token expired", fmt.Errorf("%w: it has expired", backends.ErrForbidden)},

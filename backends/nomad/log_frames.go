@@ -158,7 +158,7 @@ func logError(err error) (reason error, mayRetry bool) {
 	case !isResponse:
 		return streamError(err, false), true
 	case strings.Contains(text, "permission denied"), response.StatusCode() == http.StatusForbidden:
-		return fmt.Errorf("%w: logs need the capability read-logs", backends.ErrForbidden), false
+		return fmt.Errorf("%w: it lacks the capability read-logs", backends.ErrForbidden), false
 	case strings.Contains(text, "not started yet"):
 		return fmt.Errorf("%w: %w", backends.ErrNoLog, errTaskNotStarted), true
 	case strings.Contains(text, "log entry for task"), strings.Contains(text, "failed to list entries"):

@@ -76,7 +76,7 @@ func (c *Client) CheckRegister(ctx context.Context, job backends.Job, definition
 	case errors.As(err, &changed):
 		return nil
 	case err == nil:
-		return errors.New("Nomad accepted a registration that it should have rejected")
+		return errors.New("Nomad accepted a trial registration that it should have rejected (see: history)")
 	}
 	return err
 }

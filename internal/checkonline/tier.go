@@ -45,7 +45,7 @@ func (c *check) run(ctx context.Context) {
 	}
 	var err error
 	if c.token, err = nomad.ReadToken(c.tier.TokenFile); err != nil {
-		c.add("token", Error, err.Error(), "check the file that the key token names")
+		c.add("token", Error, err.Error(), "check the file that the setting token names")
 		return
 	}
 	if !c.checkToken(ctx) {
@@ -125,7 +125,7 @@ func (c *check) version(ctx context.Context, nodes []node) {
 	}
 	switch {
 	case version == "":
-		c.add("version", OK, "unknown: the token can read neither the agent nor the nodes, which no command needs", "")
+		c.add("version", OK, "unknown: the token can read neither the agent nor the nodes (no command needs that)", "")
 	case olderThan(version, minNomadVersion):
 		c.add("version", Error, "Nomad "+version+" is too old: listings need "+minNomadVersion+" or later", "update Nomad")
 	default:

@@ -20,7 +20,7 @@ func (c *check) checkToken(ctx context.Context) bool {
 		self.AccessorID = "acls-disabled"
 	case errors.As(err, &refused) && c.token != "" && isBadToken(refused):
 		c.add("token", Error, fmt.Sprintf("Nomad does not accept the token: %s", refused.body),
-			"create a token (nomad acl token create) and write it to the file that the key token names")
+			"create a token (nomad acl token create) and write it to the file that the setting token names")
 		return false
 	case err != nil:
 		c.add("token", Error, withoutURL(err).Error(), "check the Nomad servers: nomad server members")
@@ -34,7 +34,7 @@ func (c *check) checkToken(ctx context.Context) bool {
 		c.add("token", Warning, "a management token: it may do everything", "use a policy of deploy/ instead")
 		return true
 	case c.token == "":
-		c.add("token", Error, "ACLs are on, but this tier has no token", "set the key token to the file with one")
+		c.add("token", Error, "ACLs are on, but this tier has no token", "write a token to a file, and set token to its path")
 		return false
 	}
 	granted, err := c.capabilities(ctx)

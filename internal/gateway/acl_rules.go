@@ -57,7 +57,8 @@ func checkRequire(groups map[string]config.Group) error {
 	for _, name := range slices.Sorted(maps.Keys(groups)) {
 		for _, right := range slices.Sorted(maps.Keys(groups[name].Require)) {
 			if right != "" && len(router.ExpandGrants([]string{right})) == 0 {
-				return fmt.Errorf("prefix.%s.require: every user may run %s, without any right", name, right)
+				return fmt.Errorf("prefix.%s.require: %s needs no right, so every user may run it "+
+					"and nothing can be required for it", name, right)
 			}
 		}
 	}

@@ -46,7 +46,7 @@ func TestCheckRequire(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]string{
 		"": "", "stop": "", "@read": "", "exec-user": "", "purge": "", "raw": "",
-		"whoami": "prefix.team1.require: every user may run whoami, without any right",
+		"whoami": "prefix.team1.require: whoami needs no right, so every user may run it and nothing can be required for it",
 	} {
 		err := checkRequire(map[string]config.Group{"team1": {Require: map[string][]string{name: {"cert"}}}})
 		if err == nil && want != "" || err != nil && err.Error() != want {

@@ -7,8 +7,8 @@ import (
 )
 
 // Drain makes the gateway accept no new connections and no new commands, for an update. Running commands get a notice
-// and continue, as do background operations. The gateway is not ready any more. It cannot be undone. cause is for the
-// log.
+// and continue, as do background operations. /readyz then reports that the gateway is not ready. A drain cannot be
+// undone. cause is for the log.
 func (g *Gateway) Drain(cause string) {
 	g.log.Info("draining: accepting no new connections and commands", "cause", cause)
 	g.monitoring.stop()

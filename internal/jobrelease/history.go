@@ -32,11 +32,11 @@ func (h History) LastRelease() (then backends.Version, onlySaved bool, err error
 	case !ok && !slices.ContainsFunc(h.Versions, isEarlier):
 		return h.Now, false, fmt.Errorf("%s has no version before %d: nothing to revert to", h.Job.ID, h.Now.Number)
 	case !ok:
-		return h.Now, false, fmt.Errorf("no earlier version of %s differs from version %d in more than counts "+
+		return h.Now, false, fmt.Errorf("%s has no earlier version that differs from version %d in anything but counts "+
 			"(see: history %s)",
 			h.Job.ID, h.Now.Number, h.Job.ID)
 	case needsStable && !then.Stable:
-		return h.Now, false, fmt.Errorf("no stable version of %s differs from version %d in more than counts; "+
+		return h.Now, false, fmt.Errorf("%s has no stable version that differs from version %d in anything but counts; "+
 			"to revert to a version not known to be stable: revert %s %d (see: history %s)",
 			h.Job.ID, h.Now.Number, h.Job.ID, then.Number, h.Job.ID)
 	}

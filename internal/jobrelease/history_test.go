@@ -52,11 +52,11 @@ func TestHistory_LastRelease(t *testing.T) {
 		},
 		"only counts": {
 			history: historyOf(versionOf(t, 1, "a", 3, true, false), v(0, "a", true)),
-			err:     "no earlier version of web differs from version 1 in more than counts",
+			err:     "web has no earlier version that differs from version 1 in anything but counts",
 		},
 		"none is stable": {
 			history: historyOf(v(2, "b", true), v(1, "a", false)),
-			err:     "no stable version of web differs from version 2 in more than counts; to revert to a version not known",
+			err:     "web has no stable version that differs from version 2 in anything but counts; to revert to a version not",
 		},
 		"stopped": {
 			history: historyOf(versionOf(t, 2, "b", 1, true, true), v(1, "b", true), v(0, "a", true)),

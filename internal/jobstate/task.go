@@ -11,7 +11,7 @@ import (
 	"nomadctld/backends"
 )
 
-// crashInterval is how long after a crash a running task needs attention.
+// crashInterval is the time after a crash in which a running task still needs attention.
 const crashInterval = 10 * time.Minute
 
 // Task returns the state of a task of an allocation. t is the zero Task if the client agent has not started the

@@ -19,7 +19,7 @@ func jsonFromStdin(c command) error {
 	if len(c.args) != 1 || c.args[0] != "-" || len(c.values["json"]) == 0 || hasValue {
 		return fmt.Errorf(`nomad %s accepts a job only as "nomad %[1]s -json -", from stdin: `+
 			`otherwise nomad would read files and fetch URLs from the gateway's machine, `+
-			`and an HCL job can include files of it`, c.path)
+			`and an HCL job can include such files`, c.path)
 	}
 	return nil
 }

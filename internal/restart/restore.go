@@ -18,11 +18,11 @@ type NotStoppedError string
 
 func (e NotStoppedError) Error() string { return string(e) }
 
-// RestoreIndex returns the JobModifyIndex at which the saved definition may replace the job: the operation has left the
-// job stopped, or registered with one reschedule attempt. It returns 0 if Nomad has no job with this ID, and a
-// NotStoppedError if the job is not stopped. If the job was changed and stopped, or purged and registered again, it
-// returns another error: the saved definition must not replace a newer version, and must not be deleted, because it may
-// be the only copy of a purged job.
+// RestoreIndex returns the JobModifyIndex of the job if the saved definition may replace it: if the operation has left
+// the job stopped, or registered with one reschedule attempt. It returns 0 if Nomad has no job with this ID, and a
+// NotStoppedError if the job is not stopped. If the job was changed and stopped, or purged and registered again,
+// it returns another error: the saved definition must not replace a newer version, and must not be deleted, because it
+// may be the only copy of a purged job.
 func RestoreIndex(
 	ctx context.Context, cluster backends.Cluster, job backends.Job, saved ops.SavedDefinition,
 ) (uint64, error) {

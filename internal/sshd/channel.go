@@ -209,8 +209,8 @@ func (c *channel) hasStarted() bool {
 	return c.started
 }
 
-// settings returns the client's terminal (nil: none), its locale, and whether it has set NO_COLOR.
-func (c *channel) settings() (terminal *console.Terminal, locale []string, noColor bool) {
+// clientSettings returns the client's terminal (nil: none), its locale, and whether it has set NO_COLOR.
+func (c *channel) clientSettings() (terminal *console.Terminal, locale []string, noColor bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.terminal, c.locale, c.noColor

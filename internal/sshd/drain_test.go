@@ -47,8 +47,8 @@ func isDrained(s *testServer) bool {
 func TestDrain_RunningCommandsContinue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := startSimulated(t, Limits{}, func(ctx context.Context, req *router.Request) error {
-			if req.Session.LimitErr != nil {
-				return req.Session.LimitErr
+			if req.Session.Refusal != nil {
+				return req.Session.Refusal
 			}
 			select {
 			case <-time.After(time.Minute):

@@ -52,7 +52,7 @@ func (c *connection) runningCommands() (running []*channel, onTerminal bool) {
 			continue
 		}
 		running = append(running, ch)
-		if terminal, _, _ := ch.settings(); terminal == nil {
+		if terminal, _, _ := ch.clientSettings(); terminal == nil {
 			onTerminal = false
 		}
 	}

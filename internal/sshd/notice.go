@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// A noticeKind is a message that is printed to running commands. Each command gets a kind once, and never after a later
-// one.
+// A noticeKind is a message that is printed to running commands. A command gets each kind at most once, and after a
+// kind none that is listed before it.
 type noticeKind int
 
 const (

@@ -66,7 +66,7 @@ func (s *Server) handle(sess ssh.Session) {
 		}
 	}()
 	defer s.recoverPanic("session", ch.id)
-	terminal, locale, noColor := ch.settings()
+	terminal, locale, noColor := ch.clientSettings()
 	notices := func(w io.Writer) noActivityWriter { return noActivityWriter{w, ch.conn} }
 	stdout := &outputStream{w: sess, notices: notices(ch.sshChannel), cancel: ch.cancel}
 	stderr := &outputStream{w: sess.Stderr(), notices: notices(ch.sshChannel.Stderr()), cancel: ch.cancel}
@@ -118,7 +118,7 @@ func (s *Server) runCommand(ch *channel, req *router.Request) (err error) {
 	req.Session.Fingerprint, req.Session.Certificate = describeKey(key)
 	leave, refused := s.acquireSession(ch.conn)
 	defer leave()
-	req.Session.LimitErr = refused
+	req.Session.Refusal = refused
 	return s.current().Handler(ch.ctx, req)
 }
 

@@ -33,8 +33,8 @@ func TestLimits_Connections(t *testing.T) {
 // refuseLimited handles the error of a limit as the middleware does.
 func refuseLimited(next router.Handler) router.Handler {
 	return func(ctx context.Context, req *router.Request) error {
-		if req.Session.LimitErr != nil {
-			return req.Session.LimitErr
+		if req.Session.Refusal != nil {
+			return req.Session.Refusal
 		}
 		return next(ctx, req)
 	}

@@ -17,16 +17,16 @@ type followedJob struct {
 	*follower
 	known map[string]bool // allocation ID/task of the tasks that are followed, or that had already finished
 
-	prepared  []func(context.Context) // follow one task each, not started yet
-	running   sync.WaitGroup
-	open      atomic.Int32 // tasks that are followed
-	withLog   atomic.Int32 // tasks that have or may get a log
-	cannotLog atomic.Int32 // tasks that cannot have one
-	failed    atomic.Bool  // a log failed, and that was printed
+	prepared      []func(context.Context) // follow one task each, not started yet
+	running       sync.WaitGroup
+	open          atomic.Int32 // tasks that are followed
+	mayHaveLog    atomic.Int32 // tasks that have or may get a log
+	cannotHaveLog atomic.Int32 // tasks that cannot have one
+	failed        atomic.Bool  // a log failed, and that was printed
 
-	mu         sync.Mutex
-	withoutLog []wantedLog // guarded by mu: tasks without a log that were not noted yet
-	noted      int         // guarded by mu: number of tasks without a log that were noted
+	mu     sync.Mutex
+	toNote []wantedLog // guarded by mu: tasks without a log that were not noted yet
+	noted  int         // guarded by mu: number of tasks without a log that were noted
 }
 
 // prepareExisting prepares to follow the tasks that exist now. Their existing lines are buffered until all of these
@@ -76,7 +76,7 @@ func (f *followedJob) follow(ctx context.Context) error {
 		}
 		f.prepared = nil
 		finished := job.Status == "dead" || f.Selected.Allocation != nil ||
-			f.cannotLog.Load() > 0 && f.withLog.Load() == 0
+			f.cannotHaveLog.Load() > 0 && f.mayHaveLog.Load() == 0
 		if f.open.Load() == 0 && finished {
 			break
 		}
@@ -115,13 +115,13 @@ func (f *followedJob) prepare(t Task, q backends.LogQuery, isExisting bool) {
 		log.delayHistory()
 	}
 	f.open.Add(1)
-	f.withLog.Add(1)
+	f.mayHaveLog.Add(1)
 	f.prepared = append(f.prepared, func(ctx context.Context) {
 		defer f.open.Add(-1)
 		err := safego.Protect(func() error { return f.followTask(ctx, t, q, log) })
 		if errors.Is(err, backends.ErrLogDisabled) || errors.Is(err, backends.ErrLogNotStored) {
-			f.withLog.Add(-1)
-			f.cannotLog.Add(1)
+			f.mayHaveLog.Add(-1)
+			f.cannotHaveLog.Add(1)
 		}
 		if written := log.caughtUp(); err == nil {
 			err = written
@@ -130,7 +130,7 @@ func (f *followedJob) prepare(t Task, q backends.LogQuery, isExisting bool) {
 		case err == nil || ctx.Err() != nil:
 		case hasNoLog(err):
 			f.mu.Lock()
-			f.withoutLog = append(f.withoutLog, wantedLog{Task: t, err: errors.Unwrap(err)}) // without the task's name
+			f.toNote = append(f.toNote, wantedLog{Task: t, err: errors.Unwrap(err)}) // without the task's name
 			f.mu.Unlock()
 		default:
 			log.note("%s", escape.Text(err.Error()))
@@ -143,9 +143,9 @@ func (f *followedJob) prepare(t Task, q backends.LogQuery, isExisting bool) {
 func (f *followedJob) noteWithoutLog() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if len(f.withoutLog) > 0 {
-		f.Printer.note("%s", noLogNote(f.withoutLog, f.Job.ID))
-		f.noted += len(f.withoutLog)
-		f.withoutLog = nil
+	if len(f.toNote) > 0 {
+		f.Printer.note("%s", noLogNote(f.toNote, f.Job.ID))
+		f.noted += len(f.toNote)
+		f.toNote = nil
 	}
 }

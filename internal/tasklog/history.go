@@ -164,8 +164,8 @@ func (h *history) dropOldest(th *taskHistory, selected *[]*list.Element) {
 
 var endOfTime = time.Unix(1<<40, 0)
 
-// startHistory makes the printer buffer lines. Without memory for maxHistory, fewer lines are sorted by time, and
-// Filter.Last fails.
+// startHistory makes the printer buffer lines. If it cannot reserve memory for maxHistory, it returns an error if
+// Filter.Last is set. Otherwise fewer lines are sorted by time.
 func (v View) startHistory(ctx context.Context, byTime bool) error {
 	h := &history{
 		byTime: byTime, maxSize: maxHistory, release: func() {},

@@ -43,7 +43,7 @@ func (v View) merge(ctx context.Context, logs []wantedLog) error {
 	for first := 0; first < len(logs); first += size {
 		group := logs[first:min(first+size, len(logs))]
 		if first > 0 && v.Printer.Filter.Last == 0 {
-			group[0].log.note("showed %d logs; the next %d follow", first, len(group))
+			group[0].log.note("printed %d logs; now printing the next %d", first, len(group))
 		}
 		if err := v.mergeGroup(ctx, q, group); err != nil {
 			return err

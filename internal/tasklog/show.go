@@ -12,20 +12,20 @@ import (
 	"nomadctld/internal/jobstate"
 )
 
-// Which selects one of the logs of a task.
-type Which int
+// LogChoice selects one of the logs of a task.
+type LogChoice int
 
 const (
-	Newest             Which = iota // of the current allocation
-	Previous                        // from before the last restart; without a restart, of the previous allocation
-	PreviousAllocation              // of the allocation that the current one replaced
+	Newest             LogChoice = iota // of the current allocation
+	Previous                            // from before the last restart; without a restart, of the previous allocation
+	PreviousAllocation                  // of the allocation that the current one replaced
 )
 
 // Show prints the selected logs to their ends. The logs of several tasks are merged by time, as far as they have
 // timestamps. A task without a log is only noted, unless nothing can be read and one task or allocation is selected.
 // Show returns ErrReported if lines are missing and that has been printed.
-func (v View) Show(ctx context.Context, which Which) error {
-	wanted, err := v.wantedLogs(which)
+func (v View) Show(ctx context.Context, choice LogChoice) error {
+	wanted, err := v.wantedLogs(choice)
 	if err != nil {
 		return err
 	}
@@ -115,15 +115,15 @@ type wantedLog struct {
 }
 
 // wantedLogs returns the logs to print.
-func (v View) wantedLogs(which Which) (wanted []wantedLog, err error) {
+func (v View) wantedLogs(choice LogChoice) (wanted []wantedLog, err error) {
 	tasks, err := v.Selected.tasks(v.Job)
 	if err != nil {
 		return nil, err
 	}
 	for _, t := range tasks {
-		if which == Newest {
+		if choice == Newest {
 			wanted = append(wanted, wantedLog{Task: t})
-		} else if which == Previous && t.Task.Restarts > 0 {
+		} else if choice == Previous && t.Task.Restarts > 0 {
 			wanted = append(wanted, wantedLog{Task: t, previousRun: true})
 		} else if before, ok := t.previousTask(v.Job); ok {
 			wanted = append(wanted, wantedLog{Task: before})

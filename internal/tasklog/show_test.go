@@ -179,7 +179,7 @@ func TestShow_ManyLogs(t *testing.T) {
 		}
 		want := strings.Repeat("web[0]/nginx | a\n", tc.logs)
 		if out.stdout.String() != want ||
-			out.stderr.String() != fmt.Sprintf("nomadctld: showed %d logs; the next 1 follow\n", tc.size) {
+			out.stderr.String() != fmt.Sprintf("nomadctld: printed %d logs; now printing the next 1\n", tc.size) {
 			t.Errorf("%s: got %q and %q", name, &out.stdout, &out.stderr)
 		}
 	}
@@ -210,10 +210,10 @@ func TestShow_Previous(t *testing.T) {
 	restarted := current
 	restarted.Task.Restarts = 2
 	for name, tc := range map[string]struct {
-		task  Task
-		which Which
-		job   backends.Job
-		want  string // stdout, or the error
+		task   Task
+		choice LogChoice
+		job    backends.Job
+		want   string // stdout, or the error
 	}{
 		"restarted":             {restarted, Previous, jobOf("running", restarted, before), "previous run"},
 		"restarted, allocation": {restarted, PreviousAllocation, jobOf("running", restarted, before), "before"},
@@ -230,7 +230,7 @@ func TestShow_Previous(t *testing.T) {
 		log := logOf(lines("current"))
 		log.previous = lines("previous run")
 		view, out := newView(tc.job, &tc.task, map[string]*fakeLog{"e0": log, "b0": logOf(lines("before"))})
-		err := view.Show(t.Context(), tc.which)
+		err := view.Show(t.Context(), tc.choice)
 		if got := out.stdout.String(); err == nil && got != tc.want || err != nil && err.Error() != tc.want {
 			t.Errorf("%s: got %q, %v, want %q", name, got, err, tc.want)
 		}

@@ -152,7 +152,11 @@ func writeFields(b *strings.Builder, path string, t reflect.Type) {
 		}
 		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
 		kind, inner, separator := describeType(field.Type)
-		fmt.Fprintf(b, "| `%s%s` | %s | %s |\n", path, name, kind, field.Tag.Get("doc"))
+		doc := field.Tag.Get("doc")
+		if strings.HasPrefix(doc, "null:") && !strings.HasSuffix(kind, " or null") {
+			kind += " or null" // a list
+		}
+		fmt.Fprintf(b, "| `%s%s` | %s | %s |\n", path, name, kind, doc)
 		if inner != nil {
 			writeFields(b, path+name+separator, inner)
 		}
