@@ -15,9 +15,9 @@ type Runtime interface {
 	// written to p.Stdout and p.Stderr. The exit code is 128+n if signal n killed the program. Exec does not wait for
 	// output of background children.
 	//
-	// If ctx ends first, the program gets HUP, then TERM, then KILL within 10 seconds. The error is then the cause of
-	// ctx, wrapped in a *StillRunningError if the program could not be killed, or in a *ZombiesError if it left
-	// zombies.
+	// If ctx ends first, the program gets HUP, then TERM, then KILL. If the node responds at once, that takes at most
+	// 10 seconds, otherwise at most 20. The error is then the cause of ctx, wrapped in a *StillRunningError if the
+	// program could not be killed, or in a *ZombiesError if it left zombies.
 	//
 	// Other errors: ErrTaskNotRunning, ErrProgramNotFound, ErrNotExecutable, ErrUnreachable, ErrUnsupported,
 	// ErrLimitReached, ErrDeclined, and any other reason why the program could not start or its exit code is unknown.

@@ -609,11 +609,11 @@ func (p *taskFixture) wantKilled(r *process, tag string) {
 	// The program's children may exit a little later.
 	for end := time.Now().Add(testTimeout); ; time.Sleep(100 * time.Millisecond) {
 		left := p.sh("ps -o args 2>/dev/null || ps")
-		if !strings.Contains(left.stdout, tag) {
+		if left.err == nil && !strings.Contains(left.stdout, tag) {
 			return
 		}
 		if time.Now().After(end) {
-			p.Errorf("remaining processes: %s", left.stdout)
+			p.Errorf("remaining processes: %s, %v", left.stdout, left.err)
 			return
 		}
 	}

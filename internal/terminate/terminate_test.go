@@ -45,7 +45,7 @@ func TestRun_Steps(t *testing.T) {
 		},
 		"slow signals": {
 			Default, func(int) (bool, error) { time.Sleep(2 * time.Second); return false, nil },
-			"0s HUP, 2s 0, 4s TERM, 6s 0, 8s KILL, 10s KILL, 12s 0", ErrStillRunning,
+			"0s HUP, 3s 0, 7s TERM, 10s 0, 14s KILL, 17s KILL, 20s 0", ErrStillRunning,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
