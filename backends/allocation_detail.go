@@ -6,6 +6,7 @@ import "time"
 // allocation's version of the job.
 type AllocationDetail struct {
 	Tasks       []TaskDefinition // in the order in which Nomad starts them
+	Checks      []CheckDefinition
 	Reschedule  ReschedulePolicy
 	NetworkMode string    // of the group: host, bridge, none, cni/NAME; empty: host
 	Ports       []Port    // of the group, in Nomad's order, then those of tasks
@@ -31,6 +32,22 @@ func (d AllocationDetail) Task(name string) TaskDefinition {
 		}
 	}
 	return TaskDefinition{}
+}
+
+// Check returns the definition of a check. ok is false if the allocation's version of the job does not have it, or has
+// several with these names. Names that the client agent interpolates are not found.
+func (d AllocationDetail) Check(c Check) (found CheckDefinition, ok bool) {
+	n := 0
+	for _, defined := range d.Checks {
+		if defined.Service == c.Service && defined.Name == c.Name && defined.Task == c.Task {
+			found = defined
+			n++
+		}
+	}
+	if n != 1 {
+		return CheckDefinition{}, false
+	}
+	return found, true
 }
 
 // NodeState is the state of a client node.

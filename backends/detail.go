@@ -107,6 +107,7 @@ type Check struct {
 	Status        string // success, failure or pending
 	StatusCode    int    // of HTTP; 0: not an HTTP check, or no response
 	Output        string
+	Hidden        bool // a part of Output looks like a secret and is hidden
 	Readiness     bool // a readiness check, not a health check
 	Time          time.Time
 }

@@ -52,6 +52,15 @@ type (
 		Code    int       `json:"status_code" doc:"of HTTP; 0: not an HTTP check, or no response"`
 		Output  string    `json:"output"`
 		Time    time.Time `json:"time"`
+
+		Defined *checkDefinitionOutput `json:"definition" doc:"null: not known; only info --json has it"`
+	}
+	checkDefinitionOutput struct {
+		Type     string `json:"type" doc:"http or tcp"`
+		Protocol string `json:"protocol" doc:"http or https; empty: a TCP check"`
+		Method   string `json:"method" doc:"empty: a TCP check"`
+		Path     string `json:"path" doc:"hidden if it looks like a secret; empty: a TCP check"`
+		Port     string `json:"port" doc:"a label or a number; empty: none"`
 	}
 	taskOutput struct {
 		ExecID    string     `json:"exec_id"`
@@ -111,7 +120,10 @@ func allocationJSON(a backends.Allocation, usage map[string]backends.Usage, chec
 		one.Replaces = append(one.Replaces, r.Previous)
 	}
 	for _, c := range checks {
-		one.Checks = append(one.Checks, checkOutput{c.Service, c.Name, c.Task, c.Status, c.StatusCode, c.Output, c.Time})
+		one.Checks = append(one.Checks, checkOutput{
+			Service: c.Service, Check: c.Name, Task: c.Task, Status: c.Status, Code: c.StatusCode, Output: c.Output,
+			Time: c.Time,
+		})
 	}
 	for _, t := range a.Tasks {
 		u := usage[t.ExecID]

@@ -83,8 +83,12 @@ func (i *info) Run(ctx context.Context, req *router.Request) error {
 			maxDetails, n)
 	}
 	if i.json {
-		return render.JSON(req.Console.Stdout, view.json())
+		err = render.JSON(req.Console.Stdout, view.json())
+	} else {
+		_, err = io.WriteString(req.Console.Stdout, view.text(req.Console.Style()))
 	}
-	_, err = io.WriteString(req.Console.Stdout, view.text(req.Console.Style()))
+	if view.hidden {
+		req.Access.ReportHidden()
+	}
 	return err
 }

@@ -17,6 +17,11 @@ func (v *infoView) json() jobOutput {
 		for _, p := range detail.Ports {
 			one.Ports = append(one.Ports, portOutput{p.Label, p.Task, p.Host, p.Value, p.To})
 		}
+		for j, check := range v.checks[a.ID] {
+			if d, ok := v.checkDefinition(a, check); ok {
+				one.Checks[j].Defined = &checkDefinitionOutput{d.Type, d.Protocol, d.Method, d.Path, d.Port}
+			}
+		}
 		for j, t := range a.Tasks {
 			if known {
 				one.Tasks[j].Defined = definitionJSON(detail.Task(t.Name))

@@ -14,8 +14,9 @@ import (
 )
 
 // recordedInfo returns the jobs of testdata/info/jobs.ndjson, by ID. They are jobs in trouble, as the gateway read them
-// from a real Nomad 2.0.6-dev with two client agents. The names of the nodes were edited. The client agent of node-1
-// had been killed when p-lost and p-unknown were read, and node-2 was drained when p-drain was read.
+// from a real Nomad 2.0.6-dev with two client agents. The names of the nodes were edited, and the definition of the
+// check of p-check was added. The client agent of node-1 had been killed when p-lost and p-unknown were read, and
+// node-2 was drained when p-drain was read.
 func recordedInfo(t *testing.T) map[string]*infoView {
 	t.Helper()
 	text, err := os.ReadFile("testdata/info/jobs.ndjson")

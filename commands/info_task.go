@@ -52,7 +52,11 @@ func (v *infoView) writeTask(text *render.Details, a backends.Allocation, t back
 	}
 	for _, check := range v.checks[a.ID] {
 		if check.Task == "" || check.Task == t.Name {
-			text.Fact("Check", check.Status, check.Service+" "+check.Name+": "+checkText(check))
+			request := ""
+			if definition, ok := v.checkDefinition(a, check); ok {
+				request = ": " + checkRequest(definition)
+			}
+			text.Fact("Check", check.Status, check.Service+" "+check.Name+request+": "+checkText(check))
 		}
 	}
 	for _, event := range t.Events {
@@ -70,13 +74,40 @@ func (v *infoView) startedText(a backends.Allocation, t backends.Task) string {
 	return text
 }
 
-// maxCheckColumns limits the output of a check. JSON has all of it.
+// maxCheckColumns limits the path and the output of a check. JSON has all of them.
 const maxCheckColumns = 160
+
+func checkLine(text string) string {
+	return runewidth.Truncate(strings.Join(strings.Fields(text), " "), maxCheckColumns, "…")
+}
 
 var (
 	htmlHead = regexp.MustCompile(`(?is)<head\b.*?</head>`) // has a title, which the body repeats
 	htmlTag  = regexp.MustCompile(`<[^>]*>`)
 )
+
+// checkDefinition returns the definition of a check of an allocation, if it is known. It records whether the check has
+// hidden values, so it is called for checks that are printed.
+func (v *infoView) checkDefinition(a backends.Allocation, c backends.Check) (backends.CheckDefinition, bool) {
+	definition, ok := v.details[a.ID].Check(c)
+	v.hidden = v.hidden || c.Hidden || definition.Hidden
+	return definition, ok
+}
+
+// checkRequest returns what a check does: "GET /ready on port http" or "TCP on port 8080".
+func checkRequest(c backends.CheckDefinition) string {
+	request := strings.ToUpper(c.Type)
+	if c.Type == "http" {
+		request = c.Method + " " + checkLine(c.Path)
+	}
+	if c.Protocol == "https" {
+		request = "HTTPS " + request
+	}
+	if c.Port != "" {
+		request += " on port " + c.Port
+	}
+	return request
+}
 
 // checkText returns the result of a check on one line, without the tags of an HTML page.
 func checkText(c backends.Check) string {
@@ -84,7 +115,7 @@ func checkText(c backends.Check) string {
 	if strings.HasPrefix(output, "<") {
 		output = htmlTag.ReplaceAllString(htmlHead.ReplaceAllString(output, ""), " ")
 	}
-	output = runewidth.Truncate(strings.Join(strings.Fields(output), " "), maxCheckColumns, "…")
+	output = checkLine(output)
 	if c.StatusCode != 0 {
 		output = strings.TrimSuffix(fmt.Sprintf("HTTP %d, %s", c.StatusCode, output), ", ")
 	}

@@ -232,6 +232,59 @@ func TestInfo_CheckText(t *testing.T) {
 	}
 }
 
+func TestInfo_CheckRequest(t *testing.T) {
+	long := strings.Repeat("/", 200)
+	for _, tc := range []struct {
+		check backends.CheckDefinition
+		want  string
+	}{
+		{backends.CheckDefinition{Type: "tcp", Port: "db"}, "TCP on port db"},
+		{backends.CheckDefinition{Type: "tcp"}, "TCP"},
+		{
+			backends.CheckDefinition{Type: "http", Protocol: "http", Method: "GET", Path: "/ready?x=1\n", Port: "8080"},
+			"GET /ready?x=1 on port 8080",
+		},
+		{
+			backends.CheckDefinition{Type: "http", Protocol: "https", Method: "POST", Path: long},
+			"HTTPS POST " + long[:maxCheckColumns-1] + "…",
+		},
+	} {
+		if got := checkRequest(tc.check); got != tc.want {
+			t.Errorf("got %q, want %q", got, tc.want)
+		}
+	}
+}
+
+// TestInfo_HiddenInChecks checks that info reports hidden values only if it prints the check that has them.
+func TestInfo_HiddenInChecks(t *testing.T) {
+	for name, tc := range map[string]struct {
+		change func(*backends.Check, *backends.CheckDefinition)
+		want   bool
+	}{
+		"nothing":         {func(*backends.Check, *backends.CheckDefinition) {}, false},
+		"path":            {func(_ *backends.Check, d *backends.CheckDefinition) { d.Hidden = true }, true},
+		"output":          {func(c *backends.Check, _ *backends.CheckDefinition) { c.Hidden = true }, true},
+		"not this check":  {func(_ *backends.Check, d *backends.CheckDefinition) { d.Hidden, d.Name = true, "x" }, false},
+		"not this task's": {func(c *backends.Check, _ *backends.CheckDefinition) { c.Hidden, c.Task = true, "x" }, false},
+	} {
+		view := recordedJob(t, "p-check")
+		id := view.allocations[0].ID
+		detail := view.details[id]
+		tc.change(&view.checks[id][0], &detail.Checks[0])
+		view.text(testStyle(0))
+		if view.hidden != tc.want {
+			t.Errorf("%s: got %v, want %v", name, view.hidden, tc.want)
+		}
+	}
+	view := recordedJob(t, "p-check")
+	id := view.allocations[0].ID
+	view.details[id].Checks[0].Hidden = true
+	defined := view.json().Allocations[0].Checks[0].Defined
+	if want := (checkDefinitionOutput{"http", "http", "GET", "/ready", "http"}); !view.hidden || *defined != want {
+		t.Errorf("JSON: got %v and %+v, want %+v", view.hidden, *defined, want)
+	}
+}
+
 // TestInfo_SelectAllocations checks which allocations info JOB shows, and how it counts the others.
 func TestInfo_SelectAllocations(t *testing.T) {
 	allocation := func(id, status string, change func(*backends.Allocation)) backends.Allocation {
@@ -304,6 +357,9 @@ func TestInfo_UntrustedNames(t *testing.T) {
 		detail.Tasks[i].Hook = evil
 		detail.Tasks[i].Volumes = []backends.VolumeMount{{Name: evil, Type: evil, Source: evil, Destination: evil}}
 	}
+	detail.Checks = []backends.CheckDefinition{{
+		Name: evil, Service: evil, Type: "http", Protocol: evil, Method: evil, Path: evil, Port: evil,
+	}}
 	view.details[a.ID] = detail
 	view.checks = map[string][]backends.Check{a.ID: {{Name: evil, Service: evil, Output: evil, Status: evil}}}
 	for _, width := range []int{0, 80} {

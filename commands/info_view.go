@@ -29,6 +29,8 @@ type infoView struct {
 	usage    map[string]backends.Usage            // by exec ID
 	checks   map[string][]backends.Check          // by allocation ID
 	excerpts map[string]logExcerpt                // of crashed tasks, by exec ID
+
+	hidden bool // the output contains hidden values; set by text and json
 }
 
 // maxFinished is the number of allocations that info shows if none matters any more.

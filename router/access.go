@@ -38,6 +38,10 @@ func (a *Access) RuntimeOf(allocation backends.Allocation, task string) TaskRunt
 	return a.runtimes.forTask(a.Cluster.(*scopedCluster), allocation, task)
 }
 
+// ReportHidden makes the gateway report, after the command, that the output has hidden values. A command calls it if it
+// prints a check with a hidden value. Values in definitions and versions are reported without it.
+func (a *Access) ReportHidden() { a.Cluster.(*scopedCluster).secrets.setHidden(true) }
+
 // LogReader reads the log of a task. See TaskRuntime.
 type LogReader interface {
 	Log(ctx context.Context, q backends.LogQuery, each func(backends.LogChunk) error) error

@@ -45,11 +45,11 @@ func (p probe) Spec() Spec {
 
 func (p probe) Run(ctx context.Context, req *Request) error { return p.run(ctx, req) }
 
-// register registers a command until the end of the test. Its set is Read, or Public for TargetNone.
+// register registers a command until the end of the test. Without a set, its set is Read, or Public for TargetNone.
 func register(t *testing.T, spec Spec, run func(context.Context, *Request) error) {
 	t.Helper()
 	before := maps.Clone(commandTable)
-	if spec.RightSet = Read; spec.Target == TargetNone {
+	if spec.RightSet = cmp.Or(spec.RightSet, Read); spec.Target == TargetNone {
 		spec.RightSet = Public
 	}
 	Register(func() Command { return probe{spec, run} })

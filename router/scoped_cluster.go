@@ -123,9 +123,15 @@ func (s *scopedCluster) Usage(ctx context.Context, allocations []backends.Alloca
 }
 
 func (s *scopedCluster) Checks(ctx context.Context, allocations []backends.Allocation) map[string][]backends.Check {
-	return collectByTier(s, allocations, func(c backends.Cluster, own []backends.Allocation) map[string][]backends.Check {
+	all := collectByTier(s, allocations, func(c backends.Cluster, own []backends.Allocation) map[string][]backends.Check {
 		return c.Checks(ctx, own)
 	})
+	for _, a := range allocations {
+		if checks, ok := all[a.ID]; ok {
+			all[a.ID] = s.secrets.checks(a.JobRef(), checks)
+		}
+	}
+	return all
 }
 
 func (s *scopedCluster) NodeStates(
@@ -201,7 +207,11 @@ func (s *scopedCluster) Deployments(ctx context.Context, job backends.Job) ([]ba
 
 func (s *scopedCluster) Allocation(ctx context.Context, a backends.Allocation) (backends.AllocationDetail, error) {
 	return guard(s.owned, s.cluster, a.JobRef(),
-		func(c backends.Cluster) (backends.AllocationDetail, error) { return c.Allocation(ctx, a) })
+		func(c backends.Cluster) (backends.AllocationDetail, error) {
+			detail, err := c.Allocation(ctx, a)
+			detail.Checks = s.secrets.checkDefinitions(a.JobRef(), detail.Checks)
+			return detail, err
+		})
 }
 
 func (s *scopedCluster) NodeAddress(ctx context.Context, a backends.Allocation) (string, error) {

@@ -93,3 +93,32 @@ func (f secretFilter) versions(job backends.JobRef, versions []backends.Version)
 	}
 	return versions, nil
 }
+
+// checks returns results of checks, which it does not change. It causes no notice, because few commands print them: see
+// Access.ReportHidden.
+func (f secretFilter) checks(job backends.JobRef, checks []backends.Check) []backends.Check {
+	if f.shows(job) {
+		return checks
+	}
+	checks = slices.Clone(checks) // other users share them
+	for i, c := range checks {
+		checks[i].Output = mask.URLs(c.Output)
+		checks[i].Hidden = checks[i].Output != c.Output
+	}
+	return checks
+}
+
+// checkDefinitions is checks for the definitions of checks.
+func (f secretFilter) checkDefinitions(
+	job backends.JobRef, checks []backends.CheckDefinition,
+) []backends.CheckDefinition {
+	if f.shows(job) {
+		return checks
+	}
+	checks = slices.Clone(checks)
+	for i, c := range checks {
+		checks[i].Path = mask.Path(c.Path)
+		checks[i].Hidden = checks[i].Path != c.Path
+	}
+	return checks
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -118,6 +119,78 @@ func TestSecrets_UnreadableDefinition(t *testing.T) {
 	got, _, err := readSecret(t, Read, nil, `{"PASSWORD":"canary"`)
 	if err == nil || got != "" || strings.Contains(err.Error(), "canary") {
 		t.Errorf("got %q, %v, want an error", got, err)
+	}
+}
+
+// checkedCluster has an allocation with a service check.
+type checkedCluster struct {
+	*fakeCluster
+	definitions []backends.CheckDefinition
+	results     map[string][]backends.Check
+}
+
+func (c checkedCluster) Allocation(context.Context, backends.Allocation) (backends.AllocationDetail, error) {
+	return backends.AllocationDetail{Checks: c.definitions}, nil
+}
+
+func (c checkedCluster) Checks(context.Context, []backends.Allocation) map[string][]backends.Check {
+	return c.results
+}
+
+// TestSecrets_Checks checks that the paths of service checks and the URLs in their output are hidden, without a change
+// of what other users share, and that only a command that prints them causes a notice.
+func TestSecrets_Checks(t *testing.T) {
+	const path, output = "/ready?token=canary", `Get "http://c1/ready?token=canary": EOF`
+	for _, test := range []struct {
+		set          RightSet
+		right        string
+		prints       bool
+		path, output string
+		hidden       bool
+	}{
+		{Read, "", true, "***", `Get "http://c1/***": EOF`, true},
+		{Read, "", false, "***", `Get "http://c1/***": EOF`, true},
+		{Read, SecretsRight, false, path, output, false},
+		{Operate, "", false, path, output, false},
+	} {
+		t.Run(fmt.Sprintf("%v %q prints=%v", test.set, test.right, test.prints), func(t *testing.T) {
+			w := newTestGateway(acl.Group{Prefixes: []string{"p-team1-"}, Rights: []string{"probe", test.right}})
+			w.production.jobs = []backends.Job{job("production", "default", "p-team1-web")}
+			cluster := checkedCluster{
+				w.production,
+				[]backends.CheckDefinition{{Path: path}, {Path: "/"}},
+				map[string][]backends.Check{"a": {{Output: output}, {Output: "nomad: tcp ok"}}},
+			}
+			w.Gateway.Clusters["production"] = clusterview.New(cluster)
+			w.Ops, _ = ops.Open("")
+			var definitions []backends.CheckDefinition
+			var results []backends.Check
+			spec := Spec{Name: "probe", Args: "JOB", Target: TargetJob, RightSet: test.set}
+			register(t, spec, func(ctx context.Context, req *Request) error {
+				a := backends.Allocation{ID: "a", Tier: "production", Namespace: "default", Root: "p-team1-web"}
+				detail, err := req.Access.Cluster.Allocation(ctx, a)
+				definitions, results = detail.Checks, req.Access.Cluster.Checks(ctx, []backends.Allocation{a})["a"]
+				if test.prints {
+					req.Access.ReportHidden()
+				}
+				return err
+			})
+			if err := w.run("probe p-team1-web"); err != nil || len(definitions) != 2 || len(results) != 2 {
+				t.Fatalf("got %v, %+v, %+v", err, definitions, results)
+			}
+			if d := definitions[0]; d.Path != test.path || d.Hidden != test.hidden || definitions[1].Hidden {
+				t.Errorf("%+v: got %+v", test, definitions)
+			}
+			if c := results[0]; c.Output != test.output || c.Hidden != test.hidden || results[1].Hidden {
+				t.Errorf("%+v: got %+v", test, results)
+			}
+			if noticed := w.stderr.String() == secretsNotice+"\n"; noticed != test.prints {
+				t.Errorf("%+v: printed %q", test, w.stderr.String())
+			}
+			if cluster.definitions[0].Path != path || cluster.results["a"][0].Output != output {
+				t.Errorf("shared data was changed: %+v", cluster)
+			}
+		})
 	}
 }
 

@@ -96,7 +96,14 @@ func Details(t *testing.T, cluster backends.Cluster) {
 		checks := cluster.Checks(ctx, checked.Allocations)[checked.Allocations[0].ID]
 		if len(checks) != 2 || checks[0].Name != "alive" || checks[0].Status != "success" || checks[1].Name != "ready" ||
 			checks[1].Status != "failure" || checks[0].Service != "team1-checked" {
-			t.Errorf("got %+v", checks)
+			t.Fatalf("got %+v", checks)
+		}
+		d, err := cluster.Allocation(ctx, checked.Allocations[0])
+		alive, ok1 := d.Check(checks[0])
+		ready, ok2 := d.Check(checks[1])
+		if err != nil || !ok1 || !ok2 || alive.Type != "tcp" || alive.Port == "" || ready.Type != "http" ||
+			ready.Protocol != "http" || ready.Method != "GET" || ready.Path != "/not/ready" || ready.Port != alive.Port {
+			t.Errorf("got %+v, %v", d.Checks, err)
 		}
 	})
 	t.Run("schedules", func(t *testing.T) {

@@ -40,6 +40,7 @@ func allocationDetail(full *api.Allocation) backends.AllocationDetail {
 		return d
 	}
 	d.Tasks, d.Reschedule = taskDefinitions(g), reschedulePolicy(g.ReschedulePolicy)
+	d.Checks = checkDefinitions(g)
 	for i := range d.Tasks {
 		assignLimits(&d.Tasks[i], full.AllocatedResources)
 	}

@@ -85,7 +85,7 @@ func TestAllocationDetail(t *testing.T) {
 		d.Cores != 2 || d.Restart.Mode != "delay" || d.Restart.Attempts != 3 {
 		t.Errorf("got %+v", d)
 	}
-	got.Tasks = nil
+	got.Tasks, got.Checks = nil, nil
 	want := backends.AllocationDetail{
 		Reschedule:  backends.ReschedulePolicy{Unlimited: true, Delay: time.Second, MaxDelay: time.Hour},
 		NetworkMode: "bridge", Disk: 300 << 20, Migrating: true, Deadline: time.Unix(3600, 1).UTC(),

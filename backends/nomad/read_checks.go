@@ -1,6 +1,7 @@
 package nomad
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -38,4 +39,29 @@ func (c *Client) Checks(ctx context.Context, allocations []backends.Allocation) 
 		return nil
 	})
 	return results
+}
+
+// checkDefinitions returns the checks of a group and its tasks that Nomad runs. Like the client agent, it takes every
+// type except http for tcp.
+func checkDefinitions(g *api.TaskGroup) (all []backends.CheckDefinition) {
+	services := g.Services
+	for _, t := range g.Tasks {
+		services = slices.Concat(services, t.Services)
+	}
+	for _, s := range services {
+		if s.Provider != "nomad" {
+			continue
+		}
+		for _, c := range s.Checks {
+			d := backends.CheckDefinition{
+				Service: s.Name, Name: c.Name, Task: s.TaskName, Type: "tcp", Port: cmp.Or(c.PortLabel, s.PortLabel),
+			}
+			if c.Type == "http" {
+				d.Type, d.Path = c.Type, c.Path
+				d.Protocol, d.Method = cmp.Or(c.Protocol, "http"), cmp.Or(c.Method, "GET")
+			}
+			all = append(all, d)
+		}
+	}
+	return all
 }

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/nomad/api"
 
@@ -23,6 +24,14 @@ func withSecrets(job *api.Job, version string) *api.Job {
 	task.Env = map[string]string{
 		"DB_PASSWORD": secret, "DATABASE_URL": "postgres://app:" + secret + "@db/x", "MODE": version,
 	}
+	group := job.TaskGroups[0]
+	group.Services = append(group.Services, &api.Service{
+		Name: "canary", Provider: "nomad", Address: "127.0.0.1", PortLabel: "1", // nothing listens there
+		Checks: []api.ServiceCheck{{
+			Name: "ready", Type: "http", Path: "/ready?token=" + secret, OnUpdate: "ignore", Interval: 2 * time.Second,
+			Timeout: time.Second,
+		}},
+	})
 	task.Meta = map[string]string{"deploy_key": secret}
 	job.Meta = map[string]string{"api_token": secret}
 	perms, change, data := "0600", "noop", "mode = "+version+"\npassword = "+secret+"\n"

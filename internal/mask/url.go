@@ -1,0 +1,29 @@
+package mask
+
+import "regexp"
+
+// Path returns the path of a service check, masked as JSON masks it in a definition.
+func Path(path string) string { return field{name: "Path"}.mask(path) }
+
+var (
+	// urlPattern matches a quoted URL or path, as in errors of Go's HTTP client, and any other URL.
+	urlPattern  = regexp.MustCompile(`"(?:https?:/)?/(?:[^"\\]|\\.)*"|https?://[^\s"]+`)
+	hostPattern = regexp.MustCompile(`^("?https?://)(?:[^\s"/?#@]*@)?([^\s"/?#@]*)`)
+)
+
+// URLs hides the URLs in a text that look like secrets, except for the host.
+func URLs(text string) string {
+	return urlPattern.ReplaceAllStringFunc(text, func(url string) string {
+		if !exposes(url) {
+			return url
+		}
+		quote := ""
+		if url[0] == '"' {
+			quote = `"`
+		}
+		if parts := hostPattern.FindStringSubmatch(url); parts != nil {
+			return parts[1] + parts[2] + "/" + Hidden + quote
+		}
+		return quote + Hidden + quote
+	})
+}
