@@ -52,7 +52,7 @@ stdin, stdout and stderr are separate and are passed on byte for byte.
 If you disconnect, the program gets HUP, then TERM, then KILL. Without a shell in
 the task, it gets EOF or Ctrl-C instead, and through Nomad nothing. With a shell,
 stdin is closed only if you send EOF, or if the gateway dies or cannot reach the
-task. The gateway finds the program by ` + backends.SessionVariable + `: do not unset it.
+task. Do not unset ` + backends.SessionVariable + `: it identifies the program.
 
 The exit code is the program's, or 128+n if signal n killed it. Otherwise:
   75   a limit of the gateway refused the command; try again later
