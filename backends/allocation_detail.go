@@ -8,6 +8,7 @@ type AllocationDetail struct {
 	Tasks       []TaskDefinition // in the order in which Nomad starts them
 	Checks      []CheckDefinition
 	Reschedule  ReschedulePolicy
+	NoReplace   bool      // Nomad does not replace the allocation while its node is disconnected
 	NetworkMode string    // of the group: host, bridge, none, cni/NAME; empty: host
 	Ports       []Port    // of the group, in Nomad's order, then those of tasks
 	Disk        uint64    // bytes of ephemeral disk that the group requests

@@ -111,6 +111,9 @@ func (v *infoView) writeReplacements(text *render.Details, a backends.Allocation
 	case a.Next != "":
 		text.Fact("Replaced by", "", phrase.ShortID(a.Next))
 		return
+	case a.Status == "unknown" && detail.NoReplace:
+		text.Fact("Replacement", "", "none while the node is disconnected (disconnect: replace = false)")
+		return
 	case a.Status != "failed" || a.JobType == "system" || a.JobType == "sysbatch":
 		return
 	case a.RescheduleAt.After(v.now):

@@ -158,13 +158,21 @@ func TestInfo_Replacement(t *testing.T) {
 			with(func(a *backends.Allocation) { a.ID = "b" }), "failed", "Replacement|none; policy: never",
 		},
 		"system": {with(func(a *backends.Allocation) { a.JobType = "system" }), "", ""},
+		"unknown, replace = false": {
+			with(func(a *backends.Allocation) { a.Status = "unknown" }), "",
+			"Replacement|none while the node is disconnected (disconnect: replace = false)",
+		},
+		"unknown": {with(func(a *backends.Allocation) { a.ID, a.Status = "b", "unknown" }), "", ""},
+		"unknown, replaced by hand": {
+			with(func(a *backends.Allocation) { a.Status, a.Next = "unknown", "33333333-3" }), "", "Replaced by|33333333",
+		},
 		"replaced": {
 			with(func(a *backends.Allocation) { a.Next, a.Rescheduled = "33333333-3", rescheduled }), "",
 			"Rescheduled|1m ago, replaces allocation 22222222 (attempt 2)\nReplaced by|33333333",
 		},
 	} {
 		view := &infoView{now: now, details: map[string]backends.AllocationDetail{
-			"a": {Reschedule: backends.ReschedulePolicy{Unlimited: true}}, "b": {},
+			"a": {Reschedule: backends.ReschedulePolicy{Unlimited: true}, NoReplace: true}, "b": {},
 		}}
 		if tc.deployment != "" {
 			view.job.LatestDeployment = &backends.Deployment{Status: tc.deployment, Version: 1}

@@ -82,15 +82,15 @@ func TestPstree_States(t *testing.T) {
 		ID: "66666666-0000", JobID: "p-web", Group: "g",
 		Status: "pending", Modified: time.Now().Add(-time.Minute),
 	})
-	jobTree([]backends.Job{job}, nil).Write(&got, render.Style{})
+	jobTree([]backends.Job{job}, nil, time.Now()).Write(&got, render.Style{})
 	want := `.
 └── p-web
     └── g
         ├── [1111111111]  t (3 hours ago) -
         ├── [2222222222]  t (ended 1 hour ago) - lost
-        ├── [3333333333]  t (last seen 1 hour ago) - unknown
+        ├── [3333333333]  t (last seen 1 hour ago) - unknown: node disconnected; may still be running
         ├── [4444444444]  t (ended 1 hour ago) - complete
-        ├── [5555555555]  t (ended 1 hour ago) - failed
+        ├── [5555555555]  t (ended 1 hour ago) - failed: gave up
         └── allocation 66666666 (1 minute ago) pending
 `
 	if got.String() != want {

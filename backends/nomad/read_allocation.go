@@ -41,6 +41,7 @@ func allocationDetail(full *api.Allocation) backends.AllocationDetail {
 	}
 	d.Tasks, d.Reschedule = taskDefinitions(g), reschedulePolicy(g.ReschedulePolicy)
 	d.Checks = checkDefinitions(g)
+	d.NoReplace = g.Disconnect != nil && g.Disconnect.Replace != nil && !*g.Disconnect.Replace
 	for i := range d.Tasks {
 		assignLimits(&d.Tasks[i], full.AllocatedResources)
 	}

@@ -24,7 +24,8 @@ func TestAllocationDetail(t *testing.T) {
 		ReschedulePolicy: &api.ReschedulePolicy{
 			Unlimited: new(true), Delay: new(time.Second), MaxDelay: new(time.Hour),
 		},
-		Volumes: map[string]*api.VolumeRequest{"data": {Type: "host", Source: "shared", ReadOnly: true}},
+		Disconnect: &api.DisconnectStrategy{Replace: new(false)},
+		Volumes:    map[string]*api.VolumeRequest{"data": {Type: "host", Source: "shared", ReadOnly: true}},
 		Tasks: []*api.Task{
 			{Name: "cleanup", Lifecycle: lifecycle("poststop", false)},
 			{Name: "warm", Lifecycle: lifecycle("poststart", false)},
@@ -89,6 +90,7 @@ func TestAllocationDetail(t *testing.T) {
 	want := backends.AllocationDetail{
 		Reschedule:  backends.ReschedulePolicy{Unlimited: true, Delay: time.Second, MaxDelay: time.Hour},
 		NetworkMode: "bridge", Disk: 300 << 20, Migrating: true, Deadline: time.Unix(3600, 1).UTC(),
+		NoReplace: true,
 		Ports: []backends.Port{
 			{Label: "http", Host: "192.0.2.1", Value: 20001, To: 80},
 			{Label: "old", Task: "web", Host: "192.0.2.1", Value: 8080},
@@ -99,10 +101,15 @@ func TestAllocationDetail(t *testing.T) {
 	}
 
 	full.Job.Type = new("service")
+	group.Disconnect.Replace = new(true)
 	full.AllocatedResources.Shared.Ports = nil // as of Nomad 0.11
 	got = allocationDetail(full)
-	if !got.Deadline.IsZero() || len(got.Ports) != 2 || got.Ports[0].Label != "http" {
+	if !got.Deadline.IsZero() || got.NoReplace || len(got.Ports) != 2 || got.Ports[0].Label != "http" {
 		t.Errorf("a service of an old Nomad: got %+v", got)
+	}
+	group.Disconnect.Replace = nil
+	if allocationDetail(full).NoReplace {
+		t.Error("got an allocation that is not replaced, want the default")
 	}
 	if got := allocationDetail(&api.Allocation{}); !reflect.DeepEqual(got, backends.AllocationDetail{}) {
 		t.Errorf("an allocation without a job: got %+v", got)
