@@ -256,7 +256,7 @@ func (e *ZombiesError) Error() string {
 	if e.Count != 1 {
 		left = fmt.Sprintf("%d zombie processes remain", e.Count)
 	}
-	return fmt.Sprintf("%v; %s in the task because its init process does not reap them"+
+	return fmt.Sprintf("%v; %s in the task because the task's init process does not reap zombies"+
 		" (set init = true in the job's docker config)", e.Cause, left)
 }
 func (e *ZombiesError) Unwrap() error { return e.Cause }

@@ -14,7 +14,7 @@ type (
 		Group      string        `json:"group"`
 		Node       string        `json:"node" doc:"the name of the node"`
 		NodeID     string        `json:"node_id"`
-		NodeState  *nodeOutput   `json:"node_state" doc:"null: the token cannot read nodes; only info --json has it"`
+		NodeState  *nodeOutput   `json:"node_state" doc:"null: the token cannot read nodes; status --json: always null"`
 		Status     string        `json:"status" doc:"pending, running, complete, failed, lost or unknown"`
 		Desired    string        `json:"desired" doc:"run, stop or evict"`
 		Reason     string        `json:"desired_reason" doc:"in Nomad's words"`
@@ -23,12 +23,12 @@ type (
 		Modified   time.Time     `json:"modified"`
 		Healthy    *bool         `json:"healthy" doc:"null: unknown"`
 		Canary     bool          `json:"canary"`
-		Ports      []portOutput  `json:"ports" doc:"only info --json has them"`
-		Disk       uint64        `json:"disk_bytes" doc:"ephemeral disk; only info --json has it"`
+		Ports      []portOutput  `json:"ports" doc:"status --json: always empty"`
+		Disk       uint64        `json:"disk_bytes" doc:"ephemeral disk; status --json: always 0"`
 		Replaces   []string      `json:"replaces" doc:"IDs of the failed allocations that it replaces, oldest first"`
 		ReplacedBy string        `json:"replaced_by" doc:"an allocation ID"`
 		Reschedule *time.Time    `json:"reschedule_at" doc:"when Nomad replaces it; null: not known, or never"`
-		Checks     []checkOutput `json:"checks" doc:"only info --json has them"`
+		Checks     []checkOutput `json:"checks" doc:"status --json: always empty"`
 		Tasks      []taskOutput  `json:"tasks"`
 	}
 	nodeOutput struct {
@@ -53,7 +53,7 @@ type (
 		Output  string    `json:"output"`
 		Time    time.Time `json:"time"`
 
-		Defined *checkDefinitionOutput `json:"definition" doc:"null: not known; only info --json has it"`
+		Defined *checkDefinitionOutput `json:"definition" doc:"null: not known; status --json: always null"`
 	}
 	checkDefinitionOutput struct {
 		Type     string `json:"type" doc:"http or tcp"`
@@ -67,7 +67,7 @@ type (
 		Task      string     `json:"task"`
 		State     string     `json:"state" doc:"pending, running, dead or unknown (may still be running)"`
 		Started   *time.Time `json:"started" doc:"the last start; null: not started"`
-		Ended     *time.Time `json:"ended" doc:"null: not finished, or may still be running"`
+		Ended     *time.Time `json:"ended" doc:"null: not finished, as far as Nomad knows"`
 		Restarts  int        `json:"restarts"`
 		Restarted *time.Time `json:"last_restart" doc:"null: none"`
 		CPU       *float64   `json:"cpu_mhz" doc:"null: not measured; status --json never measures it"`
@@ -75,12 +75,12 @@ type (
 		MemoryMax *uint64    `json:"memory_max_bytes" doc:"the peak; null: not measured; status --json never measures it"`
 		Flags     []string   `json:"flags" doc:"the column Extra of ps in a pipe"`
 
-		Defined *definitionOutput `json:"definition" doc:"null: not known; only info --json has it"`
+		Defined *definitionOutput `json:"definition" doc:"null: not known; status --json: always null"`
 		Events  []eventOutput     `json:"events" doc:"oldest first"`
 	}
 	definitionOutput struct {
 		Driver    string         `json:"driver"`
-		Lifecycle string         `json:"lifecycle" doc:"main, poststop, or prestart or poststart (sidecar)"`
+		Lifecycle string         `json:"lifecycle" doc:"main, prestart, poststart or poststop, and sidecar"`
 		CPU       int            `json:"cpu_mhz"`
 		Cores     int            `json:"cores" doc:"reserved cores; 0: none"`
 		Memory    uint64         `json:"memory_bytes"`

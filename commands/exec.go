@@ -49,10 +49,10 @@ The program gets its arguments unchanged, and the shell gets the text after -c
 unchanged. On a terminal (ssh -t), exec behaves like a local shell. Otherwise
 stdin, stdout and stderr are separate and are passed on byte for byte.
 
-If you disconnect, the program gets HUP, then TERM, then KILL. Without a shell in
-the task, it gets EOF or Ctrl-C instead, and through Nomad nothing. With a shell,
-stdin is closed only if you send EOF, or if the gateway dies or cannot reach the
-task. Do not unset ` + backends.SessionVariable + `: it identifies the program.
+If you disconnect, the program gets HUP, then TERM, then KILL, but no EOF: stdin is
+closed only if you send EOF, or if the gateway dies or cannot reach the task. In a
+task without a shell, no signal can be sent, and stdin is closed instead. Do not
+unset ` + backends.SessionVariable + `: it identifies the program.
 
 The exit code is the program's, or 128+n if signal n killed it. Otherwise:
   75   a limit of the gateway refused the command; try again later

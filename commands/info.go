@@ -79,7 +79,7 @@ func (i *info) Run(ctx context.Context, req *router.Request) error {
 	}
 	done()
 	if n := len(view.allocations); n > maxDetails {
-		_ = printNotice(req, "only the first %d of %d allocations have addresses, limits and volumes (see: info ID)",
+		_ = printNotice(req, "addresses, limits and volumes are shown for the first %d of %d allocations (see: info ID)",
 			maxDetails, n)
 	}
 	if i.json {

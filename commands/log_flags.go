@@ -17,10 +17,10 @@ import (
 )
 
 // logSelectorHelp explains taskArg for logs and tail.
-const logSelectorHelp = `JOB, JOB/GROUP and JOB/GROUP/TASK select all their tasks. GROUP may have an index,
-as in web[1]. ID is an exec ID or an allocation ID, or at least its first 4 digits.
-Complete, lost and replaced allocations are selected only by ID, unless there are
-no others.`
+const logSelectorHelp = `JOB and JOB/GROUP select all their tasks, JOB/GROUP/TASK one in all allocations.
+GROUP may have an index, as in web[1]. ID is an exec ID or an allocation ID, or at
+least its first 4 digits. Complete, lost and replaced allocations are selected only
+by ID, unless there are no others.`
 
 // logFlags are the flags of logs and tail.
 type logFlags struct {

@@ -31,14 +31,14 @@ func (l *logs) Spec() router.Spec {
 		WantsTerminal: true,
 		Long: `
 Print the last lines of the logs of one or several tasks. Several logs are merged by
-time, and each line starts with group[index]/task.
+time where it is known, and each line starts with group[index]/task.
 
 ` + logSelectorHelp + `
 
-stdout and stderr of a task are both printed to stdout: in the order written if the
-log comes from Docker. Nomad's log files have no times, so all of stdout comes
-before stderr, each with half of the -n lines. For --since and --until, times are
-UTC. 10:30 is the latest 10:30 that has passed.`,
+stdout and stderr of a task are both printed to stdout. A log from Docker keeps the
+order in which they were written. Nomad's log files have no times: stdout comes
+first, then stderr, each with half of the -n lines, and --since and --until fail.
+Times are UTC. 10:30 is the latest 10:30 that has passed.`,
 		Examples: []router.Example{
 			{Line: "logs -20 p-team1-web/api", Comment: "all tasks of a group"},
 			{Line: "logs --since 2h --grep 'error|panic' -C 3 p-team1-web"},

@@ -41,11 +41,11 @@ List the restarts (operations) of your jobs, running or recently finished.
 Restarts that other users started are listed too.
 
 With an ID, or the first 4 or more characters of one, print the output of the
-restart so far and follow it. Disconnecting does not cancel the restart. You
+restart so far and follow it. If you disconnect from ops, the restart continues. You
 need the right to restart the job.
 
-A restart is "cancelled" if it stopped early because a user cancelled it, the
-client disconnected, or the gateway was stopped. It is "interrupted" if the gateway
+A restart is "cancelled" if it stopped early because a user cancelled it, the client
+of "restart" disconnected, or the gateway was stopped. It is "interrupted" if the gateway
 exited before the original definition was registered again: the job may still be
 stopped, or registered with a reschedule block that allows one attempt. --restore
 registers the definition that was saved before the restart.`,
@@ -112,7 +112,7 @@ func (o *opsCommand) Run(ctx context.Context, req *router.Request) error {
 		}
 		return o.restoreOrForget(ctx, req, saved[i])
 	case op == nil:
-		return fmt.Errorf("operation %s on %s was interrupted when the gateway stopped "+
+		return fmt.Errorf("operation %s on %s was interrupted before it had restored the job "+
 			"(restore the job: ops --restore %s)",
 			one.ID, one.Job, one.ID)
 	case o.cancel:

@@ -44,8 +44,8 @@ finished jobs, and complete, lost and (on a terminal) replaced allocations.
 ` + filterHelp + `
 
 The line of a job shows how many of its wanted allocations are running, as in 2/3,
-and an active or failed deployment. Other commands select a task by its exec ID, as
-JOB/web[1] or as JOB/web[1]/TASK. "-" means not available. In a pipe, OK and FAIL
+and an active or failed deployment. Other commands accept a task as its exec ID,
+JOB/web[1] or JOB/web[1]/TASK. "-" means not available. In a pipe, OK and FAIL
 are the latest deployment's state, and Extra has "2/2; 1 problem" for jobs and
 letters for tasks. stderr explains the letters.
 

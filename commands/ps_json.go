@@ -39,15 +39,15 @@ type (
 		State      string     `json:"state" doc:"of the task: pending, running, dead or unknown (may still be running)"`
 		Since      time.Time  `json:"since" doc:"start of a running task, stop of a dead task, or last change; RFC 3339, UTC"`
 		Started    *time.Time `json:"started" doc:"the last start; null: not started"`
-		Ended      *time.Time `json:"ended" doc:"null: not finished, or may still be running"`
+		Ended      *time.Time `json:"ended" doc:"null: not finished, as far as Nomad knows"`
 		Restarts   int        `json:"restarts"`
 		CPU        *float64   `json:"cpu_mhz" doc:"null: not measured"`
 		Memory     *uint64    `json:"memory_bytes" doc:"null: not measured"`
 		MemoryMax  *uint64    `json:"memory_max_bytes" doc:"the peak; null: not measured"`
-		Flags      []string   `json:"flags" doc:"the column Extra in a pipe, as a list"`
+		Flags      []string   `json:"flags" doc:"the column Extra of ps in a pipe, as a list"`
 		Name       string     `json:"name" doc:"the group with its index, as in web[1]"`
-		Condition  string     `json:"condition" doc:"the column State on a terminal: running, restarting, failed..."`
-		Reasons    []string   `json:"reasons" doc:"the column Extra on a terminal"`
+		Condition  string     `json:"condition" doc:"the column State of ps on a terminal: running, restarting, failed..."`
+		Reasons    []string   `json:"reasons" doc:"the column Extra of ps on a terminal"`
 		Problem    bool       `json:"problem" doc:"the task needs attention"`
 		Canary     bool       `json:"canary"`
 		Version    uint64     `json:"version" doc:"of the job"`

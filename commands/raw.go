@@ -26,7 +26,8 @@ func (raw) Spec() router.Spec {
 Run the nomad CLI against a tier, with the tier's token. raw is not restricted to
 your prefixes: a permitted command can do everything that the token can.
 
-TIER is the name of a tier. "all" (or "alles") selects the tier of the job in ARG.
+TIER is the name of a tier. "all" (or "alles") is the tier of the job in ARG, and
+not every tier.
 Requests go to the address of the tier only, and redirects are not followed.
 
 The gateway refuses commands that could reach its host, another cluster or the token.

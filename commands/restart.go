@@ -47,10 +47,10 @@ their Nomad services pass (Consul checks and readiness checks are ignored). The
 restart stops at the first batch that does not become healthy and reports which
 allocations were restarted.
 
-First, failed allocations are replaced and missing ones are placed. If the
-reschedule block allows no attempt, the gateway prompts on a terminal and registers
-the job twice: with one attempt, then with the original block. A stopped allocation
-of a system job is replaced if you select it by ID.
+First, failed allocations are replaced and missing ones are placed. If a service's
+reschedule block allows no attempt, restart prompts on a terminal, registers the job
+with one attempt, and then with the original block again. A stopped allocation of a
+system job is replaced if you select it by ID.
 
 If you disconnect, the current batch finishes and the restart stops. Use
 --background to let it run to completion; "ops" lists and cancels restarts.

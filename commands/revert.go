@@ -39,14 +39,15 @@ until they are healthy, reports that they wait for promotion, and exits with 0:
 nothing has failed, and a person decides (see: promote, fail).
 
 Without VERSION, the job goes back to its last release: the newest stable version
-that differs from the current one in anything but counts (see: history). A job of
+that differs from the current one in more than counts (see: history). A job of
 another type than service may have no stable version; then the newest version
 that differs is used. If Nomad no longer has the release, because restart, stop,
 start or scale added versions, revert uses the definition that the gateway saved.
 
-If counts or scaling blocks differ, revert shows them and prompts. With
---keep-counts, or without a terminal and without -y, it keeps the current counts
-and applies everything else, and it fails if only the counts differ.`,
+If counts or scaling blocks differ, revert prompts on a terminal; -y applies both.
+With --keep-counts, or without a terminal and without -y, it keeps the current
+counts and applies the rest, with the scaling blocks. If only counts differ, it
+then fails.`,
 		Examples: []router.Example{
 			{Line: "revert p-team1-web", Comment: "to the last release"},
 			{Line: "revert p-team1-web 3", Comment: "to version 3"},

@@ -9,8 +9,8 @@ be web[1]. ID is an exec or allocation ID, or its first 4 or more digits.`
 
 // jobOrTaskHelp explains taskArg for commands that accept a job and finished tasks too.
 const jobOrTaskHelp = `JOB selects all tasks of the job. JOB/GROUP and JOB/GROUP/TASK must match one
-running task. If none is running, they must match one task in the newest
-allocations (one for each instance, such as web[0]). GROUP may have an index
+running task. If none is running, they must match one task in the newest allocation
+of each instance, such as web[0], and no second one. GROUP may have an index
 (web[1]). ID is an exec or allocation ID, or its first 4 digits or more.`
 
 // filterHelp explains FILTER.

@@ -244,7 +244,7 @@ func (s *stop) stopDeleted(req *router.Request, notFound error) error {
 	case !ok:
 		return notFound
 	case !s.purge:
-		return printNotice(req, "%s is already stopped, and Nomad has deleted it (bring it back until %s: start %s)",
+		return printNotice(req, "%s is already stopped, and Nomad has deleted it (to bring it back, until %s: start %s)",
 			req.Target.Job.ID, saved.Time.Add(ops.Retention).Format("2006-01-02 15:04Z"), req.Target.Job.ID)
 	}
 	if err := jobrelease.DeleteSaved(req.Access.Operations.Saved(), req.Target.Job.ID); err != nil {
@@ -269,7 +269,7 @@ func (s *stop) check(req *router.Request) error {
 	}
 	switch {
 	case req.Target.Part.Task != "":
-		return router.Exit(2, errors.New("stop: a task cannot be stopped by itself: stop its group, or restart the task"))
+		return router.Exit(2, errors.New("stop: a task cannot be stopped alone: stop its group, or restart the task"))
 	case s.children && s.keepChildren:
 		return router.Exit(2, errors.New("stop: --children and --keep-children are mutually exclusive"))
 	case (s.children || s.keepChildren) && (req.Target.Allocation != nil || req.Target.Part.Group != ""):

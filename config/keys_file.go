@@ -73,7 +73,7 @@ func (l *loader) checkListedKey(u *User, t *table, name string, at int, key auth
 	for _, other := range u.Keys {
 		if !other.CertAuthority && other.Line == 0 && bytes.Equal(other.Public.Marshal(), key.Public.Marshal()) {
 			l.warnf(at, "remove one of them",
-				"%s repeats a key from key or keys of this user, so its options have no effect", name)
+				"%s repeats a key that the configuration has for this user, so its options have no effect", name)
 		}
 	}
 	l.checkKeyOwner(t.name, name, at, key.Public)

@@ -263,9 +263,9 @@ var Reference = []Section{
 		},
 		{
 			`lifetime = "12h"`, true,
-			"Close a connection this time after the login, with all that runs in it. The gateway prints a warning five " +
-				"minutes before that. If the lifetime is under ten minutes, it prints the warning halfway through. Default: no " +
-				"limit.",
+			"Close a connection, with all that runs in it, when this time has passed since the login. The gateway prints a " +
+				"warning five minutes before that. If the lifetime is under ten minutes, it prints the warning halfway " +
+				"through. Default: no limit.",
 		},
 	}},
 	{Table: "limits.user", About: "Limits for each user. A command over a limit exits with code 75. The examples are " +

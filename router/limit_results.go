@@ -62,7 +62,7 @@ func (m *resultSlots) acquire(ctx context.Context, user string) (release func(),
 	case <-timer.C:
 		forget()
 		return nil, Exit(CodeTryLater, fmt.Errorf(
-			"%d of your commands are still running or their output has not been read; try again when one has finished",
+			"%d of your commands are running or have unread output, which is the limit; try again when one has finished",
 			maxResults))
 	case <-ctx.Done():
 		forget()

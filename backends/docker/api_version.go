@@ -42,7 +42,7 @@ func (d *daemon) negotiate(ctx context.Context, pinned dockerclient.APIVersion) 
 	api.podman = strings.Contains(response.Get("Components"), `"Podman Engine"`)
 	before := d.negotiated.Load()
 	if pinned != nil && version.String() != pinned.String() && (before == nil || before.version != api.version) {
-		d.log.Warn("the Docker daemon does not support the API version of the setting dockerapi; "+
+		d.log.Warn("the Docker daemon does not support the version in the setting dockerapi, so another one is used; "+
 			"remove the setting to negotiate a version with each daemon",
 			"daemon", d.endpoint.Redacted(), "dockerapi", pinned.String(),
 			"oldest", oldest.String(), "newest", latest.String(), "using", version.String())

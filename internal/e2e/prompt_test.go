@@ -78,7 +78,7 @@ func TestStop_YesShowsProgressOnOneLine(t *testing.T) {
 		{"restart -y --wait 1s p-team5-line", `restarting 3 allocations of p-team5-line, 1 at a time\r\n` +
 			`(?:` + passing + `\d of 3 restarted: web\[\d\] [0-9a-f]{8}\r\n){3}restarted 3 allocations of p-team5-line\r\n`},
 		{"stop -y p-team5-line", passing + `stopped p-team5-line: 3 allocations \(evaluation [0-9a-f]{8}\)\r\n` +
-			`start p-team5-line brings it back until [0-9: -]{16}Z, even after Nomad has deleted it\r\n`},
+			`until [0-9: -]{16}Z, start p-team5-line brings it back, even after Nomad has deleted it\r\n`},
 	} {
 		if code, shown := runUntil(t, g, tc.line, "").waitExit(); code != 0 ||
 			!regexp.MustCompile("^"+tc.want+"$").MatchString(shown) {

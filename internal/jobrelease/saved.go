@@ -163,5 +163,5 @@ func DeleteSaved(definitions ops.SavedDefinitions, jobID string) error {
 // StartableText describes how long start can bring back a job that was saved now.
 func StartableText(job backends.JobDetail) string {
 	until := time.Now().Add(ops.Retention).UTC().Format("2006-01-02 15:04Z")
-	return fmt.Sprintf("start %s brings it back until %s, even after Nomad has deleted it", job.ID, until)
+	return fmt.Sprintf("until %s, start %s brings it back, even after Nomad has deleted it", until, job.ID)
 }

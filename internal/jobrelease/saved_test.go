@@ -318,7 +318,7 @@ func TestStartableText(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) { // starts at midnight UTC 2000-01-01
 		var job backends.JobDetail
 		job.ID = "web"
-		const want = "start web brings it back until 2000-01-31 00:00Z, even after Nomad has deleted it"
+		const want = "until 2000-01-31 00:00Z, start web brings it back, even after Nomad has deleted it"
 		if got := StartableText(job); got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}

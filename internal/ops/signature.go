@@ -61,14 +61,14 @@ func mac(text []byte, key Key) []byte {
 	return h.Sum(nil)
 }
 
-const restoreByHand = `ops --restore refuses it; check it, register the job with ` +
+const restoreByHand = `the gateway does not use it; check it, register the job with ` +
 	`"head -n 1 FILE | jq .definition | nomad job run -json -", and remove the file`
 
 var (
 	errUnsigned = errors.New("not signed: an earlier release wrote it, or the gateway did not write it; " + restoreByHand)
 	errForged   = errors.New("the signature does not match: the file was changed, or the host key of the gateway " +
 		"that wrote it is not configured; " + restoreByHand)
-	errWrongRecord = errors.New("the file is the record of another job or kind; " + restoreByHand)
+	errWrongRecord = errors.New("the file was saved for another job or another purpose; " + restoreByHand)
 )
 
 // verify returns the record of a file and the index of the key that has signed it.

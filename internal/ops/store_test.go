@@ -49,7 +49,7 @@ func TestOpen_RejectsFile(t *testing.T) {
 		},
 		"no signature": {
 			append(bytes.Clone(good), '\n'),
-			"not signed: an earlier release wrote it, or the gateway did not write it; ops --restore refuses it; check it, " +
+			"not signed: an earlier release wrote it, or the gateway did not write it; the gateway does not use it; check it, " +
 				"register the job with",
 		},
 		"no line": {good, "not signed"},
@@ -57,7 +57,7 @@ func TestOpen_RejectsFile(t *testing.T) {
 		"another key": {
 			sign(good, Key{2}),
 			"the signature does not match: the file was changed, or the host key of the gateway that wrote it is not " +
-				"configured; ops --restore refuses it",
+				"configured; the gateway does not use it",
 		},
 		"no hex":          {append(append(bytes.Clone(good), '\n'), "HMAC-SHA256 xyz\n"...), "the signature does not match"},
 		"empty signature": {append(append(bytes.Clone(good), '\n'), "HMAC-SHA256 \n"...), "the signature does not match"},

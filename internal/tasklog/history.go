@@ -287,7 +287,7 @@ func (p *Printer) writeHistory() error {
 	switch {
 	case h.isFull:
 		p.isTruncated = true
-		p.noteLocked("only the newest lines are shown: the others do not fit into memory (use a smaller -n, or -n all)")
+		p.noteLocked("only the newest lines are shown: the others do not fit into memory (use a smaller -n, or -n all, which drops none)")
 	case h.dropped > 0 && p.Filter.NoteOlder:
 		p.noteLocked("%s not shown (for all: -n all)", phrase.Count(h.dropped, "older matching line"))
 	}
