@@ -394,6 +394,50 @@ func TestInfo_Canaries(t *testing.T) {
 	}
 }
 
+// TestInfo_PortUsers checks that info names the job's own allocations that use the static port of an unplaced group.
+func TestInfo_PortUsers(t *testing.T) {
+	v := infoView{details: map[string]backends.AllocationDetail{}}
+	add := func(id, status string, ports ...int) {
+		v.allocations = append(v.allocations, backends.Allocation{
+			ID: id, JobID: "p", Name: "p.web[" + id + "]", Node: "c" + id, Status: status,
+		})
+		var detail backends.AllocationDetail
+		for _, n := range ports {
+			detail.Ports = append(detail.Ports, backends.Port{Value: n})
+		}
+		v.details[id] = detail
+	}
+	add("0", "running", 80)
+	add("1", "failed", 8080)
+	add("2", "pending", 443, 8080)
+	add("3", "running")
+	for i := range maxPortUsers + 1 {
+		add(fmt.Sprint(i+4), "running", 9090)
+	}
+	for _, tc := range []struct{ reason, want string }{
+		{"reserved port collision http=8080 on 2 nodes", "Port|8080|used by web[2] on c2"},
+		{"reserved port collision a=b=80 on 1 node", "Port|80|used by web[0] on c0"},
+		{"reserved port collision http=8081 on 1 node", ""},
+		{"not enough memory on 8080 nodes", ""},
+		{
+			"reserved port collision http=9090 on 1 node",
+			"Port|9090|used by web[4] on c4, web[5] on c5, web[6] on c6, web[7] on c7, web[8] on c8, and 1 more",
+		},
+	} {
+		text := render.NewDetails(render.Style{})
+		text.Heading("", "", "", "", "")
+		v.writePortUsers(text, backends.UnplacedGroup{Group: "web", Reasons: []string{"other", tc.reason}})
+		_, line, _ := strings.Cut(strings.TrimSpace(text.String()), "\n")
+		var cells []string
+		for _, cell := range strings.Split(line, "|")[min(1, strings.Count(line, "|")):] {
+			cells = append(cells, strings.TrimSpace(cell))
+		}
+		if got := strings.Join(cells, "|"); got != tc.want {
+			t.Errorf("%s: got %q, want %q", tc.reason, got, tc.want)
+		}
+	}
+}
+
 // TestInfo_LostNotReplaced checks that the job's reasons name the node of an allocation that was lost for good.
 func TestInfo_LostNotReplaced(t *testing.T) {
 	lost := backends.Allocation{JobID: "p", Name: "p.web[0]", Group: "web", Node: "c2", Status: "lost", Desired: "stop"}
