@@ -263,8 +263,8 @@ func TestInfo_CheckRequest(t *testing.T) {
 	}
 }
 
-// TestInfo_HiddenInChecks checks that info reports hidden values only if it prints the check that has them.
-func TestInfo_HiddenInChecks(t *testing.T) {
+// TestInfo_HiddenValues checks that info reports hidden values only if it prints the check or event that has them.
+func TestInfo_HiddenValues(t *testing.T) {
 	for name, tc := range map[string]struct {
 		change func(*backends.Check, *backends.CheckDefinition)
 		want   bool
@@ -282,6 +282,18 @@ func TestInfo_HiddenInChecks(t *testing.T) {
 		view.text(testStyle(0))
 		if view.hidden != tc.want {
 			t.Errorf("%s: got %v, want %v", name, view.hidden, tc.want)
+		}
+	}
+	for _, hidden := range []bool{true, false} {
+		view := recordedJob(t, "p-check")
+		view.allocations[0].Tasks[0].Events[0].Hidden = hidden
+		view.text(testStyle(0))
+		if view.hidden != hidden {
+			t.Errorf("event: got %v, want %v", view.hidden, hidden)
+		}
+		view.hidden = false
+		if view.json(); view.hidden != hidden {
+			t.Errorf("event in JSON: got %v, want %v", view.hidden, hidden)
 		}
 	}
 	view := recordedJob(t, "p-check")
