@@ -103,6 +103,7 @@ type Event struct {
 	Type    string
 	Message string // Nomad's display message; may hold several lines
 	Details map[string]string
+	Hidden  bool // parts of Message and Details look like secrets and are hidden
 }
 
 // Usage is the current resource usage of a task. A nil value was not measured.

@@ -3,7 +3,9 @@ package commands
 import (
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -46,11 +48,41 @@ func (v *infoView) writeJob(text *render.Details) {
 		if g, ok := groupOf(job, u.Group); ok {
 			text.Fact("Needs", u.Group, needs(g))
 		}
+		v.writePortUsers(text, u)
 	}
 	v.writeSchedule(text)
 	v.writeDeployment(text)
 	if len(v.leftOut) > 0 {
 		text.Fact("Earlier", "", v.leftOutText()+" (see: ps --all "+job.ID+")")
+	}
+}
+
+// collisionPattern matches Nomad's reason for a static port that is in use on a node.
+var collisionPattern = regexp.MustCompile(`reserved port collision .*=([0-9]+)\b`)
+
+// maxPortUsers is the number of allocations in the output of info that use a port.
+const maxPortUsers = 5
+
+// writePortUsers writes which allocations of the job itself use a static port that keeps a group from being placed.
+func (v *infoView) writePortUsers(text *render.Details, u backends.UnplacedGroup) {
+	for _, reason := range u.Reasons {
+		found := collisionPattern.FindStringSubmatch(reason)
+		if found == nil {
+			continue
+		}
+		var users []string
+		for _, a := range v.allocations {
+			uses := func(p backends.Port) bool { return strconv.Itoa(p.Value) == found[1] }
+			if !a.TerminalStatus() && slices.ContainsFunc(v.details[a.ID].Ports, uses) {
+				users = append(users, strings.TrimPrefix(a.Name, a.JobID+".")+" on "+a.Node)
+			}
+		}
+		if n := len(users) - maxPortUsers; n > 0 {
+			users = append(users[:maxPortUsers], fmt.Sprintf("and %d more", n))
+		}
+		if len(users) > 0 {
+			text.Fact("Port", found[1], "used by "+strings.Join(users, ", "))
+		}
 	}
 }
 

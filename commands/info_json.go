@@ -1,6 +1,10 @@
 package commands
 
-import "nomadctld/backends"
+import (
+	"slices"
+
+	"nomadctld/backends"
+)
 
 // json returns the JSON of info. Unlike the text, it contains failed allocations that Nomad has replaced.
 func (v *infoView) json() jobOutput {
@@ -23,6 +27,7 @@ func (v *infoView) json() jobOutput {
 			}
 		}
 		for j, t := range a.Tasks {
+			v.hidden = v.hidden || slices.ContainsFunc(t.Events, func(e backends.Event) bool { return e.Hidden })
 			if known {
 				one.Tasks[j].Defined = definitionJSON(detail.Task(t.Name))
 			}

@@ -60,6 +60,7 @@ func (v *infoView) writeTask(text *render.Details, a backends.Allocation, t back
 		}
 	}
 	for _, event := range t.Events {
+		v.hidden = v.hidden || event.Hidden
 		text.Event(v.when(event.Time), event.Type, event.Message)
 	}
 	v.writeExcerpt(text, t)

@@ -263,8 +263,8 @@ func TestInfo_CheckRequest(t *testing.T) {
 	}
 }
 
-// TestInfo_HiddenInChecks checks that info reports hidden values only if it prints the check that has them.
-func TestInfo_HiddenInChecks(t *testing.T) {
+// TestInfo_HiddenValues checks that info reports hidden values only if it prints the check or event that has them.
+func TestInfo_HiddenValues(t *testing.T) {
 	for name, tc := range map[string]struct {
 		change func(*backends.Check, *backends.CheckDefinition)
 		want   bool
@@ -282,6 +282,18 @@ func TestInfo_HiddenInChecks(t *testing.T) {
 		view.text(testStyle(0))
 		if view.hidden != tc.want {
 			t.Errorf("%s: got %v, want %v", name, view.hidden, tc.want)
+		}
+	}
+	for _, hidden := range []bool{true, false} {
+		view := recordedJob(t, "p-check")
+		view.allocations[0].Tasks[0].Events[0].Hidden = hidden
+		view.text(testStyle(0))
+		if view.hidden != hidden {
+			t.Errorf("event: got %v, want %v", view.hidden, hidden)
+		}
+		view.hidden = false
+		if view.json(); view.hidden != hidden {
+			t.Errorf("event in JSON: got %v, want %v", view.hidden, hidden)
 		}
 	}
 	view := recordedJob(t, "p-check")
@@ -390,6 +402,50 @@ func TestInfo_Canaries(t *testing.T) {
 		view.job.LatestDeployment = &backends.Deployment{Status: "running", Groups: []backends.DeploymentGroup{group}}
 		if text := view.text(testStyle(160)); !strings.Contains(text, "unhealthy, "+want+"\n") {
 			t.Errorf("want %s, got\n%s", want, text)
+		}
+	}
+}
+
+// TestInfo_PortUsers checks that info names the job's own allocations that use the static port of an unplaced group.
+func TestInfo_PortUsers(t *testing.T) {
+	v := infoView{details: map[string]backends.AllocationDetail{}}
+	add := func(id, status string, ports ...int) {
+		v.allocations = append(v.allocations, backends.Allocation{
+			ID: id, JobID: "p", Name: "p.web[" + id + "]", Node: "c" + id, Status: status,
+		})
+		var detail backends.AllocationDetail
+		for _, n := range ports {
+			detail.Ports = append(detail.Ports, backends.Port{Value: n})
+		}
+		v.details[id] = detail
+	}
+	add("0", "running", 80)
+	add("1", "failed", 8080)
+	add("2", "pending", 443, 8080)
+	add("3", "running")
+	for i := range maxPortUsers + 1 {
+		add(fmt.Sprint(i+4), "running", 9090)
+	}
+	for _, tc := range []struct{ reason, want string }{
+		{"reserved port collision http=8080 on 2 nodes", "Port|8080|used by web[2] on c2"},
+		{"reserved port collision a=b=80 on 1 node", "Port|80|used by web[0] on c0"},
+		{"reserved port collision http=8081 on 1 node", ""},
+		{"not enough memory on 8080 nodes", ""},
+		{
+			"reserved port collision http=9090 on 1 node",
+			"Port|9090|used by web[4] on c4, web[5] on c5, web[6] on c6, web[7] on c7, web[8] on c8, and 1 more",
+		},
+	} {
+		text := render.NewDetails(render.Style{})
+		text.Heading("", "", "", "", "")
+		v.writePortUsers(text, backends.UnplacedGroup{Group: "web", Reasons: []string{"other", tc.reason}})
+		_, line, _ := strings.Cut(strings.TrimSpace(text.String()), "\n")
+		var cells []string
+		for _, cell := range strings.Split(line, "|")[min(1, strings.Count(line, "|")):] {
+			cells = append(cells, strings.TrimSpace(cell))
+		}
+		if got := strings.Join(cells, "|"); got != tc.want {
+			t.Errorf("%s: got %q, want %q", tc.reason, got, tc.want)
 		}
 	}
 }

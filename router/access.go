@@ -39,7 +39,7 @@ func (a *Access) RuntimeOf(allocation backends.Allocation, task string) TaskRunt
 }
 
 // ReportHidden makes the gateway report, after the command, that the output has hidden values. A command calls it if it
-// prints a check with a hidden value. Values in definitions and versions are reported without it.
+// prints a check or an event with a hidden value. Values in definitions and versions are reported without it.
 func (a *Access) ReportHidden() { a.Cluster.(*scopedCluster).secrets.setHidden(true) }
 
 // LogReader reads the log of a task. See TaskRuntime.

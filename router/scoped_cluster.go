@@ -102,6 +102,9 @@ func (s *scopedCluster) jobs(ctx context.Context, tier string, sel backends.Sele
 		job.Tier = tier // the tier that was queried decides
 		return !s.owned.Owns(job)
 	})
+	for i, j := range all {
+		all[i] = s.secrets.job(j)
+	}
 	if s.owned.Namespaces(tier) == nil && sel.Namespace == "" {
 		// An error must not name a namespace in which the user owns no job.
 		errs = slices.DeleteFunc(splitErrors(flattenErrors(errs)), func(err error) bool {
@@ -175,7 +178,11 @@ func (s *scopedCluster) owns(a backends.Allocation) bool {
 
 func (s *scopedCluster) Job(ctx context.Context, job backends.Job) (backends.JobDetail, error) {
 	return guard(s.owned, s.cluster, job.Ref(),
-		func(c backends.Cluster) (backends.JobDetail, error) { return c.Job(ctx, job) })
+		func(c backends.Cluster) (backends.JobDetail, error) {
+			detail, err := c.Job(ctx, job)
+			detail.Job = s.secrets.job(detail.Job)
+			return detail, err
+		})
 }
 
 func (s *scopedCluster) Definition(ctx context.Context, job backends.Job, version *uint64) (json.RawMessage, error) {

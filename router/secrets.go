@@ -2,7 +2,9 @@ package router
 
 import (
 	"encoding/json"
+	"maps"
 	"slices"
+	"strings"
 	"sync/atomic"
 
 	"nomadctld/acl"
@@ -121,4 +123,46 @@ func (f secretFilter) checkDefinitions(
 		checks[i].Hidden = checks[i].Path != c.Path
 	}
 	return checks
+}
+
+// job returns a job whose task events have no secrets, such as the URL of an artifact that could not be downloaded. It
+// does not change the events, because other users share them. It causes no notice: see Access.ReportHidden. Commands
+// that may register definitions get no original events, because they print them.
+func (f secretFilter) job(job backends.Job) backends.Job {
+	hasSecret := func(t backends.Task) bool { return slices.ContainsFunc(t.Events, eventHasSecret) }
+	isCopy := false
+	for i, a := range job.Allocations {
+		if !slices.ContainsFunc(a.Tasks, hasSecret) || f.owned.Owns(job.Ref()) {
+			continue
+		}
+		if !isCopy {
+			job.Allocations, isCopy = slices.Clone(job.Allocations), true
+		}
+		a.Tasks = slices.Clone(a.Tasks)
+		for j, t := range a.Tasks {
+			a.Tasks[j].Events = slices.Clone(t.Events)
+			for k, e := range t.Events {
+				if eventHasSecret(e) {
+					a.Tasks[j].Events[k] = maskEvent(e)
+				}
+			}
+		}
+		job.Allocations[i] = a
+	}
+	return job
+}
+
+// eventHasSecret reports whether an event has a URL with a secret. It inspects few events, because listings have many.
+func eventHasSecret(e backends.Event) bool {
+	mayHaveURL := e.Type == "Failed Artifact Download" || strings.Contains(e.Message, "://")
+	return mayHaveURL && mask.URLs(e.Message) != e.Message
+}
+
+func maskEvent(e backends.Event) backends.Event {
+	e.Message, e.Hidden = mask.URLs(e.Message), true
+	e.Details = maps.Clone(e.Details)
+	for name, value := range e.Details {
+		e.Details[name] = mask.URLs(value)
+	}
+	return e
 }

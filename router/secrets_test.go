@@ -1,6 +1,7 @@
 package router
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -189,6 +190,72 @@ func TestSecrets_Checks(t *testing.T) {
 			}
 			if cluster.definitions[0].Path != path || cluster.results["a"][0].Output != output {
 				t.Errorf("shared data was changed: %+v", cluster)
+			}
+		})
+	}
+}
+
+// detailCluster has a job in Job, too.
+type detailCluster struct{ *fakeCluster }
+
+func (c detailCluster) Job(context.Context, backends.Job) (backends.JobDetail, error) {
+	return backends.JobDetail{Job: c.jobs[0]}, nil
+}
+
+// TestSecrets_Events checks that the URLs in task events are hidden, without a change of what other users share. The
+// commands that may register definitions print events, too.
+func TestSecrets_Events(t *testing.T) {
+	const message = `failed to download artifact "http://a:canary@c1/x?token=canary": EOF`
+	const masked = `failed to download artifact "http://c1/***": EOF`
+	const elsewhere = `see https://c1/?token=canary`
+	for _, test := range []struct {
+		set    RightSet
+		right  string
+		want   []string
+		hidden bool
+	}{
+		{Read, "", []string{"token=x", masked, "see https://c1/***", "see https://c1/"}, true},
+		{Operate, "", []string{"token=x", masked, "see https://c1/***", "see https://c1/"}, true},
+		{Read, SecretsRight, []string{"token=x", message, elsewhere, "see https://c1/"}, false},
+	} {
+		t.Run(fmt.Sprintf("%v %q", test.set, test.right), func(t *testing.T) {
+			w := newTestGateway(acl.Group{Prefixes: []string{"p-team1-"}, Rights: []string{"probe", test.right}})
+			events := []backends.Event{
+				{Type: "Terminated", Message: "token=x"},
+				{Type: "Failed Artifact Download", Message: message, Details: map[string]string{"download_error": message}},
+				{Type: "Killing", Message: elsewhere},
+				{Type: "Killing", Message: "see https://c1/"},
+			}
+			j := job("production", "default", "p-team1-web")
+			j.Allocations = []backends.Allocation{
+				{ID: "a", Tasks: []backends.Task{{Name: "app"}}},
+				{ID: "b", Tasks: []backends.Task{{Name: "app", Events: events}}},
+			}
+			w.production.jobs = []backends.Job{j}
+			w.Gateway.Clusters["production"] = clusterview.New(detailCluster{w.production})
+			w.Ops, _ = ops.Open("")
+			var got []backends.Job
+			spec := Spec{Name: "probe", Args: "JOB", Target: TargetJob, RightSet: test.set}
+			register(t, spec, func(ctx context.Context, req *Request) error {
+				detail, err := req.Access.Cluster.Job(ctx, req.Target.Job)
+				jobs, listErr := req.Access.Cluster.Jobs(ctx, backends.Selection{})
+				got = append(jobs, detail.Job, req.Target.Job)
+				return cmp.Or(err, listErr)
+			})
+			if err := w.run("probe p-team1-web"); err != nil || len(got) != 3 || w.stderr.Len() > 0 {
+				t.Fatalf("got %v, %+v, %q", err, got, w.stderr.String())
+			}
+			for i, j := range got {
+				for k, e := range j.Allocations[1].Tasks[0].Events {
+					wantHidden := test.hidden && (k == 1 || k == 2)
+					if e.Message != test.want[k] || e.Hidden != wantHidden || k == 1 && e.Details["download_error"] != test.want[k] {
+						t.Errorf("job %d: got %+v, want %q, hidden %v", i, e, test.want[k], wantHidden)
+					}
+				}
+			}
+			shared := w.production.jobs[0].Allocations[1].Tasks[0].Events[1]
+			if shared.Message != message || shared.Details["download_error"] != message {
+				t.Errorf("a shared event was changed: %+v", shared)
 			}
 		})
 	}

@@ -141,3 +141,47 @@ users.eve = { prefix = ["trusted"], key = "$KEY" }
 		})
 	}
 }
+
+// TestSecrets_FailedArtifact checks that no command prints the secrets in the URL of an artifact that could not be
+// downloaded, unless the user has the right.
+func TestSecrets_FailedArtifact(t *testing.T) {
+	t.Parallel()
+	for _, cluster := range nomadtest.Clusters(t) {
+		if cluster.Sim != nil {
+			continue // it downloads no artifacts
+		}
+		g := gatewaytest.Start(t, cluster.URL, `
+prefix.ops = { prefix = ["p-team5-"], commands = ["@read", "@enter", "@operate"] }
+prefix.trusted = { prefix = ["p-team5-"], commands = ["@read", "secrets"] }
+users.bob = { prefix = ["ops"], key = "$KEY" }
+users.eve = { prefix = ["trusted"], key = "$KEY" }
+`)
+		job := nomadtest.Scalable("p-team5-artifact", "")
+		group := job.TaskGroups[0]
+		group.RestartPolicy = &api.RestartPolicy{Attempts: new(0), Mode: new("fail")}
+		group.ReschedulePolicy = &api.ReschedulePolicy{Attempts: new(0), Unlimited: new(false)}
+		source := "http://app:" + canary + "@127.0.0.1:1/app?token=" + canary // nothing listens there
+		group.Tasks[0].Artifacts = []*api.TaskArtifact{{GetterSource: &source}}
+		cluster.Register(t, job)
+		testenv.Eventually(t, "the download has failed", func() bool {
+			_, stdout, _ := runAs(t, g, "eve", "info p-team5-artifact")
+			return strings.Contains(stdout, "Failed Artifact Download") && strings.Contains(stdout, canary)
+		})
+		for _, line := range []string{
+			"info p-team5-artifact", "info --json p-team5-artifact", "ps p-team5-artifact", "ps --json p-team5-artifact",
+			"ps -o reason,jobreason p-team5-artifact", "pstree p-team5-artifact", "status p-team5-artifact",
+			"status --json p-team5-artifact", "history p-team5-artifact", "logs p-team5-artifact",
+			"exec p-team5-artifact true", "complete - info p-team5-artifact", "restart -y p-team5-artifact",
+			"restart -y --full p-team5-artifact",
+		} {
+			_, stdout, stderr := runAs(t, g, "bob", line)
+			if strings.Contains(stdout+stderr, canary) {
+				t.Errorf("%s: got a secret: %q, %q", line, stdout, stderr)
+			}
+			if isInfo := strings.HasPrefix(line, "info"); isInfo != strings.Contains(stderr, "needs the secrets right") ||
+				isInfo && !strings.Contains(stdout, "127.0.0.1:1/***") {
+				t.Errorf("%s: got %q, %q, want a notice from info, and the host", line, stdout, stderr)
+			}
+		}
+	}
+}

@@ -6,12 +6,12 @@ import "regexp"
 func Path(path string) string { return field{name: "Path"}.mask(path) }
 
 var (
-	// urlPattern matches a quoted URL or path, as in errors of Go's HTTP client, and any other URL.
-	urlPattern  = regexp.MustCompile(`"(?:https?:/)?/(?:[^"\\]|\\.)*"|https?://[^\s"]+`)
-	hostPattern = regexp.MustCompile(`^("?https?://)(?:[^\s"/?#@]*@)?([^\s"/?#@]*)`)
+	// urlPattern matches a quoted text, as in errors of Go's HTTP client and of Nomad's artifacts, and any other URL.
+	urlPattern  = regexp.MustCompile(`"(?:[^"\\]|\\.)*"|[A-Za-z][A-Za-z0-9+.-]*://[^\s"]+`)
+	hostPattern = regexp.MustCompile(`^("?[A-Za-z][A-Za-z0-9+.:-]*://)(?:[^\s"/?#@]*@)?([^\s"/?#@]*)`)
 )
 
-// URLs hides the URLs in a text that look like secrets, except for the host.
+// URLs hides the URLs and the quoted texts in a text that look like secrets, except for the host of a URL.
 func URLs(text string) string {
 	return urlPattern.ReplaceAllStringFunc(text, func(url string) string {
 		if !exposes(url) {

@@ -38,6 +38,9 @@ func TestURLs(t *testing.T) {
 		`nomad: Get "http://10.0.0.1:80/ready?token=s3cret": EOF`:       `nomad: Get "http://10.0.0.1:80/***": EOF`,
 		`nomad: Get "http://[::1]:80?a=b&token=s3 c\"ret's": EOF`:       `nomad: Get "http://[::1]:80/***": EOF`,
 		`nomad: Get "https://app:s3cret@10.0.0.1/x": EOF`:               `nomad: Get "https://10.0.0.1/***": EOF`,
+		`download "git::ssh://git@h/r?sshkey=s3cret": EOF`:              `download "git::ssh://h/***": EOF`,
+		`download "git@h:r?sshkey=s3cret": EOF`:                         `download "***": EOF`,
+		`downloading 'https://u:s3cret@h/f': EOF`:                       `downloading 'https://h/*** EOF`,
 		`parse "/%zz?token=s3cret": invalid URL escape`:                 `parse "***": invalid URL escape`,
 		`moved to http://a/?token=s3cret or https://b/ready?token=none`: `moved to http://a/*** or https://b/***`,
 	} {
