@@ -53,8 +53,8 @@ func (d AllocationDetail) Check(c Check) (found CheckDefinition, ok bool) {
 
 // NodeState is the state of a client node.
 type NodeState struct {
-	Status      string // initializing, ready, down or disconnected
-	Ineligible  bool   // Nomad places no new allocations on it
-	Draining    bool
-	DrainForced time.Time // when the drain stops the allocations that are left; zero: never
+	Status        string // initializing, ready, down or disconnected
+	Ineligible    bool   // Nomad places no new allocations on it
+	Draining      bool
+	DrainDeadline time.Time // when the drain stops the allocations that are left; zero: never
 }

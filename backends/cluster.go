@@ -7,7 +7,7 @@ import (
 	"fmt"
 )
 
-// Cluster reads the tiers that a user can reach. If several tiers are read, the failure of each is a *TierError, and
+// Cluster reads the tiers that a user can reach. If several tiers are read, a tier that fails adds a *TierError, and
 // the results of the others are returned together with the joined errors.
 type Cluster interface {
 	// Jobs returns the selected jobs, sorted by ID, tier and namespace. For each namespace that cannot be read, the

@@ -142,7 +142,7 @@ type RetainedOutput struct {
 	Head     []byte // the first bytes, to find this part in another source
 	Tail     []byte // the last bytes
 	HasStart bool   // starts at the first line ever written: log files that start with Head contain nothing older
-	HasEnd   bool   // ends at the newest line: log files with more bytes that do not end with Tail are a different log
+	HasEnd   bool   // ends at the newest line: log files that have more bytes but do not end with Tail are a different log
 }
 
 // LogFiles is a source that reads log files. They may contain older lines than another source retains.

@@ -10,8 +10,8 @@ type SlotWait struct {
 
 type slotWaitKey struct{}
 
-// WithSlotWait returns a context whose requests call report once if they wait for a slot for a second. It calls
-// report in a goroutine of its own.
+// WithSlotWait returns a context whose requests call report once if they have waited a second for a slot. They
+// call report in a goroutine of its own.
 func WithSlotWait(ctx context.Context, report func(SlotWait)) context.Context {
 	return context.WithValue(ctx, slotWaitKey{}, report)
 }

@@ -35,7 +35,7 @@ type (
 		Status   string     `json:"status" doc:"initializing, ready, down or disconnected"`
 		Eligible bool       `json:"eligible" doc:"for new allocations"`
 		Draining bool       `json:"draining"`
-		Forced   *time.Time `json:"drain_deadline" doc:"null: none"`
+		Deadline *time.Time `json:"drain_deadline" doc:"null: none"`
 	}
 	portOutput struct {
 		Label string `json:"label"`
@@ -131,7 +131,7 @@ func allocationJSON(a backends.Allocation, usage map[string]backends.Usage, chec
 			ExecID: t.ExecID, Task: t.Name, State: taskState(a, t), Started: timeOrNull(t.Started),
 			Ended: timeOrNull(a.TaskFinishedAt(t)), Restarts: t.Restarts,
 			Restarted: timeOrNull(t.LastRestart), CPU: u.CPU, Memory: u.Memory, MemoryMax: u.MemoryMax,
-			Flags: taskFlags(a, t), Events: []eventOutput{},
+			Flags: extraLetters(a, t), Events: []eventOutput{},
 		}
 		for _, e := range t.Events {
 			task.Events = append(task.Events, eventOutput{e.Time, e.Type, e.Message, e.Details})

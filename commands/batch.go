@@ -85,7 +85,7 @@ func (b *batch) draw(ctx context.Context, req *router.Request, out io.Writer) er
 		if filter := strings.Join(req.Args, " "); filter != "" {
 			text = fmt.Sprintf("no periodic or parameterized job matches %s%s", filter, similarName(filter, scheduled))
 		}
-		printNote(req, out, b.json, text)
+		printListingNote(req, out, b.json, text)
 		if req.Console.Terminal != nil {
 			return nil
 		}
@@ -104,8 +104,8 @@ func (b *batch) draw(ctx context.Context, req *router.Request, out io.Writer) er
 	return cmp.Or(table.Write(out), err)
 }
 
-// keyOf returns the key of a job in latestChildren. Its Root is empty, because latestChildren builds the key of a
-// parent from a child, which does not contain the Root of its parent.
+// keyOf returns the key under which latestChildren stores the latest child of j. Its Root is empty: latestChildren
+// knows only the child, and a child does not contain the Root of its parent.
 func keyOf(j backends.Job) backends.JobRef {
 	return backends.JobRef{Tier: j.Tier, Namespace: j.Namespace, ID: j.ID}
 }

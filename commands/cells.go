@@ -107,11 +107,11 @@ func numberCells(ns ...int) []string {
 	return words
 }
 
-// taskFlags returns the column Extra with the letters of the original nomadctld: for the allocation F (failed), P
-// (pending), or the word lost, complete or unknown. If the allocation is running: P or complete for the task. Then a
-// code for each of these events, oldest first: T terminated, O terminated for running out of memory, NR not
-// restarting, KV killed because of Vault, U unhealthy.
-func taskFlags(a backends.Allocation, t backends.Task) []string {
+// extraLetters returns the column Extra, as in the original nomadctld. It starts with the state of the allocation: F
+// (failed), P (pending), lost, complete or unknown. If the allocation is running, it starts with P or complete if the
+// task is in that state. A code for each of these events follows, oldest first: T terminated, O terminated for running
+// out of memory, NR not restarting, KV killed because of Vault, U unhealthy.
+func extraLetters(a backends.Allocation, t backends.Task) []string {
 	flags := []string{}
 	switch a.Status {
 	case "failed":

@@ -48,7 +48,7 @@ func TestTaskFlags_OrderOfEvents(t *testing.T) {
 		if strings.HasPrefix(tc.name, "finished") {
 			task.State = backends.StateDead
 		}
-		got := taskFlags(backends.Allocation{Status: tc.status}, task)
+		got := extraLetters(backends.Allocation{Status: tc.status}, task)
 		if !slices.Equal(got, tc.want) {
 			t.Errorf("%s: got %q, want %q", tc.name, got, tc.want)
 		}

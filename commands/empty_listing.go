@@ -29,9 +29,10 @@ func noneRunningText(filter string, matching int, jobs []backends.Job) string {
 	return fmt.Sprintf("no job that matches %s is running, and %s stopped or finished (see: ps --all %[1]s)", filter, are)
 }
 
-// printNote prints a message about a listing. If out is text on a terminal, it prints to out, which may be a frame of
+// printListingNote prints a message about a listing. If out is text on a terminal, it prints to out, which may be a
+// frame of
 // --watch. Otherwise it prints to stderr.
-func printNote(req *router.Request, out io.Writer, forScripts bool, text string) {
+func printListingNote(req *router.Request, out io.Writer, forScripts bool, text string) {
 	if req.Console.Terminal == nil || forScripts {
 		out = req.Console.Stderr
 	}

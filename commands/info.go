@@ -68,8 +68,8 @@ func (i *info) Run(ctx context.Context, req *router.Request) error {
 	if err != nil && (req.Target.Task == nil || !errors.Is(err, backends.ErrNotFound)) {
 		return phrase.JobError(req.Target.Job, err)
 	}
-	view := infoView{now: time.Now(), job: job, whole: req.Target.Task == nil}
-	if view.whole {
+	view := infoView{now: time.Now(), job: job, isJob: req.Target.Task == nil}
+	if view.isJob {
 		view.selectAllocations(i.json)
 	} else {
 		view.selectTask(*req.Target.Allocation, *req.Target.Task)

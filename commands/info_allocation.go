@@ -49,8 +49,8 @@ func (v *infoView) nodeText(a backends.Allocation, detail backends.AllocationDet
 	facts := []string{cmp.Or(a.Node, "none yet")}
 	node, known := v.nodes[a.NodeID]
 	switch {
-	case node.Draining && !node.DrainForced.IsZero():
-		facts = append(facts, "draining (deadline "+v.when(node.DrainForced)+")")
+	case node.Draining && !node.DrainDeadline.IsZero():
+		facts = append(facts, "draining (deadline "+v.when(node.DrainDeadline)+")")
 	case node.Draining:
 		facts = append(facts, "draining")
 	case node.Ineligible:

@@ -14,7 +14,7 @@ func (v *infoView) json() jobOutput {
 	for i, a := range job.Allocations {
 		one := &out.Allocations[i]
 		if n, ok := v.nodes[a.NodeID]; ok {
-			one.NodeState = &nodeOutput{n.Status, !n.Ineligible, n.Draining, timeOrNull(n.DrainForced)}
+			one.NodeState = &nodeOutput{n.Status, !n.Ineligible, n.Draining, timeOrNull(n.DrainDeadline)}
 		}
 		detail, known := v.details[a.ID]
 		one.Disk = detail.Disk

@@ -39,7 +39,7 @@ func recordedInfo(t *testing.T) map[string]*infoView {
 			t.Fatal(err)
 		}
 		views[r.Job.ID] = &infoView{
-			now: r.Now, job: r.Job, whole: true, children: r.Children, details: r.Details, nodes: r.Nodes, usage: r.Usage,
+			now: r.Now, job: r.Job, isJob: true, children: r.Children, details: r.Details, nodes: r.Nodes, usage: r.Usage,
 			checks: r.Checks, excerpts: r.Excerpts,
 		}
 	}
@@ -68,7 +68,7 @@ func TestInfoScreen_Problems(t *testing.T) {
 	lost := recordedInfo(t)["p-lost"]
 	for _, a := range lost.job.Allocations {
 		if a.Status == "lost" {
-			lost.whole = false
+			lost.isJob = false
 			lost.selectTask(a, a.Tasks[0])
 			compareInfo(t, "lost-by-id", lost)
 		}

@@ -203,7 +203,7 @@ func TestInfo_NodeText(t *testing.T) {
 		{backends.NodeState{Status: "ready", Ineligible: true}, false, "node-1; not eligible for new allocations"},
 		{backends.NodeState{Status: "ready", Ineligible: true, Draining: true}, false, "node-1; draining"},
 		{
-			backends.NodeState{Status: "ready", Draining: true, DrainForced: now.Add(2 * time.Hour)},
+			backends.NodeState{Status: "ready", Draining: true, DrainDeadline: now.Add(2 * time.Hour)},
 			true,
 			"node-1; draining (deadline in 2h); Nomad moves the allocation to another node",
 		},

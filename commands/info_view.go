@@ -20,7 +20,7 @@ type infoView struct {
 	now         time.Time
 	job         backends.JobDetail    // with all its allocations
 	allocations []backends.Allocation // the selected ones
-	whole       bool                  // a job is shown, not one task
+	isJob       bool                  // a job is shown, not one task
 	leftOut     map[string]int        // numbers of other allocations, by status
 	children    []backends.Job        // of a periodic or parameterized job, newest first
 
@@ -103,7 +103,7 @@ func (v *infoView) read(ctx context.Context, req *router.Request, withLogs bool)
 			})
 		})
 	}
-	if v.whole && v.job.Children != nil {
+	if v.isJob && v.job.Children != nil {
 		start(func() { v.children = childrenOf(readCtx, cluster, v.job.Job) })
 	}
 	wg.Wait()
@@ -149,7 +149,7 @@ func childrenOf(ctx context.Context, cluster backends.Cluster, parent backends.J
 // text returns the text of info.
 func (v *infoView) text(style render.Style) string {
 	text := render.NewDetails(style)
-	if v.whole {
+	if v.isJob {
 		v.writeJob(text)
 	}
 	for _, a := range v.allocations {

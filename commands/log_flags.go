@@ -24,14 +24,15 @@ by ID, unless there are no others.`
 
 // logFlags are the flags of logs and tail.
 type logFlags struct {
-	lines                 string
-	stdout, stderr, split bool
-	since, until          string
-	times, json           bool
-	grep, exclude, mark   string
-	after, before, around string
-	children              bool
-	flagSet               *pflag.FlagSet
+	lines                  string
+	stdout, stderr, split  bool
+	since, until           string
+	times, json            bool
+	grep, exclude          string
+	after, before, context string
+	highlight              string
+	children               bool
+	flagSet                *pflag.FlagSet
 }
 
 // bindSelection defines the flags that select the output.
@@ -49,12 +50,12 @@ func (l *logFlags) bindSelection(f *pflag.FlagSet) {
 func (l *logFlags) bindFilter(f *pflag.FlagSet) {
 	f.StringVar(&l.grep, "grep", "", "`REGEXP` search the whole log; -n counts matching lines")
 	f.StringVar(&l.exclude, "exclude", "", "`REGEXP` leave out matching lines")
-	f.StringVarP(&l.around, "context", "C", "", "`N` lines around each match; -A: after, -B: before")
+	f.StringVarP(&l.context, "context", "C", "", "`N` lines around each match; -A: after, -B: before")
 	f.StringVarP(&l.after, "after-context", "A", "", "`N` lines after each match")
 	f.StringVarP(&l.before, "before-context", "B", "", "`N` lines before each match")
 	f.MarkHidden("after-context")
 	f.MarkHidden("before-context")
-	f.StringVar(&l.mark, "highlight", "", "`REGEXP` mark matches on a terminal")
+	f.StringVar(&l.highlight, "highlight", "", "`REGEXP` mark matches on a terminal")
 	f.BoolVarP(&l.times, "timestamps", "t", false, "print the time before each line, if known")
 	f.BoolVar(&l.json, "json", false, "print one JSON object for each line")
 	f.BoolVar(&l.split, "split", false, "in a pipe, print stderr to stderr; loses the order")
@@ -111,7 +112,7 @@ func (l *logFlags) filter(now time.Time) (f tasklog.Filter, err error) {
 		flag, value string
 		lines       []*int
 	}{
-		{"-C", l.around, []*int{&f.Before, &f.After}},
+		{"-C", l.context, []*int{&f.Before, &f.After}},
 		{"-B", l.before, []*int{&f.Before}},
 		{"-A", l.after, []*int{&f.After}},
 	} {
@@ -150,8 +151,8 @@ func (l *logFlags) view(ctx context.Context, req *router.Request) (view tasklog.
 	if err != nil {
 		return view, usageError(req, err)
 	}
-	if l.mark != "" {
-		if printer.Highlight, err = pattern.Compile(l.mark); err != nil {
+	if l.highlight != "" {
+		if printer.Highlight, err = pattern.Compile(l.highlight); err != nil {
 			return view, usageError(req, fmt.Errorf("--highlight: %w", err))
 		}
 	}

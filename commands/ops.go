@@ -130,7 +130,7 @@ func (o *opsCommand) showList(req *router.Request, all []opOutput) error {
 		return render.JSON(req.Console.Stdout, opsOutput{append([]opOutput{}, all...)})
 	}
 	if len(all) == 0 {
-		printNote(req, req.Console.Stdout, false, "no restarts of your jobs")
+		printListingNote(req, req.Console.Stdout, false, "no restarts of your jobs")
 		if req.Console.Terminal != nil {
 			return nil
 		}

@@ -20,7 +20,7 @@ type opOutput struct {
 	Tier      string     `json:"tier" doc:""`
 	Namespace string     `json:"namespace" doc:""`
 	Job       string     `json:"job" doc:""`
-	State     string     `json:"state" doc:"running, ending (after the current step), done, cancelled, failed or interrupted"`
+	State     string     `json:"state" doc:"running, ending (after this step), done, cancelled, failed or interrupted"`
 	User      string     `json:"user" doc:"login of the user who started it"`
 	Started   time.Time  `json:"began" doc:""`
 	Finished  *time.Time `json:"ended" doc:"null: not finished"`

@@ -144,7 +144,7 @@ func (p *ps) draw(ctx context.Context, req *router.Request, out io.Writer) error
 		}
 	}
 	if unchecked > 0 {
-		defer printNote(req, out, p.forScripts(), "the service checks of "+phrase.Count(unchecked, "allocation")+
+		defer printListingNote(req, out, p.forScripts(), "the service checks of "+phrase.Count(unchecked, "allocation")+
 			" were not read; to read them, select fewer jobs with a FILTER")
 	}
 	switch {
@@ -171,7 +171,7 @@ func (p *ps) printEmpty(req *router.Request, out io.Writer, listed []backends.Jo
 	if p.problems && matching > 0 {
 		text = "no problems in " + phrase.Count(matching, "job")
 	}
-	printNote(req, out, p.forScripts(), text)
+	printListingNote(req, out, p.forScripts(), text)
 }
 
 // forScripts reports whether the output is not the usual table.
@@ -193,7 +193,7 @@ func printLegend(req *router.Request, view *psView) error {
 	used := map[string]bool{}
 	for _, job := range view.jobs {
 		for _, t := range job.tasks {
-			for _, flag := range t.flags() {
+			for _, flag := range t.letters() {
 				used[flag] = true
 			}
 		}

@@ -63,11 +63,11 @@ func psFieldNames() string {
 	return b.String()
 }
 
-// psFormat is a parsed --format: text and fields in turn. For a table, field has one element for each column.
+// psFormat is a parsed --format: text and fields in turn. For a table, fields has one element for each column.
 type psFormat struct {
-	table bool
-	text  []string // one more than fields
-	field []int    // indexes of psFields
+	table  bool
+	text   []string // one more than fields; nil for a list of fields
+	fields []int    // indexes of psFields
 }
 
 var psFieldPattern = regexp.MustCompile(`\{\{\s*\.?(\w*)\s*\}\}`)
@@ -82,7 +82,7 @@ func parsePsFormat(text string) (f psFormat, err error) {
 			if err != nil {
 				return f, err
 			}
-			f.field = append(f.field, i)
+			f.fields = append(f.fields, i)
 		}
 		return f, nil
 	}
@@ -97,7 +97,7 @@ func parsePsFormat(text string) (f psFormat, err error) {
 		if err != nil {
 			return f, err
 		}
-		f.text, f.field = append(f.text, rest[:at[0]]), append(f.field, i)
+		f.text, f.fields = append(f.text, rest[:at[0]]), append(f.fields, i)
 		rest = rest[at[1]:]
 	}
 	f.text = append(f.text, rest)
@@ -125,7 +125,7 @@ func (v *psView) writeFormat(w io.Writer, text string, style render.Style) error
 		return err
 	}
 	var header []string
-	for _, i := range f.field {
+	for _, i := range f.fields {
 		header = append(header, psFields[i].name)
 	}
 	rows := [][]string{header}
@@ -135,8 +135,8 @@ func (v *psView) writeFormat(w io.Writer, text string, style render.Style) error
 			tasks = []psTaskView{{state: jobstate.State{Word: j.state.Word, Reasons: j.state.Reasons}}}
 		}
 		for _, t := range tasks {
-			row := make([]string, len(f.field))
-			for n, i := range f.field {
+			row := make([]string, len(f.fields))
+			for n, i := range f.fields {
 				row[n] = psFields[i].get(v, j, t)
 			}
 			rows = append(rows, row)

@@ -77,7 +77,7 @@ func (v *psView) json() psOutput {
 				ExecID: task.ExecID, Allocation: a.ID, Group: a.Group, Task: task.Name, Node: a.Node,
 				Status: a.Status, State: taskState(a, task), Since: ageStart(a, task).UTC(), Restarts: task.Restarts,
 				Started: timeOrNull(task.Started), Ended: timeOrNull(a.TaskFinishedAt(task)),
-				CPU: u.CPU, Memory: u.Memory, MemoryMax: u.MemoryMax, Flags: t.flags(),
+				CPU: u.CPU, Memory: u.Memory, MemoryMax: u.MemoryMax, Flags: t.letters(),
 				Name: strings.TrimPrefix(a.Name, a.JobID+"."), Condition: t.state.Word,
 				Reasons: append([]string{}, t.state.Reasons...), Problem: t.state.Problem, Canary: a.Canary, Version: a.Version,
 			})

@@ -17,22 +17,22 @@ type psLine struct {
 	system          bool // a task of a system job: only the node distinguishes its allocations
 	id, name, state string
 	level           jobstate.Level
-	cells           [psMiddle]string // allocation, node, uptime, CPU, memory
-	reasons         []string         // on a line each if they do not fit on the line of the task or job
+	cells           [psMiddleColumns]string // allocation, node, uptime, CPU, memory
+	reasons         []string                // on a line each if they do not fit on the line of the task or job
 }
 
 // reason returns the reasons as one text.
 func (p psLine) reason() string { return strings.Join(p.reasons, "; ") }
 
 const (
-	psNode      = 1  // the index of the node in psLine.cells
-	psMiddle    = 5  // the columns between the state and the reason
-	psIDWidth   = 10 // of an exec ID
-	psGap       = 2  // between columns
-	psNameWidth = 24 // names up to this width never count as long
+	psNodeColumn    = 1  // the index of the node in psLine.cells
+	psMiddleColumns = 5  // the columns between the state and the reason
+	psIDWidth       = 10 // of an exec ID
+	psGap           = 2  // between columns
+	psNameWidth     = 24 // names up to this width never count as long
 )
 
-var psMiddleHeader = [psMiddle]string{"Alloc", "Node", "Uptime", "CPU", "Mem(max)"}
+var psMiddleHeader = [psMiddleColumns]string{"Alloc", "Node", "Uptime", "CPU", "Mem(max)"}
 
 // psLayout has the widths of the columns; 0 is a column that is not shown.
 type psLayout struct {
@@ -40,7 +40,7 @@ type psLayout struct {
 	wide   bool
 	name   int
 	state  int
-	middle [psMiddle]int
+	middle [psMiddleColumns]int
 }
 
 // newPsLayout chooses the columns. Columns that do not fit are dropped in this order: allocation, node, uptime, CPU. A
@@ -54,7 +54,7 @@ func newPsLayout(lines []psLine, width int, wide bool) psLayout {
 	for i, header := range psMiddleHeader {
 		l.middle[i] = len(header)
 	}
-	used := [psMiddle]bool{}
+	used := [psMiddleColumns]bool{}
 	for _, line := range lines {
 		name := runewidth.StringWidth(line.name)
 		if line.job {
@@ -78,7 +78,7 @@ func newPsLayout(lines []psLine, width int, wide bool) psLayout {
 	if wide || width == 0 {
 		return l
 	}
-	for i := 0; i < psMiddle-1 && !l.fits(lines); i++ {
+	for i := 0; i < psMiddleColumns-1 && !l.fits(lines); i++ {
 		l.middle[i] = 0
 	}
 	return l
@@ -99,7 +99,7 @@ func (l psLayout) fits(lines []psLine) bool {
 	}
 	for _, line := range lines {
 		start := minEnd
-		for i, end := 0, minEnd; i < psMiddle; i++ {
+		for i, end := 0, minEnd; i < psMiddleColumns; i++ {
 			if l.middle[i] > 0 {
 				end += l.middle[i] + psGap
 				if line.cells[i] != "" {
@@ -129,8 +129,8 @@ func writePsTerminal(w io.Writer, lines []psLine, style render.Style, wide bool)
 	}
 	l := newPsLayout(lines, style.Width, wide)
 	for i := range lines {
-		if line := &lines[i]; line.system && l.middle[psNode] == 0 {
-			line.reasons = append([]string{"on " + line.cells[psNode]}, line.reasons...)
+		if line := &lines[i]; line.system && l.middle[psNodeColumn] == 0 {
+			line.reasons = append([]string{"on " + line.cells[psNodeColumn]}, line.reasons...)
 		}
 	}
 	var b strings.Builder

@@ -157,7 +157,7 @@ func TestPs_PipeMarksUnhealthyTasks(t *testing.T) {
 			{Name: "app", State: "running", Events: test.events},
 		}}
 		view := newPsView([]backends.Job{{ID: "web", Allocations: []backends.Allocation{a}}}, nil, test.checks, time.Now())
-		if got := strings.Join(view.jobs[0].tasks[0].flags(), ","); got != test.want {
+		if got := strings.Join(view.jobs[0].tasks[0].letters(), ","); got != test.want {
 			t.Errorf("%s: got %q, want %q", name, got, test.want)
 		}
 	}

@@ -21,10 +21,10 @@ type psView struct {
 }
 
 type psJobView struct {
-	job   backends.Job
-	where []string // distinguishes the job from others with the same ID
-	state jobstate.State
-	tasks []psTaskView
+	job        backends.Job
+	qualifiers []string // distinguish the job from others with the same ID
+	state      jobstate.State
+	tasks      []psTaskView
 }
 
 // psTaskView is a task, or an allocation whose tasks are not known yet.
@@ -40,9 +40,9 @@ func newPsView(
 	jobs []backends.Job, usage map[string]backends.Usage, checks map[string][]backends.Check, now time.Time,
 ) *psView {
 	v := &psView{now: now}
-	where := qualifiers(jobs)
+	all := qualifiers(jobs)
 	for i, job := range jobs {
-		j := psJobView{job: job, where: where[i], state: jobstate.Job(job)}
+		j := psJobView{job: job, qualifiers: all[i], state: jobstate.Job(job)}
 		for _, a := range job.Allocations {
 			tasks := a.Tasks
 			if len(tasks) == 0 { // the tasks have no names until the client agent has started the allocation
@@ -182,7 +182,7 @@ func (v *psView) table() *render.Table {
 		case "failed":
 			name += " FAIL"
 		}
-		extra := append([]string{j.state.Word}, j.where...)
+		extra := append([]string{j.state.Word}, j.qualifiers...)
 		if j.state.Level == jobstate.Neutral || len(j.job.Unplaced) == 0 {
 			extra = append(extra, j.state.Reasons...)
 		} else {
@@ -194,7 +194,7 @@ func (v *psView) table() *render.Table {
 		table.Row("", name, "", "", "", "", strings.Join(extra, "; "))
 		for _, t := range j.tasks {
 			a, task := t.allocation, t.task
-			flags := strings.Join(t.flags(), ",")
+			flags := strings.Join(t.letters(), ",")
 			if task.Name == "" {
 				table.Row("", a.Group, a.Node, humanize.Time(a.Modified), "-", "-", flags)
 				continue
@@ -206,9 +206,9 @@ func (v *psView) table() *render.Table {
 	return table
 }
 
-// flags returns the letters of the task. If the task is unhealthy and no event shows that, it appends U.
-func (t psTaskView) flags() []string {
-	flags := taskFlags(t.allocation, t.task)
+// letters returns the letters of the task. If the task is unhealthy and no event shows that, it appends U.
+func (t psTaskView) letters() []string {
+	flags := extraLetters(t.allocation, t.task)
 	if t.state.Unhealthy && !slices.Contains(flags, "U") {
 		flags = append(flags, "U")
 	}
@@ -226,7 +226,7 @@ func (t psTaskView) usageMap() map[string]backends.Usage {
 func (v *psView) lines() []psLine {
 	var lines []psLine
 	for _, j := range v.jobs {
-		reasons := slices.Concat(j.where, j.state.Reasons)
+		reasons := slices.Concat(j.qualifiers, j.state.Reasons)
 		lines = append(lines, psLine{
 			job: true, name: j.job.ID, state: j.state.Word, level: j.state.Level, reasons: reasons,
 		})
@@ -235,7 +235,7 @@ func (v *psView) lines() []psLine {
 				id: t.task.ExecID, name: t.name(), state: t.state.Word, level: t.state.Level, reasons: nonEmptyReason(t),
 			}
 			line.system = j.job.Type == "system" || j.job.Type == "sysbatch"
-			line.cells = [psMiddle]string{phrase.ShortID(t.allocation.ID), t.allocation.Node, v.uptime(t)}
+			line.cells = [psMiddleColumns]string{phrase.ShortID(t.allocation.ID), t.allocation.Node, v.uptime(t)}
 			if t.allocation.Runs(t.task) {
 				line.cells[3], line.cells[4] = cpuText(t.usage.CPU), t.memoryText()
 			}

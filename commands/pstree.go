@@ -77,7 +77,7 @@ func (p *pstree) draw(ctx context.Context, req *router.Request, out io.Writer) e
 	}
 	tree := jobTree(jobs, usage, time.Now())
 	if len(tree.Branches) == 0 && err == nil {
-		printNote(req, out, false, noneRunningText(strings.Join(req.Args, " "), len(jobs), listed))
+		printListingNote(req, out, false, noneRunningText(strings.Join(req.Args, " "), len(jobs), listed))
 		return nil
 	}
 	return cmp.Or(tree.Write(out, req.Console.Style()), err)

@@ -99,7 +99,7 @@ func TestPstree_States(t *testing.T) {
 }
 
 func TestInfo_States(t *testing.T) {
-	view := infoView{job: backends.JobDetail{Job: jobWithAllStates()}, whole: true}
+	view := infoView{job: backends.JobDetail{Job: jobWithAllStates()}, isJob: true}
 	view.now = time.Now()
 	view.selectAllocations(false)
 	got := view.text(render.Style{})

@@ -88,8 +88,8 @@ func TestLoad_KeysFileWarnings(t *testing.T) {
 	keys.Write("a.keys", "from=\"10.0.0.0/8\" "+wim+"\n")
 	keys.Write("b.keys", "no-pty "+keys.Line("bob")+"\n")
 	for lines, want := range map[string]string{
-		"keysfile = 'a.keys'": `users.wim.keysfile: file "a.keys": line 1 repeats a key that the configuration has for this user, ` +
-			"so its options have no effect; remove one of them",
+		"keysfile = 'a.keys'": `users.wim.keysfile: file "a.keys": line 1 repeats a key that the configuration has ` +
+			"for this user, so its options have no effect; remove one of them",
 		"keysfile = 'b.keys'\n[users.bob]\nkeysfile = 'b.keys'\nprefix = ['lnx']": "line 1 is also a key of users.wim",
 		"[auth.principals]\noncall = ['lnx']":                                     "auth.principals has no effect",
 		"[auth]\nmaxvalidity = '24h'":                                             "auth.maxvalidity has no effect",

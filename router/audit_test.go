@@ -536,7 +536,7 @@ func TestRedactRaw(t *testing.T) {
 		spec := Spec{
 			Name: "raw", Args: "TIER ARG...", Target: TargetScope, RightSet: Admin, RunsProgram: true, Redact: RedactRaw,
 		}
-		if got := spec.redact(words); strings.Join(got, " ") != want {
+		if got := spec.redactWords(words); strings.Join(got, " ") != want {
 			t.Errorf("%s\n got %s\nwant %s", line, strings.Join(got, " "), want)
 		}
 		if before, _ := cmdline.Split(line); !slices.Equal(before, words) {

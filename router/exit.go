@@ -80,7 +80,8 @@ func ExitCode(err error) int {
 // codeGatewayError is the exit code for errors of the gateway in commands that run a program, as in docker exec.
 const codeGatewayError = 125
 
-// withProgramCode gives errors of commands that run a program an exit code that differs from the program's.
+// withProgramCode gives errors of the gateway the exit code codeGatewayError in commands that run a program, instead of
+// 1, which programs often return.
 func (s Spec) withProgramCode(err error) error {
 	if err == nil || !s.RunsProgram || hasExitCode(err) || errors.Is(err, backends.ErrLimitReached) {
 		return err

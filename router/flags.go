@@ -14,7 +14,7 @@ import (
 
 // FlagSet returns the flags of the command. The common ones are bound to req.
 func (s Spec) FlagSet(req *Request) *pflag.FlagSet {
-	flags := s.flagSet()
+	flags := s.ownFlags()
 	s.commonFlags(flags, req)
 	return flags
 }
@@ -41,7 +41,8 @@ func (s Spec) commonFlags(flags *pflag.FlagSet, req *Request) {
 	flags.BoolVar(noColor, "no-color", *noColor, "no colors on a terminal")
 }
 
-func (s Spec) flagSet() *pflag.FlagSet {
+// ownFlags returns the command's own flags, without the common ones.
+func (s Spec) ownFlags() *pflag.FlagSet {
 	flags := pflag.NewFlagSet(s.Name, pflag.ContinueOnError)
 	flags.SetOutput(io.Discard)
 	flags.Usage = func() {}

@@ -101,8 +101,8 @@ func killOrphan(ctx context.Context, slots chan struct{}, e audit.Event, latest 
 // tryKillOrphan kills the program of a start event and reports whether it was running. If it returns an error, the
 // program may still be running.
 //
-// It asks the runtime that a new program would use, and its fallbacks. The program has exited if no runtime that may
-// have started it finds it.
+// It asks the runtime that a new program would use, and its fallbacks. If none of those that may have started the
+// program finds it, the program has exited.
 func (g Gateway) tryKillOrphan(ctx context.Context, e audit.Event) (found bool, err error) {
 	if g.Clusters[e.Tier] == nil {
 		return false, fmt.Errorf("tier %s is no longer in the configuration: %w", e.Tier, backends.ErrUnsupported)

@@ -68,7 +68,7 @@ func redactLine(line string, aliases map[string]string) redactedLine {
 	case len(words) == 0:
 		return r
 	case commandTable[words[0]] != nil:
-		r.words = commandTable[words[0]]().Spec().redact(words)
+		r.words = commandTable[words[0]]().Spec().redactWords(words)
 	default:
 		r.words = redactByAnyCommand(words)
 	}
@@ -101,7 +101,7 @@ func redactByAnyCommand(words []string) []string {
 		if !spec.hasSecrets() {
 			continue
 		}
-		for i, word := range spec.redact(words) {
+		for i, word := range spec.redactWords(words) {
 			if word != words[i] && (all[i] == words[i] || len(word) < len(all[i])) {
 				all[i] = word
 			}
@@ -116,9 +116,9 @@ func (s Spec) hasSecrets() (has bool) {
 	return has || s.Redact != nil
 }
 
-// redact returns the words of a command line, starting with the command's name, with the values of secret flags
+// redactWords returns the words of a command line, starting with the command's name, with the values of secret flags
 // redacted. It follows the rules of pflag and skips unknown flags.
-func (s Spec) redact(words []string) []string {
+func (s Spec) redactWords(words []string) []string {
 	words = slices.Clone(words)
 	if s.Redact != nil {
 		copy(words[1:], s.Redact(words[1:]))

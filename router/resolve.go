@@ -46,7 +46,7 @@ func resolve(ctx context.Context, req *Request, target TargetKind) error {
 		return err // whether it exists is unknown
 	case len(found) == 0:
 		missing, isOwned := notFoundError(jobs, selector, target)
-		// An ID does not show in which tier it would be.
+		// Not a refusal if a tier that does not respond may have this ID.
 		if !isOwned && (unavailable == nil || !idPattern.MatchString(selector)) {
 			req.Deny(missing)
 		}

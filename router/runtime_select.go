@@ -35,7 +35,7 @@ func (t *boundRuntime) selectRuntime(ctx context.Context) (selectedRuntime, erro
 	return t.selectFrom(ctx, t.candidates(t.task.Driver))
 }
 
-// selectFrom selects the first of the runtimes that responds, or the last one.
+// selectFrom selects the first of the runtimes that responds and does not decline, or the last one.
 func (t *boundRuntime) selectFrom(ctx context.Context, candidates []RuntimeEntry) (selectedRuntime, error) {
 	var skipped error
 	for i, entry := range candidates {

@@ -15,7 +15,7 @@ type RuntimeEntry struct {
 	Drivers []string // the task drivers that it is preferred for; nil: any driver
 
 	// Runtime returns the runtime for the tasks of a tier. Docker's, for example, is the same for all tiers. A
-	// backends.ContainerRuntime is skipped if it does not respond and a later entry serves the driver too.
+	// backends.ContainerRuntime is skipped if it does not respond or declines, and a later entry serves the driver too.
 	Runtime func(tier string) backends.Runtime
 }
 
@@ -60,7 +60,7 @@ func (r *RuntimeSelector) shared() *runtimeState {
 
 // needsDriver reports whether the driver of a task must be known before its runtime is used. A runtime with a list of
 // drivers treats tasks of all of them alike, so if Only names such a runtime, the driver is not read. The Nomad runtime
-// serves every driver and needs it.
+// serves every driver and must know which one it is.
 func (r *RuntimeSelector) needsDriver() bool {
 	return !slices.ContainsFunc(r.Table, func(e RuntimeEntry) bool { return e.Name == r.Only && e.Drivers != nil })
 }

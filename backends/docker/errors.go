@@ -69,7 +69,7 @@ func isDeclined(response *dockerclient.Error) bool {
 	return false
 }
 
-// isDeclinedRead is isDeclined for the error of a request that starts nothing. Here a bad gateway, an unsupported API
+// isDeclinedRead is isDeclined for the error of a request that starts nothing. Here 502, 503, 504, an unsupported API
 // version and an invalid response count as declined, too.
 func isDeclinedRead(err error) bool {
 	var daemonErr daemonError

@@ -144,12 +144,13 @@ const (
 	idleCheckInterval    = 500 * time.Millisecond // between inspects when output stops; grows to maxIdleCheckInterval
 	maxIdleCheckInterval = 2 * time.Second
 	inspectTimeout       = 300 * time.Millisecond // a daemon that waits until output is read does not respond
-	maxInspectTimeout    = time.Second            // limit while output arrives; each timeout doubles the next one
+	maxInspectTimeout    = time.Second            // while output arrives; an inspect that times out doubles the next limit
 
 	dropGrace         = 3 * time.Second // after this time, the daemon has dropped unread output
 	readAheadInterval = 5 * time.Millisecond
 
-	// A daemon closes the stream 2 s after the exit. From Docker 20.10 on, it does so even if a child holds it open.
+	// streamEndTimeout limits the time without data until a drained stream ends. A daemon closes the stream 2 s after the
+	// exit, from Docker 20.10 on even if a child holds it open.
 	streamEndTimeout = 10 * time.Second
 
 	exitPollInterval = 50 * time.Millisecond

@@ -79,8 +79,8 @@ type programState struct {
 	sizes     chan api.TerminalSize
 
 	startState byte   // R: running, N: not found, X: not executable, D: directory not accessible
-	pid        string // of the wrapper process whose child is the program
-	shellPID   string // of the first wrapper process; it differs from pid if the input is framed
+	parentPID  string // of the wrapper process whose child is the program
+	shellPID   string // of the first wrapper process; it differs from parentPID if the input is framed
 	framed     bool   // the wrapper expects framed input
 	exitCode   int
 }

@@ -91,7 +91,7 @@ func (t *programKiller) send(ctx context.Context, name string, timeout time.Dura
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.c.signal(ctx, t.task, name, t.state.pid, t.wrapper.session, "", timeout)
+	return t.c.signal(ctx, t.task, name, t.state.parentPID, t.wrapper.session, "", timeout)
 }
 
 // stop cancels all pending signals and waits for them to return.

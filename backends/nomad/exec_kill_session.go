@@ -42,7 +42,7 @@ func (c *Client) Kill(ctx context.Context, in backends.TaskRef, session string) 
 }
 
 // wrapperIDs are the process IDs of a wrapper.
-type wrapperIDs struct{ programPID, shellPID string }
+type wrapperIDs struct{ parentPID, shellPID string }
 
 // findWrappers returns the wrappers of a session.
 func (c *Client) findWrappers(ctx context.Context, in backends.TaskRef, session string) (all []wrapperIDs, err error) {
@@ -96,7 +96,7 @@ func (c *Client) killWrapper(
 		}
 	}()
 	err = c.termination.Run(ctx, func(signal string) (exited bool, err error) {
-		n, err := c.signal(ctx, in, signal, w.programPID, session, "", userSignalTimeout)
+		n, err := c.signal(ctx, in, signal, w.parentPID, session, "", userSignalTimeout)
 		found = found || err == nil && n > 0
 		return err == nil && n == 0, err
 	})

@@ -46,9 +46,9 @@ func (r *programState) newOutputs(p backends.Program, w *wrappedCommand) outputs
 	out := newMarkerFilter(p.Stdout, w.marker)
 	out.onStart = func(state byte, processes string) {
 		r.startState = state
-		r.pid, r.shellPID, r.framed = strings.Cut(processes, ".")
+		r.parentPID, r.shellPID, r.framed = strings.Cut(processes, ".")
 		if !r.framed {
-			r.shellPID = r.pid
+			r.shellPID = r.parentPID
 		}
 		close(r.started)
 		if state == 'R' {

@@ -74,7 +74,8 @@ func (s *fairSlots) Acquire(ctx context.Context, n int) (release func(), err err
 	return s.await(ctx, r)
 }
 
-// await waits until r has its slots, waitTimeout expires or ctx ends. It reports a wait of more than a second.
+// await waits until r has its slots, waitTimeout expires or ctx ends. If there is a waitTimeout, it reports a wait of
+// more than a second.
 func (s *fairSlots) await(ctx context.Context, r *slotRequest) (release func(), err error) {
 	const reportTimeout = time.Second
 	var late <-chan time.Time

@@ -20,8 +20,8 @@ import (
 
 var _ backends.LogFiles = (*Client)(nil)
 
-// searchMargin is added to the size of the newest part (see LogFiles.LogBefore). The search for that part starts at the
-// sum of both before the end of the log, because the task may write more before the search.
+// searchMargin is how much further back the search for the newest part starts (see LogFiles.LogBefore): at this many
+// bytes plus the size of that part before the end of the log, because the task may write more before the search.
 const searchMargin = 1 << 20
 
 // LogBefore implements backends.LogFiles. It needs the capability read-logs. With read-fs it can leave out old files.

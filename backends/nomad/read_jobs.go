@@ -36,7 +36,7 @@ func (c *Client) Jobs(ctx context.Context, s backends.Selection) ([]backends.Job
 		stubs       []*api.JobListStub
 		allocations []*api.AllocationListStub
 		deployments []*api.Deployment
-		evaluations []*api.Evaluation // blocked ones, and those that wait to replace failed allocations
+		evaluations []*api.Evaluation // blocked and pending ones; a pending one may wait to replace an allocation
 	)
 	g, gctx := errgroup.WithContext(ctx)
 	start := func(f func() error) { g.Go(func() error { return safego.Protect(f) }) }

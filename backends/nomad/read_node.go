@@ -92,7 +92,7 @@ func nodeState(node *api.Node) backends.NodeState {
 	if d := node.DrainStrategy; d != nil {
 		s.Draining = true
 		if !d.ForceDeadline.IsZero() {
-			s.DrainForced = d.ForceDeadline.UTC()
+			s.DrainDeadline = d.ForceDeadline.UTC()
 		}
 	}
 	return s

@@ -43,12 +43,12 @@ func TestNodeState(t *testing.T) {
 		Status: "ready", Drain: true, SchedulingEligibility: "ineligible",
 		DrainStrategy: &api.DrainStrategy{ForceDeadline: at},
 	})
-	want := backends.NodeState{Status: "ready", Ineligible: true, Draining: true, DrainForced: at.UTC()}
+	want := backends.NodeState{Status: "ready", Ineligible: true, Draining: true, DrainDeadline: at.UTC()}
 	if got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 	got = nodeState(&api.Node{Status: "ready", SchedulingEligibility: "eligible", DrainStrategy: &api.DrainStrategy{}})
-	if !got.Draining || !got.DrainForced.IsZero() || got.Ineligible {
+	if !got.Draining || !got.DrainDeadline.IsZero() || got.Ineligible {
 		t.Errorf("a drain without a deadline: got %+v", got)
 	}
 }

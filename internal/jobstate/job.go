@@ -84,7 +84,7 @@ func Count(job backends.Job) (running, wanted int) {
 	return running, max(wanted, running)
 }
 
-// replaced reports whether another allocation has replaced one that is terminal.
+// replaced reports whether an allocation is lost, or terminal and replaced by another one.
 func replaced(a backends.Allocation) bool {
 	return a.TerminalStatus() && (a.Next != "" || a.Status == "lost")
 }

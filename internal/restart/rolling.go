@@ -193,8 +193,8 @@ func (r *Rolling) restartBatch(ctx context.Context, op ops.Operation, batch []Ta
 	return err
 }
 
-// upState is the time when a target was first seen ready, and the last start of its tasks then. A later start resets
-// seen, so that a task that keeps restarting never counts as healthy.
+// upState is the time when a target was first seen ready, and what the last start of its tasks was at that time. A
+// later start resets seen, so that a task that keeps restarting never counts as healthy.
 type upState struct{ seen, started time.Time }
 
 // lastStart returns the last start of a task, or of all tasks for "".

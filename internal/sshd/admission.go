@@ -17,8 +17,8 @@ import (
 // earlyRate to 1 at full, as with MaxStartups of sshd. Below full, connections younger than earlyGrace stay, because an
 // honest user may open many at once. The victim is a connection from the network with the most connections: the oldest
 // that has not started the key exchange, or else the oldest. A quarter of the slots is reserved for networks with a
-// recent login, so that strangers cannot close their connections. earlyStart counts only connections from other
-// networks.
+// recent login, so that strangers cannot close their connections. earlyStart counts only connections from networks
+// without one.
 type admission struct {
 	random        func() float64  // returns a number from 0 to 1
 	knownNetworks *recentNetworks // networks with a recent login

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// A noticeKind is a message that is printed to running commands. A command gets each kind at most once, and after a
-// kind none that is listed before it.
+// A noticeKind is a message that is printed to running commands. A command gets each kind at most once. After
+// one kind, it gets only kinds that are listed later.
 type noticeKind int
 
 const (

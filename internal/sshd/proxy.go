@@ -18,8 +18,8 @@ type proxiedConn struct {
 
 func (c proxiedConn) RemoteAddr() net.Addr { return c.client }
 
-// isProxy reports whether connections from an address start with a PROXY header. From any other address, such a header
-// is not an SSH version line, and the connection is closed.
+// isProxy reports whether connections from an address start with a PROXY header. If any other address sends such a
+// header, the connection is closed, because the header is not an SSH version line.
 func (s *Server) isProxy(address net.Addr) bool {
 	return authkeys.InNetworks(addressOf(address), s.current().Proxies)
 }

@@ -27,7 +27,7 @@ type history struct {
 	release func()            // called when the history is empty
 
 	tasks   map[*taskLog]*taskHistory
-	order   []*taskLog // of the keys of tasks
+	order   []*taskLog // the keys of the map tasks, as they were added
 	added   int        // lines so far
 	size    int        // of the lines, with lineOverhead for each
 	dropped int        // selected lines that were dropped because newer ones were added
@@ -287,7 +287,8 @@ func (p *Printer) writeHistory() error {
 	switch {
 	case h.isFull:
 		p.isTruncated = true
-		p.noteLocked("only the newest lines are shown: the others do not fit into memory (use a smaller -n, or -n all, which drops none)")
+		p.noteLocked("only the newest lines are shown: the others do not fit into memory " +
+			"(use a smaller -n, or -n all, which drops none)")
 	case h.dropped > 0 && p.Filter.NoteOlder:
 		p.noteLocked("%s not shown (for all: -n all)", phrase.Count(h.dropped, "older matching line"))
 	}
