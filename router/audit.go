@@ -12,8 +12,8 @@ import (
 
 // auditRequest writes the end event of every request that it passes on. auditStart writes the start event of an
 // accepted one, so the end event is the only event of a request that is refused before its command runs. If required is
-// set, a command does not run unless its start event is written. If log.Ready fails too, auditRequest refuses the request
-// without an event, and the gateway's log records that.
+// set, a command does not run unless its start event is written. If log.Ready fails too, auditRequest refuses the
+// request without an event, and the gateway's log records that.
 func auditRequest(log *audit.Log, required bool, aliases map[string]string) Middleware {
 	return func(next Handler) Handler {
 		return func(ctx context.Context, req *Request) (err error) {
