@@ -21,6 +21,8 @@ import (
 	"nomadctld/internal/testenv/gatewaytest"
 )
 
+var soakJobs = []string{"p-team1-box", "p-team1-process"}
+
 var soakTime = flag.Duration("soaktime", 10*time.Minute, "duration of TestMixedLoad_UsageReturnsSoak")
 
 // TestMixedLoad_UsageReturnsSoak runs commands of all kinds through Docker and Nomad while clients disconnect, the
@@ -87,8 +89,15 @@ func TestMixedLoad_UsageReturnsSoak(t *testing.T) {
 		sendSignal(t, g, syscall.SIGHUP)
 	}
 	before := usage()
+	t.Cleanup(func() {
+		for _, job := range soakJobs {
+			if _, stdout, stderr := g.Run("ann", "info "+job); t.Failed() {
+				t.Log(stdout + stderr)
+			}
+		}
+	})
 	round(*soakTime)
-	for _, job := range []string{"p-team1-box", "p-team1-process"} {
+	for _, job := range soakJobs {
 		testenv.Eventually(t, "exec works in "+job, func() bool { return m.exec(t, job) == "exit code of the program" })
 	}
 	waitForIdle(t, before, usage)
@@ -112,7 +121,7 @@ type mixedLoad struct {
 // runOne runs a command to its end, or disconnects within its first second.
 func (m *mixedLoad) runOne(t *testing.T) {
 	m.commands.Add(1)
-	job := []string{"p-team1-box", "p-team1-process"}[rand.N(2)]
+	job := soakJobs[rand.N(len(soakJobs))]
 	if rand.N(3) == 0 {
 		outcome := m.exec(t, job)
 		m.mu.Lock()

@@ -65,6 +65,10 @@ func (c *soakCluster) startAgent(t *testing.T) {
 		group.RestartPolicy = &api.RestartPolicy{ // a task that does not start is not given up
 			Attempts: new(1000), Interval: new(time.Hour), Delay: new(time.Second), Mode: new("delay"),
 		}
+		// If Nomad and Docker restart at the same time, Nomad may not find the container again, and the allocation fails.
+		group.ReschedulePolicy = &api.ReschedulePolicy{
+			Delay: new(5 * time.Second), DelayFunction: new("constant"), Unlimited: new(true),
+		}
 		job := api.NewServiceJob(id, id, "global", 50).AddTaskGroup(group)
 		if _, _, err := agent.Client.Jobs().Register(job, nil); err != nil {
 			t.Fatal(err)
@@ -74,18 +78,13 @@ func (c *soakCluster) startAgent(t *testing.T) {
 		"image": image, "command": "sh", "args": []string{"-c", loggingTask}, "network_mode": "none",
 	})
 	run("p-team1-process", "raw_exec", map[string]any{"command": "/bin/sh", "args": []string{"-c", loggingTask}})
-	var allocation string
 	testenv.Eventually(t, "the container runs", func() bool {
 		all, _, err := agent.Client.Jobs().Allocations("p-team1-box", true, nil)
-		if err != nil || len(all) != 1 {
-			return false
-		}
-		allocation = all[0].ID
-		return all[0].ClientStatus == "running"
+		return err == nil && len(all) == 1 && all[0].ClientStatus == "running"
 	})
 	c.killContainer = func() {
 		running, err := dockertest.Client(t).ListContainers(docker.ListContainersOptions{
-			Filters: map[string][]string{"label": {"com.hashicorp.nomad.alloc_id=" + allocation}},
+			Filters: map[string][]string{"label": {"com.hashicorp.nomad.alloc_id"}},
 		})
 		if err != nil {
 			t.Error(err)
