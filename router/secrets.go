@@ -110,7 +110,7 @@ func (f secretFilter) checks(job backends.JobRef, checks []backends.Check) []bac
 	return checks
 }
 
-// checkDefinitions is checks for the definitions of checks.
+// checkDefinitions returns definitions of checks, which it does not change.
 func (f secretFilter) checkDefinitions(
 	job backends.JobRef, checks []backends.CheckDefinition,
 ) []backends.CheckDefinition {
@@ -127,7 +127,7 @@ func (f secretFilter) checkDefinitions(
 
 // job returns a job whose task events have no secrets, such as the URL of an artifact that could not be downloaded. It
 // does not change the events, because other users share them. It causes no notice: see Access.ReportHidden. Commands
-// that may register definitions get no original events, because they print them.
+// that may register definitions get these events too, because they print them.
 func (f secretFilter) job(job backends.Job) backends.Job {
 	hasSecret := func(t backends.Task) bool { return slices.ContainsFunc(t.Events, eventHasSecret) }
 	isCopy := false

@@ -16,15 +16,13 @@ import (
 
 const (
 	terminatePollInterval = 100 * time.Millisecond
-	afterKillTimeout      = 4 * time.Second  // for the program to exit
-	slowSignalsTimeout    = 10 * time.Second // for signals that take long to send, all together
+	afterKillTimeout      = 4 * time.Second // for the program to exit
 )
 
 // terminate stops the program and returns cause, in a *backends.StillRunningError or *backends.ZombiesError if
 // processes are left.
 func (e *execInstance) terminate(cause error) error {
-	ctx, cancel := context.WithTimeout(context.Background(),
-		2*e.docker.termination.Grace+slowSignalsTimeout+afterKillTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), e.docker.termination.Timeout(afterKillTimeout))
 	var escalating sync.WaitGroup
 	var signalErr error
 	escalating.Go(func() {

@@ -52,7 +52,7 @@ func (t *programKiller) signal(ctx context.Context, name string) {
 // startKill kills the program in the background. The channel receives nil when it has exited, or an error if it could
 // not be killed.
 func (t *programKiller) startKill(ctx context.Context) <-chan error {
-	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), 2*t.c.termination.Grace+slowSignalsTimeout+afterKillTimeout)
+	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), t.c.termination.Timeout(afterKillTimeout))
 	t.cancels = append(t.cancels, stop)
 	killed := make(chan error, 1)
 	t.pending.Go(func() { killed <- t.terminate(ctx) })

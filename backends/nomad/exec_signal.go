@@ -35,7 +35,6 @@ const (
 	stepTimeout        = 5 * time.Second  // for one signal while a program is being killed
 	userSignalTimeout  = 10 * time.Second // for a signal of a user, and to kill orphans; a scan takes time
 	userSignalAttempts = 3
-	slowSignalsTimeout = 10 * time.Second        // for signals that take long to send, all together
 	afterKillTimeout   = 3500 * time.Millisecond // for the program to exit
 )
 

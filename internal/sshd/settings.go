@@ -83,7 +83,7 @@ func (s *Server) current() *Settings {
 }
 
 // Apply replaces the settings. New connections and new commands use them. Open connections keep their timeouts and
-// their maximum of sessions. If the key or certificate of a connection is no longer accepted, its commands are stopped,
+// their limit of sessions. If the key or certificate of a connection is no longer accepted, its commands are stopped,
 // and it is closed.
 func (s *Server) Apply(settings Settings) {
 	settings.Limits.setDefaults()
