@@ -21,7 +21,9 @@ var Default = Intervals{Grace: 3 * time.Second, Check: time.Second}
 const slowSignals = 10 * time.Second
 
 // Timeout returns the longest time from HUP to the exit of a program that exits within afterKill after KILL.
-func (i Intervals) Timeout(afterKill time.Duration) time.Duration { return 2*i.Grace + slowSignals + afterKill }
+func (i Intervals) Timeout(afterKill time.Duration) time.Duration {
+	return 2*i.Grace + slowSignals + afterKill
+}
 
 // ErrStillRunning reports a program that has not exited after the last step.
 var ErrStillRunning = errors.New("the program is still running")
